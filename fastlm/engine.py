@@ -1,0 +1,263 @@
+"""The border between Python and the kernels: checks and casts once, then runs compiled code."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastlm_kernels import embedding, evaluation
+from fastlm_kernels import training as steps
+from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
+from fastlm_kernels.jit import JIT_DISABLED
+from numpy.typing import NDArray
+
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError
+from fastlm.layout import Layout
+from fastlm.plan import row_tile, update_tiles, worth_sharing
+from fastlm.threads import run_team, single_threaded_blas, thread_count
+
+__all__ = [
+    "TrainingEngine",
+    "context_logits",
+    "kernels_cached",
+    "network_of",
+    "position_losses",
+    "token_array",
+]
+
+# Below this share a momentum has no effect on a float32 weight.
+_NOTHING = 1e-12
+
+# Rows per tile when only evaluating: enough for a GEMM near the machine's speed.
+_EVALUATION_ROWS = 128
+
+
+def token_array(ids: Any, vocab: int) -> Tokens:
+    """Token ids as kernels take them; the one place where ids are checked.
+
+    ids : a 1-D array of integers in 0 .. vocab - 1; uint16 and uint32 arrays are not copied
+    """
+    array = np.asarray(ids)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ConfigError(
+            f"tokens are {array.dtype} of shape {array.shape}; give a 1-D array of integer ids"
+        )
+    if array.size and (int(array.min()) < 0 or int(array.max()) >= vocab):
+        worst = int(array.min()) if int(array.min()) < 0 else int(array.max())
+        raise ConfigError(
+            f"token id {worst} is outside 0..{vocab - 1}; encode the text with the model's tokenizer"
+        )
+    if array.dtype.itemsize <= 2 and array.dtype != np.uint16:
+        array = array.astype(np.uint16)
+    elif array.dtype.itemsize > 2 and array.dtype != np.uint32:
+        array = array.astype(np.uint16 if vocab <= 2**16 else np.uint32)
+    array = np.ascontiguousarray(array)
+    if not array.flags.writeable:
+        # A read-only array is another type to Numba and would compile every kernel once more.
+        array = np.asarray(_Writable(array))
+    return Tokens(array.view(np.uint16), array.dtype.itemsize // 2)
+
+
+class _Writable:
+    """The memory of a read-only array, flagged as writable; kernels only read tokens."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._owner = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def network_of(config: ModelConfig) -> Network:
+    return Network(
+        vocab=config.vocab,
+        context=config.context,
+        embed=config.embed,
+        mean=int(config.combine == "mean"),
+        boundary=-1 if config.boundary is None else config.boundary,
+        layers=Layout(config).kernel_table,
+    )
+
+
+class TrainingEngine:
+    """The state of a training run and the kernels that advance it.
+
+    tokens : int[T], the training tokens
+    params : float32[n], the initial weights (changed in place)
+    step : number of steps done
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        tokens: Any,
+        params: NDArray[np.float32],
+    ) -> None:
+        layout = Layout(model)
+        if params.dtype != np.float32 or params.shape != (layout.size,):
+            raise ConfigError(
+                f"params are {params.dtype} of shape {params.shape}; "
+                f"give float32 of shape ({layout.size},)"
+            )
+        self.model = model
+        self.training = training
+        self.network = network_of(model)
+        self.tokens = token_array(tokens, model.vocab)
+        self.examples = examples_in(self.tokens, model)
+        batch = training.batch
+        tile = row_tile(batch)
+        self.plan = Plan(
+            batch=batch,
+            row_tile=tile,
+            row_tiles=-(-batch // tile),
+            updates=update_tiles(model, batch),
+            first_target=first_target(model),
+            examples=self.examples,
+            shuffle=int(training.shuffle),
+            seed=training.seed,
+            dropout=float(training.dropout),
+            embed_dropout=float(training.embed_dropout),
+            beta=float(training.momentum),
+            embed_scale=float(training.embed_lr_scale),
+        )
+        self.state = State(
+            params=np.ascontiguousarray(params),
+            momentum=np.zeros(layout.size, dtype=np.float32),
+            row_steps=np.zeros(model.vocab, dtype=np.int64),
+            rates=np.zeros(_memory_of(training.momentum) + 1, dtype=np.float64),
+        )
+        self.scratch = _scratch(self.plan, model, layout)
+        self.step = 0
+        self.threads = 1
+        if worth_sharing(model, batch):
+            self.threads = thread_count(training.threads)
+
+    def run(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """One step per learning rate in ``rates`` [steps]; returns the mean losses [steps], nats.
+
+        The loss of a step is that of its batch before the update.
+        """
+        rates = np.ascontiguousarray(rates, dtype=np.float64)
+        losses = np.empty(rates.size, dtype=np.float64)
+        with np.errstate(over="ignore"):  # unsigned arithmetic wraps around; met with JIT off only
+            steps.prepare(self.state, self.scratch, self.tokens, self.network, self.plan, self.step)
+        run_team(
+            self.threads,
+            steps.train_steps,
+            lambda _, sync: (
+                losses, self.state, self.scratch, sync, self.tokens, rates,
+                self.network, self.plan, self.step,
+            ),
+        )  # fmt: skip
+        self.step += rates.size
+        return losses
+
+    def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Copies of (params, momentum) with every embedding row brought up to date.
+
+        Copies, since settling rounds: reading must not change what training goes on with.
+        """
+        params, momentum = self.state.params.copy(), self.state.momentum.copy()
+        embedding.settle_all(
+            params, momentum, self.state.row_steps.copy(), self.state.rates,
+            self.model.embed, self.step, self.plan.beta, self.plan.embed_scale,
+        )  # fmt: skip
+        return params, momentum
+
+    def gradient(self) -> tuple[float, NDArray[np.float32]]:
+        """(mean loss, gradient float32[n]) of the next step's batch, materialised; changes nothing."""
+        params, _ = self.settled()
+        grad = np.empty_like(params)
+        with single_threaded_blas(), np.errstate(over="ignore"):
+            loss = steps.batch_gradient(
+                grad, self.scratch, self.tokens, params, self.network, self.plan, self.step
+            )
+        return float(loss), grad
+
+
+def kernels_cached() -> bool:
+    """Whether compiled training kernels lie in Numba's cache folder (perhaps of an older source)."""
+    if steps.train_steps.signatures or JIT_DISABLED:
+        return True
+    folder = Path(steps.train_steps.stats.cache_path)
+    return any(folder.glob("training.train_steps-*.nbi"))
+
+
+def first_target(model: ModelConfig) -> int:
+    """The first position that has a context: with a boundary token the very first has one too."""
+    return model.context if model.boundary is None else 0
+
+
+def examples_in(tokens: Tokens, model: ModelConfig) -> int:
+    count = tokens.ids.size // tokens.width
+    needed = model.context + 1
+    if count < needed:
+        raise ConfigError(
+            f"the text has {count} tokens, but a context of {model.context} needs at least {needed}; "
+            "give more text or a smaller context"
+        )
+    return count - first_target(model)
+
+
+def _memory_of(beta: float) -> int:
+    """Steps after which a momentum has decayed to nothing."""
+    return 1 if beta <= 0 else max(1, math.ceil(math.log(_NOTHING) / math.log(beta)))
+
+
+def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
+    return Scratch(
+        contexts=np.empty(2 * plan.batch * model.context, dtype=np.int32),
+        targets=np.empty(2 * plan.batch, dtype=np.int32),
+        inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
+        d_inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
+        logits=np.empty(plan.batch * model.vocab, dtype=np.float32),
+        tile_losses=np.empty(plan.row_tiles, dtype=np.float64),
+    )
+
+
+def position_losses(
+    params: NDArray[np.float32],
+    model: ModelConfig,
+    tokens: Tokens,
+    first: int,
+    stop: int,
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """-log p(token | its context) in nats for the positions first <= t < stop: float64[stop - first].
+
+    The same numbers for any number of threads.
+    """
+    losses = np.empty(stop - first, dtype=np.float64)
+    rows = _EVALUATION_ROWS
+    widths = Layout(model).widths
+    network = network_of(model)
+
+    def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
+        return (
+            losses,
+            np.empty(rows * widths, dtype=np.float32),
+            np.empty(rows * model.vocab, dtype=np.float32),
+            np.empty(rows * model.context, dtype=np.int32),
+            sync, tokens, params, network, first, rows,
+        )  # fmt: skip
+
+    run_team(min(threads, -(-losses.size // rows) or 1), evaluation.position_losses, arguments)
+    return losses
+
+
+def context_logits(
+    params: NDArray[np.float32], model: ModelConfig, contexts: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Logits float32[B, V] of contexts int32[B, C], oldest token first."""
+    batch = contexts.shape[0]
+    logits = np.empty(batch * model.vocab, dtype=np.float32)
+    inputs = np.empty(batch * Layout(model).widths, dtype=np.float32)
+    with single_threaded_blas():
+        evaluation.context_logits(
+            logits, inputs, contexts.reshape(-1), params, network_of(model), batch
+        )
+    return logits.reshape(batch, model.vocab)

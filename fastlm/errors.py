@@ -1,0 +1,40 @@
+"""What can go wrong, by whose fault: every error a user may see is one line.
+
+Each message names the value, the limit and the remedy. The command line prints it alone and
+exits with 1; a traceback is a bug.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "CorpusError",
+    "FastlmError",
+    "ModelFileError",
+    "TokenizerError",
+    "TrainingError",
+]
+
+
+class FastlmError(Exception):
+    """The base of all errors that fastlm raises on purpose."""
+
+
+class ConfigError(FastlmError, ValueError):
+    """A setting outside its range, or two settings that exclude each other."""
+
+
+class CorpusError(FastlmError, ValueError):
+    """Text that cannot be read, decoded or split, or that is too short."""
+
+
+class TokenizerError(FastlmError, ValueError):
+    """A vocabulary that cannot be built, or text or ids that it cannot represent."""
+
+
+class ModelFileError(FastlmError, ValueError):
+    """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
+
+
+class TrainingError(FastlmError, RuntimeError):
+    """Training that cannot go on, such as a loss that is not finite."""

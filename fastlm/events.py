@@ -1,0 +1,102 @@
+"""What a training run tells those who watch it: callbacks and the facts they get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastlm.config import ModelConfig, TrainingConfig
+
+__all__ = ["Callback", "Progress", "Result", "Start", "Validation"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Before the first step.
+
+    parameters : n
+    train_tokens, valid_tokens : number of tokens; valid_tokens is 0 without validation
+    total_steps : None when the run is bounded by time
+    compiling : kernels are not in the cache yet: the first step waits for the compiler
+    """
+
+    model: ModelConfig
+    training: TrainingConfig
+    parameters: int
+    train_tokens: int
+    valid_tokens: int
+    total_steps: int | None
+    threads: int
+    compiling: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Several times a second.
+
+    step : steps done; total_steps : planned or, bounded by time, estimated
+    epoch : passes over the training examples so far; total_epochs likewise
+    fraction : share of the run that is done, 0 to 1
+    loss : mean training loss in nats over the examples seen since the last report
+    lr : the learning rate of the last step
+    tokens_per_second : training examples a second, over the last few seconds
+    elapsed, remaining : seconds, without what the compiler took; remaining is an estimate
+    """
+
+    step: int
+    total_steps: int
+    epoch: float
+    total_epochs: float
+    fraction: float
+    loss: float
+    lr: float
+    tokens_per_second: float
+    elapsed: float
+    remaining: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """After each measurement on the validation tokens.
+
+    loss : nats per token, perplexity : exp(loss); train_loss : mean training loss since the last
+    validation; best : lower than all before
+    """
+
+    step: int
+    epoch: float
+    elapsed: float
+    loss: float
+    perplexity: float
+    train_loss: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """At the end.
+
+    reason : ``finished``, ``early stop`` or ``interrupted``
+    best : the validation whose parameters the model has, None without validation
+    tokens : training examples seen; tokens_per_second : over the whole run, validation left out
+    """
+
+    reason: str
+    step: int
+    epoch: float
+    elapsed: float
+    tokens: int
+    tokens_per_second: float
+    train_loss: float
+    best: Validation | None
+
+
+class Callback:
+    """Base of callbacks: override what you need. All run in the thread that called ``fit``."""
+
+    def on_start(self, start: Start) -> None: ...
+
+    def on_progress(self, progress: Progress) -> None: ...
+
+    def on_validation(self, validation: Validation) -> None: ...
+
+    def on_end(self, result: Result) -> None: ...

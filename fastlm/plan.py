@@ -1,0 +1,62 @@
+"""How a training step is cut into tiles: from the shapes alone, never from the thread count.
+
+That is what makes the result the same bits for any number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from fastlm_kernels.arguments import EMBEDDING
+from numpy.typing import NDArray
+
+from fastlm.config import ModelConfig
+from fastlm.layout import Layout
+
+__all__ = ["row_tile", "step_flops", "update_tiles", "worth_sharing"]
+
+# A tile of W and its momentum should stay in a core's cache between the product and the update.
+_UPDATE_TILE_ELEMENTS = 128 * 1024
+_COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS micro-tiles
+
+
+def row_tile(batch: int) -> int:
+    """Rows per tile of the row sweep: four tiles a batch, 32 to 256 rows each.
+
+    OpenBLAS reaches 75 to 87 % of its peak with 64 rows and all of it from 256 on.
+    """
+    return min(batch, max(32, min(256, -(-batch // 4))))
+
+
+def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
+    """The tiles of the update phase, largest work first so that threads end together.
+
+    Returns int64[tiles, 3] as ``fastlm_kernels.arguments.Plan.updates`` wants it.
+    """
+    tiles: list[tuple[float, tuple[int, int, int]]] = []
+    for layer, (fan_in, fan_out, *_) in enumerate(Layout(config).kernel_table.tolist()):
+        width = max(_COLUMNS, _UPDATE_TILE_ELEMENTS // fan_in // _COLUMNS * _COLUMNS)
+        if fan_in * fan_out * batch < 2**20:
+            width = fan_out
+        count = -(-fan_out // width)
+        # Even widths: the last tile is not a sliver.
+        width = -(-fan_out // count // _COLUMNS) * _COLUMNS if count > 1 else fan_out
+        for start in range(0, fan_out, width):
+            stop = min(fan_out, start + width)
+            tiles.append((fan_in * (stop - start) * batch, (layer, start, stop)))
+    numbers = batch * config.context * config.embed
+    buckets = 1 if numbers < 2**15 else 4
+    # About ten operations a number: additions scattered over rows run far below the GEMM's speed.
+    tiles += [(10 * numbers / buckets, (EMBEDDING, rest, buckets)) for rest in range(buckets)]
+    tiles.sort(key=lambda tile: -tile[0])
+    return np.array([tile for _, tile in tiles], dtype=np.int64)
+
+
+def step_flops(config: ModelConfig, batch: int) -> int:
+    """Floating-point operations in the matrix products of a step: 6 per weight and example."""
+    table = Layout(config).kernel_table
+    return 6 * batch * int((table[:, 0] * table[:, 1]).sum())
+
+
+def worth_sharing(config: ModelConfig, batch: int) -> bool:
+    """Whether a second thread pays: not for steps of a few microseconds."""
+    return batch > 1 and step_flops(config, batch) >= 4_000_000

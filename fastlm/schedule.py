@@ -1,0 +1,58 @@
+"""How long a run is and how its learning rate goes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.config import TrainingConfig
+
+__all__ = ["default_epochs", "learning_rates", "planned_steps", "validation_count"]
+
+# Examples that a run without --epochs, --steps or --minutes sees: some twenty seconds for a
+# character model on two cores.
+_DEFAULT_EXAMPLES = 5_000_000
+
+_MOST_VALIDATIONS = 20
+
+
+def default_epochs(examples: int) -> int:
+    """About five million examples, but no more than 30 and no less than one epoch."""
+    return max(1, min(30, round(_DEFAULT_EXAMPLES / examples)))
+
+
+def planned_steps(training: TrainingConfig, examples: int) -> int | None:
+    """Steps of the whole run; None when it is bounded by time."""
+    if training.minutes is not None:
+        return None
+    if training.steps is not None:
+        return training.steps
+    epochs = default_epochs(examples) if training.epochs is None else training.epochs
+    return max(1, math.ceil(epochs * examples / training.batch))
+
+
+def learning_rates(
+    training: TrainingConfig, fractions: NDArray[np.float64], first_step: int
+) -> NDArray[np.float64]:
+    """The learning rate of each step, given which fraction (0 to 1) of the run lies before it."""
+    left = np.clip(1.0 - fractions, 0.0, 1.0)
+    if training.schedule == "constant":
+        shape = np.ones_like(left)
+    elif training.schedule == "linear":
+        shape = left
+    else:
+        shape = 0.5 * (1.0 - np.cos(math.pi * left))
+    if training.warmup:
+        steps = np.arange(first_step + 1, first_step + 1 + fractions.size)
+        shape = shape * np.minimum(1.0, steps / training.warmup)
+    return training.rate * shape
+
+
+def validation_count(total_examples: float, valid_tokens: int) -> int:
+    """Validations over a run: up to twenty, as few as keep them to about a fifteenth of the time.
+
+    A validated token costs a third of a trained one (forward only).
+    """
+    return max(1, min(_MOST_VALIDATIONS, int(total_examples / (5 * max(1, valid_tokens)))))

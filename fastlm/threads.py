@@ -1,0 +1,166 @@
+"""How many threads, and running one kernel call on a team of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.team import STOP, SYNC_SIZE
+from numpy.typing import NDArray
+
+from fastlm.errors import ConfigError
+
+__all__ = ["available_processors", "run_team", "single_threaded_blas", "thread_count"]
+
+
+def thread_count(threads: int | None = None) -> int:
+    """The number of threads to use: ``threads``, else FASTLM_THREADS, else what is available."""
+    if threads is not None:
+        return threads
+    variable = os.environ.get("FASTLM_THREADS", "").strip()
+    if variable:
+        if not variable.isdecimal() or int(variable) < 1:
+            raise ConfigError(
+                f"FASTLM_THREADS is {variable!r}; set it to a whole number of at least 1"
+            )
+        return int(variable)
+    return available_processors()
+
+
+def available_processors() -> int:
+    """Processors that this process may use: affinity and container quota (cgroup v1, v2) kept."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        count = os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    # A quota of 1.5 processors is used by two threads for three quarters of the time.
+    return max(1, count if quota is None else min(count, -int(-quota // 1)))
+
+
+def _cgroup_quota(membership: Path, root: Path) -> float | None:
+    """The smallest CPU quota, in processors, of this process's control group and its parents."""
+    try:
+        lines = membership.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    quotas: list[float] = []
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        relative = Path(path.lstrip("/"))
+        if controllers == "":  # version 2
+            for group in (relative, *relative.parents):
+                quotas += _read_quota(root / group / "cpu.max")
+        elif "cpu" in controllers.split(","):
+            # A container often sees its own group as the root, whatever the path says.
+            for group in (relative, *relative.parents):
+                base = root / "cpu" / group
+                quotas += _read_quota(base / "cpu.cfs_quota_us", base / "cpu.cfs_period_us")
+    return min(quotas, default=None)
+
+
+def _read_quota(*files: Path) -> list[float]:
+    try:
+        words = [word for file in files for word in file.read_text().split()]
+        quota, period = float(words[0]), float(words[1])
+    except (OSError, ValueError, IndexError):  # no such file, or "max": no limit
+        return []
+    return [quota / period] if quota > 0 and period > 0 else []
+
+
+@cache
+def _blas_controller() -> Any:
+    # Kernels call SciPy's BLAS; it has to be loaded before it can be found.
+    import scipy.linalg.cython_blas  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _BlasLimit:
+    """BLAS held to one thread while anybody needs it; restored by the last one to leave."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._limit = _blas_controller().limit(limits=1)
+                self._limit.__enter__()
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                limit, self._limit = self._limit, None
+                limit.__exit__(None, None, None)
+
+
+_blas_limit = _BlasLimit()
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Within: BLAS runs in the calling thread (kernels share the work themselves)."""
+    _blas_limit.enter()
+    try:
+        yield
+    finally:
+        _blas_limit.leave()
+
+
+def run_team(
+    threads: int,
+    call: Callable[..., Any],
+    arguments: Callable[[int, NDArray[np.int64]], Sequence[Any]],
+) -> None:
+    """Run ``call(*arguments(i, sync))`` for i = 0 .. threads - 1 at once; i = 0 in this thread.
+
+    sync : int64[SYNC_SIZE], zeros: the ticket counter that the calls share
+    An exception in any of them stops all at their next tile and is raised here.
+    """
+    sync = np.zeros(SYNC_SIZE, dtype=np.int64)
+    if JIT_DISABLED:
+        threads = 1  # no atomics in plain Python
+    failures: list[BaseException] = []
+
+    def work(index: int) -> None:
+        try:
+            # NumPy scalars warn where unsigned kernel arithmetic wraps around on purpose; that is
+            # only met with JIT off.
+            with np.errstate(over="ignore"):
+                call(*arguments(index, sync))
+        except BaseException as error:
+            sync[STOP] = 1
+            failures.append(error)
+
+    helpers = [
+        threading.Thread(target=work, args=(index,), name=f"fastlm-{index}", daemon=True)
+        for index in range(1, threads)
+    ]
+    with single_threaded_blas():
+        try:
+            for helper in helpers:
+                helper.start()
+            work(0)
+        finally:
+            # An interrupt between two lines must not leave threads behind that write to arrays.
+            if failures:
+                sync[STOP] = 1
+            for helper in helpers:
+                if helper.ident is not None:
+                    helper.join()
+    if failures:
+        raise failures[0]

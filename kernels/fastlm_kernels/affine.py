@@ -1,0 +1,93 @@
+"""out = x @ W + b and its gradients, on rows of a batch."""
+
+import numpy as np
+
+from fastlm_kernels.blas import sgemm
+from fastlm_kernels.jit import kernel
+
+F = np.float32
+
+
+@kernel
+def affine(out, out0, x, x0, params, weight, bias, rows, fan_in, fan_out):
+    """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N] and x [rows, K] at their offsets."""
+    beta = 0.0
+    if bias >= 0:
+        beta = 1.0
+        b = params[bias : bias + fan_out]
+        for i in range(rows):
+            row = out[out0 + i * fan_out : out0 + (i + 1) * fan_out]
+            for j in range(fan_out):  # a slice assignment would add two seconds of compile time
+                row[j] = b[j]
+    sgemm(
+        out, out0, fan_out, x, x0, fan_in, params, weight, fan_out,
+        rows, fan_out, fan_in, False, False, 1.0, beta,
+    )  # fmt: skip
+
+
+@kernel
+def affine_backward(d_x, x0, d_out, out0, params, weight, rows, fan_in, fan_out):
+    """d_x[i] = d_out[i] @ W^T."""
+    sgemm(
+        d_x, x0, fan_in, d_out, out0, fan_out, params, weight, fan_out,
+        rows, fan_in, fan_out, False, True, 1.0, 0.0,
+    )  # fmt: skip
+
+
+@kernel
+def accumulate_gradient(
+    target, x, x0, d_out, out0, weight, bias, batch, fan_in, fan_out, start, stop, scale, beta
+):
+    """target = beta * target + scale * gradient, for the columns start to stop of W and of b.
+
+    target : float32[n], the momentum (beta = its decay: the gradient is never written anywhere) or
+        a gradient (beta = 0)
+    The sums run over the whole batch in one fixed order.
+    """
+    columns = stop - start
+    sgemm(
+        target, weight + start, fan_out, x, x0, fan_in, d_out, out0 + start, fan_out,
+        fan_in, columns, batch, True, False, scale, beta,
+    )  # fmt: skip
+    if bias >= 0:
+        decay = F(beta)
+        share = F(scale)
+        total = target[bias + start : bias + stop]
+        for j in range(columns):
+            total[j] = total[j] * decay if decay != F(0) else F(0)
+        for i in range(batch):
+            row = out0 + i * fan_out + start
+            d = d_out[row : row + columns]
+            for j in range(columns):
+                total[j] += share * d[j]
+
+
+@kernel
+def descend(params, momentum, weight, bias, fan_in, fan_out, start, stop, rate):
+    """W -= rate * M for the columns start to stop, and b likewise."""
+    step = F(rate)
+    for k in range(fan_in):
+        row = weight + k * fan_out
+        w = params[row + start : row + stop]
+        m = momentum[row + start : row + stop]
+        for j in range(stop - start):
+            w[j] -= step * m[j]
+    if bias >= 0:
+        w = params[bias + start : bias + stop]
+        m = momentum[bias + start : bias + stop]
+        for j in range(stop - start):
+            w[j] -= step * m[j]
+
+
+@kernel
+def momentum_update(params, momentum, grad, first, last, rate, beta):
+    """m = beta m + (1 - beta) g, w -= rate m for the elements first to last: the unfused update."""
+    decay = F(beta)
+    share = F(1.0 - beta)
+    step = F(rate)
+    w = params[first:last]
+    m = momentum[first:last]
+    g = grad[first:last]
+    for j in range(w.size):
+        m[j] = decay * m[j] + share * g[j]
+        w[j] -= step * m[j]

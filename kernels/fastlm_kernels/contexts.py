@@ -1,0 +1,52 @@
+"""Where an example lies and what its context is, read straight from the token array.
+
+The token array is passed as uint16[width * T]: ids of 16 bits as they are (width 1), ids of 32
+bits as low and high half (width 2). One array type means that every kernel compiles once.
+"""
+
+import numpy as np
+
+from fastlm_kernels.hashing import order_key, permute
+from fastlm_kernels.jit import kernel
+
+
+@kernel
+def token_at(tokens, width, position):
+    if width == 1:
+        return np.int64(tokens[position])
+    low = np.int64(tokens[2 * position])
+    return low | (np.int64(tokens[2 * position + 1]) << 16)
+
+
+@kernel
+def example_position(counter, examples, first_target, shuffle, seed):
+    """Target position of the counter-th example since the start of training.
+
+    Each epoch goes once through all ``examples``, in the order of a permutation of its own.
+    """
+    epoch = counter // examples
+    i = counter - epoch * examples
+    if shuffle:
+        i = permute(i, examples, order_key(seed, epoch))
+    return first_target + i
+
+
+@kernel
+def gather_context(context, tokens, width, position, boundary):
+    """The C tokens before ``position``, oldest first.
+
+    context : int32[C], written
+    boundary : id of the token that ends a document, or -1. From the nearest boundary token on
+        backwards, and before the start of the array, everything reads as boundary (0 if none).
+    """
+    size = context.size
+    known = 0
+    while known < min(size, position):
+        token = token_at(tokens, width, position - 1 - known)
+        if token == boundary:
+            break
+        known += 1
+        context[size - known] = token
+    filler = max(boundary, 0)
+    for c in range(size - known):
+        context[c] = filler

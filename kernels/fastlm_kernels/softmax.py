@@ -1,0 +1,57 @@
+"""Softmax and cross-entropy of one row of logits."""
+
+import math
+
+import numpy as np
+
+from fastlm_kernels.exponential import bits_from_float, exp32, float_from_bits
+from fastlm_kernels.jit import kernel
+
+F = np.float32
+
+
+@kernel
+def _flip(bits):
+    """Between float32 bit patterns and integers in the same order; its own inverse."""
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@kernel
+def row_max(z):
+    """The largest element, compared as integers: LLVM vectorises that (0.06 ns an element), but not
+    a float maximum that has to respect NaN (0.57 ns)."""
+    top = np.int32(-2147483648)
+    for j in range(z.size):
+        top = max(top, _flip(bits_from_float(z[j])))
+    return float_from_bits(_flip(np.int32(top)))
+
+
+@kernel
+def log_sum_exp(z):
+    """log of the sum of e^z over the row, in nats (float64)."""
+    top = row_max(z)
+    total = F(0)
+    for j in range(z.size):
+        total += exp32(z[j] - top)
+    return math.log(total) + top
+
+
+@kernel
+def softmax_cross_entropy(z, target):
+    """Turn logits into d loss / d logits = softmax(z) - onehot(target); return the loss.
+
+    z : float32[V], changed in place
+    returns -log softmax(z)[target] in nats (float64)
+    """
+    top = row_max(z)
+    at_target = z[target]
+    total = F(0)
+    for j in range(z.size):
+        e = exp32(z[j] - top)
+        z[j] = e
+        total += e
+    share = F(1) / total
+    for j in range(z.size):
+        z[j] *= share
+    z[target] -= F(1)
+    return math.log(total) - (at_target - top)
