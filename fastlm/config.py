@@ -110,7 +110,8 @@ class TrainingConfig:
     shuffle : a new order of the examples every epoch; False: as they come
     seed : of weights, order and dropout
     threads : None: FASTLM_THREADS, or the processors this process may use
-    init : ``scaled`` (the default of this library) or ``reference`` (as the founding systems start)
+    init : ``scaled`` (the default of this library), or ``tiny`` or ``mini``: the weights
+        that these reference systems start from with this seed
     """
 
     batch: int = 256
@@ -129,7 +130,7 @@ class TrainingConfig:
     shuffle: bool = True
     seed: int = 0
     threads: int | None = None
-    init: Literal["scaled", "reference"] = "scaled"
+    init: Literal["scaled", "tiny", "mini"] = "scaled"
 
     def __post_init__(self) -> None:
         infinity = math.inf
@@ -160,7 +161,7 @@ class TrainingConfig:
             raise ConfigError(f"seed is {self.seed}; give a whole number below 2**63")
         if self.threads is not None:
             _whole("threads", self.threads, 1)
-        _one_of("init", self.init, ("scaled", "reference"))
+        _one_of("init", self.init, ("scaled", "tiny", "mini"))
 
     @property
     def rate(self) -> float:

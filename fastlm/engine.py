@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastlm_kernels import embedding, evaluation
-from fastlm_kernels import training as steps
-from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
-from fastlm_kernels.jit import JIT_DISABLED
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
@@ -18,6 +14,10 @@ from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, single_threaded_blas, thread_count
+from fastlm_kernels import embedding, evaluation
+from fastlm_kernels import training as steps
+from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
+from fastlm_kernels.jit import JIT_DISABLED
 
 __all__ = [
     "TrainingEngine",
@@ -48,7 +48,8 @@ def token_array(ids: Any, vocab: int) -> Tokens:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= vocab):
         worst = int(array.min()) if int(array.min()) < 0 else int(array.max())
         raise ConfigError(
-            f"token id {worst} is outside 0..{vocab - 1}; encode the text with the model's tokenizer"
+            f"token id {worst} is outside 0..{vocab - 1}; "
+            "encode the text with the model's tokenizer"
         )
     if array.dtype.itemsize <= 2 and array.dtype != np.uint16:
         array = array.astype(np.uint16)
@@ -169,7 +170,7 @@ class TrainingEngine:
         return params, momentum
 
     def gradient(self) -> tuple[float, NDArray[np.float32]]:
-        """(mean loss, gradient float32[n]) of the next step's batch, materialised; changes nothing."""
+        """(mean loss, gradient float32[n]) of the next step's batch; changes nothing."""
         params, _ = self.settled()
         grad = np.empty_like(params)
         with single_threaded_blas(), np.errstate(over="ignore"):
@@ -180,11 +181,11 @@ class TrainingEngine:
 
 
 def kernels_cached() -> bool:
-    """Whether compiled training kernels lie in Numba's cache folder (perhaps of an older source)."""
+    """Whether compiled training kernels lie in Numba's cache folder (perhaps of older source)."""
     if steps.train_steps.signatures or JIT_DISABLED:
         return True
-    folder = Path(steps.train_steps.stats.cache_path)
-    return any(folder.glob("training.train_steps-*.nbi"))
+    folder = steps.train_steps.stats.cache_path
+    return folder is not None and any(Path(folder).glob("training.train_steps-*.nbi"))
 
 
 def first_target(model: ModelConfig) -> int:
@@ -197,8 +198,8 @@ def examples_in(tokens: Tokens, model: ModelConfig) -> int:
     needed = model.context + 1
     if count < needed:
         raise ConfigError(
-            f"the text has {count} tokens, but a context of {model.context} needs at least {needed}; "
-            "give more text or a smaller context"
+            f"the text has {count} tokens, but a context of {model.context} needs at least "
+            f"{needed}; give more text or a smaller context"
         )
     return count - first_target(model)
 
@@ -227,9 +228,9 @@ def position_losses(
     stop: int,
     threads: int = 1,
 ) -> NDArray[np.float64]:
-    """-log p(token | its context) in nats for the positions first <= t < stop: float64[stop - first].
+    """-log p(token | its context) in nats, for the positions first <= t < stop.
 
-    The same numbers for any number of threads.
+    Returns float64[stop - first]. The same numbers for any number of threads.
     """
     losses = np.empty(stop - first, dtype=np.float64)
     rows = _EVALUATION_ROWS

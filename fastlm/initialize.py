@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
-from fastlm.layout import Layout
+from fastlm.layout import Layout, Tensor
 
-__all__ = ["log_unigram", "reference_params", "scaled_params"]
+__all__ = ["log_unigram", "scaled_params"]
 
 
 def scaled_params(
@@ -24,35 +24,26 @@ def scaled_params(
         is 0. Starting at the unigram distribution spares the first epochs from learning it.
     """
 
-    def spread(name: str, shape: tuple[int, ...]) -> float:
-        if name == "embeddings":
-            return 0.1
-        return 1 / math.sqrt(shape[0]) if name == "output.weight" else math.sqrt(2 / shape[0])
-
-    params = _normal(config, seed, spread)
-    bias = Layout(config).tensors.get("output.bias")
-    if bias is not None and counts is not None:
-        params[bias.offset : bias.offset + bias.size] = log_unigram(counts)
-    return params
-
-
-def reference_params(config: ModelConfig, seed: int) -> NDArray[np.float32]:
-    """float32[n]: every matrix N(0, sqrt(2 / (fan_in + fan_out))) (Glorot and Bengio 2010) and every
-    bias 0, as in ``fastlm.reference.mini``."""
-    return _normal(config, seed, lambda _, shape: math.sqrt(2 / sum(shape)))
-
-
-def _normal(config: ModelConfig, seed: int, spread: Any) -> NDArray[np.float32]:
     layout = Layout(config)
     params = np.zeros(layout.size, dtype=np.float32)
     rng = np.random.default_rng(seed)
     for tensor in layout.tensors.values():
         if not tensor.name.endswith(".bias"):
             values = rng.standard_normal(tensor.size, dtype=np.float32)
-            params[tensor.offset : tensor.offset + tensor.size] = values * np.float32(
-                spread(tensor.name, tensor.shape)
-            )
+            spread = _spread(tensor)
+            params[tensor.offset : tensor.offset + tensor.size] = values * np.float32(spread)
+    bias = layout.tensors.get("output.bias")
+    if bias is not None and counts is not None:
+        params[bias.offset : bias.offset + bias.size] = log_unigram(counts)
     return params
+
+
+def _spread(tensor: Tensor) -> float:
+    """Standard deviation of a matrix's first weights."""
+    if tensor.name == "embeddings":
+        return 0.1
+    fan_in = tensor.shape[0]
+    return 1 / math.sqrt(fan_in) if tensor.name == "output.weight" else math.sqrt(2 / fan_in)
 
 
 def log_unigram(counts: NDArray[Any]) -> NDArray[np.float32]:

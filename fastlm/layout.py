@@ -69,7 +69,7 @@ class Layout:
         return [f"hidden.{n}" for n in range(1, len(self.config.hidden) + 1)] + ["output"]
 
     def views(self, flat: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The tensors as views of ``flat`` [n], by name, in order: writing to one writes to flat."""
+        """The tensors as views of ``flat`` [n], by name: writing to one writes to flat."""
         return {
             t.name: flat[t.offset : t.offset + t.size].reshape(t.shape)
             for t in self.tensors.values()

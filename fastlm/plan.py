@@ -6,11 +6,11 @@ That is what makes the result the same bits for any number of threads.
 from __future__ import annotations
 
 import numpy as np
-from fastlm_kernels.arguments import EMBEDDING
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
+from fastlm_kernels.arguments import EMBEDDING
 
 __all__ = ["row_tile", "step_flops", "update_tiles", "worth_sharing"]
 

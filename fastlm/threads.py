@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastlm_kernels.jit import JIT_DISABLED
-from fastlm_kernels.team import STOP, SYNC_SIZE
 from numpy.typing import NDArray
 
 from fastlm.errors import ConfigError
+from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.team import STOP, SYNC_SIZE
 
 __all__ = ["available_processors", "run_team", "single_threaded_blas", "thread_count"]
 

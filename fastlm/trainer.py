@@ -21,7 +21,8 @@ from fastlm.engine import TrainingEngine, kernels_cached, token_array
 from fastlm.errors import ConfigError, TrainingError
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Progress, Result, Start, Validation
-from fastlm.initialize import reference_params, scaled_params
+from fastlm.handover import reference_params
+from fastlm.initialize import scaled_params
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
 
@@ -75,7 +76,7 @@ class Trainer:
 
     @property
     def params(self) -> NDArray[np.float32]:
-        """float32[n]: the parameters of the best validation so far, without any the current ones."""
+        """float32[n]: of the best validation so far; without validation the current ones."""
         return self._best[1] if self._best else self.engine.settled()[0]
 
     @property
@@ -282,8 +283,8 @@ class Trainer:
 
 def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
     model, training = config.model, config.training
-    if training.init == "reference":
-        return reference_params(model, training.seed)
+    if training.init != "scaled":
+        return reference_params(model, training.init, training.seed)
     ids = np.asarray(train_tokens)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or (ids.size and ids.max() >= model.vocab):
         token_array(ids, model.vocab)  # says what is wrong

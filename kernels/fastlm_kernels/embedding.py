@@ -43,7 +43,7 @@ def combine(x, context, params, embed, mean):
 def decay_of(rates, since, until, beta):
     """(sum of r_s b^(s - since + 1), b^(until - since)) over the steps since <= s < until.
 
-    rates : float64[R + 1], the rate of step s at s mod (R + 1). b^R is nothing: the sum stops there.
+    rates : float64[R + 1], the rate of step s at s mod (R + 1). b^R is nothing: the sum ends.
     """
     ring = rates.size
     total = 0.0

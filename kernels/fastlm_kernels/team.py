@@ -50,7 +50,7 @@ if JIT_DISABLED:  # one thread only, so plain reads and writes are atomic enough
         pass
 
 else:
-    from llvmlite import binding, ir
+    from llvmlite import binding
 
     def _element(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data

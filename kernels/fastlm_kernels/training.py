@@ -92,7 +92,8 @@ def run_update(state, scratch, network, plan, tile, step, rate):
     if layer == EMBEDDING:
         update_embeddings(
             state.params, state.momentum, state.row_steps, half(scratch.contexts, step),
-            half(scratch.contexts, step + 1), scratch.d_inputs, state.rates, start, stop, network.context, network.embed, network.mean, step, rate,
+            half(scratch.contexts, step + 1), scratch.d_inputs, state.rates, start, stop,
+            network.context, network.embed, network.mean, step, rate,
             plan.beta, scale / network.context if network.mean else scale, plan.embed_scale,
         )  # fmt: skip
         return

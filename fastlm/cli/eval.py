@@ -1,0 +1,65 @@
+"""`fastlm eval`: how well does a model predict these files?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from fastlm.config import Documents
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
+    ],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Text files (UTF-8); - is standard input.", show_default=False
+        ),
+    ],
+    documents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What a document is: file, paragraphs or lines (default: as in training).",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output.")
+    ] = False,
+) -> None:
+    """Measure how well a model predicts text.
+
+    Perplexity, bits per character and the rest are those of all files together.
+    """
+    from fastlm.corpus import load_documents
+    from fastlm.model import LanguageModel
+
+    lm = LanguageModel.load(model)
+    if documents is not None:
+        lm.documents = cast(Documents, documents)  # checked where it is used
+    figures = lm.evaluate(load_documents(files, "file")).to_dict()
+    typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
+
+
+def _table(figures: dict[str, Any]) -> str:
+    texts = {key: _figure(value) for key, value in figures.items()}
+    width = max(map(len, texts.values()))
+    lines = [f"{key.replace('_', ' '):<16}{text:>{width}}" for key, text in texts.items()]
+    if figures["oov"]:
+        lines[list(figures).index("oov")] += f"  ({figures['oov'] / figures['tokens']:.2%} unknown)"
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    if value is None:  # infinite, or not defined for this text
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4f}" if value < 1e6 else f"{value:.4g}"

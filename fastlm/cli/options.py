@@ -1,0 +1,89 @@
+"""What does the text of an option stand for, and may the model be written there?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from fastlm.errors import ConfigError, ModelFileError
+
+__all__ = ["check_output", "hidden_widths", "valid_source"]
+
+
+def hidden_widths(text: str) -> tuple[int, ...]:
+    """Return the widths of the hidden layers: "256,128", or "none" for none.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither; whether a width is allowed is for `ModelConfig` to say.
+    """
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"hidden is {text!r}; give widths separated by commas, such as 256,128, or none"
+        ) from None
+
+
+def valid_source(text: str) -> float | str:
+    """Return the fraction that a text names, else the text as a path.
+
+    Numbers are always fractions: a file named 0.1 is ./0.1.
+    """
+    if text[:1] not in set("+-.0123456789"):  # "nan" and "infinity" are names of files
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before any work is done, to write a model where it cannot or should not go.
+
+    A file is replaced only when it is empty or a model of fastlm.
+
+    Raises
+    ------
+    ConfigError
+        With what stands in the way.
+    """
+    another = "name another file with -o"
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}; {another}") from None
+    except ValueError:  # a zero byte in the name
+        raise ConfigError(f"{str(path)!r} is not a path; {another}") from None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ConfigError(
+            f"{path} is a folder; name a file in it, e.g. {path / 'model.safetensors'}"
+        )
+    if mode is not None and not stat.S_ISREG(mode):
+        raise ConfigError(f"{path} is not a regular file; {another}")
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder for {path.name}; create it, or {another}")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{folder}: no permission to write {path.name} there; {another}")
+    if mode is not None and path.stat().st_size and not _is_model(path):
+        raise ConfigError(
+            f"{path} exists and is not a model of fastlm, so it is not overwritten; {another}, "
+            "or remove it"
+        )
+
+
+def _is_model(path: Path) -> bool:
+    from fastlm.modelfile import read_model_file
+
+    try:
+        read_model_file(path)
+    except ModelFileError:
+        return False
+    return True

@@ -1,0 +1,343 @@
+"""`fastlm train`: from text files to a model file, a sample, and what to do with them."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fastlm.cli.options import check_output, hidden_widths, valid_source
+from fastlm.config import ModelConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from fastlm.model import LanguageModel
+
+__all__ = ["train"]
+
+_DATA = "Text and tokens"
+_MODEL = "Model"
+_TRAINING = "Training"
+
+_DEFAULT_OUTPUT = Path("model.safetensors")
+
+_EXIT_CODES = {"interrupted": 130, "terminated": 143}
+
+_SAMPLE_TEMPERATURE = 0.8
+
+
+def _widths(widths: tuple[int, ...]) -> str:
+    return ",".join(map(str, widths)) or "none"
+
+
+def train(
+    corpus: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CORPUS",
+            help="Text files (UTF-8); - is standard input. Without any: the documentation that "
+            "comes with Python.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to save the model. A model that is there already is replaced.",
+        ),
+    ] = _DEFAULT_OUTPUT,
+    valid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Text to validate on, or a number: the share of the corpus to hold out from its "
+            "end (default 0.05).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What a token is: char, word, whitespace or byte (default char).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    vocab: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The vocabulary, one token a line, in place of the corpus's own.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    min_count: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tokens seen fewer times are unknown (default 1).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    max_vocab: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Keep the N most frequent tokens only.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    documents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What a document is: file, paragraphs or lines (default file). No context "
+            "crosses the end of a document.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The settings of a reference system, tiny or mini; other options override them.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Tokens that the model looks back on (default {ModelConfig.context}).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    embed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Numbers per token embedding (default {ModelConfig.embed}).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N...",
+            help=f"Widths of the hidden layers, or none (default {_widths(ModelConfig.hidden)}).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help=f"The context's embeddings: concat or mean (default {ModelConfig.combine}).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Share of hidden units left out in training (default "
+            f"{TrainingConfig.dropout:g}).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Passes over the corpus (default: as many as suit it).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps, in place of epochs.", rich_help_panel=_TRAINING),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Time, in place of epochs.", rich_help_panel=_TRAINING),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Examples per step (default {TrainingConfig.batch}).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Learning rate (default: batch / 64).", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    momentum: Annotated[
+        float | None,
+        typer.Option(
+            metavar="B",
+            help=f"Share of the last update that stays (default {TrainingConfig.momentum:g}).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="How the learning rate goes down: constant, linear or cosine (default "
+            f"{TrainingConfig.schedule}).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Stop after N validations without progress.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Of weights, order and dropout (default {TrainingConfig.seed}).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processors to use (default: FASTLM_THREADS, or all); the result is the same.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
+    ] = False,
+) -> int:
+    """Train a model on text and save it.
+
+    Ctrl-C ends the training early and saves what there is.
+    """
+    check_output(output)
+    settings: dict[str, Any] = {
+        "valid": None if valid is None else valid_source(valid),
+        "tokenizer": tokenizer,
+        "vocab": vocab,
+        "min_count": min_count,
+        "max_vocab": max_vocab,
+        "documents": documents,
+        "preset": preset,
+        "context": context,
+        "embed": embed,
+        "hidden": None if hidden is None else hidden_widths(hidden),
+        "combine": combine,
+        "batch": batch,
+        "lr": lr,
+        "momentum": momentum,
+        "schedule": schedule,
+        "epochs": epochs,
+        "steps": steps,
+        "minutes": minutes,
+        "patience": patience,
+        "dropout": dropout,
+        "seed": seed,
+        "threads": threads,
+    }
+    lm = _fit(
+        corpus or None,
+        {name: value for name, value in settings.items() if value is not None},
+        quiet=quiet,
+    )
+    result = lm.result
+    if result is None or result.step == 0:
+        # Never put untrained weights in the place of an older model.
+        if not quiet:
+            print("interrupted before the first step; nothing is saved", file=sys.stderr)
+        return _EXIT_CODES.get(result.reason if result else "interrupted", 130)
+    lm.save(output)
+    if not quiet:
+        _summarise(lm, output)
+    return _EXIT_CODES.get(result.reason, 0)
+
+
+def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
+    if quiet:
+        from fastlm.training import train as fit
+
+        return fit(corpus, **settings)
+
+    from fastlm.progress import ConsoleProgress
+
+    kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
+    with ConsoleProgress(tokenizer=kind) as progress:
+        # Before the slow imports and the reading: something is under way.
+        progress.describe("corpus", _named(corpus))
+        from fastlm.training import train as fit
+
+        return fit(corpus, callbacks=[progress], **settings)
+
+
+def _named(corpus: list[str] | None) -> str:
+    if corpus is None:
+        return "the documentation that comes with Python; name text files to train on those"
+    first = "standard input" if corpus[0] == "-" else corpus[0]
+    return first if len(corpus) == 1 else f"{first} and {len(corpus) - 1:,} more"
+
+
+def _summarise(lm: LanguageModel, output: Path) -> None:
+    """Print how good the model is, where it lies, how it writes, and what to do with it."""
+    print()
+    assert lm.result is not None
+    if lm.result.best is not None:
+        print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
+    print(f"{'saved':<12}{output}, {_size(output.stat().st_size)}")
+    if lm.result.reason not in _EXIT_CODES:
+        print("sample")
+        for line in _sample(lm).splitlines():
+            print(f"  {line}".rstrip())
+    name = _quoted(str(output))
+    print("go on with")
+    print(f"  fastlm generate {name} --prompt {_quoted('The ')}")
+    print(f"  fastlm eval {name} FILE")
+
+
+def _quality(lm: LanguageModel, loss: float) -> str:
+    from fastlm.progress import quality_unit
+
+    perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
+    unit = quality_unit(lm.tokenizer.kind)
+    bits = "" if unit == "perplexity" else f"{loss / math.log(2):.3f} {unit}, "
+    return f"{bits}{perplexity}, loss {loss:.4f} nats per token"
+
+
+def _sample(lm: LanguageModel) -> str:
+    """About 200 characters or 60 words; the same for the same model."""
+    length = 200 if lm.tokenizer.kind in ("char", "byte") else 60
+    seed = lm.training.seed if lm.training is not None else 0
+    if lm.documents == "lines":
+        texts = lm.sample(5, length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
+        return "\n".join(texts)
+    text: str = lm.generate(length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
+    return text
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
+
+
+def _quoted(text: str) -> str:
+    """As the user's shell takes it."""
+    if os.name == "nt":
+        return f'"{text}"' if " " in text or not text else text
+    return shlex.quote(text)

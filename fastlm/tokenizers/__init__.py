@@ -1,0 +1,24 @@
+"""Tokenizers: text to token ids and back."""
+
+from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.build import TOKENIZER_KINDS, build_tokenizer, tokenizer_from_dict
+from fastlm.tokenizers.byte import ByteTokenizer
+from fastlm.tokenizers.char import CharTokenizer
+from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
+from fastlm.tokenizers.whitespace import WhitespaceTokenizer
+from fastlm.tokenizers.word import WordTokenizer
+
+__all__ = [
+    "END",
+    "TOKENIZER_KINDS",
+    "UNK",
+    "ByteTokenizer",
+    "CharTokenizer",
+    "TokenArray",
+    "Tokenizer",
+    "Vocabulary",
+    "WhitespaceTokenizer",
+    "WordTokenizer",
+    "build_tokenizer",
+    "tokenizer_from_dict",
+]

@@ -1,0 +1,244 @@
+"""What every tokenizer can do: text to ids and back, and itself to JSON and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.vocabulary import Vocabulary
+
+__all__ = ["TokenArray", "Tokenizer", "iter_texts"]
+
+TokenArray: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+
+
+def iter_texts(texts: Iterable[str]) -> Iterator[str]:
+    """Yield each text after checking that it is a str.
+
+    Raises
+    ------
+    TokenizerError
+        For one str in place of an iterable of them, and for an item that is not a str or holds a
+        lone surrogate (see `Tokenizer.encode`).
+    """
+    if isinstance(texts, (str, bytes)):
+        raise TokenizerError(
+            f"expected several texts, got one {type(texts).__name__}; put it in a list"
+        )
+    try:
+        iterator = iter(texts)
+    except TypeError:
+        raise TokenizerError(
+            f"expected an iterable of str, got {type(texts).__name__}; pass a list of texts"
+        ) from None
+    for number, text in enumerate(iterator):
+        if not isinstance(text, str):
+            raise TokenizerError(
+                f"text {number} is {type(text).__name__}, not str; decode or convert it first"
+            )
+        _check_surrogates(text)
+        yield text
+
+
+class Tokenizer(ABC):
+    """Text to token ids and back, over a fixed vocabulary of V tokens.
+
+    A tokenizer never changes once it is made. Two are equal when their JSON forms are.
+
+    Attributes
+    ----------
+    kind : str
+        The name that `build_tokenizer` and the command line know it by.
+    vocabulary : Vocabulary
+        The V tokens in the order of their ids, the specials included.
+    """
+
+    kind: ClassVar[str]
+    vocabulary: Vocabulary
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of ids, the specials included."""
+        return len(self.vocabulary.symbols)
+
+    @property
+    def boundary_id(self) -> int | None:
+        """The id of `<end>`, which ends a document, or None."""
+        return self.vocabulary.boundary_id
+
+    @property
+    def unk_id(self) -> int | None:
+        """The id of `<unk>`, which stands for all that is not in the vocabulary, or None."""
+        return self.vocabulary.unk_id
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint16 when V <= 65,536, else uint32."""
+        return np.dtype(np.uint16 if self.vocab_size <= 65536 else np.uint32)
+
+    def encode(self, text: str) -> TokenArray:
+        """Return the ids of one text, dtype[T]. `boundary_id` is never among them.
+
+        Raises
+        ------
+        TokenizerError
+            When `text` is not a str, holds a lone surrogate (U+D800 to U+DFFF, which is no
+            character), or holds something unknown to a vocabulary that has no `<unk>`.
+        """
+        if not isinstance(text, str):
+            raise TokenizerError(
+                f"can only encode str, got {type(text).__name__}; decode or convert it first"
+            )
+        _check_surrogates(text)
+        return self._encode(text)
+
+    def encode_each(self, texts: Iterable[str]) -> Iterator[TokenArray]:
+        """Yield each document's ids followed by `boundary_id`, where there is one."""
+        end = [] if self.boundary_id is None else [self.boundary_id]
+        tail = np.array(end, dtype=self.dtype)
+        for text in iter_texts(texts):
+            yield np.concatenate((self.encode(text), tail))
+
+    def encode_documents(self, texts: Iterable[str]) -> TokenArray:
+        """Return all documents in one array, dtype[T], each ended by `boundary_id`, if any."""
+        return np.concatenate([np.empty(0, dtype=self.dtype), *self.encode_each(texts)])
+
+    def decode(self, ids: Sequence[int] | npt.NDArray[Any], *, boundary: str | None = None) -> str:
+        """Return the text of `ids`.
+
+        Parameters
+        ----------
+        ids : sequence of int or integer[T]
+        boundary : str, optional
+            What to write for each boundary token. By default they are dropped, and what stands
+            before and after them is decoded as one sequence.
+
+        Raises
+        ------
+        TokenizerError
+            When an id is not an integer in 0 .. V-1.
+        """
+        array = self._checked_ids(ids)
+        if self.boundary_id is None:
+            return self._decode(array)
+        at_end = array == self.boundary_id
+        if boundary is None:
+            return self._decode(array[~at_end])
+        starts = [0, *(np.flatnonzero(at_end) + 1).tolist()]
+        stops = [*np.flatnonzero(at_end).tolist(), len(array)]
+        return boundary.join(
+            self._decode(array[start:stop]) for start, stop in zip(starts, stops, strict=True)
+        )
+
+    def token(self, id: int) -> str:
+        """Return how the token of this id is shown; a TokenizerError when there is none."""
+        return self.vocabulary.symbols[int(self._checked_ids([id])[0])]
+
+    def id_of(self, token: str) -> int | None:
+        """Return the id of a token as `token` shows it, or None when it is not there."""
+        return self.vocabulary.index.get(token)
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that `tokenizer_from_dict` needs, in types that JSON has."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
+
+    @abstractmethod
+    def save_vocab(self, path: str | PathLike[str]) -> None:
+        """Write the vocabulary to a file that `build_tokenizer(vocab_file=...)` reads.
+
+        A name that ends in .json gets the JSON form, with all options; any other gets one symbol
+        a line, in the order of their ids, and the options must be given again on reading.
+        """
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of the JSON form with sorted keys and no white space."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self._canonical_json().encode("ascii")).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+    @abstractmethod
+    def _encode(self, text: str) -> TokenArray:
+        """Encode a str that holds no lone surrogate."""
+
+    @abstractmethod
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        """Decode int64[T], all in range, none of them `boundary_id`."""
+
+    def _canonical_json(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    def _saved_as_json(self, path: str | PathLike[str]) -> bool:
+        """Write the JSON form if the path's name asks for it; say whether it was written."""
+        if Path(path).suffix.lower() != ".json":
+            return False
+        try:
+            Path(path).write_text(self._canonical_json() + "\n", encoding="ascii", newline="\n")
+        except OSError as error:
+            raise TokenizerError(
+                f"cannot write the tokenizer to {path}: {error.strerror}; name another file"
+            ) from None
+        return True
+
+    def _checked_ids(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        try:
+            array = np.asarray(ids)
+        except ValueError:
+            raise TokenizerError("token ids must be one flat sequence of integers") from None
+        if array.ndim != 1:
+            raise TokenizerError(
+                f"token ids must be one flat sequence, got an array of shape {array.shape}"
+            )
+        if array.size == 0:
+            return np.empty(0, dtype=np.int64)
+        if array.dtype.kind not in "iu":
+            raise TokenizerError(f"token ids must be integers, got {array.dtype}")
+        outside = (array < 0) | (array >= self.vocab_size)
+        if outside.any():
+            raise TokenizerError(
+                f"token id {array[outside][0]} is outside 0 .. {self.vocab_size - 1}, "
+                f"the ids of this {self.kind} vocabulary; use ids made by the same tokenizer"
+            )
+        return array.astype(np.int64)
+
+
+def _check_surrogates(text: str) -> None:
+    if text.isascii():
+        return
+    # In parts, so that a large text is not held a second time.
+    for start in range(0, len(text), 1 << 20):
+        try:
+            text[start : start + (1 << 20)].encode("utf-8")
+        except UnicodeEncodeError as error:
+            at = start + error.start
+            raise TokenizerError(
+                f"the text holds a lone surrogate U+{ord(text[at]):04X} at character {at}, which "
+                "is not valid Unicode text; read the text again as valid UTF-8"
+            ) from None

@@ -1,0 +1,55 @@
+"""The `byte` tokenizer: one token for each byte of the text's UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.vocabulary import END, Vocabulary
+
+__all__ = ["ByteTokenizer"]
+
+
+class ByteTokenizer(Tokenizer):
+    """The 256 bytes in their order, after `<end>` if there is one; nothing is ever unknown.
+
+    `decode(encode(text)) == text` for every text. Ids whose bytes are not valid UTF-8, as a model
+    may generate them, decode to U+FFFD. `token` shows a printable ASCII byte as its character and
+    any other as `<0xNN>`.
+    """
+
+    kind: ClassVar[str] = "byte"
+
+    def __init__(self, *, boundary: bool = True) -> None:
+        shown = [chr(b) if 0x20 <= b < 0x7F else f"<0x{b:02X}>" for b in range(256)]
+        self.vocabulary = Vocabulary.from_ordered([END] * boundary + shown)
+        self._first = int(boundary)
+
+    def save_vocab(self, path: str | PathLike[str]) -> None:
+        if not self._saved_as_json(path):
+            raise TokenizerError(
+                "the byte vocabulary is fixed and has no vocabulary file; give a name that ends "
+                f"in .json to write its JSON form, not {path}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "boundary": self.boundary_id is not None}
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        return cls(boundary=checked_form(form, cls.kind, {"boundary": bool})["boundary"])
+
+    def _encode(self, text: str) -> TokenArray:
+        ids = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(self.dtype)
+        ids += np.asarray(self._first, dtype=self.dtype)
+        return ids
+
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        return (ids - self._first).astype(np.uint8).tobytes().decode("utf-8", errors="replace")

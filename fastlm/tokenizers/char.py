@@ -1,0 +1,224 @@
+"""The `char` tokenizer: one token for each character (Unicode code point)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
+from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.vocabulary import UNK, Vocabulary
+
+__all__ = ["CharTokenizer"]
+
+CODE_POINTS = 0x110000
+REPLACEMENT = 0xFFFD
+CHUNK = 1 << 18
+"""Characters looked up at a time: bounds the scratch memory and keeps it in the cache."""
+
+
+class CharTokenizer(Tokenizer):
+    """One token for each character; `decode(encode(text)) == text` when all are known.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Every symbol but the specials is one character.
+    lowercase : bool
+        Read `text.lower()` in place of text.
+    unknown : str, optional
+        A character of the vocabulary that stands for every unknown one, in place of `<unk>`.
+
+    Raises
+    ------
+    TokenizerError
+        For a symbol of several characters, an upper-case symbol with `lowercase`, and an
+        `unknown` that is not in the vocabulary or stands beside `<unk>`.
+    """
+
+    kind: ClassVar[str] = "char"
+
+    def __init__(
+        self, vocabulary: Vocabulary, *, lowercase: bool = False, unknown: str | None = None
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.lowercase = lowercase
+        self.unknown = unknown
+        ordinary = vocabulary.ordinary
+        for symbol in ordinary:
+            _checked_character(symbol, lowercase)
+        stand_in = vocabulary.unk_id
+        if unknown is not None:
+            if unknown not in ordinary:
+                raise TokenizerError(
+                    f"the character for unknown ones, {unknown!r}, is not in the vocabulary; "
+                    "name one that is"
+                )
+            if stand_in is not None:
+                raise TokenizerError(
+                    f"unknown characters cannot become both {UNK} and {unknown!r}; choose one"
+                )
+            stand_in = ordinary[unknown]
+        self._id_of_code_point = np.full(CODE_POINTS, stand_in or 0, dtype=self.dtype)
+        codes = np.array([ord(symbol) for symbol in ordinary], dtype=np.int64)
+        self._id_of_code_point[codes] = list(ordinary.values())
+        self._is_known: npt.NDArray[np.bool_] | None = None
+        if stand_in is None:
+            self._is_known = np.zeros(CODE_POINTS, dtype=np.bool_)
+            self._is_known[codes] = True
+        self._code_point_of_id = np.full(self.vocab_size, REPLACEMENT, dtype="<u4")
+        self._code_point_of_id[list(ordinary.values())] = codes
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_vocab: int | None = None,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+    ) -> Self:
+        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
+        counts = np.zeros(CODE_POINTS, dtype=np.int64)
+        for text in iter_texts(texts):
+            for codes in _code_points(text.lower() if lowercase else text):
+                found = np.bincount(codes)
+                counts[: len(found)] += found
+        return cls(
+            Vocabulary.from_counts(
+                {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()},
+                min_count=min_count,
+                max_vocab=max_vocab,
+                boundary=boundary,
+                unk=unk,
+            ),
+            lowercase=lowercase,
+        )
+
+    @classmethod
+    def from_vocab_file(
+        cls,
+        path: str | PathLike[str],
+        *,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+    ) -> Self:
+        r"""Read one character a line; \n, \r, \t, \\, \uXXXX and \UXXXXXXXX are escapes."""
+
+        def read_line(line: str) -> str:
+            return _checked_character(_unescaped(line), lowercase)
+
+        return cls(
+            Vocabulary.from_file(path, read_line, boundary=boundary, unk=unk), lowercase=lowercase
+        )
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Return the fixed 27 characters of the Tiny system: space = 0, a = 1, ..., z = 26.
+
+        Text is lower-cased, every character that is not a to z reads as a space, and there is
+        neither `<end>` nor `<unk>`.
+        """
+        symbols = " abcdefghijklmnopqrstuvwxyz"
+        return cls(Vocabulary.from_ordered(symbols), lowercase=True, unknown=" ")
+
+    def save_vocab(self, path: str | PathLike[str]) -> None:
+        if not self._saved_as_json(path):
+            self.vocabulary.to_file(path, _escaped)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "lowercase": self.lowercase,
+            "unknown": self.unknown,
+            "symbols": list(self.vocabulary.symbols),
+        }
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        values = checked_form(
+            form, cls.kind, {"lowercase": bool, "unknown": (str, type(None)), "symbols": list}
+        )
+        return cls(
+            Vocabulary.from_json(values["symbols"]),
+            lowercase=values["lowercase"],
+            unknown=values["unknown"],
+        )
+
+    def _encode(self, text: str) -> TokenArray:
+        if self.lowercase:
+            text = text.lower()
+        ids = np.empty(len(text), dtype=self.dtype)
+        start = 0
+        for codes in _code_points(text):
+            if self._is_known is not None and not self._is_known[codes].all():
+                at = start + int(np.argmin(self._is_known[codes]))
+                raise TokenizerError(
+                    f"the character {text[at]!r} (U+{ord(text[at]):04X}) at position {at} is not "
+                    f"among the {self.vocab_size} of the vocabulary, which has no {UNK}; take it "
+                    f"out of the text or use a vocabulary that has it"
+                )
+            # mode="clip" skips the bounds check: code points are below CODE_POINTS.
+            np.take(self._id_of_code_point, codes, out=ids[start : start + len(codes)], mode="clip")
+            start += len(codes)
+        return ids
+
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        return self._code_point_of_id[ids].tobytes().decode("utf-32-le")
+
+
+def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
+    """Yield the code points, CHUNK at a time."""
+    for start in range(0, len(text), CHUNK):
+        part = text[start : start + CHUNK]
+        if part.isascii():
+            yield np.frombuffer(part.encode("ascii"), dtype=np.uint8)
+        else:
+            yield np.frombuffer(part.encode("utf-32-le"), dtype="<u4")
+
+
+def _checked_character(symbol: str, lowercase: bool) -> str:
+    if len(symbol) != 1:
+        raise TokenizerError(
+            f"{symbol!r} has {len(symbol)} characters; a char vocabulary holds one a symbol"
+        )
+    if lowercase and symbol.lower() != symbol:
+        raise TokenizerError(
+            f"{symbol!r} can never occur in lower-cased text; take it out or keep the case"
+        )
+    return symbol
+
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+_UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
+_NUMBERED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _unescaped(line: str) -> str:
+    if line in _UNESCAPES:
+        return _UNESCAPES[line]
+    numbered = _NUMBERED.fullmatch(line)
+    if numbered is None:
+        return line
+    code = int(numbered[1] or numbered[2], 16)
+    if code >= CODE_POINTS:
+        raise TokenizerError(f"{line} is beyond the last code point, \\U0010ffff")
+    return chr(code)

@@ -1,0 +1,108 @@
+"""What the `word` and `whitespace` tokenizers share: text is cut into symbols, then looked up."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
+from fastlm.tokenizers.vocabulary import UNK, Vocabulary
+
+__all__ = ["Cut", "SymbolTokenizer", "count_symbols"]
+
+Cut: TypeAlias = Callable[[str], list[str]]
+"""Cuts text into its symbols, in order. No symbol holds white space."""
+
+CHUNK = 1 << 20
+"""Characters cut into symbols at a time: bounds the memory that the strings take."""
+
+_SPACE = re.compile(r"\s")
+
+
+class _Index(dict[str, int]):
+    """Symbol to id; a missing symbol gives `unk_id`, or an error where there is none."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary.ordinary)
+        self.unk_id = vocabulary.unk_id
+
+    def __missing__(self, symbol: str) -> int:
+        if self.unk_id is None:
+            raise TokenizerError(
+                f"{symbol!r} is not among the {len(self)} symbols of the vocabulary, which has no "
+                f"{UNK}; take it out of the text or use a vocabulary that has it"
+            )
+        return self.unk_id
+
+
+class SymbolTokenizer(Tokenizer):
+    """A tokenizer that cuts text into strings at white space or finer, and looks each up.
+
+    Raises
+    ------
+    TokenizerError
+        For a symbol of the vocabulary that `cut` can never give.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, cut: Cut) -> None:
+        self.vocabulary = vocabulary
+        self.cut = cut
+        self._index = _Index(vocabulary)
+        if cut("\n".join(self._index)) != list(self._index):
+            for symbol in self._index:
+                check_reachable(symbol, cut, self.kind)
+
+    def save_vocab(self, path: str | PathLike[str]) -> None:
+        if not self._saved_as_json(path):
+            self.vocabulary.to_file(path)
+
+    def _encode(self, text: str) -> TokenArray:
+        id_of = self._index.__getitem__
+        parts = [np.empty(0, dtype=self.dtype)]
+        for part in _chunks(text):
+            symbols = self.cut(part)
+            parts.append(np.fromiter(map(id_of, symbols), dtype=self.dtype, count=len(symbols)))
+        return np.concatenate(parts)
+
+
+def count_symbols(texts: Iterable[str], cut: Cut) -> Counter[str]:
+    """Return how often each symbol occurs in all texts."""
+    counts: Counter[str] = Counter()
+    for text in iter_texts(texts):
+        for part in _chunks(text):
+            counts.update(cut(part))
+    return counts
+
+
+def vocabulary_from_file(
+    path: str | PathLike[str], cut: Cut, kind: str, **specials: Any
+) -> Vocabulary:
+    """Read a vocabulary file whose lines are the symbols themselves."""
+    return Vocabulary.from_file(path, lambda line: check_reachable(line, cut, kind), **specials)
+
+
+def check_reachable(symbol: str, cut: Cut, kind: str) -> str:
+    """Return the symbol if `cut` can give it; a TokenizerError otherwise."""
+    pieces = cut(symbol)
+    if pieces != [symbol]:
+        raise TokenizerError(
+            f"{symbol!r} can never occur: the {kind} tokenizer reads it as {pieces}; take it out "
+            "or choose another tokenizer"
+        )
+    return symbol
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """Yield pieces of about CHUNK characters, cut before white space, where no symbol lies."""
+    start = 0
+    while start < len(text):
+        space = _SPACE.search(text, start + CHUNK)
+        stop = space.start() if space else len(text)
+        yield text[start:stop]
+        start = stop

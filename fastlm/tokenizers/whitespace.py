@@ -1,0 +1,89 @@
+"""The `whitespace` tokenizer: one token for what stands between white space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.symbols import Cut, SymbolTokenizer, count_symbols, vocabulary_from_file
+from fastlm.tokenizers.vocabulary import Vocabulary
+
+__all__ = ["WhitespaceTokenizer"]
+
+
+class WhitespaceTokenizer(SymbolTokenizer):
+    """`text.split()`, for text that is tokenised already.
+
+    `<end>` and `<unk>` are reserved: in text, both read as `<unk>`. Decoding joins with single
+    spaces, so `encode(decode(ids))` gives the ids back when no `<end>` is among them.
+    """
+
+    kind: ClassVar[str] = "whitespace"
+
+    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool = False) -> None:
+        self.lowercase = lowercase
+        super().__init__(vocabulary, _cut(lowercase))
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_vocab: int | None = None,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+    ) -> Self:
+        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
+        vocabulary = Vocabulary.from_counts(
+            count_symbols(texts, _cut(lowercase)),
+            min_count=min_count,
+            max_vocab=max_vocab,
+            boundary=boundary,
+            unk=unk,
+        )
+        return cls(vocabulary, lowercase=lowercase)
+
+    @classmethod
+    def from_vocab_file(
+        cls,
+        path: str | PathLike[str],
+        *,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+    ) -> Self:
+        """Read one symbol a line, in the order of the ids (see `Vocabulary.from_file`)."""
+        vocabulary = vocabulary_from_file(
+            path, _cut(lowercase), cls.kind, boundary=boundary, unk=unk
+        )
+        return cls(vocabulary, lowercase=lowercase)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "lowercase": self.lowercase,
+            "symbols": list(self.vocabulary.symbols),
+        }
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        values = checked_form(form, cls.kind, {"lowercase": bool, "symbols": list})
+        return cls(Vocabulary.from_json(values["symbols"]), lowercase=values["lowercase"])
+
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        return " ".join(map(self.vocabulary.symbols.__getitem__, ids.tolist()))
+
+
+def _cut(lowercase: bool) -> Cut:
+    return _split_lower if lowercase else str.split
+
+
+def _split_lower(text: str) -> list[str]:
+    return text.lower().split()

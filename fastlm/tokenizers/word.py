@@ -1,0 +1,129 @@
+"""The `word` tokenizer: runs of letters, marks and digits; every other visible symbol alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.detokenize import detokenize
+from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.symbols import Cut, SymbolTokenizer, count_symbols, vocabulary_from_file
+from fastlm.tokenizers.vocabulary import Vocabulary
+from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
+
+__all__ = ["WordTokenizer"]
+
+
+class WordTokenizer(SymbolTokenizer):
+    """Words and symbols as tokens; white space, control and format characters separate.
+
+    "unicode" (see `word_pattern`): a token is a run of letters, marks and numbers, with U+200C
+    and U+200D inside it, or one other visible character, `_` among them. In scripts without
+    spaces between words (Han, Hiragana, Katakana, Thai, Lao, Khmer, Myanmar) each letter is a
+    token, with the marks that follow it.
+
+    Decoding puts spaces where English usually has them (see `detokenize`). Their places in the
+    original text are not kept, but `encode(decode(ids))` gives the ids back when neither `<end>`
+    nor `<unk>` is among them.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    lowercase : bool
+        Read `text.lower()` in place of text.
+    pattern : {"unicode", "mini"}
+    """
+
+    kind: ClassVar[str] = "word"
+
+    def __init__(
+        self, vocabulary: Vocabulary, *, lowercase: bool = False, pattern: str = "unicode"
+    ) -> None:
+        self.lowercase = lowercase
+        self.pattern = pattern
+        super().__init__(vocabulary, _cut(pattern, lowercase))
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_vocab: int | None = None,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+        pattern: str = "unicode",
+    ) -> Self:
+        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
+        vocabulary = Vocabulary.from_counts(
+            count_symbols(texts, _cut(pattern, lowercase)),
+            min_count=min_count,
+            max_vocab=max_vocab,
+            boundary=boundary,
+            unk=unk,
+        )
+        return cls(vocabulary, lowercase=lowercase, pattern=pattern)
+
+    @classmethod
+    def mini(cls, texts: Iterable[str]) -> Self:
+        r"""Build the Mini system's vocabulary: `\w+|[^\w\s]` over lower-cased text, by
+        (-count, word), with neither `<end>` nor `<unk>`: an unknown word is an error."""
+        return cls.build(texts, boundary=False, unk=False, lowercase=True, pattern="mini")
+
+    @classmethod
+    def from_vocab_file(
+        cls,
+        path: str | PathLike[str],
+        *,
+        boundary: bool = True,
+        unk: bool = True,
+        lowercase: bool = False,
+        pattern: str = "unicode",
+    ) -> Self:
+        """Read one symbol a line, in the order of the ids (see `Vocabulary.from_file`)."""
+        vocabulary = vocabulary_from_file(
+            path, _cut(pattern, lowercase), cls.kind, boundary=boundary, unk=unk
+        )
+        return cls(vocabulary, lowercase=lowercase, pattern=pattern)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "pattern": self.pattern,
+            "lowercase": self.lowercase,
+            "symbols": list(self.vocabulary.symbols),
+        }
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        values = checked_form(form, cls.kind, {"pattern": str, "lowercase": bool, "symbols": list})
+        return cls(
+            Vocabulary.from_json(values["symbols"]),
+            lowercase=values["lowercase"],
+            pattern=values["pattern"],
+        )
+
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        symbols = map(self.vocabulary.symbols.__getitem__, ids.tolist())
+        return detokenize(symbols, self.pattern)
+
+
+def _cut(pattern: str, lowercase: bool) -> Cut:
+    if pattern not in WORD_PATTERNS:
+        raise TokenizerError(
+            f"the word tokenizer's pattern must be one of {', '.join(WORD_PATTERNS)}, "
+            f"got {pattern!r}"
+        )
+
+    def cut(text: str) -> list[str]:
+        if lowercase:
+            text = text.lower()
+        return word_pattern(pattern, text.isascii()).findall(text)
+
+    return cut

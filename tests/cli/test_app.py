@@ -1,0 +1,142 @@
+"""The frame of the command line: help, version, wrong usage, and errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import fastlm
+from fastlm.cli import app as frame
+from fastlm.errors import CorpusError
+
+from .conftest import assert_one_line
+
+HEAVY = ("numpy", "numba", "scipy", "safetensors")
+
+
+def python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A command `fail` that raises what it is given."""
+
+    def install(error: BaseException) -> None:
+        application = typer.Typer()
+
+        @application.callback()
+        def root() -> None: ...
+
+        @application.command()
+        def fail() -> None:
+            raise error
+
+        monkeypatch.setattr(frame, "app", application)
+
+    return install
+
+
+def test_help_lists_the_commands(run):
+    outcome = run("--help")
+    assert outcome.code == 0
+    for command in ("train", "generate", "eval"):
+        assert command in outcome.out
+    assert "completion" not in outcome.out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from fastlm.cli import main; code = main(['--help']); "
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "heavy: []" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "eval"])
+def test_each_command_has_help(run, command):
+    outcome = run(command, "--help")
+    assert outcome.code == 0
+    assert "Usage: fastlm " + command in outcome.out
+
+
+def test_train_help_names_the_defaults(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = run("train", "--help").out
+    for default in ("(default 8)", "(default 256,128)", "(default 256)", "(default 0.9)"):
+        assert default in text
+
+
+def test_version(run):
+    outcome = run("--version")
+    assert outcome.code == 0
+    assert outcome.out == f"fastlm {fastlm.__version__}\n"
+
+
+def test_python_m_fastlm():
+    done = python("-m", "fastlm", "--version")
+    assert (done.returncode, done.stdout) == (0, f"fastlm {fastlm.__version__}\n"), done.stderr
+
+
+def test_no_command_shows_help_as_wrong_usage(run):
+    outcome = run()
+    assert outcome.code == 2
+    assert "generate" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("frobnicate",), ("frobnicate",)),
+        (("train", "--frobnicate"), ("--frobnicate", "fastlm train --help")),
+        (("train", "--context", "many"), ("--context", "many")),
+        (("generate",), ("MODEL", "fastlm generate --help")),
+        (("eval", "m.safetensors"), ("FILE",)),
+        (("train", "a.txt", "-o"), ("-o",)),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(run, arguments, parts):
+    assert_one_line(run(*arguments), 2, *parts)
+
+
+def test_an_error_of_fastlm_is_one_line_and_1(run, failing):
+    failing(CorpusError("a\nb.txt is empty"))
+    outcome = run("fail")
+    assert (outcome.code, outcome.err) == (1, "error: a b.txt is empty\n")
+
+
+def test_no_memory_is_one_line(run, failing):
+    failing(MemoryError("Unable to allocate 8.00 TiB"))
+    assert_one_line(run("fail"), 1, "8.00 TiB", "smaller model")
+
+
+def test_a_full_disk_is_one_line(run, failing):
+    failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert_one_line(run("fail"), 1, os.strerror(errno.ENOSPC))
+
+
+def test_interrupt_is_130(run, failing):
+    failing(KeyboardInterrupt())
+    outcome = run("fail")
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+
+
+def test_a_mistake_in_the_program_is_not_hidden(run, failing):
+    failing(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        run("fail")

@@ -1,0 +1,113 @@
+"""`fastlm generate`: the text alone on standard output, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fastlm.model import LanguageModel
+
+from .conftest import assert_one_line, make_model
+
+
+def test_text_is_that_of_the_library(run, model):
+    outcome = run("generate", model, "--prompt", "the ", "--length", "40", "--seed", "1")
+    expected = LanguageModel.load(model).generate("the ", length=40, seed=1)
+    assert (outcome.code, outcome.out, outcome.err) == (0, expected + "\n", "")
+
+
+def test_settings_reach_the_library(run, model):
+    arguments = ("--temperature", "0.5", "--top-k", "5", "--top-p", "0.9", "--seed", "3")
+    outcome = run("generate", model, "--length", "30", *arguments)
+    expected = LanguageModel.load(model).generate(
+        length=30, temperature=0.5, top_k=5, top_p=0.9, seed=3
+    )
+    assert outcome.out == expected + "\n"
+
+
+def test_greedy_and_temperature_0_are_the_same(run, model):
+    greedy = run("generate", model, "--greedy", "--length", "30")
+    cold = run("generate", model, "--temperature", "0", "--length", "30")
+    assert greedy.code == cold.code == 0
+    assert greedy.out == cold.out
+
+
+def test_without_a_seed_texts_differ(run, model):
+    texts = {run("generate", model, "--length", "50").out for _ in range(3)}
+    assert len(texts) > 1
+
+
+def test_samples_have_a_blank_line_between_them(run, model):
+    outcome = run("generate", model, "--samples", "3", "--length", "20", "--seed", "1")
+    texts = LanguageModel.load(model).sample(3, length=20, seed=1)
+    assert outcome.out == "\n\n".join(texts) + "\n"
+
+
+def test_samples_of_a_model_of_lines_are_one_per_line(run, tmp_path):
+    path = tmp_path / "lines.safetensors"
+    make_model(documents="lines").save(path)
+    outcome = run("generate", path, "--samples", "4", "--length", "20", "--seed", "2")
+    texts = LanguageModel.load(path).sample(4, length=20, seed=2)
+    assert outcome.out == "\n".join(texts) + "\n"
+
+
+def test_length_0_is_the_prompt(run, model):
+    assert run("generate", model, "--prompt", "the fox", "--length", "0").out == "the fox\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--temperature", "-1"), ("temperature", "-1", "at least 0")),
+        (("--temperature", "nan"), ("temperature", "nan")),
+        (("--top-k", "0"), ("top_k", "0", "at least 1")),
+        (("--top-p", "0"), ("top_p", "0", "above 0")),
+        (("--top-p", "1.5"), ("top_p", "1.5")),
+        (("--length", "-1"), ("length", "-1", "at least 0")),
+        (("--samples", "0"), ("samples", "0", "at least 1")),
+        (("--seed", "-1"), ("seed", "-1")),
+    ],
+)
+@pytest.mark.parametrize("several", [(), ("--samples", "2")])
+def test_settings_out_of_range(run, model, arguments, parts, several):
+    assert_one_line(run("generate", model, *several, *arguments), 1, *parts)
+
+
+def test_no_such_model(run):
+    assert_one_line(run("generate", "absent.safetensors"), 1, "absent.safetensors", "train")
+
+
+def test_a_folder_is_no_model(run, tmp_path):
+    assert_one_line(run("generate", tmp_path), 1, str(tmp_path), "folder")
+
+
+@pytest.mark.parametrize("content", [b"", b"Once upon a time", b"\xff" * 100])
+def test_a_file_that_is_no_model(run, tmp_path, content):
+    path = tmp_path / "no.safetensors"
+    path.write_bytes(content)
+    assert_one_line(run("generate", path), 1, "no.safetensors")
+
+
+def test_a_truncated_model(run, model):
+    model.write_bytes(model.read_bytes()[:-10])
+    assert_one_line(run("generate", model), 1, "random.safetensors")
+
+
+@pytest.mark.parametrize("several", [(), ("--samples", "2000")])
+def test_a_reader_that_leaves_is_no_error(model, several):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastlm", "generate", str(model), "--length", "100000", *several],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not several:
+        process.stdout.read(1)
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0, error
+    assert error == b""

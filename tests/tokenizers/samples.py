@@ -1,0 +1,36 @@
+"""Texts in many scripts, and what hypothesis draws."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+SAMPLES = {
+    "english": 'She said: "It isn\'t well-known, is it?" (1,234.5 & 50%)\n\tnext_line\r\n',
+    "devanagari": "क्षत्रिय हिन्दी में लिखते हैं।",
+    "arabic": "السَّلَامُ عَلَيْكُمْ، كيف حالك؟",
+    "hebrew": "שָׁלוֹם עוֹלָם",
+    "persian": "می‌خواهم کتاب‌ها",
+    "thai": "ที่นี่ประเทศไทย",
+    "khmer": "ភាសាខ្មែរ",
+    "chinese": "第三章：我用Python写程序，很好。",
+    "japanese": "カタカナとひらがな、コーヒー2杯。",
+    "korean": "한국어를 배우고 있어요.",
+    "emoji": "👩‍💻 codes ❤️ 🇪🇺 👍🏽",
+    "astral": "𝒳𝒴 𐐷 😀",
+    "combining": "e\u0301te\u0301 n\u0303",
+    "russian": "Счастливые семьи похожи.",
+    "odd": "\u200b\u00ad\ufeff\u2028\x00\x85 a",
+}
+
+TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
+"""Arbitrary text without lone surrogates."""
+
+WORDY_TEXTS = st.text(
+    alphabet=st.one_of(
+        st.sampled_from("abzABZ019 _-'’\"“”„().,:;!?/@$%#–—\n\t"),
+        st.sampled_from("éßİΣς\u0301\u093f\u200c\u200d\u00ad\ufe0f第章カーที่ខ្我。，한س०๑²😀𝒳"),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=60,
+)
+"""Text of the characters that the word tokenizer has rules for."""
