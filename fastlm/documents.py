@@ -70,10 +70,10 @@ def split_train_valid(
 ) -> tuple[list[str], list[str]]:
     """Hold out the last part of a corpus for validation.
 
-    Several documents are cut between two of them, where the held-out share of all characters
-    comes closest to `fraction`. The single document of a file is cut inside, at the fraction by
-    characters, moved forward behind the next line end, or else behind the next white space, or
-    else not at all; a move may take at most half of the held-out part.
+    Paragraphs and lines are cut between two of them, where the held-out share of all characters
+    comes closest to `fraction`. Files are cut inside the one in which the fraction by characters
+    falls, moved forward behind the next line end, or else behind the next white space, or else not
+    at all; a move may take at most half of what is held out of that file.
 
     Parameters
     ----------
@@ -97,24 +97,36 @@ def split_train_valid(
         raise CorpusError(
             f"the fraction held out for validation must be above 0 and below 1, got {fraction!r}"
         )
-    if len(documents) > 1:
-        cut = _cut_between(documents, fraction)
-        return list(documents[:cut]), list(documents[cut:])
     if not documents:
         raise CorpusError("there is no document to hold out for validation; use more text")
-    if mode != "file":
+    if mode == "file":
+        return _split_files(documents, fraction)
+    if len(documents) == 1:
         raise CorpusError(
             f"the corpus is one document (documents={mode}), so none can be held out for "
             "validation; name a validation file, or take the whole file as one document"
         )
-    text = documents[0]
-    cut = _cut_inside(text, fraction)
-    if not text[:cut].strip() or not text[cut:].strip():
+    cut = _cut_between(documents, fraction)
+    return list(documents[:cut]), list(documents[cut:])
+
+
+def _split_files(files: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
+    total = sum(map(len, files))
+    held_out = total * fraction
+    number = len(files) - 1
+    while number > 0 and len(files[number]) <= held_out:
+        held_out -= len(files[number])
+        number -= 1
+    text = files[number]
+    cut = _cut_inside(text, round(len(text) - held_out))
+    train = [*files[:number], text[:cut]]
+    valid = [text[cut:], *files[number + 1 :]]
+    if not "".join(train).strip() or not "".join(valid).strip():
         raise CorpusError(
-            f"a corpus of {len(text)} characters is too short to hold out {fraction:g} of it for "
+            f"a corpus of {total} characters is too short to hold out {fraction:g} of it for "
             "validation; use more text, another fraction, or a validation file"
         )
-    return [text[:cut]], [text[cut:]]
+    return [part for part in train if part], [part for part in valid if part]
 
 
 def _cut_between(documents: Sequence[str], fraction: float) -> int:
@@ -124,8 +136,7 @@ def _cut_between(documents: Sequence[str], fraction: float) -> int:
     return min(range(1, len(documents)), key=lambda cut: abs(before[cut - 1] - kept))
 
 
-def _cut_inside(text: str, fraction: float) -> int:
-    cut = round(len(text) * (1 - fraction))
+def _cut_inside(text: str, cut: int) -> int:
     limit = cut + (len(text) - cut) // 2
     # A cut that falls right behind a line end or white space is a good one already.
     before = max(cut - 1, 0)

@@ -91,8 +91,21 @@ def test_several_documents_are_cut_between(fraction: float, held_out: int) -> No
 
 def test_the_cut_between_documents_goes_by_characters() -> None:
     documents = ["a" * 10, "b" * 10, "c" * 80]
-    assert split_train_valid(documents, 0.8, "file") == (documents[:2], documents[2:])
-    assert split_train_valid(documents, 0.95, "file") == (documents[:1], documents[1:])
+    assert split_train_valid(documents, 0.8, "lines") == (documents[:2], documents[2:])
+    assert split_train_valid(documents, 0.95, "lines") == (documents[:1], documents[1:])
+
+
+def test_files_are_cut_inside_the_one_where_the_fraction_falls() -> None:
+    first, second = "a b\n" * 100, "c d\n" * 100
+    assert split_train_valid([first, second], 0.25, "file") == (
+        [first, second[:200]],
+        [second[200:]],
+    )
+    assert split_train_valid([first, second], 0.5, "file") == ([first], [second])
+    assert split_train_valid([first, second], 0.75, "file") == (
+        [first[:200]],
+        [first[200:], second],
+    )
 
 
 def test_one_file_is_cut_behind_the_next_line_end() -> None:
