@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, update_tiles, worth_sharing
-from fastlm.threads import run_team, single_threaded_blas, thread_count
+from fastlm.threads import run_team, thread_count
 from fastlm_kernels import embedding, evaluation
 from fastlm_kernels import training as steps
 from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
+from fastlm_kernels.embedding import SETTLE_EVERY
+from fastlm_kernels.gemm import new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "position_losses",
     "token_array",
 ]
-
-# Below this share a momentum has no effect on a float32 weight.
-_NOTHING = 1e-12
 
 # Rows per tile when only evaluating: enough for a GEMM near the machine's speed.
 _EVALUATION_ROWS = 128
@@ -129,7 +127,7 @@ class TrainingEngine:
             params=np.ascontiguousarray(params),
             momentum=np.zeros(layout.size, dtype=np.float32),
             row_steps=np.zeros(model.vocab, dtype=np.int64),
-            rates=np.zeros(_memory_of(training.momentum) + 1, dtype=np.float64),
+            rates=np.zeros(SETTLE_EVERY + 1, dtype=np.float64),
         )
         self.scratch = _scratch(self.plan, model, layout)
         self.step = 0
@@ -150,7 +148,7 @@ class TrainingEngine:
             self.threads,
             steps.train_steps,
             lambda _, sync: (
-                losses, self.state, self.scratch, sync, self.tokens, rates,
+                losses, self.state, self.scratch, new_workspace(), sync, self.tokens, rates,
                 self.network, self.plan, self.step,
             ),
         )  # fmt: skip
@@ -173,16 +171,23 @@ class TrainingEngine:
         """(mean loss, gradient float32[n]) of the next step's batch; changes nothing."""
         params, _ = self.settled()
         grad = np.empty_like(params)
-        with single_threaded_blas(), np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):
             loss = steps.batch_gradient(
-                grad, self.scratch, self.tokens, params, self.network, self.plan, self.step
+                grad,
+                self.scratch,
+                new_workspace(),
+                self.tokens,
+                params,
+                self.network,
+                self.plan,
+                self.step,
             )
         return float(loss), grad
 
 
 def kernels_cached() -> bool:
     """Whether compiled training kernels lie in Numba's cache folder (perhaps of older source)."""
-    if steps.train_steps.signatures or JIT_DISABLED:
+    if JIT_DISABLED or steps.train_steps.signatures:
         return True
     folder = steps.train_steps.stats.cache_path
     return folder is not None and any(Path(folder).glob("training.train_steps-*.nbi"))
@@ -202,11 +207,6 @@ def examples_in(tokens: Tokens, model: ModelConfig) -> int:
             f"{needed}; give more text or a smaller context"
         )
     return count - first_target(model)
-
-
-def _memory_of(beta: float) -> int:
-    """Steps after which a momentum has decayed to nothing."""
-    return 1 if beta <= 0 else max(1, math.ceil(math.log(_NOTHING) / math.log(beta)))
 
 
 def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
@@ -243,7 +243,7 @@ def position_losses(
             np.empty(rows * widths, dtype=np.float32),
             np.empty(rows * model.vocab, dtype=np.float32),
             np.empty(rows * model.context, dtype=np.int32),
-            sync, tokens, params, network, first, rows,
+            new_workspace(), sync, tokens, params, network, first, rows,
         )  # fmt: skip
 
     run_team(min(threads, -(-losses.size // rows) or 1), evaluation.position_losses, arguments)
@@ -257,8 +257,7 @@ def context_logits(
     batch = contexts.shape[0]
     logits = np.empty(batch * model.vocab, dtype=np.float32)
     inputs = np.empty(batch * Layout(model).widths, dtype=np.float32)
-    with single_threaded_blas():
-        evaluation.context_logits(
-            logits, inputs, contexts.reshape(-1), params, network_of(model), batch
-        )
+    evaluation.context_logits(
+        logits, inputs, new_workspace(), contexts.reshape(-1), params, network_of(model), batch
+    )
     return logits.reshape(batch, model.vocab)

@@ -18,7 +18,7 @@ from fastlm.events import Result
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
 from fastlm.sampling import Predictor, Sampling, generate_ids, random_generator
-from fastlm.threads import single_threaded_blas, thread_count
+from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
 __all__ = ["LanguageModel", "load"]
@@ -220,8 +220,7 @@ class LanguageModel:
         stop_at_end: bool,
     ) -> str:
         ids = self._prompt_ids(prompt)
-        with single_threaded_blas():
-            new_ids = list(self._generated_ids(ids, length, sampling, rng, stop_at_end))
+        new_ids = list(self._generated_ids(ids, length, sampling, rng, stop_at_end))
         return prompt + "".join(self._pieces(prompt, ids, [new_ids]))
 
     def _generated_ids(

@@ -104,26 +104,32 @@ def write_model_file(
         When the file cannot be written, or the metadata or a tensor has no place in the format.
     """
     content = _content(tensors, metadata)
-    # Through a symbolic link: replace the file that it names, not the link.
-    target = Path(os.path.realpath(os.fspath(path)))
-    if target.exists() and not target.is_file():
-        what = "a folder" if target.is_dir() else "not a regular file"
-        raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
-    temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        # Through a symbolic link: replace the file that it names, not the link.
+        target = Path(os.path.realpath(os.fspath(path)))
+        if target.exists() and not target.is_file():
+            what = "a folder" if target.is_dir() else "not a regular file"
+            raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
+        _replace(target, content)
+    except ModelFileError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unwritable(path, error) from None
     _sync_folder(target.parent)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _content(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
@@ -312,11 +318,12 @@ def _place(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
     shape, offsets = fields.get("shape"), fields.get("data_offsets")
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise _damaged(path, f"tensor {name!r} has no sound description")
-    if fields.get("dtype") not in _DTYPES:
+    dtype = _DTYPES.get(str(fields.get("dtype")))
+    if dtype is None:
         raise _damaged(
             path, f"tensor {name!r} has dtype {fields.get('dtype')!r}, not {' or '.join(_DTYPES)}"
         )
-    size = prod(shape) * _DTYPES[fields["dtype"]].itemsize
+    size = prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != size:
         raise _damaged(
             path,

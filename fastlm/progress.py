@@ -48,6 +48,7 @@ class ConsoleProgress(Callback):
     Elsewhere there is a line for each validation and at most one every ``interval`` seconds
     between them; its loss is the mean since the line before.
 
+    corpus : what it is called in the first line; None: not named
     tokenizer : the kind, for the unit of the validation loss (see `quality_unit`)
     stream : None: standard error
     interval : seconds
@@ -61,11 +62,13 @@ class ConsoleProgress(Callback):
     def __init__(
         self,
         *,
+        corpus: str | None = None,
         tokenizer: str | None = None,
         stream: TextIO | None = None,
         interval: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._corpus = corpus
         self._tokenizer = tokenizer
         self._unit = quality_unit(tokenizer)
         self._stream = sys.stderr if stream is None else stream
@@ -74,6 +77,7 @@ class ConsoleProgress(Callback):
         self._on_terminal = _can_redraw(self._stream)
         self._live: Live | None = None
         self._gone = False
+        self._notice = ""
         self._headed = False
         self._last: Progress | None = None
         self._validation: Validation | None = None
@@ -94,37 +98,42 @@ class ConsoleProgress(Callback):
         self.close()
 
     def close(self) -> None:
-        """Take the live part away and give the terminal back."""
+        """Take what does not stay away and give the terminal back."""
+        self._clear_notice()
         live, self._live = self._live, None
         if live is not None:
             self._guarded(live.stop)
 
-    def describe(self, label: str, text: str) -> None:
-        """Print one line about the run."""
-        self._print(f"{label:<{_LABEL}}{text}")
+    def wait_for(self, what: str) -> None:
+        """Say on a terminal what takes so long, until the next line comes."""
+        if self._on_terminal:
+            self._notice = f"{what} ..."[: _WIDTH - 1]
+            self._guarded(lambda: print(self._notice, end="", file=self._stream, flush=True))
 
     def on_start(self, start: Start) -> None:
         model, training = start.model, start.training
+        if self._corpus is not None:
+            self._describe("corpus", self._corpus)
         held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
-        self.describe("tokens", f"{start.train_tokens:,} to train on{held_out}")
-        self.describe(
+        self._describe("tokens", f"{start.train_tokens:,} to train on{held_out}")
+        self._describe(
             "vocabulary", f"{model.vocab:,} {_TOKENS.get(self._tokenizer or '', 'tokens')}"
         )
         layers = ", ".join(map(str, model.hidden)) or "none"
-        self.describe(
+        self._describe(
             "model",
             f"context {model.context} ({model.combine}), embedding {model.embed}, "
             f"hidden {layers}: {start.parameters:,} parameters",
         )
         length = (
-            f"{training.minutes:g} minutes"
+            f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}"
             if start.total_steps is None
             else f"{start.total_steps:,} steps"
         )
         threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
-        self.describe("training", f"{length}, batch {training.batch:,}, {threads}")
+        self._describe("training", f"{length}, batch {training.batch:,}, {threads}")
         if start.compiling:
-            self.describe(
+            self._describe(
                 "compiling", "kernels for the first time: about 10 s; later starts use a cache ..."
             )
         self._shown_at = self._clock()
@@ -163,7 +172,7 @@ class ConsoleProgress(Callback):
             self._show_progress(self._last)
         self.close()
         epochs = f"{result.epoch:.3g} epoch{'' if result.epoch == 1 else 's'}"
-        self.describe(
+        self._describe(
             result.reason,
             f"after {result.step:,} steps ({epochs}) in {_duration(result.elapsed)}, "
             f"{_count(result.tokens_per_second)} tokens/s",
@@ -242,7 +251,18 @@ class ConsoleProgress(Callback):
             refresh=True,
         )
 
+    def _describe(self, label: str, text: str) -> None:
+        self._print(f"{label:<{_LABEL}}{text}")
+
+    def _clear_notice(self) -> None:
+        notice, self._notice = self._notice, ""
+        if notice:
+            # Overwritten with spaces: not every console knows the sequence that erases a line.
+            blank = f"\r{' ' * len(notice)}\r"
+            self._guarded(lambda: print(blank, end="", file=self._stream, flush=True))
+
     def _print(self, line: str) -> None:
+        self._clear_notice()
         if self._live is None:
             self._guarded(lambda: print(line, file=self._stream, flush=True))
             return
@@ -284,7 +304,7 @@ def _epochs(epoch: float, total: float) -> str:
     if total < 1:
         return f"{epoch:.2g}"
     if total < 100:
-        return f"{epoch:.1f}/{total:.3g}"
+        return f"{epoch:.1f}/{f'{total:.1f}'.removesuffix('.0')}"
     return f"{epoch:.0f}/{total:.0f}" if total < 1000 else _count(epoch)
 
 

@@ -14,8 +14,8 @@ from fastlm.config import ModelConfig
 from fastlm.engine import network_of
 from fastlm.errors import ConfigError, TrainingError
 from fastlm.layout import Layout
-from fastlm.threads import single_threaded_blas
 from fastlm_kernels import evaluation
+from fastlm_kernels.gemm import new_workspace
 
 __all__ = ["Predictor", "Sampling", "generate_ids", "random_generator"]
 
@@ -136,6 +136,7 @@ class Predictor:
         self._boundary = config.boundary
         self._logits = np.empty(config.vocab, dtype=np.float32)
         self._inputs = np.empty(Layout(config).widths, dtype=np.float32)
+        self._workspace = new_workspace()
         self._context = np.empty(config.context, dtype=np.int32)
         self.start(())
 
@@ -159,10 +160,15 @@ class Predictor:
 
         Raises TrainingError when they are not finite.
         """
-        with single_threaded_blas():
-            evaluation.context_logits(
-                self._logits, self._inputs, self._context, self._params, self._network, 1
-            )
+        evaluation.context_logits(
+            self._logits,
+            self._inputs,
+            self._workspace,
+            self._context,
+            self._params,
+            self._network,
+            1,
+        )
         if not np.isfinite(self._logits).all():
             raise TrainingError(
                 "the model's logits are not finite: its weights are out of range; train it again "

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from fastlm.errors import ConfigError
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.team import STOP, SYNC_SIZE
 
-__all__ = ["available_processors", "run_team", "single_threaded_blas", "thread_count"]
+__all__ = ["available_processors", "run_team", "thread_count"]
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -76,51 +74,6 @@ def _read_quota(*files: Path) -> list[float]:
     return [quota / period] if quota > 0 and period > 0 else []
 
 
-@cache
-def _blas_controller() -> Any:
-    # Kernels call SciPy's BLAS; it has to be loaded before it can be found.
-    import scipy.linalg.cython_blas  # noqa: F401
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
-
-
-class _BlasLimit:
-    """BLAS held to one thread while anybody needs it; restored by the last one to leave."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._limit: Any = None
-
-    def enter(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._limit = _blas_controller().limit(limits=1)
-                self._limit.__enter__()
-            self._users += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                limit, self._limit = self._limit, None
-                limit.__exit__(None, None, None)
-
-
-_blas_limit = _BlasLimit()
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Within: BLAS runs in the calling thread (kernels share the work themselves)."""
-    _blas_limit.enter()
-    try:
-        yield
-    finally:
-        _blas_limit.leave()
-
-
 def run_team(
     threads: int,
     call: Callable[..., Any],
@@ -150,17 +103,14 @@ def run_team(
         threading.Thread(target=work, args=(index,), name=f"fastlm-{index}", daemon=True)
         for index in range(1, threads)
     ]
-    with single_threaded_blas():
-        try:
-            for helper in helpers:
-                helper.start()
-            work(0)
-        finally:
-            # An interrupt between two lines must not leave threads behind that write to arrays.
-            if failures:
-                sync[STOP] = 1
-            for helper in helpers:
-                if helper.ident is not None:
-                    helper.join()
+    try:
+        for helper in helpers:
+            helper.start()
+        work(0)
+    finally:
+        # Whatever interrupts this must not leave threads behind that write to arrays.
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
     if failures:
         raise failures[0]

@@ -74,8 +74,8 @@ def plain(**options) -> tuple[ConsoleProgress, io.StringIO, Clock]:
 
 
 def test_header_names_the_facts():
-    display, stream, _ = plain(tokenizer="char")
-    display.describe("corpus", "a.txt")
+    display, stream, _ = plain(tokenizer="char", corpus="a.txt")
+    assert stream.getvalue() == ""
     display.on_start(start())
     text = stream.getvalue()
     for fact in ("a.txt", "441,203", "23,221", "97 characters", "95,432 parameters", "2 threads"):
@@ -208,6 +208,22 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     assert "\x1b" not in stream.getvalue()
 
 
+def test_what_it_waits_for_goes_away_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with ConsoleProgress(stream=stream) as display:
+        display.wait_for("reading a.txt")
+        assert stream.getvalue() == "reading a.txt ..."
+    assert stream.getvalue() == "reading a.txt ...\r" + 17 * " " + "\r"
+
+
+def test_what_it_waits_for_is_not_said_elsewhere():
+    display, stream, _ = plain()
+    display.wait_for("reading a.txt")
+    display.close()
+    assert stream.getvalue() == ""
+
+
 def test_no_color_is_kept(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -220,7 +236,6 @@ def test_no_color_is_kept(monkeypatch):
 
 def test_a_lost_stream_does_not_end_the_training():
     display = ConsoleProgress(stream=Closed(), interval=0.0)
-    display.describe("corpus", "a.txt")
     display.on_start(start())
     display.on_progress(progress(10))
     display.on_validation(validation(10))
@@ -242,7 +257,7 @@ def test_a_lost_stream_does_not_end_the_training():
             remaining=359_999.0,
             tokens_per_second=999_999.0,
         ),
-        progress(99_998, total_steps=99_999, epoch=99.94, total_epochs=99.99, remaining=9.0),
+        progress(11_998, total_steps=11_999, epoch=99.94, total_epochs=99.99, remaining=9.0),
         progress(1, epoch=0.0001, total_epochs=0.5),
     ],
 )
@@ -272,7 +287,8 @@ def test_counts(number, text):
     ("seconds", "text"),
     [
         (0, "0:00"), (41.6, "0:42"), (59.7, "1:00"), (727, "12:07"), (3723, "1:02:03"),
-        (35_999.9, "10h00m"), (93_780, "26h03m"), (1_051_200, "12d04h"), (math.nan, "-"), (math.inf, "-"),
+        (35_999.9, "10h00m"), (93_780, "26h03m"), (1_051_200, "12d04h"),
+        (math.nan, "-"), (math.inf, "-"),
     ],
 )  # fmt: skip
 def test_durations(seconds, text):

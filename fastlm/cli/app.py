@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from fastlm._version import __version__
+from fastlm.cli.bench import bench
 from fastlm.cli.eval import evaluate
 from fastlm.cli.generate import generate
 from fastlm.cli.train import train
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # errors have no name that holds for all its versions.
         if not hasattr(error, "format_message"):
             raise
-        return _wrong_usage(error)
+        return _wrong_usage(error, sys.argv[1:] if arguments is None else arguments)
 
 
 def _version(asked: bool) -> None:
@@ -133,12 +134,33 @@ def _fail(message: str, code: int = EXIT_ERROR) -> int:
     return code
 
 
-def _wrong_usage(error: Any) -> int:
+def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fastlm"
-    message = str(error.format_message()).rstrip(".")
-    return _fail(f"{message}; see {path} --help", int(getattr(error, "exit_code", EXIT_USAGE)))
+    message = str(error.format_message())
+    given = _option_given(getattr(error, "param", None), arguments)
+    if given and given[1] not in message:
+        # Some versions of typer say what is allowed, but not what was given.
+        message = f"{given[0]} {given[1]}: {error.message}"
+    code = int(getattr(error, "exit_code", EXIT_USAGE))
+    return _fail(f"{message.rstrip('.')}; see {path} --help", code)
 
 
-for _function, _name in ((train, "train"), (generate, "generate"), (evaluate, "eval")):
+def _option_given(option: Any, arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The name and the value with which an option stands among the arguments."""
+    for name in getattr(option, "opts", ()):
+        for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+            if argument == name:
+                return name, after
+            if argument.startswith(f"{name}="):
+                return name, argument.removeprefix(f"{name}=")
+    return None
+
+
+for _function, _name in (
+    (train, "train"),
+    (generate, "generate"),
+    (evaluate, "eval"),
+    (bench, "bench"),
+):
     app.command(_name)(_until_the_reader_leaves(_function))

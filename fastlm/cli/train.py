@@ -58,7 +58,7 @@ def train(
         typer.Option(
             metavar="FILE",
             help="Text to validate on, or a number: the share of the corpus to hold out from its "
-            "end (default 0.05).",
+            "end, 0 for none (default 0.05).",
             rich_help_panel=_DATA,
         ),
     ] = None,
@@ -254,21 +254,30 @@ def train(
         "seed": seed,
         "threads": threads,
     }
-    lm = _fit(
-        corpus or None,
-        {name: value for name, value in settings.items() if value is not None},
-        quiet=quiet,
-    )
+    try:
+        lm = _fit(
+            corpus or None,
+            {name: value for name, value in settings.items() if value is not None},
+            quiet=quiet,
+        )
+    except KeyboardInterrupt:  # while reading, say; training itself ends with a result
+        return _nothing_saved(_EXIT_CODES["interrupted"], quiet=quiet)
     result = lm.result
-    if result is None or result.step == 0:
+    assert result is not None
+    code = _EXIT_CODES.get(result.reason, 0)
+    if result.step == 0:
         # Never put untrained weights in the place of an older model.
-        if not quiet:
-            print("interrupted before the first step; nothing is saved", file=sys.stderr)
-        return _EXIT_CODES.get(result.reason if result else "interrupted", 130)
+        return _nothing_saved(code, quiet=quiet)
     lm.save(output)
     if not quiet:
         _summarise(lm, output)
-    return _EXIT_CODES.get(result.reason, 0)
+    return code
+
+
+def _nothing_saved(code: int, *, quiet: bool) -> int:
+    if not quiet:
+        print("interrupted before the first step; nothing is saved", file=sys.stderr)
+    return code
 
 
 def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
@@ -280,9 +289,8 @@ def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> 
     from fastlm.progress import ConsoleProgress
 
     kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
-    with ConsoleProgress(tokenizer=kind) as progress:
-        # Before the slow imports and the reading: something is under way.
-        progress.describe("corpus", _named(corpus))
+    with ConsoleProgress(corpus=_named(corpus), tokenizer=kind) as progress:
+        progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.training import train as fit
 
         return fit(corpus, callbacks=[progress], **settings)
@@ -290,14 +298,14 @@ def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> 
 
 def _named(corpus: list[str] | None) -> str:
     if corpus is None:
-        return "the documentation that comes with Python; name text files to train on those"
+        return "Python's own documentation; name text files for another"
     first = "standard input" if corpus[0] == "-" else corpus[0]
     return first if len(corpus) == 1 else f"{first} and {len(corpus) - 1:,} more"
 
 
 def _summarise(lm: LanguageModel, output: Path) -> None:
     """Print how good the model is, where it lies, how it writes, and what to do with it."""
-    print()
+    print(file=sys.stderr)
     assert lm.result is not None
     if lm.result.best is not None:
         print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
@@ -308,7 +316,7 @@ def _summarise(lm: LanguageModel, output: Path) -> None:
             print(f"  {line}".rstrip())
     name = _quoted(str(output))
     print("go on with")
-    print(f"  fastlm generate {name} --prompt {_quoted('The ')}")
+    print(f"  fastlm generate {name} --prompt {_quoted(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")
 
 
@@ -330,6 +338,17 @@ def _sample(lm: LanguageModel) -> str:
         return "\n".join(texts)
     text: str = lm.generate(length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
     return text
+
+
+def _prompt(lm: LanguageModel) -> str:
+    """A beginning that this model knows, else what stands for one."""
+    from fastlm.errors import TokenizerError
+
+    try:
+        known = lm.tokenizer.unk_id not in lm.tokenizer.encode("The ").tolist()
+    except TokenizerError:
+        known = False
+    return "The " if known else "TEXT"
 
 
 def _size(size: int) -> str:

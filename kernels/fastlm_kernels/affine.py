@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from fastlm_kernels.blas import sgemm
+from fastlm_kernels.gemm import gemm
 from fastlm_kernels.jit import kernel
 
 F = np.float32
+ONE = np.int64(1)
+YES = np.bool_(True)
+NO = np.bool_(False)
 
 
 @kernel
-def affine(out, out0, x, x0, params, weight, bias, rows, fan_in, fan_out):
+def affine(out, out0, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out):
     """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N] and x [rows, K] at their offsets."""
     beta = 0.0
     if bias >= 0:
@@ -19,24 +22,38 @@ def affine(out, out0, x, x0, params, weight, bias, rows, fan_in, fan_out):
             row = out[out0 + i * fan_out : out0 + (i + 1) * fan_out]
             for j in range(fan_out):  # a slice assignment would add two seconds of compile time
                 row[j] = b[j]
-    sgemm(
-        out, out0, fan_out, x, x0, fan_in, params, weight, fan_out,
-        rows, fan_out, fan_in, False, False, 1.0, beta,
+    gemm(
+        out, out0, fan_out, x, x0, fan_in, ONE, params, weight, fan_out, NO,
+        rows, fan_out, fan_in, 1.0, beta, workspace,
     )  # fmt: skip
 
 
 @kernel
-def affine_backward(d_x, x0, d_out, out0, params, weight, rows, fan_in, fan_out):
+def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out):
     """d_x[i] = d_out[i] @ W^T."""
-    sgemm(
-        d_x, x0, fan_in, d_out, out0, fan_out, params, weight, fan_out,
-        rows, fan_in, fan_out, False, True, 1.0, 0.0,
+    gemm(
+        d_x, x0, fan_in, d_out, out0, fan_out, ONE, params, weight, fan_out, YES,
+        rows, fan_in, fan_out, 1.0, 0.0, workspace,
     )  # fmt: skip
 
 
 @kernel
 def accumulate_gradient(
-    target, x, x0, d_out, out0, weight, bias, batch, fan_in, fan_out, start, stop, scale, beta
+    target,
+    workspace,
+    x,
+    x0,
+    d_out,
+    out0,
+    weight,
+    bias,
+    batch,
+    fan_in,
+    fan_out,
+    start,
+    stop,
+    scale,
+    beta,
 ):
     """target = beta * target + scale * gradient, for the columns start to stop of W and of b.
 
@@ -45,9 +62,9 @@ def accumulate_gradient(
     The sums run over the whole batch in one fixed order.
     """
     columns = stop - start
-    sgemm(
-        target, weight + start, fan_out, x, x0, fan_in, d_out, out0 + start, fan_out,
-        fan_in, columns, batch, True, False, scale, beta,
+    gemm(
+        target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0 + start, fan_out, NO,
+        fan_in, columns, batch, scale, beta, workspace,
     )  # fmt: skip
     if bias >= 0:
         decay = F(beta)

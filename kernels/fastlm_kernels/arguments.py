@@ -65,8 +65,7 @@ class State(NamedTuple):
 
     params, momentum : float32[n]
     row_steps : int64[V], up to which step the momentum of an embedding row has been applied
-    rates : float64[R + 1], the learning rate of step s at s mod (R + 1); R steps back a momentum
-        has decayed to nothing
+    rates : float64[SETTLE_EVERY + 1], the learning rate of step s at s mod (SETTLE_EVERY + 1)
     """
 
     params: np.ndarray

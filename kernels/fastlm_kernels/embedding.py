@@ -5,6 +5,8 @@ move by what decays. That is applied in closed form before the row is next read 
 rows that do not occur cost nothing:
 
     k steps at rates r_1 .. r_k:   w -= m * (r_1 b + r_2 b^2 + ... + r_k b^k),   m *= b^k
+
+Every SETTLE_EVERY steps all rows are settled, so that only so many rates need be remembered.
 """
 
 import numpy as np
@@ -12,6 +14,8 @@ import numpy as np
 from fastlm_kernels.jit import exact_kernel, kernel
 
 F = np.float32
+
+SETTLE_EVERY = 256
 
 
 @kernel
@@ -43,16 +47,13 @@ def combine(x, context, params, embed, mean):
 def decay_of(rates, since, until, beta):
     """(sum of r_s b^(s - since + 1), b^(until - since)) over the steps since <= s < until.
 
-    rates : float64[R + 1], the rate of step s at s mod (R + 1). b^R is nothing: the sum ends.
+    rates : float64[SETTLE_EVERY + 1], the rate of step s at s mod (SETTLE_EVERY + 1)
     """
-    ring = rates.size
     total = 0.0
     power = 1.0
-    for step in range(since, min(until, since + ring - 1)):
+    for step in range(since, until):
         power *= beta
-        total += rates[step % ring] * power
-    if until - since >= ring:
-        power = 0.0
+        total += rates[step % rates.size] * power
     return total, power
 
 
@@ -84,7 +85,7 @@ def update_embeddings(
     rest, divisor, context, embed, mean, step, rate, beta, scale, embed_scale,
 ):  # fmt: skip
     """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``; then
-    those that the next step will read are settled.
+    those that the next step will read are settled, and all of them every SETTLE_EVERY steps.
 
     contexts, next_contexts : int32[B * C], of this step (its rows are settled) and of the next
     d_x : float32[B * C * E] or, for the mean, float32[B * E]
@@ -115,6 +116,10 @@ def update_embeddings(
             m = momentum[row * embed : (row + 1) * embed]
             for e in range(embed):
                 w[e] -= move * m[e]
+    if (step + 1) % SETTLE_EVERY == 0:
+        for row in range(rest, row_steps.size, divisor):
+            settle_row(params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scale)
+        return
     settle_rows(
         params, momentum, row_steps, next_contexts, rates,
         rest, divisor, embed, step + 1, beta, embed_scale,

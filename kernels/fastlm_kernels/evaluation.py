@@ -10,12 +10,14 @@ from fastlm_kernels.team import claim, finish
 
 
 @kernel
-def position_losses(losses, inputs, logits, contexts, sync, tokens, params, network, first, rows):
+def position_losses(
+    losses, inputs, logits, contexts, workspace, sync, tokens, params, network, first, rows
+):
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
     losses : float64[n], written
     inputs : float32[rows * sum of fan-ins], logits : float32[rows * V], contexts : int32[rows * C],
-        each thread's own
+        workspace : Workspace, each thread's own
     sync : int64[SYNC_SIZE], zeros, shared by the threads of the call
     """
     context = network.context
@@ -35,7 +37,7 @@ def position_losses(losses, inputs, logits, contexts, sync, tokens, params, netw
                 first + start + row,
                 network.boundary,
             )
-        forward_rows(logits, inputs, contexts, params, network, rows, np.int64(0), count)
+        forward_rows(logits, inputs, workspace, contexts, params, network, rows, np.int64(0), count)
         for row in range(count):
             z = logits[row * vocab : (row + 1) * vocab]
             target = token_at(tokens.ids, tokens.width, first + start + row)
@@ -44,10 +46,11 @@ def position_losses(losses, inputs, logits, contexts, sync, tokens, params, netw
 
 
 @kernel
-def context_logits(logits, inputs, contexts, params, network, batch):
+def context_logits(logits, inputs, workspace, contexts, params, network, batch):
     """Logits of B contexts.
 
     logits : float32[B * V], inputs : float32[B * sum of fan-ins], both written
+    workspace : Workspace
     contexts : int32[B * C]
     """
-    forward_rows(logits, inputs, contexts, params, network, batch, np.int64(0), batch)
+    forward_rows(logits, inputs, workspace, contexts, params, network, batch, np.int64(0), batch)

@@ -43,18 +43,20 @@ def half(pair, step):
 
 
 @kernel
-def forward_rows(logits, inputs, contexts, params, network, batch, first, last):
+def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
     """Logits of the rows first to last, without dropout.
 
     logits : float32[B * V], inputs : float32[B * sum of fan-ins], both written
-    contexts : int32[B * C]
+    contexts : int32[B * C], workspace : Workspace of this thread
     """
     combine_rows(inputs, contexts, params, network, first, last)
     n_layers = network.layers.shape[0]
     for layer in range(n_layers - 1):
-        out0, width = forward_layer(inputs, inputs, params, network, layer, batch, first, last)
+        out0, width = forward_layer(
+            inputs, workspace, inputs, params, network, layer, batch, first, last
+        )
         relu(inputs[out0 : out0 + (last - first) * width])
-    forward_layer(logits, inputs, params, network, n_layers - 1, batch, first, last)
+    forward_layer(logits, workspace, inputs, params, network, n_layers - 1, batch, first, last)
 
 
 @kernel
@@ -72,7 +74,7 @@ def combine_rows(inputs, contexts, params, network, first, last):
 
 
 @kernel
-def forward_layer(out, inputs, params, network, layer, batch, first, last):
+def forward_layer(out, workspace, inputs, params, network, layer, batch, first, last):
     """Run one affine layer; returns the offset in ``out`` of row ``first``, and the fan-out.
 
     The output is the next layer's place in ``inputs``, or for the last layer the logits.
@@ -85,14 +87,14 @@ def forward_layer(out, inputs, params, network, layer, batch, first, last):
     if layer + 1 < table.shape[0]:
         out0 += batch * table[layer + 1, WIDTH_BEFORE]
     affine(
-        out, out0, inputs, x0, params, table[layer, WEIGHT], table[layer, BIAS],
+        out, out0, workspace, inputs, x0, params, table[layer, WEIGHT], table[layer, BIAS],
         last - first, fan_in, fan_out,
     )  # fmt: skip
     return out0, fan_out
 
 
 @kernel
-def sweep_rows(scratch, params, network, plan, step, first, last):
+def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     """Forward, loss and backward for the rows first to last, whose contexts are gathered.
 
     Leaves the layers' inputs in scratch.inputs, their gradients in scratch.d_inputs and d_logits in
@@ -115,7 +117,9 @@ def sweep_rows(scratch, params, network, plan, step, first, last):
                 plan.embed_dropout,
             )
     for layer in range(n_layers - 1):
-        out0, width = forward_layer(inputs, inputs, params, network, layer, plan.batch, first, last)
+        out0, width = forward_layer(
+            inputs, workspace, inputs, params, network, layer, plan.batch, first, last
+        )
         relu(inputs[out0 : out0 + rows * width])
         if plan.dropout > 0:
             for row in range(first, last):
@@ -126,7 +130,7 @@ def sweep_rows(scratch, params, network, plan, step, first, last):
                     plan.dropout,
                 )
     logits0, vocab = forward_layer(
-        logits, inputs, params, network, n_layers - 1, plan.batch, first, last
+        logits, workspace, inputs, params, network, n_layers - 1, plan.batch, first, last
     )
 
     loss = 0.0
@@ -134,13 +138,17 @@ def sweep_rows(scratch, params, network, plan, step, first, last):
         start = logits0 + row * vocab
         loss += softmax_cross_entropy(logits[start : start + vocab], targets[first + row])
 
-    backward_layer(d_inputs, logits, params, network, n_layers - 1, plan.batch, first, last)
+    backward_layer(
+        d_inputs, workspace, logits, params, network, n_layers - 1, plan.batch, first, last
+    )
     for layer in range(n_layers - 2, -1, -1):
         width = table[layer + 1, FAN_IN]
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
         relu_dropout_backward(d_inputs[start:stop], inputs[start:stop], plan.dropout)
-        backward_layer(d_inputs, d_inputs, params, network, layer, plan.batch, first, last)
+        backward_layer(
+            d_inputs, workspace, d_inputs, params, network, layer, plan.batch, first, last
+        )
     if plan.embed_dropout > 0:
         width = table[0, FAN_IN]
         for row in range(first, last):
@@ -153,7 +161,7 @@ def sweep_rows(scratch, params, network, plan, step, first, last):
 
 
 @kernel
-def backward_layer(d_inputs, d_out, params, network, layer, batch, first, last):
+def backward_layer(d_inputs, workspace, d_out, params, network, layer, batch, first, last):
     table = network.layers
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]
@@ -161,6 +169,6 @@ def backward_layer(d_inputs, d_out, params, network, layer, batch, first, last):
     if layer + 1 < table.shape[0]:
         out0 += batch * table[layer + 1, WIDTH_BEFORE]
     affine_backward(
-        d_inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in, d_out, out0,
+        d_inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in, workspace, d_out, out0,
         params, table[layer, WEIGHT], last - first, fan_in, fan_out,
     )  # fmt: skip

@@ -33,7 +33,7 @@ def log_sum_exp(z):
     total = F(0)
     for j in range(z.size):
         total += exp32(z[j] - top)
-    return math.log(total) + top
+    return math.log(np.float64(total)) + np.float64(top)
 
 
 @kernel
@@ -54,4 +54,5 @@ def softmax_cross_entropy(z, target):
     for j in range(z.size):
         z[j] *= share
     z[target] -= F(1)
-    return math.log(total) - (at_target - top)
+    # In float64: fast math may add the logarithm to a large logit first, and lose it there.
+    return math.log(np.float64(total)) - (np.float64(at_target) - np.float64(top))

@@ -21,10 +21,11 @@ from fastlm_kernels.team import claim, finish
 
 
 @kernel
-def train_steps(losses, state, scratch, sync, tokens, rates, network, plan, first_step):
+def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network, plan, first_step):
     """Run the steps first_step, first_step + 1, ...: one per element of ``rates``.
 
     losses : float64[steps], the mean loss of each batch before its update (nats), written
+    workspace : Workspace, each thread's own
     sync : int64[SYNC_SIZE], zeros; the same array for all threads of the call
     rates : float64[steps], the learning rates
     The first step is prepared (see ``prepare``), and every thread of the team makes this same call.
@@ -49,12 +50,12 @@ def train_steps(losses, state, scratch, sync, tokens, rates, network, plan, firs
             last = min(plan.batch, first + plan.row_tile)
             gather_rows(scratch, tokens, network, plan, step + 1, first, last)
             scratch.tile_losses[tile] = sweep_rows(
-                scratch, state.params, network, plan, step, first, last
+                scratch, workspace, state.params, network, plan, step, first, last
             )
         else:
             if tile == row_tiles:
                 losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
-            run_update(state, scratch, network, plan, tile - row_tiles, step, rates[nth])
+            run_update(state, scratch, workspace, network, plan, tile - row_tiles, step, rates[nth])
         finish(sync)
 
 
@@ -80,9 +81,9 @@ def mean_loss(tile_losses, batch):
 
 
 @kernel
-def run_update(state, scratch, network, plan, tile, step, rate):
+def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     """One tile of phase 2: momentum and weights of some columns of a layer, or of some rows of the
-    embeddings. M = beta M + ((1 - beta) / B) A^T D is one sgemm, then W -= rate M while M is in
+    embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate M while M is in
     cache."""
     table = network.layers
     layer = plan.updates[tile, LAYER]
@@ -101,9 +102,9 @@ def run_update(state, scratch, network, plan, tile, step, rate):
     fan_out = table[layer, FAN_OUT]
     d_out, out0 = output_gradient(scratch, network, plan.batch, layer)
     accumulate_gradient(
-        state.momentum, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE], d_out, out0,
-        table[layer, WEIGHT], table[layer, BIAS], plan.batch, fan_in, fan_out, start, stop,
-        scale, plan.beta,
+        state.momentum, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE],
+        d_out, out0, table[layer, WEIGHT], table[layer, BIAS], plan.batch, fan_in, fan_out,
+        start, stop, scale, plan.beta,
     )  # fmt: skip
     descend(
         state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
@@ -120,7 +121,7 @@ def output_gradient(scratch, network, batch, layer):
 
 
 @kernel
-def batch_gradient(grad, scratch, tokens, params, network, plan, step):
+def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step):
     """The gradient of the mean loss of the batch of ``step``, materialised; returns that loss.
 
     grad : float32[n], written. One thread; the sums are those of ``train_steps``.
@@ -131,7 +132,9 @@ def batch_gradient(grad, scratch, tokens, params, network, plan, step):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
         gather_rows(scratch, tokens, network, plan, step, first, last)
-        scratch.tile_losses[tile] = sweep_rows(scratch, params, network, plan, step, first, last)
+        scratch.tile_losses[tile] = sweep_rows(
+            scratch, workspace, params, network, plan, step, first, last
+        )
     scale = 1.0 / plan.batch
     embeddings = grad[: network.vocab * network.embed]
     for k in range(embeddings.size):
@@ -144,7 +147,7 @@ def batch_gradient(grad, scratch, tokens, params, network, plan, step):
         d_out, out0 = output_gradient(scratch, network, plan.batch, layer)
         fan_out = table[layer, FAN_OUT]
         accumulate_gradient(
-            grad, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE], d_out, out0,
+            grad, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE], d_out, out0,
             table[layer, WEIGHT], table[layer, BIAS], plan.batch, table[layer, FAN_IN], fan_out,
             np.int64(0), fan_out, scale, 0.0,
         )  # fmt: skip

@@ -103,7 +103,8 @@ def test_no_command_shows_help_as_wrong_usage(run):
     [
         (("frobnicate",), ("frobnicate",)),
         (("train", "--frobnicate"), ("--frobnicate", "fastlm train --help")),
-        (("train", "--context", "many"), ("--context", "many")),
+        (("train", "--context", "many"), ("--context", "many", "integer")),
+        (("train", "--context=many"), ("--context", "many", "integer")),
         (("generate",), ("MODEL", "fastlm generate --help")),
         (("eval", "m.safetensors"), ("FILE",)),
         (("train", "a.txt", "-o"), ("-o",)),

@@ -26,7 +26,7 @@ from .samples import SAMPLES, WORDY_TEXTS
         "I don't, you're, we've, he'd, she'll, I'm, it's.",
         "I don’t know the boys’ names.",
         "the boys' books and James' hat",
-        "l'homme d'Artagnan O'Brien rock'n'roll",
+        "s'il l'homme d'Artagnan O'Brien rock'n'roll",
         "a well-known, state-of-the-art thing",
         "stop -- and go",
         "one—two",

@@ -101,6 +101,8 @@ def naive_cut(text: str) -> list[str]:
         (SAMPLES["emoji"], ["👩", "💻", "codes", "❤", "\ufe0f", "🇪", "🇺", "👍", "🏽"]),
         (SAMPLES["astral"], ["𝒳𝒴", "𐐷", "😀"]),
         ("𠀀𠀁", ["𠀀", "𠀁"]),
+        ("二〇〇九", ["二", "〇", "〇", "九"]),
+        ("\uaa7e\uaa7e\uaa80\uaa81", ["\uaa7e", "\uaa7e", "\uaa80\uaa81"]),
     ],
 )
 def test_where_words_end(text: str, tokens: list[str]) -> None:

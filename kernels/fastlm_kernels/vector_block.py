@@ -1,0 +1,170 @@
+"""Blocks of vector arithmetic, written as LLVM instructions: the inside of the matrix product.
+
+A block of results stays in registers while it is summed, sized for the registers of the processor.
+LLVM does not find this form from loops.
+"""
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _vector_shape():
+    """(lanes of a vector, rows and vectors of a block): the sums fill most vector registers."""
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know them on this platform
+        features = {}
+    if features.get("avx512f"):
+        return 16, 8, 2  # 32 registers
+    if features.get("avx"):
+        return 8, 6, 2  # 16 registers
+    return 4, 8, 2  # NEON: 32 registers
+
+
+LANES, BLOCK_ROWS, _VECTORS = _vector_shape()
+PANEL = LANES * _VECTORS  # columns of a block
+
+
+_FLOAT = ir.FloatType()
+_INT = ir.IntType(64)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+def _int(value):
+    return ir.Constant(_INT, value)
+
+
+def _splat(builder, scalar):
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    lane = ir.IntType(32)
+    single = builder.insert_element(undefined, scalar, ir.Constant(lane, 0))
+    everywhere = ir.Constant(ir.VectorType(lane, LANES), [0] * LANES)
+    return builder.shuffle_vector(single, undefined, everywhere)
+
+
+def _vector_at(builder, pointer, index):
+    place = builder.gep(pointer, [_int(index * LANES)])
+    return builder.bitcast(place, _VECTOR.as_pointer())
+
+
+def _block_of(rows):
+    """The intrinsic that computes a block of ``rows`` x PANEL results."""
+
+    @intrinsic
+    def block(typing_context, c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, k, alpha, beta):
+        i, f = types.int64, types.float32
+        signature = types.void(c, i, i, a, i, i, i, b, i, i, i, f, f)
+
+        def codegen(context, builder, signature, arguments):
+            _, c0, ldc, _, a0, a_row, a_column, _, b0, ldb, k, alpha, beta = arguments
+
+            def data(position, offset):
+                array = context.make_array(signature.args[position])
+                return builder.gep(array(context, builder, arguments[position]).data, [offset])
+
+            fma_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+            fma = cgutils.get_or_insert_function(
+                builder.module, fma_type, f"llvm.fmuladd.v{LANES}f32"
+            )
+            zero = ir.Constant(_VECTOR, [0.0] * LANES)
+            places = [(m, v) for m in range(rows) for v in range(_VECTORS)]
+            a_rows = [builder.gep(data(3, a0), [builder.mul(a_row, _int(m))]) for m in range(rows)]
+            b_start = data(7, b0)
+
+            # for step in range(k): sums[m, v] += A[m, step] * B[step, v], all in registers.
+            before = builder.block
+            loop = builder.append_basic_block("sum")
+            after = builder.append_basic_block("summed")
+            builder.cbranch(builder.icmp_signed(">", k, _int(0)), loop, after)
+            builder.position_at_end(loop)
+            step = builder.phi(_INT)
+            step.add_incoming(_int(0), before)
+            sums = {place: builder.phi(_VECTOR) for place in places}
+            b_row = builder.gep(b_start, [builder.mul(step, ldb)])
+            right = [builder.load(_vector_at(builder, b_row, v), align=4) for v in range(_VECTORS)]
+            a_step = builder.mul(step, a_column)
+            new = {}
+            for m in range(rows):
+                left = _splat(builder, builder.load(builder.gep(a_rows[m], [a_step])))
+                for v in range(_VECTORS):
+                    new[m, v] = builder.call(fma, [left, right[v], sums[m, v]])
+            next_step = builder.add(step, _int(1))
+            step.add_incoming(next_step, loop)
+            for place in places:
+                sums[place].add_incoming(zero, before)
+                sums[place].add_incoming(new[place], loop)
+            builder.cbranch(builder.icmp_signed("<", next_step, k), loop, after)
+
+            builder.position_at_end(after)
+            totals = {place: builder.phi(_VECTOR) for place in places}
+            for place in places:
+                totals[place].add_incoming(zero, before)
+                totals[place].add_incoming(new[place], loop)
+            scale = _splat(builder, alpha)
+            keep = _splat(builder, beta)
+            scaled = {place: builder.fmul(scale, totals[place]) for place in places}
+            c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, _int(m))]) for m in range(rows)]
+            # As in BLAS, beta = 0 does not read C: it may hold anything, NaN included.
+            reads = builder.fcmp_unordered("!=", beta, ir.Constant(_FLOAT, 0.0))
+            with builder.if_else(reads) as (then, otherwise):
+                with then:
+                    for m, v in places:
+                        place = _vector_at(builder, c_rows[m], v)
+                        old = builder.load(place, align=4)
+                        builder.store(builder.call(fma, [keep, old, scaled[m, v]]), place, align=4)
+                with otherwise:
+                    for m, v in places:
+                        builder.store(scaled[m, v], _vector_at(builder, c_rows[m], v), align=4)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return block
+
+
+block_full = _block_of(BLOCK_ROWS)
+block_half = _block_of(4)
+block_one = _block_of(1)
+
+
+@intrinsic
+def transpose_square(typing_context, panel, p0, b, b0, ldb):
+    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r] for r, j < LANES."""
+    i = types.int64
+    signature = types.void(panel, i, b, i, i)
+
+    def codegen(context, builder, signature, arguments):
+        _, p0, _, b0, ldb = arguments
+
+        def data(position, offset):
+            array = context.make_array(signature.args[position])
+            return builder.gep(array(context, builder, arguments[position]).data, [offset])
+
+        source = data(2, b0)
+        rows = []
+        for j in range(LANES):
+            row = builder.gep(source, [builder.mul(ldb, _int(j))])
+            rows.append(builder.load(_vector_at(builder, row, 0), align=4))
+        # Swap off-diagonal halves, quarters, ...: log2(LANES) rounds of two-source shuffles.
+        lanes = range(LANES)
+        mask_type = ir.VectorType(ir.IntType(32), LANES)
+        step = LANES // 2
+        while step:
+            for low in lanes:
+                if low & step:
+                    continue
+                pair = rows[low], rows[low + step]
+                first = [lane - step + LANES if lane & step else lane for lane in lanes]
+                second = [lane + LANES if lane & step else lane + step for lane in lanes]
+                rows[low] = builder.shuffle_vector(*pair, ir.Constant(mask_type, first))
+                rows[low + step] = builder.shuffle_vector(*pair, ir.Constant(mask_type, second))
+            step //= 2
+        target = data(0, p0)
+        for r in range(LANES):
+            row = builder.gep(target, [_int(r * PANEL)])
+            builder.store(rows[r], _vector_at(builder, row, 0), align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen

@@ -1,0 +1,75 @@
+"""Every kernel compiles once: one dtype, one layout, whatever the model and the tokens are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from numba import config
+
+# A process and a cache of its own: from a warm cache a called kernel is never compiled, so it would
+# show no signature at all, and other tests call kernels with types that the library never uses.
+USES = """
+    import importlib, pkgutil
+    from pathlib import Path
+
+    import numpy as np
+    from numba.core.dispatcher import Dispatcher
+
+    import fastlm_kernels
+    from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
+    from fastlm.initialize import scaled_params
+
+    rng = np.random.default_rng(0)
+    np.save("tokens.npy", rng.integers(0, 20, 200).astype(np.uint16))
+    read_only = rng.integers(0, 20, 200).astype(np.uint32)
+    read_only.flags.writeable = False
+
+    models = [
+        (dict(combine="mean", hidden=(), bias=False), dict(batch=1, momentum=0.0, shuffle=False)),
+        (dict(hidden=(8, 8), boundary=0), dict(batch=40, dropout=0.5, embed_dropout=0.1)),
+        (dict(hidden=(8,)), dict(batch=7, embed_lr_scale=2.0, seed=2**40)),
+    ]
+    corpora = [np.load("tokens.npy", mmap_mode="r"), read_only, rng.integers(0, 20, 200)]
+    for (shape, how), ids in zip(models, corpora, strict=True):
+        model = ModelConfig(vocab=20, context=3, embed=4, **shape)
+        engine = TrainingEngine(model, TrainingConfig(**how), ids, scaled_params(model, 0))
+        engine.threads = 2
+        engine.run(np.full(5, 0.1))
+        engine.run([0.1, 0.2])
+        engine.settled()
+        engine.gradient()
+        position_losses(engine.settled()[0], model, token_array(ids, 20), 3, 150, threads=2)
+        context_logits(engine.settled()[0], model, np.zeros((2, 3), dtype=np.int32))
+
+    counts = {}
+    for module in pkgutil.iter_modules(fastlm_kernels.__path__):
+        for name, item in vars(importlib.import_module(f"fastlm_kernels.{module.name}")).items():
+            if isinstance(item, Dispatcher):
+                counts[f"{item.py_func.__module__}.{item.py_func.__name__}"] = len(item.signatures)
+    print(*(f"{name}={count}" for name, count in sorted(counts.items())))
+"""
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_no_kernel_has_a_second_signature(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(USES)],
+        cwd=tmp_path,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    counts = {name: int(count) for name, count in (pair.split("=") for pair in run.stdout.split())}
+    assert {name: count for name, count in counts.items() if count > 1} == {}
+    used = [
+        "training.train_steps", "training.prepare", "training.batch_gradient",
+        "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
+        "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
+    ]  # fmt: skip
+    assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)

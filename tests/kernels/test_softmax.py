@@ -1,0 +1,72 @@
+"""Softmax and cross-entropy of a row against the float64 oracle."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import naive
+from fastlm_kernels.softmax import log_sum_exp, row_max, softmax_cross_entropy
+
+finite_rows = st.lists(
+    st.floats(-1e4, 1e4, width=32, allow_subnormal=False), min_size=1, max_size=70
+)
+
+
+@given(finite_rows)
+@settings(deadline=None)
+def test_row_max(values):
+    assert row_max(np.array(values, dtype=np.float32)) == max(values)
+
+
+@pytest.mark.parametrize(
+    "values", [[-3.0, -1.0, -2.0], [-np.inf, -5.0], [np.inf, 1.0], [-3e38, -1e-38], [-1.0]]
+)
+def test_row_max_of_special_rows(values):
+    assert row_max(np.array(values, dtype=np.float32)) == np.max(np.float32(values))
+
+
+@given(finite_rows, st.data())
+@settings(deadline=None)
+def test_loss_and_gradient(values, data):
+    z = np.array(values, dtype=np.float32)
+    target = data.draw(st.integers(0, z.size - 1))
+    wide = z.astype(np.float64)[None]
+    expected = naive.cross_entropy(wide, [target])[0]
+    probabilities = np.exp(naive.log_softmax(wide))[0]
+    probabilities[target] -= 1
+
+    # Losses are float64: float32 would round each to the distance of neighbours at the logits'
+    # size, 1e-3 at 1e4.
+    assert log_sum_exp(z) - float(z[target]) == pytest.approx(expected, rel=3e-7, abs=5e-6)
+    loss = softmax_cross_entropy(z, target)
+    assert loss == pytest.approx(expected, rel=3e-7, abs=5e-6)
+    np.testing.assert_allclose(z, probabilities, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("size", [2, 27, 1000])
+def test_an_even_guess_costs_log_v(size):
+    z = np.full(size, -2.5, dtype=np.float32)
+    assert log_sum_exp(z) + 2.5 == pytest.approx(math.log(size), rel=1e-6)
+    assert softmax_cross_entropy(z, size - 1) == pytest.approx(math.log(size), rel=1e-6)
+    assert z.sum() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_scores_of_ten_thousand_stay_finite():
+    z = np.array([1e4, -1e4, 0.0], dtype=np.float32)
+    loss = softmax_cross_entropy(z, 1)
+    assert loss == pytest.approx(2e4)
+    assert z[1] + 1 >= 0
+    np.testing.assert_allclose(z, [1.0, -1.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf])
+def test_a_bad_score_shows_in_the_loss(bad):
+    z = np.array([0.5, bad, -1.0], dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # NumPy notices with JIT off
+        assert math.isnan(log_sum_exp(z))
+        assert math.isnan(softmax_cross_entropy(z, 0))

@@ -1,0 +1,127 @@
+"""A configuration that exists is a valid one; what is refused is refused in one clear line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError, FastlmError
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"vocab": 1}, "vocab is 1; give a whole number of at least 2"),
+        ({"vocab": "many"}, "vocab is 'many'; give a whole number of at least 2"),
+        ({"context": 0}, "context is 0; give a whole number of at least 1"),
+        ({"context": True}, "context is True; give a whole number of at least 1"),
+        ({"context": 2.0}, "context is 2.0; give a whole number of at least 1"),
+        ({"embed": -1}, "embed is -1; give a whole number of at least 1"),
+        ({"hidden": (-1,)}, "hidden is -1; give a whole number of at least 1"),
+        ({"hidden": (8, 0)}, "hidden is 0; give a whole number of at least 1"),
+        ({"hidden": 256}, "hidden is 256; give a tuple of widths such as (256, 128)"),
+        ({"hidden": "256"}, "hidden is '256'; give a tuple of widths such as (256, 128)"),
+        ({"combine": "sum"}, "combine is 'sum'; choose one of concat, mean"),
+        ({"boundary": -1}, "boundary is -1; give a whole number of at least 0"),
+        ({"boundary": 10}, "boundary is 10; give an id below the vocabulary's 10"),
+        (
+            {"embed": 2**30, "context": 2},
+            "a layer is wider than 2,147,483,647; make it narrower",
+        ),
+    ],
+)
+def test_bad_models(setting, message):
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(**{"vocab": 10} | setting)
+    assert str(caught.value) == message
+    assert isinstance(caught.value, FastlmError)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"batch": 0}, "batch is 0; give a whole number of at least 1"),
+        ({"lr": 0}, "lr is 0; give a number above 0"),
+        ({"lr": -0.5}, "lr is -0.5; give a number above 0"),
+        ({"lr": math.nan}, "lr is nan; give a number above 0"),
+        ({"lr": math.inf}, "lr is inf; give a number above 0"),
+        ({"lr": "fast"}, "lr is 'fast'; give a number above 0"),
+        ({"embed_lr_scale": -1}, "embed_lr_scale is -1; give a number at least 0"),
+        ({"momentum": 1.0}, "momentum is 1.0; give a number at least 0 and below 1"),
+        ({"momentum": -0.1}, "momentum is -0.1; give a number at least 0 and below 1"),
+        ({"schedule": "step"}, "schedule is 'step'; choose one of constant, linear, cosine"),
+        ({"warmup": -1}, "warmup is -1; give a whole number of at least 0"),
+        ({"epochs": 0}, "epochs is 0; give a number above 0"),
+        ({"steps": 0}, "steps is 0; give a whole number of at least 1"),
+        ({"steps": 1.5}, "steps is 1.5; give a whole number of at least 1"),
+        ({"minutes": 0}, "minutes is 0; give a number above 0"),
+        ({"epochs": 1, "minutes": 2}, "epochs and minutes are both given; choose one of them"),
+        ({"dropout": 1.0}, "dropout is 1.0; give a number at least 0 and below 1"),
+        ({"dropout": True}, "dropout is True; give a number at least 0 and below 1"),
+        ({"embed_dropout": -0.1}, "embed_dropout is -0.1; give a number at least 0 and below 1"),
+        ({"patience": 0}, "patience is 0; give a whole number of at least 1"),
+        ({"valid_every": 0}, "valid_every is 0; give a number above 0"),
+        ({"seed": -1}, "seed is -1; give a whole number of at least 0"),
+        ({"seed": 2**63}, f"seed is {2**63}; give a whole number below 2**63"),
+        ({"threads": 0}, "threads is 0; give a whole number of at least 1"),
+        ({"init": "zeros"}, "init is 'zeros'; choose one of scaled, tiny, mini"),
+    ],
+)
+def test_bad_training(setting, message):
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig(**setting)
+    assert str(caught.value) == message
+
+
+def test_the_edges_of_the_ranges_are_allowed():
+    ModelConfig(vocab=2, context=1, embed=1, hidden=(1,), boundary=1)
+    TrainingConfig(
+        batch=1, lr=1e-9, embed_lr_scale=0, momentum=0, epochs=0.01, dropout=0, patience=1,
+        seed=2**63 - 1, threads=1,
+    )  # fmt: skip
+
+
+def test_hidden_becomes_a_tuple():
+    assert ModelConfig(vocab=5, hidden=[8, 4]).hidden == (8, 4)
+    assert ModelConfig(vocab=5, hidden=iter((8,))).hidden == (8,)
+    assert ModelConfig(vocab=5, hidden=()).hidden == ()
+
+
+def test_input_width():
+    assert ModelConfig(vocab=5, context=3, embed=4).input_width == 12
+    assert ModelConfig(vocab=5, context=3, embed=4, combine="mean").input_width == 4
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(vocab=5, hidden=(8, 4), boundary=2),
+        TrainingConfig(lr=0.5, minutes=2.0, patience=3),
+    ],
+)
+def test_json_form_and_back(config):
+    form = json.loads(json.dumps(config.to_dict()))
+    assert type(config)(**form) == config
+
+
+def test_configurations_do_not_change():
+    config = ModelConfig(vocab=5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.vocab = 6
+
+
+def test_the_default_rate_follows_the_batch():
+    assert TrainingConfig(batch=256).rate == 4.0
+    assert TrainingConfig(batch=1).rate == 1 / 64
+    assert TrainingConfig(batch=256, lr=0.3).rate == 0.3
+
+
+def test_whole_numbers_of_numpy_are_named_when_refused():
+    with pytest.raises(ConfigError, match=r"vocab is np\.float64\(3\.0\)"):
+        ModelConfig(vocab=np.float64(3))

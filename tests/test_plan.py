@@ -1,0 +1,82 @@
+"""A training step's tiles: each weight exactly once, from the shapes alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastlm.config import ModelConfig
+from fastlm.layout import Layout
+from fastlm.plan import row_tile, step_flops, update_tiles, worth_sharing
+from fastlm_kernels.arguments import EMBEDDING
+
+models = st.builds(
+    ModelConfig,
+    vocab=st.integers(2, 40_000),
+    context=st.integers(1, 16),
+    embed=st.integers(1, 256),
+    hidden=st.lists(st.integers(1, 2000), max_size=3).map(tuple),
+    combine=st.sampled_from(["concat", "mean"]),
+    bias=st.booleans(),
+)
+batches = st.integers(1, 4096)
+
+
+@given(batches)
+def test_row_tiles_cover_the_batch(batch):
+    tile = row_tile(batch)
+    assert 1 <= tile <= min(batch, 256)
+    assert tile == batch or tile >= 32
+
+
+@given(models, batches)
+@settings(deadline=None)
+def test_update_tiles_cover_every_column_and_every_row_once(model, batch):
+    tiles = update_tiles(model, batch)
+    assert tiles.dtype == np.int64
+    assert tiles.shape[1] == 3
+    assert tiles.flags.c_contiguous
+    for layer, fan_out in enumerate(Layout(model).kernel_table[:, 1].tolist()):
+        spans = sorted((start, stop) for which, start, stop in tiles.tolist() if which == layer)
+        assert spans[0][0] == 0
+        assert spans[-1][1] == fan_out
+        for (start, stop), (following, _) in zip(spans, [*spans[1:], (fan_out, 0)], strict=True):
+            assert start < stop == following
+    buckets = [(rest, n) for which, rest, n in tiles.tolist() if which == EMBEDDING]
+    (divisor,) = {n for _, n in buckets}
+    assert sorted(rest for rest, _ in buckets) == list(range(divisor))
+    assert set(tiles[:, 0].tolist()) == {EMBEDDING, *range(len(model.hidden) + 1)}
+
+
+@given(models, batches)
+@settings(deadline=None)
+def test_the_plan_is_the_same_whatever_the_machine(model, batch):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTLM_THREADS", "1")
+        first = update_tiles(model, batch)
+        patch.setenv("FASTLM_THREADS", "16")
+        np.testing.assert_array_equal(update_tiles(model, batch), first)
+
+
+def test_a_large_layer_is_shared_and_a_small_one_is_not():
+    large = ModelConfig(vocab=10_000, context=5, embed=128, hidden=(512, 512))
+    tiles = update_tiles(large, 1024)
+    assert all((tiles[:, 0] == layer).sum() >= 2 for layer in (0, 1, 2, EMBEDDING))
+    small = ModelConfig(vocab=27, context=5, embed=32, hidden=(), combine="mean")
+    assert len(update_tiles(small, 1)) == 2
+
+
+def test_flops_of_a_step():
+    model = ModelConfig(vocab=10, context=2, embed=3, hidden=(4,))
+    assert step_flops(model, 5) == 6 * 5 * (6 * 4 + 4 * 10)
+
+
+def test_only_work_that_pays_is_shared():
+    tiny = ModelConfig(vocab=27, context=5, embed=32, hidden=(), combine="mean", bias=False)
+    assert not worth_sharing(tiny, 1)
+    assert not worth_sharing(tiny, 256)
+    large = ModelConfig(vocab=10_000, context=5, embed=128, hidden=(512, 512))
+    assert worth_sharing(large, 1024)
+    assert not worth_sharing(large, 1), "one example has one row tile"
