@@ -13,7 +13,7 @@ from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
-from fastlm_kernels import embedding, evaluation
+from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
 from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
@@ -126,7 +126,7 @@ class TrainingEngine:
         self.state = State(
             params=np.ascontiguousarray(params),
             momentum=np.zeros(layout.size, dtype=np.float32),
-            row_steps=np.zeros(model.vocab, dtype=np.int64),
+            row_steps=np.zeros(model.vocab + layout.widths, dtype=np.int64),
             rates=np.zeros(SETTLE_EVERY + 1, dtype=np.float64),
         )
         self.scratch = _scratch(self.plan, model, layout)
@@ -142,30 +142,45 @@ class TrainingEngine:
         """
         rates = np.ascontiguousarray(rates, dtype=np.float64)
         losses = np.empty(rates.size, dtype=np.float64)
-        with np.errstate(over="ignore"):  # unsigned arithmetic wraps around; met with JIT off only
-            steps.prepare(self.state, self.scratch, self.tokens, self.network, self.plan, self.step)
+        if self.training.batch == 1:
+            run_team(
+                1,
+                examples.train_examples,
+                lambda *_: (
+                    losses, self.state, self.scratch, self.tokens, rates,
+                    self.network, self.plan, self.step,
+                ),
+            )  # fmt: skip
+            self.step += rates.size
+            return losses
+        self._run_steps(1, losses, rates[:0])
+        self._run_steps(self.threads, losses, rates)
+        self.step += rates.size
+        return losses
+
+    def _run_steps(
+        self, threads: int, losses: NDArray[np.float64], rates: NDArray[np.float64]
+    ) -> None:
         run_team(
-            self.threads,
+            threads,
             steps.train_steps,
             lambda _, sync: (
                 losses, self.state, self.scratch, new_workspace(), sync, self.tokens, rates,
                 self.network, self.plan, self.step,
             ),
         )  # fmt: skip
-        self.step += rates.size
-        return losses
 
     def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copies of (params, momentum) with every embedding row brought up to date.
 
         Copies, since settling rounds: reading must not change what training goes on with.
         """
-        params, momentum = self.state.params.copy(), self.state.momentum.copy()
-        embedding.settle_all(
-            params, momentum, self.state.row_steps.copy(), self.state.rates,
-            self.model.embed, self.step, self.plan.beta, self.plan.embed_scale,
-        )  # fmt: skip
-        return params, momentum
+        copy = State(*(array.copy() for array in self.state))
+        if self.training.batch == 1:
+            examples.settle_everything(copy, self.network, self.plan, self.step)
+        else:
+            embedding.settle_all(copy, self.network, self.plan, self.step)
+        return copy.params, copy.momentum
 
     def gradient(self) -> tuple[float, NDArray[np.float32]]:
         """(mean loss, gradient float32[n]) of the next step's batch; changes nothing."""

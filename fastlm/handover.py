@@ -36,13 +36,21 @@ def from_reference(reference: Reference, config: ModelConfig) -> NDArray[np.floa
     Raises ConfigError when a tensor's shape is not the configuration's.
     """
     params = np.zeros(Layout(config).size, dtype=np.float32)
+    theirs: dict[str, Any]
+    if isinstance(reference, MiniNeuralLM):
+        theirs, names = reference.params, _mini_names(config)
+    else:
+        theirs, names = reference, _TINY
+    missing = sorted(set(theirs) - set(names.values()))
+    if missing:
+        raise ConfigError(
+            f"the reference has {missing[0]}, which this model has no place for; "
+            "build both with the same layers"
+        )
     for name, tensor in Layout(config).views(params).items():
-        if isinstance(reference, MiniNeuralLM):
-            theirs = _mini_names(config).get(name)
-            source = None if theirs is None else reference.params.get(theirs)
-            values = np.zeros(0) if source is None else source.T if _is_layer(name) else source
-        else:
-            values = np.array(reference.get(_TINY.get(name, ""), []))
+        values = np.array(theirs.get(names.get(name, ""), []))
+        if isinstance(reference, MiniNeuralLM) and _is_weight(name):
+            values = values.T
         if values.shape != tensor.shape:
             raise ConfigError(
                 f"{name} is {tensor.shape} here but {values.shape} in the reference; "
@@ -60,7 +68,7 @@ def reference_params(config: ModelConfig, system: str, seed: int) -> NDArray[np.
     return from_reference(_empty_mini(config, seed=seed), config)
 
 
-def _is_layer(name: str) -> bool:
+def _is_weight(name: str) -> bool:
     return name.endswith(".weight")
 
 
@@ -84,7 +92,7 @@ def to_mini(params: NDArray[np.float32], config: ModelConfig, **settings: Any) -
     mini = _empty_mini(config, **settings)
     views = Layout(config).views(params)
     for ours, theirs in _mini_names(config).items():
-        mini.params[theirs][...] = views[ours].T if _is_layer(ours) else views[ours]
+        mini.params[theirs][...] = views[ours].T if _is_weight(ours) else views[ours]
     return mini
 
 

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, kernels_cached, token_array
-from fastlm.errors import ConfigError, TrainingError
+from fastlm.errors import TrainingError
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
 from fastlm.initialize import scaled_params
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
+from fastlm_kernels.training import count_nonfinite
 
 __all__ = ["Config", "Trainer"]
 
@@ -91,7 +92,7 @@ class Trainer:
         """Train to the end; returns how it went. The parameters are in ``params``.
 
         SIGINT and SIGTERM end the running chunk and then the run, with everything kept.
-        Raises TrainingError when the loss is not finite any more.
+        Raises TrainingError when a loss or a weight is not finite any more.
         """
         with _signals_stop(self):
             return self._fit()
@@ -232,14 +233,20 @@ class Trainer:
         return validation
 
     def _check(self, losses: NDArray[np.float64]) -> None:
+        """TrainingError if a loss of the chunk just run, or a weight after it, is not finite."""
         bad = np.flatnonzero(~np.isfinite(losses))
+        rate = self.config.training.rate
         if bad.size:
             step = self.engine.step - losses.size + int(bad[0])
-            rate = self.config.training.rate
-            raise TrainingError(
-                f"the loss is {losses[bad[0]]} at step {step}: training diverged at learning rate "
-                f"{rate:g}; start again with a smaller one, e.g. --lr {rate / 4:g}"
-            )
+            found = f"the loss is {losses[bad[0]]} at step {step}"
+        elif count_nonfinite(self.engine.state.params):
+            found = f"weights are not finite after step {self.engine.step}"
+        else:
+            return
+        raise TrainingError(
+            f"{found}: training diverged at learning rate {rate:g}; "
+            f"start again with a smaller one, e.g. --lr {rate / 4:g}"
+        )
 
     def _report(self, loss: float, lr: float, speed: float) -> None:
         fraction = self._fraction()
@@ -286,9 +293,7 @@ def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
     if training.init != "scaled":
         return reference_params(model, training.init, training.seed)
     ids = np.asarray(train_tokens)
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or (ids.size and ids.max() >= model.vocab):
-        token_array(ids, model.vocab)  # says what is wrong
-        raise ConfigError(f"tokens are outside 0..{model.vocab - 1}")
+    token_array(ids, model.vocab)  # says what is wrong, if anything
     return scaled_params(model, training.seed, np.bincount(ids, minlength=model.vocab))
 
 

@@ -64,7 +64,8 @@ class State(NamedTuple):
     """What training changes, and all that it needs to go on.
 
     params, momentum : float32[n]
-    row_steps : int64[V], up to which step the momentum of an embedding row has been applied
+    row_steps : int64[V + sum of fan-ins], up to which step the momentum of a row has been applied:
+        the rows of the embeddings, then, for a batch of one, of every weight
     rates : float64[SETTLE_EVERY + 1], the learning rate of step s at s mod (SETTLE_EVERY + 1)
     """
 

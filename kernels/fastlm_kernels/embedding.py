@@ -62,27 +62,39 @@ def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed
     """Apply to one embedding row what its momentum did in the steps before ``step``."""
     since = row_steps[row]
     if since < step:
-        total, power = decay_of(rates, since, step, beta)
-        move = F(total * embed_scale)
-        decay = F(power)
-        start = row * embed
-        for e in range(start, start + embed):
-            params[e] -= move * momentum[e]
-            momentum[e] *= decay
         row_steps[row] = step
+        if beta > 0:
+            total, power = decay_of(rates, since, step, beta)
+            start = row * embed
+            settle_span(params, momentum, start, start + embed, total * embed_scale, power)
 
 
 @exact_kernel
-def settle_all(params, momentum, row_steps, rates, embed, step, beta, embed_scale):
+def settle_span(params, momentum, start, stop, total, power):
+    """w -= total m, m *= power for the elements start to stop."""
+    move = F(total)
+    decay = F(power)
+    w = params[start:stop]
+    m = momentum[start:stop]
+    for j in range(w.size):
+        w[j] -= move * m[j]
+        m[j] *= decay
+
+
+@exact_kernel
+def settle_all(state, network, plan, step):
     """Settle every embedding row up to ``step``: what a reader of the arrays expects."""
-    for row in range(row_steps.size):
-        settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale)
+    for row in range(network.vocab):
+        settle_row(
+            state.params, state.momentum, state.row_steps, state.rates, row, network.embed,
+            step, plan.beta, plan.embed_scale,
+        )  # fmt: skip
 
 
 @kernel
 def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, d_x, rates,
-    rest, divisor, context, embed, mean, step, rate, beta, scale, embed_scale,
+    rest, divisor, vocab, context, embed, mean, step, rate, beta, scale, embed_scale,
 ):  # fmt: skip
     """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``; then
     those that the next step will read are settled, and all of them every SETTLE_EVERY steps.
@@ -117,7 +129,7 @@ def update_embeddings(
             for e in range(embed):
                 w[e] -= move * m[e]
     if (step + 1) % SETTLE_EVERY == 0:
-        for row in range(rest, row_steps.size, divisor):
+        for row in range(rest, vocab, divisor):
             settle_row(params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scale)
         return
     settle_rows(

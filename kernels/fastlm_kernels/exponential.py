@@ -40,7 +40,7 @@ else:
 
 @kernel
 def exp32(x):
-    """e^x in float32 for x <= 0, relative error below 2e-7; 0-like (1.6e-38) below -87; NaN stays.
+    """e^x in float32 for x <= 0, relative error below 3e-7; 0-like (1.6e-38) below -87; NaN stays.
 
     exp(x) = 2^k * exp(r), r = x - k ln 2 in [-ln 2 / 2, ln 2 / 2], ln 2 split in two so that r is
     exact, exp(r) by the minimax polynomial of degree 7 of the Cephes library (S. Moshier). No call

@@ -53,7 +53,7 @@ class Workspace(NamedTuple):
     address: int
 
 
-def new_workspace():
+def new_workspace() -> Workspace:
     """A Workspace for one thread; compiles the product at its first call."""
     return Workspace(np.empty(_PACK_SIZE, dtype=np.float32), _product_address())
 
@@ -209,9 +209,11 @@ else:
     )  # fmt: skip
 
     @cache
+    def _compiled_product():  # kept: its code lives as long as this object
+        return cfunc(_SIGNATURE, cache=True, error_model="numpy", fastmath=FAST_MATH)(_product)
+
     def _product_address():
-        compiled = cfunc(_SIGNATURE, cache=True, error_model="numpy", fastmath=FAST_MATH)(_product)
-        return compiled.address
+        return _compiled_product().address
 
     @intrinsic
     def _call(

@@ -136,7 +136,7 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     loss = 0.0
     for row in range(rows):
         start = logits0 + row * vocab
-        loss += softmax_cross_entropy(logits[start : start + vocab], targets[first + row])
+        loss += softmax_cross_entropy(logits[start : start + vocab], np.int64(targets[first + row]))
 
     backward_layer(
         d_inputs, workspace, logits, params, network, n_layers - 1, plan.batch, first, last

@@ -28,11 +28,20 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
     workspace : Workspace, each thread's own
     sync : int64[SYNC_SIZE], zeros; the same array for all threads of the call
     rates : float64[steps], the learning rates
-    The first step is prepared (see ``prepare``), and every thread of the team makes this same call.
-    Per step a row sweep (phase 1) and, once all rows
-    are done, the weight and embedding updates (phase 2), both in tiles that do not depend on the
-    number of threads: the result is the same bits for any number.
+    Every thread of the team makes this same call, after one call without any step in a single
+    thread: that one prepares the first step (its contexts gathered, its rows settled), and changes
+    nothing where the step before it has just been run. Per step a row sweep (phase 1) and, once
+    all rows are done, the weight and embedding updates (phase 2), both in tiles that do not depend
+    on the number of threads: the result is the same bits for any number.
     """
+    if rates.size == 0:
+        gather_rows(scratch, tokens, network, plan, first_step, np.int64(0), plan.batch)
+        settle_rows(
+            state.params, state.momentum, state.row_steps, half(scratch.contexts, first_step),
+            state.rates, np.int64(0), np.int64(1), network.embed, first_step, plan.beta,
+            plan.embed_scale,
+        )  # fmt: skip
+        return
     row_tiles = plan.row_tiles
     per_step = row_tiles + plan.updates.shape[0]
     while True:
@@ -59,19 +68,6 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
         finish(sync)
 
 
-@kernel
-def prepare(state, scratch, tokens, network, plan, step):
-    """Make ``step`` ready to be the first of a call: its contexts gathered, its rows settled.
-
-    Changes nothing where the step before it has just been run.
-    """
-    gather_rows(scratch, tokens, network, plan, step, np.int64(0), plan.batch)
-    settle_rows(
-        state.params, state.momentum, state.row_steps, half(scratch.contexts, step), state.rates,
-        np.int64(0), np.int64(1), network.embed, step, plan.beta, plan.embed_scale,
-    )  # fmt: skip
-
-
 @exact_kernel
 def mean_loss(tile_losses, batch):
     total = 0.0
@@ -94,7 +90,7 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
         update_embeddings(
             state.params, state.momentum, state.row_steps, half(scratch.contexts, step),
             half(scratch.contexts, step + 1), scratch.d_inputs, state.rates, start, stop,
-            network.context, network.embed, network.mean, step, rate,
+            network.vocab, network.context, network.embed, network.mean, step, rate,
             plan.beta, scale / network.context if network.mean else scale, plan.embed_scale,
         )  # fmt: skip
         return

@@ -1,0 +1,25 @@
+"""Where compiled kernels lie while something is measured."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import fastlm_kernels
+
+__all__ = ["use_kernel_cache"]
+
+
+def use_kernel_cache() -> None:
+    """Keep compiled kernels in a folder keyed by their sources; call it before Numba is loaded.
+
+    Numba's own key does not see a change in a called function of another file: a benchmark would
+    time the kernels of yesterday. NUMBA_CACHE_DIR, where it is set, stands.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(fastlm_kernels.__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    folder = Path(tempfile.gettempdir()) / f"fastlm-bench-cache-{digest.hexdigest()[:16]}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))

@@ -1,0 +1,53 @@
+"""What the machine can do at most: matrix products, and moving memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+__all__ = ["copy_gbytes", "sgemm_gflops"]
+
+# 2 * 1536^3 = 7 GFLOP: OpenBLAS is at full speed from a few hundred on.
+_SGEMM_SIZE = 1536
+_COPY_BYTES = 256 * 2**20
+
+
+def sgemm_gflops(threads: int, seconds: float = 0.2, size: int = _SGEMM_SIZE) -> float:
+    """GFLOP/s of the sgemm in NumPy's BLAS, on large square matrices.
+
+    Where BLAS cannot be told how many threads to use (Accelerate), it takes what it likes.
+    """
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.random((size, size), dtype=np.float32) for _ in range(3))
+    with threadpool_limits(limits=threads, user_api="blas"):
+        np.matmul(a, b, out=c)
+        return _rate(lambda: np.matmul(a, b, out=c), 2e-9 * size**3, seconds)
+
+
+def copy_gbytes(threads: int, seconds: float = 0.2, size: int = _COPY_BYTES) -> float:
+    """GB/s read and written (their sum) while copying ``size`` bytes, far more than caches hold."""
+    source = np.ones(size // 8, dtype=np.float64)
+    target = np.zeros_like(source)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    with ThreadPoolExecutor(threads) as pool:
+
+        def copy() -> None:
+            # NumPy copies without the GIL.
+            list(pool.map(lambda pair: np.copyto(*pair), parts))
+
+        copy()
+        return _rate(copy, 2e-9 * source.nbytes, seconds)
+
+
+def _rate(call: Callable[[], object], amount: float, seconds: float) -> float:
+    """``amount`` per call, over the median time of calls that fill ``seconds``."""
+    times: list[float] = []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return amount / float(np.median(times))

@@ -1,0 +1,136 @@
+"""A whole benchmark: check, measure, and what came out as one dictionary that JSON can hold.
+
+``format`` 1, with the keys
+
+- ``quick``; ``machine``: see ``machine.machine_facts``; ``limits``: see ``machine.machine_limits``
+- ``start``: see ``start.measure_start``, or null
+- ``works``: for each its ``name``, ``title``, sizes, ``flops_per_token``, ``checked_steps``,
+  ``sgemm_gflops`` (the machine's in the same rounds, by number of threads), and ``rows``: for each
+  implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``, ``slower_than_fastlm`` (how
+  many times as fast fastlm with its own choice of threads is), ``sgemm_share`` (of what sgemm
+  reached on as many threads) and ``first_step_seconds`` (its first step of this work, compilation
+  included; never part of a rate)
+- ``notes``: what was left out, and why
+
+A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its quartiles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from fastlm.bench.candidates import candidates
+from fastlm.bench.check import check_same_work, check_steps
+from fastlm.bench.machine import machine_facts, machine_limits
+from fastlm.bench.measure import Settings, measure_in_turns, ratio
+from fastlm.bench.results import FORMAT
+from fastlm.bench.start import measure_start
+from fastlm.bench.torch_steps import can_compile, torch_is_installed
+from fastlm.bench.works import Work
+from fastlm.errors import ConfigError
+from fastlm_kernels.jit import JIT_DISABLED
+
+__all__ = ["FULL", "INSTALL_TORCH", "QUICK", "run_benchmark"]
+
+FULL = Settings(rounds=7, seconds=0.5, limit_seconds=0.2)
+QUICK = Settings(rounds=3, seconds=0.1, limit_seconds=0.05, budget=40.0, start=False)
+
+INSTALL_TORCH = 'PyTorch is not installed: pip install "fastlm[bench]"'
+
+
+def run_benchmark(
+    works: Sequence[Work],
+    settings: Settings,
+    *,
+    torch_compile: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure these works, each only after a check that all implementations do the same.
+
+    torch_compile : whether ``torch.compile`` takes part
+    say : told what is going on
+
+    Raises
+    ------
+    BenchmarkError
+        When an implementation does other work than it should.
+    ConfigError
+        When JIT is off: there would be nothing to measure.
+    """
+    if JIT_DISABLED:
+        raise ConfigError(
+            "NUMBA_DISABLE_JIT is set, and a benchmark of compiled kernels needs the compiler; "
+            "unset it"
+        )
+    began = time.perf_counter()
+    facts = machine_facts()
+    say("the machine's limits")
+    limits = machine_limits(facts["cores"], settings.limit_seconds)
+    start = None
+    if settings.start:
+        say("cold and warm start")
+        start = measure_start()
+    notes = []
+    if not torch_is_installed():
+        notes.append(INSTALL_TORCH)
+    if torch_compile and not can_compile():
+        notes.append("torch.compile is left out: there is no C++ compiler")
+        torch_compile = False
+    results = []
+    for number, work in enumerate(works):
+        if settings.budget is not None and time.perf_counter() - began > settings.budget:
+            left = ", ".join(rest.name for rest in works[number:])
+            notes.append(f"left out, to keep the quick form quick: {left}")
+            break
+        say(work.title)
+        results.append(_measure(work, settings, torch_compile))
+    return {
+        "format": FORMAT,
+        "quick": settings.budget is not None,
+        "machine": facts,
+        "limits": limits,
+        "start": start,
+        "works": results,
+        "notes": notes,
+    }
+
+
+def _measure(work: Work, settings: Settings, torch_compile: bool) -> dict[str, Any]:
+    with ExitStack() as stack:
+        implementations = [
+            stack.enter_context(make())
+            for make in candidates(work, torch_compile=torch_compile).values()
+        ]
+        first_steps = check_same_work(work, implementations)
+        rates, limits = measure_in_turns(work, implementations, settings)
+    ours = rates[implementations[-1].name].rounds
+    rows = []
+    for implementation in implementations:
+        rate = rates[implementation.name]
+        flops = [tokens * work.flops_per_token for tokens in rate.rounds]
+        limit = [gflops * 1e9 for gflops in limits[implementation.threads].rounds]
+        rows.append(
+            {
+                "kind": implementation.kind,
+                "name": implementation.name,
+                "threads": implementation.threads,
+                "tokens_per_second": dataclasses.asdict(rate),
+                "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
+                "sgemm_share": dataclasses.asdict(ratio(flops, limit)),
+                "first_step_seconds": first_steps[implementation.name],
+            }
+        )
+    return {
+        **dataclasses.asdict(work),
+        "hidden": list(work.hidden),
+        "flops_per_token": work.flops_per_token,
+        "checked_steps": check_steps(work),
+        "sgemm_gflops": {
+            str(threads): dataclasses.asdict(limit) for threads, limit in limits.items()
+        },
+        "rows": rows,
+    }

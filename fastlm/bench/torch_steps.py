@@ -1,0 +1,125 @@
+"""PyTorch: the same model, the same sums, its fused optimiser."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.bench.implementations import Implementation, ready_batches
+from fastlm.bench.works import Work, initial_params
+from fastlm.layout import Layout
+
+__all__ = ["Torch", "can_compile", "torch_is_installed"]
+
+
+def torch_is_installed() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def can_compile() -> bool:
+    """Whether there is a C++ compiler, which ``torch.compile`` needs."""
+    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl"]
+    return any(shutil.which(name) for name in names if name)
+
+
+class Torch(Implementation):
+    """Eager, or through ``torch.compile``.
+
+    The batches are index tensors made ahead of time. ``SGD(momentum=b, dampening=b)`` is our
+    update m = b m + (1 - b) g, with one exception: PyTorch's first m is the bare gradient. A
+    momentum of zero, put there before the first step, makes it the same from the start.
+    """
+
+    def __init__(self, work: Work, threads: int, *, compiled: bool = False) -> None:
+        import torch
+
+        how = "torch.compile" if compiled else "PyTorch"
+        self.kind = "torch-compile" if compiled else "torch"
+        self.name = f"{how}, {threads} thread{'s' if threads > 1 else ''}"
+        self.threads = threads
+        self._work = work
+        self._tensors = {
+            name: torch.nn.Parameter(torch.from_numpy(values.copy()))
+            for name, values in _torch_shapes(work, initial_params(work)).items()
+        }
+        model = _module(work, self._tensors)
+        with warnings.catch_warnings():
+            # Of what torch.compile's own imports use though it is deprecated.
+            warnings.simplefilter("ignore")
+            self._model = torch.compile(model) if compiled else model
+        parameters = list(self._tensors.values())
+        beta = work.momentum
+        self._optimizer = torch.optim.SGD(
+            parameters, lr=work.lr, momentum=beta, dampening=beta, fused=True
+        )
+        if beta > 0:
+            for parameter in parameters:
+                self._optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        contexts, targets = ready_batches(work)
+        self._batches = [
+            (torch.from_numpy(c.copy()), torch.from_numpy(t.copy()))
+            for c, t in zip(contexts, targets, strict=True)
+        ]
+        self._next = 0
+
+    def run(self, steps: int) -> list[float]:
+        import torch
+
+        torch.set_num_threads(self.threads)
+        model, optimizer, batches = self._model, self._optimizer, self._batches
+        cross_entropy = torch.nn.functional.cross_entropy
+        losses = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for step in range(self._next, self._next + steps):
+                contexts, targets = batches[step % len(batches)]
+                loss: Any = cross_entropy(model(contexts), targets)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+        self._next += steps
+        return [float(loss) for loss in losses]
+
+    def params(self) -> NDArray[np.float32]:
+        layout = Layout(self._work.model)
+        params = np.empty(layout.size, dtype=np.float32)
+        for name, view in layout.views(params).items():
+            values = self._tensors[name].detach().numpy()
+            view[...] = values.T if name.endswith(".weight") else values
+        return params
+
+
+def _torch_shapes(work: Work, params: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Our tensors, weights as [fan_out, fan_in], as nn.Linear stores them."""
+    return {
+        name: values.T if name.endswith(".weight") else values
+        for name, values in Layout(work.model).views(params).items()
+    }
+
+
+def _module(work: Work, tensors: dict[str, Any]) -> Any:
+    """nn.Embedding and nn.Linear layers around these parameters."""
+    from torch import nn
+
+    class _Combine(nn.Module):
+        def forward(self, embedded: Any) -> Any:
+            return embedded.mean(1) if work.combine == "mean" else embedded.flatten(1)
+
+    embedding = nn.Embedding(work.vocab, work.embed)
+    embedding.weight = tensors["embeddings"]
+    layers: list[Any] = [embedding, _Combine()]
+    for name in Layout(work.model).layer_names:
+        weight = tensors[f"{name}.weight"]
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=work.bias)
+        linear.weight = weight
+        if work.bias:
+            linear.bias = tensors[f"{name}.bias"]
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

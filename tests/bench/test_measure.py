@@ -1,0 +1,97 @@
+"""Taking turns, and what is made of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fastlm.bench import measure
+from fastlm.bench.check import BenchmarkError
+from fastlm.bench.implementations import Implementation, Turn
+from fastlm.bench.measure import Settings, figure, measure_in_turns, ratio, steps_for, take_turn
+
+from .conftest import CONCAT
+
+SETTINGS = Settings(rounds=3, seconds=1.0, limit_seconds=0.0)
+
+
+class Scripted(Implementation):
+    """Takes ``seconds`` for a step, by its own account, and writes down its turns."""
+
+    kind = "scripted"
+
+    def __init__(self, name, seconds, diary, threads=1, loss=1.0):
+        self.name, self.threads = name, threads
+        self._seconds, self._diary, self._loss = seconds, diary, loss
+
+    def run(self, steps):
+        return [self._loss] * steps
+
+    def params(self):
+        return np.zeros(0, dtype=np.float32)
+
+    def turn(self, steps):
+        self._diary.append((self.name, steps))
+        return Turn(steps, steps * self._seconds, self._loss)
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """No real pauses, no real sgemm; the threads that it was asked for."""
+    asked = []
+
+    def sgemm(threads, seconds):
+        asked.append(threads)
+        return 100.0 * threads
+
+    monkeypatch.setattr(measure, "sgemm_gflops", sgemm)
+    monkeypatch.setattr(measure.time, "sleep", lambda _: None)
+    return asked
+
+
+def test_figure_is_median_and_quartiles():
+    found = figure([5.0, 1.0, 2.0, 4.0, 3.0])
+    assert (found.low, found.median, found.high) == (2.0, 3.0, 4.0)
+    assert found.rounds == [5.0, 1.0, 2.0, 4.0, 3.0]
+
+
+def test_ratio_is_taken_within_rounds():
+    # The machine became four times slower after the first round: the ratio stays.
+    assert ratio([8.0, 2.0], [4.0, 1.0]).rounds == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(("per_step", "steps"), [(0.001, 1000), (0.3, 3), (10.0, 1)])
+def test_steps_fill_the_turn(per_step, steps):
+    diary = []
+    assert steps_for(Scripted("a", per_step, diary), 1.0) == steps
+
+
+def test_a_turn_does_its_steps():
+    assert take_turn(Scripted("a", 0.01, []), 100, 1.0) == Turn(100, 1.0, 1.0)
+
+
+def test_a_turn_that_takes_far_longer_than_it_should_is_cut_short():
+    assert take_turn(Scripted("a", 0.3, []), 100, 1.0) == Turn(25, 7.5, 1.0)
+
+
+def test_everybody_takes_turns(limits):
+    diary = []
+    rates, found = measure_in_turns(
+        CONCAT,
+        [Scripted("a", 0.5, diary, threads=1), Scripted("b", 0.25, diary, threads=2)],
+        SETTINGS,
+    )
+    assert diary[-18:] == ([("a", 1)] * 2 + [("b", 1)] * 4) * 3
+    assert limits == [1, 2] * 3
+    assert rates["a"].rounds == [CONCAT.batch / 0.5] * 3
+    assert rates["b"].median == CONCAT.batch / 0.25
+    assert {threads: limit.median for threads, limit in found.items()} == {1: 100.0, 2: 200.0}
+
+
+def test_a_loss_that_is_no_number_ends_it(limits):
+    with pytest.raises(BenchmarkError, match="b reached a loss of nan"):
+        measure_in_turns(
+            CONCAT, [Scripted("a", 1.0, []), Scripted("b", 1.0, [], loss=math.nan)], SETTINGS
+        )

@@ -1,0 +1,114 @@
+"""A whole benchmark on works that take no time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from fastlm.bench import candidates as parties
+from fastlm.bench import run
+from fastlm.bench.candidates import candidates
+from fastlm.bench.measure import Settings
+from fastlm.bench.torch_steps import torch_is_installed
+from fastlm.bench.works import works_named
+from fastlm.errors import ConfigError
+from fastlm_kernels.jit import JIT_DISABLED
+
+from .conftest import CONCAT, TINY
+
+SHORT = Settings(rounds=2, seconds=0.001, limit_seconds=0.0, start=False)
+
+needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compiler")
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    monkeypatch.setattr(run, "machine_limits", lambda cores, seconds: {"measured": cores})
+    monkeypatch.setattr("fastlm.bench.measure.sgemm_gflops", lambda threads, seconds: 100.0)
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    monkeypatch.setattr(parties, "torch_is_installed", lambda: False)
+    monkeypatch.setattr(run, "torch_is_installed", lambda: False)
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
+def test_result_holds_what_was_measured():
+    said = []
+    result = run.run_benchmark([CONCAT, TINY], SHORT, say=said.append)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert said[-2:] == [CONCAT.title, TINY.title]
+    assert [work["name"] for work in result["works"]] == ["small", "small-tiny"]
+    kinds = [[row["kind"] for row in work["rows"]] for work in result["works"]]
+    assert kinds == [["nojit", "numpy", "engine"], ["python", "nojit", "engine"]]
+    for work in result["works"]:
+        ours = work["rows"][-1]["tokens_per_second"]["rounds"]
+        for row in work["rows"]:
+            rates = row["tokens_per_second"]["rounds"]
+            assert len(rates) == 2
+            assert min(rates) > 0
+            assert row["slower_than_fastlm"]["rounds"] == [
+                a / b for a, b in zip(ours, rates, strict=True)
+            ]
+            assert row["sgemm_share"]["rounds"] == pytest.approx(
+                [rate * work["flops_per_token"] / 100e9 for rate in rates]
+            )
+            assert row["first_step_seconds"] > 0
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
+def test_without_pytorch_it_says_how_to_get_it():
+    result = run.run_benchmark([], SHORT)
+    assert result["notes"] == ['PyTorch is not installed: pip install "fastlm[bench]"']
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits")
+def test_out_of_time_leaves_the_rest_out():
+    result = run.run_benchmark([CONCAT, TINY], dataclasses.replace(SHORT, budget=0.0))
+    assert result["works"] == []
+    assert result["quick"]
+    assert result["notes"][-1].endswith("small, small-tiny")
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits")
+def test_torch_compile_without_a_compiler(monkeypatch):
+    monkeypatch.setattr(run, "can_compile", lambda: False)
+    notes = run.run_benchmark([], SHORT, torch_compile=True)["notes"]
+    assert "torch.compile is left out: there is no C++ compiler" in notes
+
+
+def test_without_jit_there_is_nothing_to_measure(monkeypatch):
+    monkeypatch.setattr(run, "JIT_DISABLED", True)
+    with pytest.raises(ConfigError, match="NUMBA_DISABLE_JIT is set"):
+        run.run_benchmark([CONCAT], SHORT)
+
+
+def test_who_does_what(monkeypatch):
+    monkeypatch.setattr(parties, "available_processors", lambda: 2)
+    monkeypatch.setattr(parties, "thread_count", lambda: 2)
+    monkeypatch.setattr(parties, "torch_is_installed", lambda: True)
+    expected = {
+        "tiny-1": ["python", "nojit", "torch-1", "torch", "engine"],
+        "mini-1": ["nojit", "numpy", "torch-1", "torch", "engine"],
+        "mini-256": ["numpy", "torch-1", "torch", "engine-1", "engine"],
+    }
+    found = {work.name: list(candidates(work)) for work in works_named(expected)}
+    assert found == expected
+    compiled = candidates(works_named(["mini-256"])[0], torch_compile=True)
+    assert list(compiled) == ["numpy", "torch-1", "torch", "torch-compile", "engine-1", "engine"]
+
+
+@pytest.mark.skipif(not torch_is_installed(), reason="PyTorch is not installed")
+def test_names_are_unique():
+    names = [
+        make().name for name, make in candidates(CONCAT).items()
+        if name != "nojit"
+    ]  # fmt: skip
+    assert len(set(names)) == len(names)

@@ -1,0 +1,40 @@
+"""The programs of bench/ that draw and that disturb: they run, and say what they found."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from fastlm_kernels.jit import JIT_DISABLED
+
+from .conftest import script
+
+pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="they time compiled kernels")
+
+
+def test_scaling_draws(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    scaling = script("scaling")
+    assert scaling.main(["--quick", "--only", "corpus", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "scaling-corpus.png").read_bytes().startswith(b"\x89PNG")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["corpus 1,000", "corpus 10,000"]
+
+
+def test_scaling_needs_a_folder(tmp_path, capsys):
+    scaling = script("scaling")
+    assert scaling.main(["--quick", "--out", str(tmp_path / "nowhere")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs Linux and two cores",
+)
+def test_busy_measures_both_and_cleans_up(capsys):
+    busy = script("busy")
+    before = os.sched_getaffinity(0)
+    assert busy.main(["--rounds", "1", "--seconds", "0.01", "--only", "mini-256"]) == 0
+    assert os.sched_getaffinity(0) == before
+    assert "ratio" in capsys.readouterr().out
