@@ -68,6 +68,13 @@ def exp_all(out, x):
         out[i] = exp32(x[i])
 
 
+@kernel
+def gather_batch(scratch, tokens, params, network, plan):
+    first = np.int64(0)
+    gather_rows(scratch, tokens, network, plan, first, first, plan.batch)
+    combine_rows(scratch.inputs, half(scratch.contexts, first), params, network, first, plan.batch)
+
+
 @everybody
 def test_gather(benchmark, by: str, engine: TrainingEngine):
     """Embeddings of a batch side by side, float32[256, 4 * 64]; for fastlm from the tokens on, in
@@ -77,15 +84,7 @@ def test_gather(benchmark, by: str, engine: TrainingEngine):
     contexts = batches(WORK, 1)[0][0]
 
     def ours():
-        gather_rows(engine.scratch, engine.tokens, engine.network, engine.plan, 0, 0, BATCH)
-        combine_rows(
-            engine.scratch.inputs,
-            half(engine.scratch.contexts, 0),
-            params,
-            engine.network,
-            0,
-            BATCH,
-        )
+        gather_batch(engine.scratch, engine.tokens, params, engine.network, engine.plan)
 
     if by == "torch":
         torch = single_threaded_torch()

@@ -173,13 +173,16 @@ class TrainingEngine:
     def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copies of (params, momentum) with every embedding row brought up to date.
 
-        Copies, since settling rounds: reading must not change what training goes on with.
+        Copies, since settling rounds: reading must not change what training goes on with. The
+        momentum is zeros where training has none (beta = 0): the array is then scratch.
         """
         copy = State(*(array.copy() for array in self.state))
         if self.training.batch == 1:
             examples.settle_everything(copy, self.network, self.plan, self.step)
         else:
             embedding.settle_all(copy, self.network, self.plan, self.step)
+        if self.plan.beta == 0:
+            copy.momentum[:] = 0
         return copy.params, copy.momentum
 
     def gradient(self) -> tuple[float, NDArray[np.float32]]:

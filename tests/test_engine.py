@@ -113,6 +113,8 @@ def train_both(model, oracle, training, tokens, rates, chunks=1):
         training.seed, -1 if model.boundary is None else model.boundary, training.shuffle,
         momentum=expected_momentum, embedding_lr_scale=training.embed_lr_scale,
     )  # fmt: skip
+    if training.momentum == 0:  # nothing is carried over from one step to the next
+        expected_momentum = {name: np.zeros_like(tensor) for name, tensor in expected.items()}
     return (losses, settled, momentum), (expected_losses, expected, expected_momentum)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlm_kernels.gemm import gemm
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import inner_kernel, kernel
 
 F = np.float32
 ONE = np.int64(1)
@@ -28,7 +28,7 @@ def affine(out, out0, workspace, x, x0, params, weight, bias, rows, fan_in, fan_
     )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out):
     """d_x[i] = d_out[i] @ W^T."""
     gemm(

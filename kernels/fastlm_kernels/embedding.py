@@ -11,14 +11,14 @@ Every SETTLE_EVERY steps all rows are settled, so that only so many rates need b
 
 import numpy as np
 
-from fastlm_kernels.jit import exact_kernel, kernel
+from fastlm_kernels.jit import exact_kernel, inner_kernel
 
 F = np.float32
 
 SETTLE_EVERY = 256
 
 
-@kernel
+@inner_kernel
 def combine(x, context, params, embed, mean):
     """The input of the first layer.
 
@@ -91,7 +91,7 @@ def settle_all(state, network, plan, step):
         )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, d_x, rates,
     rest, divisor, vocab, context, embed, mean, step, rate, beta, scale, embed_scale,
@@ -138,7 +138,7 @@ def update_embeddings(
     )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def settle_rows(
     params, momentum, row_steps, contexts, rates,
     rest, divisor, embed, step, beta, embed_scale,
@@ -153,7 +153,7 @@ def settle_rows(
             settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale)
 
 
-@kernel
+@inner_kernel
 def scatter_gradient(grad, contexts, d_x, context, embed, mean, scale):
     """grad[row] += scale * d_x for every occurrence: the gradient of the embeddings, materialised.
 

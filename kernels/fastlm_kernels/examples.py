@@ -20,7 +20,7 @@ from fastlm_kernels.embedding import (
     settle_row,
     settle_span,
 )
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.softmax import softmax_cross_entropy
 
 F = np.float32
@@ -52,7 +52,7 @@ def settle_everything(state, network, plan, step):
             )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def settle_weights(params, momentum, row_steps, rates, place, start, width, step, beta):
     """Bring the row of a weight that starts at ``start`` up to ``step``."""
     since = row_steps[place]
@@ -62,7 +62,7 @@ def settle_weights(params, momentum, row_steps, rates, place, start, width, step
         settle_span(params, momentum, start, start + width, total, power)
 
 
-@kernel
+@inner_kernel
 def settle_active(params, momentum, row_steps, rates, x, first, weight, width, step, beta):
     """Settle the rows of a weight [K, width] whose input in x [K] is not zero."""
     for k in range(x.size):
@@ -73,7 +73,7 @@ def settle_active(params, momentum, row_steps, rates, x, first, weight, width, s
             )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def train_example(state, scratch, tokens, network, plan, step, rate):
     """One step; returns the loss of its example before the update, in nats."""
     table = network.layers
@@ -141,7 +141,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
     return loss
 
 
-@kernel
+@inner_kernel
 def affine_example(out, x, params, weight, bias):
     """out = x @ W + b, over the rows of W whose input is not zero, four at a time.
 
@@ -181,7 +181,7 @@ def affine_example(out, x, params, weight, bias):
         k = k3 + 1
 
 
-@kernel
+@inner_kernel
 def next_active(x, k):
     """The first index from k on whose element is not zero; the size of x if there is none."""
     while k < x.size and x[k] == F(0):
@@ -189,7 +189,7 @@ def next_active(x, k):
     return min(k, x.size)
 
 
-@kernel
+@inner_kernel
 def update_weights(d_x, params, momentum, x, delta, weight, beta, rate):
     """d_x = delta @ W^T and the update of W, for the inputs that are not zero.
 
@@ -208,7 +208,7 @@ def update_weights(d_x, params, momentum, x, delta, weight, beta, rate):
             d_x[k] = backward_row(w, m, delta, share * x[k], decay, move)
 
 
-@kernel
+@inner_kernel
 def backward_row(w, m, delta, amount, decay, move):
     """w . delta before the update m = decay m + amount delta, w -= move m."""
     total = F(0)
@@ -221,7 +221,7 @@ def backward_row(w, m, delta, amount, decay, move):
     return total
 
 
-@kernel
+@inner_kernel
 def update_weights_plain(d_x, params, x, delta, weight, rate):
     """As ``update_weights`` without momentum, four rows at a time: with the 27 columns of Tiny a
     row alone is too short to fill vectors (390 ns a layer against 170)."""
@@ -262,7 +262,7 @@ def update_weights_plain(d_x, params, x, delta, weight, rate):
         d_x[k] = total
 
 
-@kernel
+@inner_kernel
 def update_bias(params, momentum, delta, bias, beta, rate):
     decay = F(beta)
     share = F(1.0 - beta)
@@ -274,7 +274,7 @@ def update_bias(params, momentum, delta, bias, beta, rate):
         b[j] -= move * m[j]
 
 
-@kernel
+@inner_kernel
 def update_context(state, context, d_x, network, plan, step, rate):
     """The embeddings of the context."""
     embed = network.embed

@@ -14,5 +14,16 @@ JIT_DISABLED = bool(config.DISABLE_JIT)
 # error_model="numpy": a division does not branch to raise, so loops with one still vectorise.
 kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)
 
+# For kernels that only kernels call: no way in from Python. Unpacking the named tuples there took a
+# quarter of the time to compile everything (11.4 s with it, 8.4 s without).
+inner_kernel = njit(
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath=FAST_MATH,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+
 # For code that looks for bad numbers or takes part in comparing bits: no rewriting of arithmetic.
 exact_kernel = njit(cache=True, nogil=True, error_model="numpy")

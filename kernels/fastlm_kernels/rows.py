@@ -10,11 +10,11 @@ from fastlm_kernels.affine import affine, affine_backward
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import inner_kernel
 from fastlm_kernels.softmax import softmax_cross_entropy
 
 
-@kernel
+@inner_kernel
 def gather_rows(scratch, tokens, network, plan, step, first, last):
     """Contexts and targets of the rows first to last of the batch of ``step``."""
     context = network.context
@@ -34,7 +34,7 @@ def gather_rows(scratch, tokens, network, plan, step, first, last):
         targets[row] = token_at(tokens.ids, tokens.width, position)
 
 
-@kernel
+@inner_kernel
 def half(pair, step):
     """The half of a two-step buffer that belongs to ``step``."""
     size = pair.size // 2
@@ -42,7 +42,7 @@ def half(pair, step):
     return pair[start : start + size]
 
 
-@kernel
+@inner_kernel
 def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
     """Logits of the rows first to last, without dropout.
 
@@ -59,7 +59,7 @@ def forward_rows(logits, inputs, workspace, contexts, params, network, batch, fi
     forward_layer(logits, workspace, inputs, params, network, n_layers - 1, batch, first, last)
 
 
-@kernel
+@inner_kernel
 def combine_rows(inputs, contexts, params, network, first, last):
     context = network.context
     width = network.layers[0, FAN_IN]
@@ -73,7 +73,7 @@ def combine_rows(inputs, contexts, params, network, first, last):
         )
 
 
-@kernel
+@inner_kernel
 def forward_layer(out, workspace, inputs, params, network, layer, batch, first, last):
     """Run one affine layer; returns the offset in ``out`` of row ``first``, and the fan-out.
 
@@ -93,7 +93,7 @@ def forward_layer(out, workspace, inputs, params, network, layer, batch, first, 
     return out0, fan_out
 
 
-@kernel
+@inner_kernel
 def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     """Forward, loss and backward for the rows first to last, whose contexts are gathered.
 
@@ -160,7 +160,7 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     return loss
 
 
-@kernel
+@inner_kernel
 def backward_layer(d_inputs, workspace, d_out, params, network, layer, batch, first, last):
     table = network.layers
     fan_in = table[layer, FAN_IN]

@@ -15,7 +15,7 @@ from fastlm_kernels.arguments import (
     WIDTH_BEFORE,
 )
 from fastlm_kernels.embedding import scatter_gradient, settle_rows, update_embeddings
-from fastlm_kernels.jit import exact_kernel, kernel
+from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
 from fastlm_kernels.rows import gather_rows, half, sweep_rows
 from fastlm_kernels.team import claim, finish
 
@@ -76,7 +76,7 @@ def mean_loss(tile_losses, batch):
     return total / batch
 
 
-@kernel
+@inner_kernel
 def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     """One tile of phase 2: momentum and weights of some columns of a layer, or of some rows of the
     embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate M while M is in
@@ -108,7 +108,7 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     )  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def output_gradient(scratch, network, batch, layer):
     """Where the gradient of a layer's output lies: (array, offset)."""
     if layer + 1 < network.layers.shape[0]:

@@ -68,7 +68,7 @@ def test_no_kernel_has_a_second_signature(tmp_path):
     counts = {name: int(count) for name, count in (pair.split("=") for pair in run.stdout.split())}
     assert {name: count for name, count in counts.items() if count > 1} == {}
     used = [
-        "training.train_steps", "training.prepare", "training.batch_gradient",
+        "training.train_steps", "training.batch_gradient",
         "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
