@@ -18,7 +18,7 @@ from fastlm_kernels.affine import accumulate_gradient, affine, descend
 from fastlm_kernels.exponential import exp32
 from fastlm_kernels.gemm import new_workspace
 from fastlm_kernels.jit import kernel
-from fastlm_kernels.rows import combine_rows, gather_rows, half
+from fastlm_kernels.rows import combine_rows, gather_rows
 from fastlm_kernels.softmax import softmax_cross_entropy
 
 WORK = works_named(["mini-256"])[0]
@@ -72,7 +72,7 @@ def exp_all(out, x):
 def gather_batch(scratch, tokens, params, network, plan):
     first = np.int64(0)
     gather_rows(scratch, tokens, network, plan, first, first, plan.batch)
-    combine_rows(scratch.inputs, half(scratch.contexts, first), params, network, first, plan.batch)
+    combine_rows(scratch.inputs, scratch.contexts[first], params, network, first, plan.batch)
 
 
 @everybody

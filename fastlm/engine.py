@@ -153,22 +153,16 @@ class TrainingEngine:
             )  # fmt: skip
             self.step += rates.size
             return losses
-        self._run_steps(1, losses, rates[:0])
-        self._run_steps(self.threads, losses, rates)
-        self.step += rates.size
-        return losses
-
-    def _run_steps(
-        self, threads: int, losses: NDArray[np.float64], rates: NDArray[np.float64]
-    ) -> None:
         run_team(
-            threads,
+            self.threads,
             steps.train_steps,
             lambda _, sync: (
                 losses, self.state, self.scratch, new_workspace(), sync, self.tokens, rates,
                 self.network, self.plan, self.step,
             ),
         )  # fmt: skip
+        self.step += rates.size
+        return losses
 
     def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copies of (params, momentum) with every embedding row brought up to date.
@@ -229,8 +223,8 @@ def examples_in(tokens: Tokens, model: ModelConfig) -> int:
 
 def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
     return Scratch(
-        contexts=np.empty(2 * plan.batch * model.context, dtype=np.int32),
-        targets=np.empty(2 * plan.batch, dtype=np.int32),
+        contexts=np.empty((2, plan.batch * model.context), dtype=np.int32),
+        targets=np.empty((2, plan.batch), dtype=np.int32),
         inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
         d_inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
         logits=np.empty(plan.batch * model.vocab, dtype=np.float32),

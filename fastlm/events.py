@@ -73,9 +73,10 @@ class Validation:
 
 @dataclass(frozen=True)
 class Result:
-    """At the end.
+    """At the end; not when training raises.
 
-    reason : ``finished``, ``early stop`` or ``interrupted``
+    reason : ``finished``, ``early stop``, ``interrupted`` (SIGINT), ``terminated`` (SIGTERM), or
+        what was given to ``Trainer.stop``
     best : the validation whose parameters the model has, None without validation
     tokens : training examples seen; tokens_per_second : over the whole run, validation left out
     """

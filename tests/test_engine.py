@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
-import naive
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
 from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 from fastlm_kernels.affine import momentum_update
 from fastlm_kernels.training import count_nonfinite
+from tests import naive
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 SEED = 5
@@ -207,7 +207,8 @@ def test_the_unfused_step_agrees_with_the_fused_one(momentum):
         momentum_update(dense_params, dense_momentum, grad, embeddings, grad.size, rate, momentum)
     settled, settled_momentum = fused.settled()
     assert_close(settled, naive.split(dense_params, oracle), oracle, 1e-5)
-    assert_close(settled_momentum, naive.split(dense_momentum, oracle), oracle, 1e-5)
+    if momentum > 0:
+        assert_close(settled_momentum, naive.split(dense_momentum, oracle), oracle, 1e-5)
 
 
 # ---------------------------------------------------------------------------- the same bytes

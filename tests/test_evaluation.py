@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import fastlm.evaluation
-import naive
 from fastlm.config import ModelConfig
 from fastlm.engine import token_array
 from fastlm.errors import CorpusError, TrainingError
 from fastlm.evaluation import Evaluation, evaluate_documents, evaluate_tokens, mean_loss
 from fastlm.layout import Layout
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer, build_tokenizer
+from tests import naive
 
 TEXTS = ["the cat sat", "", "on thé mat", "q", "a fat cat"]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
-import naive
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine
 from fastlm.errors import ConfigError
@@ -14,6 +13,7 @@ from fastlm.handover import from_reference, reference_params, to_mini, to_tiny
 from fastlm.layout import Layout
 from fastlm.reference import tiny
 from fastlm.reference.mini import MiniNeuralLM, cross_entropy_loss
+from tests import naive
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 STEPS = 30 if NO_JIT else 200

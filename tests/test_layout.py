@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import naive
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
+from tests import naive
 
 SHAPES = st.fixed_dictionaries(
     {

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import naive
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, CorpusError, ModelFileError, TokenizerError
 from fastlm.layout import Layout
@@ -23,6 +22,7 @@ from fastlm.tokenizers import (
     WhitespaceTokenizer,
     WordTokenizer,
 )
+from tests import naive
 
 TEXT = (
     "\"To be, or not to be\" -- that's the question: 'tis (so he said) well-known?\n"

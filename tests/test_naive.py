@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import naive
-from naive import NaiveConfig
+from tests import naive
+from tests.naive import NaiveConfig
 
 # Far from the step of the differences, so that no ReLU changes side between the two of them.
 KINK_MARGIN = 1e-4

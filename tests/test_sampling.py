@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-import naive
 from fastlm.config import ModelConfig
 from fastlm.errors import ConfigError, TrainingError
 from fastlm.layout import Layout
 from fastlm.sampling import Predictor, Sampling, generate_ids, random_generator
+from tests import naive
 
 LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
-import naive
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, TrainingError
 from fastlm.events import Callback
 from fastlm.layout import Layout
 from fastlm.schedule import learning_rates
 from fastlm.trainer import Config, Trainer
+from tests import naive
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 

@@ -3,31 +3,31 @@
 import numpy as np
 
 from fastlm_kernels.hashing import PURPOSE_DROPOUT, U32, U64, absorb, column_hash, key
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import shared_kernel
 
 F = np.float32
 
 
-@kernel
+@shared_kernel
 def row_key(seed, step, layer, row):
     """uint32 key of the dropout mask of one row; layer 0 is the input, l the l-th hidden layer."""
     stream = key(U64(seed), PURPOSE_DROPOUT, U64(step), U64(layer))
     return U32(absorb(stream, U64(row)))
 
 
-@kernel
+@shared_kernel
 def dropout_threshold(rate):
     return U32(np.int64(np.floor(rate * 4294967296.0)))
 
 
-@kernel
+@shared_kernel
 def relu(h):
     """h = max(0, h). Written so that NaN stays NaN: a bad number must not be hidden."""
     for j in range(h.size):
         h[j] = F(0) if h[j] < F(0) else h[j]
 
 
-@kernel
+@shared_kernel
 def dropout(h, mask_key, rate):
     """Zero a ``rate`` of the elements, multiply the others by 1 / (1 - rate)."""
     threshold = dropout_threshold(rate)
@@ -36,7 +36,7 @@ def dropout(h, mask_key, rate):
         h[j] = h[j] * scale if column_hash(mask_key, j) >= threshold else F(0)
 
 
-@kernel
+@shared_kernel
 def relu_dropout_backward(d_h, h, rate):
     """d_h through dropout and ReLU at once: an output of 0 was cut by one of them."""
     scale = F(1.0 / (1.0 - rate))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlm_kernels.gemm import gemm
-from fastlm_kernels.jit import inner_kernel, kernel
+from fastlm_kernels.jit import inner_kernel, kernel, shared_kernel
 
 F = np.float32
 ONE = np.int64(1)
@@ -11,7 +11,7 @@ YES = np.bool_(True)
 NO = np.bool_(False)
 
 
-@kernel
+@shared_kernel
 def affine(out, out0, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out):
     """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N] and x [rows, K] at their offsets."""
     beta = 0.0
@@ -37,7 +37,7 @@ def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_i
     )  # fmt: skip
 
 
-@kernel
+@shared_kernel
 def accumulate_gradient(
     target,
     workspace,
@@ -79,7 +79,7 @@ def accumulate_gradient(
                 total[j] += share * d[j]
 
 
-@kernel
+@shared_kernel
 def descend(params, momentum, weight, bias, fan_in, fan_out, start, stop, rate):
     """W -= rate * M for the columns start to stop, and b likewise."""
     step = F(rate)

@@ -78,7 +78,7 @@ class State(NamedTuple):
 class Scratch(NamedTuple):
     """Memory of a step, allocated once.
 
-    contexts : int32[2 * B * C], targets : int32[2 * B]: of the even steps, then of the odd ones
+    contexts : int32[2, B * C], targets : int32[2, B]: of the even steps and of the odd ones
     inputs, d_inputs : float32[B * sum of fan-ins], the input of every layer and its gradient
     logits : float32[B * V], turned in place into the gradient d_logits
     tile_losses : float64[row tiles], sums of nats

@@ -7,10 +7,10 @@ bits as low and high half (width 2). One array type means that every kernel comp
 import numpy as np
 
 from fastlm_kernels.hashing import order_key, permute
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import shared_kernel
 
 
-@kernel
+@shared_kernel
 def token_at(tokens, width, position):
     if width == 1:
         return np.int64(tokens[position])
@@ -18,7 +18,7 @@ def token_at(tokens, width, position):
     return low | (np.int64(tokens[2 * position + 1]) << 16)
 
 
-@kernel
+@shared_kernel
 def example_position(counter, examples, first_target, shuffle, seed):
     """Target position of the counter-th example since the start of training.
 
@@ -31,7 +31,7 @@ def example_position(counter, examples, first_target, shuffle, seed):
     return first_target + i
 
 
-@kernel
+@shared_kernel
 def gather_context(context, tokens, width, position, boundary):
     """The C tokens before ``position``, oldest first.
 

@@ -96,8 +96,9 @@ def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, d_x, rates,
     rest, divisor, vocab, context, embed, mean, step, rate, beta, scale, embed_scale,
 ):  # fmt: skip
-    """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``; then
-    those that the next step will read are settled, and all of them every SETTLE_EVERY steps.
+    """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``, a power
+    of two; then those that the next step will read are settled: all of them where the vocabulary is
+    small, and every SETTLE_EVERY steps.
 
     contexts, next_contexts : int32[B * C], of this step (its rows are settled) and of the next
     d_x : float32[B * C * E] or, for the mean, float32[B * E]
@@ -106,9 +107,10 @@ def update_embeddings(
     """
     decay = F(beta)
     share = F(scale)
+    mask = divisor - 1
     for k in range(contexts.size):
         row = np.int64(contexts[k])
-        if row % divisor != rest:
+        if row & mask != rest:
             continue
         m = momentum[row * embed : (row + 1) * embed]
         if row_steps[row] >= 0:  # its first occurrence in this step
@@ -120,22 +122,34 @@ def update_embeddings(
         for e in range(embed):
             m[e] += share * d[e]
     move = F(rate * embed_scale)
+    everywhere = vocab <= contexts.size or (step + 1) % SETTLE_EVERY == 0
+    if everywhere:  # looking at all rows is no more work than looking at all occurrences
+        for row in range(rest, vocab, divisor):
+            if row_steps[row] < 0:
+                descend_row(params, momentum, row * embed, embed, move)
+                row_steps[row] = step + 1
+            else:
+                settle_row(
+                    params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scale
+                )
+        return
     for k in range(contexts.size):
         row = np.int64(contexts[k])
-        if row % divisor == rest and row_steps[row] < 0:
+        if row & mask == rest and row_steps[row] < 0:
+            descend_row(params, momentum, row * embed, embed, move)
             row_steps[row] = step + 1
-            w = params[row * embed : (row + 1) * embed]
-            m = momentum[row * embed : (row + 1) * embed]
-            for e in range(embed):
-                w[e] -= move * m[e]
-    if (step + 1) % SETTLE_EVERY == 0:
-        for row in range(rest, vocab, divisor):
-            settle_row(params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scale)
-        return
     settle_rows(
         params, momentum, row_steps, next_contexts, rates,
         rest, divisor, embed, step + 1, beta, embed_scale,
     )  # fmt: skip
+
+
+@inner_kernel
+def descend_row(params, momentum, start, width, move):
+    w = params[start : start + width]
+    m = momentum[start : start + width]
+    for j in range(width):
+        w[j] -= move * m[j]
 
 
 @inner_kernel
@@ -147,9 +161,10 @@ def settle_rows(
 
     The row sweep could not do it: several threads read the same row there.
     """
+    mask = divisor - 1
     for k in range(contexts.size):
         row = np.int64(contexts[k])
-        if row % divisor == rest:
+        if row & mask == rest:
             settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale)
 
 

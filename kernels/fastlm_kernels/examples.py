@@ -81,7 +81,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
     params = state.params
     inputs = scratch.inputs
     d_inputs = scratch.d_inputs
-    context = scratch.contexts[: network.context]
+    context = scratch.contexts[0]
     position = example_position(step, plan.examples, plan.first_target, plan.shuffle, plan.seed)
     gather_context(context, tokens.ids, tokens.width, position, network.boundary)
     for c in range(network.context):

@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from fastlm_kernels.jit import JIT_DISABLED, kernel
+from fastlm_kernels.jit import JIT_DISABLED, shared_kernel
 
 F = np.float32
 
@@ -38,7 +38,7 @@ else:
         return types.int32(types.float32), codegen
 
 
-@kernel
+@shared_kernel
 def exp32(x):
     """e^x in float32 for x <= 0, relative error below 3e-7; 0-like (1.6e-38) below -87; NaN stays.
 

@@ -7,7 +7,7 @@ All arithmetic is unsigned and wraps around.
 
 import numpy as np
 
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import shared_kernel
 
 U32 = np.uint32
 U64 = np.uint64
@@ -25,7 +25,7 @@ _ODD_2 = U64(0xE7037ED1A0B428DB)
 _ODD_3 = U64(0x8EBC6AF09C88C6E3)
 
 
-@kernel
+@shared_kernel
 def mix64(x):
     x ^= x >> U64(30)
     x *= _MIX_1
@@ -34,19 +34,19 @@ def mix64(x):
     return x ^ (x >> U64(31))
 
 
-@kernel
+@shared_kernel
 def absorb(h, word):
     """The uint64 hash ``h`` extended by one more uint64 word."""
     return mix64((h ^ word) + _GOLDEN64)
 
 
-@kernel
+@shared_kernel
 def key(seed, purpose, a, b):
     """uint64 key of the stream (seed, purpose, a, b), all uint64."""
     return absorb(absorb(absorb(absorb(U64(0), seed), purpose), a), b)
 
 
-@kernel
+@shared_kernel
 def lowbias32(x):
     x = U32(x ^ (x >> U32(16)))
     x = U32(x * U32(0x7FEB352D))
@@ -55,25 +55,25 @@ def lowbias32(x):
     return U32(x ^ (x >> U32(16)))
 
 
-@kernel
+@shared_kernel
 def column_hash(row_key, column):
     """uint32, uniform: the random number of ``column`` in the row with the uint32 ``row_key``."""
     return lowbias32(U32(row_key + U32(U32(column) * _GOLDEN32)))
 
 
-@kernel
+@shared_kernel
 def order_key(seed, epoch):
     return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(0))
 
 
-@kernel
+@shared_kernel
 def _round(x, k, odd, mask, shift):
     x = (x + ((k * odd) >> U64(17))) & mask
     x = (x * odd) & mask
     return x ^ (x >> shift)
 
 
-@kernel
+@shared_kernel
 def permute(i, n, k):
     """The image of i under the pseudo-random permutation of range(n) with the uint64 key k.
 

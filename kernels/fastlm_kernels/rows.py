@@ -18,8 +18,8 @@ from fastlm_kernels.softmax import softmax_cross_entropy
 def gather_rows(scratch, tokens, network, plan, step, first, last):
     """Contexts and targets of the rows first to last of the batch of ``step``."""
     context = network.context
-    contexts = half(scratch.contexts, step)
-    targets = half(scratch.targets, step)
+    contexts = scratch.contexts[step % 2]
+    targets = scratch.targets[step % 2]
     for row in range(first, last):
         position = example_position(
             step * plan.batch + row, plan.examples, plan.first_target, plan.shuffle, plan.seed
@@ -32,14 +32,6 @@ def gather_rows(scratch, tokens, network, plan, step, first, last):
             network.boundary,
         )
         targets[row] = token_at(tokens.ids, tokens.width, position)
-
-
-@inner_kernel
-def half(pair, step):
-    """The half of a two-step buffer that belongs to ``step``."""
-    size = pair.size // 2
-    start = (step % 2) * size
-    return pair[start : start + size]
 
 
 @inner_kernel
@@ -105,9 +97,9 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     n_layers = table.shape[0]
     inputs, d_inputs, logits = scratch.inputs, scratch.d_inputs, scratch.logits
     rows = last - first
-    targets = half(scratch.targets, step)
+    targets = scratch.targets[step % 2]
 
-    combine_rows(inputs, half(scratch.contexts, step), params, network, first, last)
+    combine_rows(inputs, scratch.contexts[step % 2], params, network, first, last)
     if plan.embed_dropout > 0:
         width = table[0, FAN_IN]
         for row in range(first, last):

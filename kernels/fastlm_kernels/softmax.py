@@ -5,18 +5,18 @@ import math
 import numpy as np
 
 from fastlm_kernels.exponential import bits_from_float, exp32, float_from_bits
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import shared_kernel
 
 F = np.float32
 
 
-@kernel
+@shared_kernel
 def _flip(bits):
     """Between float32 bit patterns and integers in the same order; its own inverse."""
     return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
 
-@kernel
+@shared_kernel
 def row_max(z):
     """The largest element, compared as integers: LLVM vectorises that (0.06 ns an element), but not
     a float maximum that has to respect NaN (0.57 ns)."""
@@ -26,7 +26,7 @@ def row_max(z):
     return float_from_bits(_flip(np.int32(top)))
 
 
-@kernel
+@shared_kernel
 def log_sum_exp(z):
     """log of the sum of e^z over the row, in nats (float64)."""
     top = row_max(z)
@@ -36,7 +36,7 @@ def log_sum_exp(z):
     return math.log(np.float64(total)) + np.float64(top)
 
 
-@kernel
+@shared_kernel
 def softmax_cross_entropy(z, target):
     """Turn logits into d loss / d logits = softmax(z) - onehot(target); return the loss.
 

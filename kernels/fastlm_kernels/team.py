@@ -17,7 +17,7 @@ import sys
 from numba import types
 from numba.extending import intrinsic
 
-from fastlm_kernels.jit import JIT_DISABLED, kernel
+from fastlm_kernels.jit import JIT_DISABLED, shared_kernel
 
 # Places in the shared int64 array, one cache line (8 of 8 bytes) or more apart.
 NEXT = 0
@@ -95,7 +95,7 @@ else:
     give_way = types.ExternalFunction("fastlm_yield", types.int32())
 
 
-@kernel
+@shared_kernel
 def claim(sync, total, per_cycle, split):
     """The next ticket that may run now, or -1 when none is left or the team was stopped.
 
@@ -120,7 +120,7 @@ def claim(sync, total, per_cycle, split):
                 give_way()
 
 
-@kernel
+@shared_kernel
 def finish(sync):
     """The tile of a claimed ticket is done."""
     add(sync, DONE, 1)

@@ -16,7 +16,7 @@ from fastlm_kernels.arguments import (
 )
 from fastlm_kernels.embedding import scatter_gradient, settle_rows, update_embeddings
 from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
-from fastlm_kernels.rows import gather_rows, half, sweep_rows
+from fastlm_kernels.rows import gather_rows, sweep_rows
 from fastlm_kernels.team import claim, finish
 
 
@@ -28,43 +28,45 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
     workspace : Workspace, each thread's own
     sync : int64[SYNC_SIZE], zeros; the same array for all threads of the call
     rates : float64[steps], the learning rates
-    Every thread of the team makes this same call, after one call without any step in a single
-    thread: that one prepares the first step (its contexts gathered, its rows settled), and changes
-    nothing where the step before it has just been run. Per step a row sweep (phase 1) and, once
-    all rows are done, the weight and embedding updates (phase 2), both in tiles that do not depend
-    on the number of threads: the result is the same bits for any number.
+    Every thread of the team makes this same call. Per step a row sweep (phase 1) and, once all rows
+    are done, the weight and embedding updates (phase 2), both in tiles that do not depend on the
+    number of threads: the result is the same bits for any number.
+
+    Each step also prepares the next: phase 1 gathers its contexts, phase 2 settles the rows they
+    name. A cycle before the first step does only that; where the step before has just been run it
+    changes nothing.
     """
-    if rates.size == 0:
-        gather_rows(scratch, tokens, network, plan, first_step, np.int64(0), plan.batch)
-        settle_rows(
-            state.params, state.momentum, state.row_steps, half(scratch.contexts, first_step),
-            state.rates, np.int64(0), np.int64(1), network.embed, first_step, plan.beta,
-            plan.embed_scale,
-        )  # fmt: skip
-        return
     row_tiles = plan.row_tiles
-    per_step = row_tiles + plan.updates.shape[0]
+    per_cycle = row_tiles + plan.updates.shape[0]
     while True:
-        ticket = claim(sync, rates.size * per_step, per_step, row_tiles)
+        ticket = claim(sync, (rates.size + 1) * per_cycle, per_cycle, row_tiles)
         if ticket < 0:
             return
-        nth = ticket // per_step
-        tile = ticket - nth * per_step
+        nth = ticket // per_cycle - 1
+        tile = ticket % per_cycle
         step = first_step + nth
         if tile < row_tiles:
-            if tile == 0:
-                # Read in the second phase, by the settling of rows for the next step.
-                state.rates[step % state.rates.size] = rates[nth]
             first = tile * plan.row_tile
             last = min(plan.batch, first + plan.row_tile)
             gather_rows(scratch, tokens, network, plan, step + 1, first, last)
-            scratch.tile_losses[tile] = sweep_rows(
-                scratch, workspace, state.params, network, plan, step, first, last
-            )
-        else:
+            if nth >= 0:
+                if tile == 0:
+                    # Read in the second phase, by the settling of rows for the next step.
+                    state.rates[step % state.rates.size] = rates[nth]
+                scratch.tile_losses[tile] = sweep_rows(
+                    scratch, workspace, state.params, network, plan, step, first, last
+                )
+        elif nth >= 0:
             if tile == row_tiles:
                 losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
             run_update(state, scratch, workspace, network, plan, tile - row_tiles, step, rates[nth])
+        elif plan.updates[tile - row_tiles, LAYER] == EMBEDDING:
+            settle_rows(
+                state.params, state.momentum, state.row_steps, scratch.contexts[first_step % 2],
+                state.rates, plan.updates[tile - row_tiles, START],
+                plan.updates[tile - row_tiles, STOP], network.embed, first_step, plan.beta,
+                plan.embed_scale,
+            )  # fmt: skip
         finish(sync)
 
 
@@ -88,15 +90,16 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     scale = (1.0 - plan.beta) / plan.batch
     if layer == EMBEDDING:
         update_embeddings(
-            state.params, state.momentum, state.row_steps, half(scratch.contexts, step),
-            half(scratch.contexts, step + 1), scratch.d_inputs, state.rates, start, stop,
+            state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
+            scratch.contexts[(step + 1) % 2], scratch.d_inputs, state.rates, start, stop,
             network.vocab, network.context, network.embed, network.mean, step, rate,
             plan.beta, scale / network.context if network.mean else scale, plan.embed_scale,
         )  # fmt: skip
         return
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]
-    d_out, out0 = output_gradient(scratch, network, plan.batch, layer)
+    out0 = output_offset(network, plan.batch, layer)
+    d_out = scratch.d_inputs if layer + 1 < table.shape[0] else scratch.logits
     accumulate_gradient(
         state.momentum, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE],
         d_out, out0, table[layer, WEIGHT], table[layer, BIAS], plan.batch, fan_in, fan_out,
@@ -109,11 +112,11 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
 
 
 @inner_kernel
-def output_gradient(scratch, network, batch, layer):
-    """Where the gradient of a layer's output lies: (array, offset)."""
+def output_offset(network, batch, layer):
+    """Where a layer's output begins, in the inputs of the next; the logits have their own array."""
     if layer + 1 < network.layers.shape[0]:
-        return scratch.d_inputs, batch * network.layers[layer + 1, WIDTH_BEFORE]
-    return scratch.logits, np.int64(0)
+        return batch * network.layers[layer + 1, WIDTH_BEFORE]
+    return np.int64(0)
 
 
 @kernel
@@ -136,11 +139,12 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     for k in range(embeddings.size):
         embeddings[k] = np.float32(0)
     scatter_gradient(
-        embeddings, half(scratch.contexts, step), scratch.d_inputs, network.context, network.embed,
+        embeddings, scratch.contexts[step % 2], scratch.d_inputs, network.context, network.embed,
         network.mean, scale / network.context if network.mean else scale,
     )  # fmt: skip
     for layer in range(n_layers):
-        d_out, out0 = output_gradient(scratch, network, plan.batch, layer)
+        out0 = output_offset(network, plan.batch, layer)
+        d_out = scratch.d_inputs if layer + 1 < n_layers else scratch.logits
         fan_out = table[layer, FAN_OUT]
         accumulate_gradient(
             grad, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE], d_out, out0,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import naive
 from fastlm_kernels.contexts import example_position, gather_context, token_at
+from tests import naive
 
 
 @pytest.fixture(autouse=True, scope="module")

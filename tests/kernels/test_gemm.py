@@ -160,7 +160,7 @@ OTHER_PROCESSOR = """
     binding.get_host_cpu_features = lambda: Claimed({name: True for name in sys.argv[1:]})
 
     from fastlm_kernels.gemm import BLOCK_ROWS, LANES
-    from kernels.test_gemm import GROUP, PANEL, PANEL_ROWS, TILE_ROWS, check
+    from tests.kernels.test_gemm import GROUP, PANEL, PANEL_ROWS, TILE_ROWS, check
 
     print(LANES, BLOCK_ROWS)
     for m, n, k in (
@@ -183,7 +183,7 @@ def test_the_blocks_of_other_processors(features, shape, tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(OTHER_PROCESSOR), *features],
         env=os.environ
-        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])},
+        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
     )

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import naive
 from fastlm_kernels import hashing
 from fastlm_kernels.activation import dropout, row_key
+from tests import naive
 
 U32, U64 = np.uint32, np.uint64
 

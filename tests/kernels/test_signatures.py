@@ -1,4 +1,4 @@
-"""Every kernel compiles once: one dtype, one layout, whatever the model and the tokens are."""
+"""Every kernel compiles once, and what is compiled is what the cache brings back."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ USES = """
         position_losses(engine.settled()[0], model, token_array(ids, 20), 3, 150, threads=2)
         context_logits(engine.settled()[0], model, np.zeros((2, 3), dtype=np.int32))
 
+    # Vectors of 16 or 8 only show in rows as long as these.
+    model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
+    engine = TrainingEngine(
+        model, TrainingConfig(), rng.integers(0, 105, 5000), scaled_params(model, 0)
+    )
+    losses = engine.run(np.full(5, 0.5))
+    losses = np.append(
+        losses, position_losses(engine.settled()[0], model, engine.tokens, 0, 150, threads=2)
+    )
+    print(losses.tobytes().hex() + engine.settled()[0].tobytes().hex())
+
     counts = {}
     for module in pkgutil.iter_modules(fastlm_kernels.__path__):
         for name, item in vars(importlib.import_module(f"fastlm_kernels.{module.name}")).items():
@@ -55,17 +66,28 @@ USES = """
 """
 
 
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """What a process prints that compiles everything, and one that finds it all in the cache."""
+    folder = tmp_path_factory.mktemp("signatures")
+    printed = []
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(USES)],
+            cwd=folder,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+        printed.append(run.stdout.splitlines())
+    return printed
+
+
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
-def test_no_kernel_has_a_second_signature(tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(USES)],
-        cwd=tmp_path,
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    counts = {name: int(count) for name, count in (pair.split("=") for pair in run.stdout.split())}
+def test_no_kernel_has_a_second_signature(two_processes):
+    line = two_processes[0][1]
+    counts = {name: int(count) for name, count in (pair.split("=") for pair in line.split())}
     assert {name: count for name, count in counts.items() if count > 1} == {}
     used = [
         "training.train_steps", "training.batch_gradient",
@@ -73,3 +95,9 @@ def test_no_kernel_has_a_second_signature(tmp_path):
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_a_process_that_compiles_gets_the_bits_of_one_that_does_not(two_processes):
+    compiled, cached = (lines[0] for lines in two_processes)
+    assert compiled == cached

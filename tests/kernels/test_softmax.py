@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import naive
 from fastlm_kernels.softmax import log_sum_exp, row_max, softmax_cross_entropy
+from tests import naive
 
 finite_rows = st.lists(
     st.floats(-1e4, 1e4, width=32, allow_subnormal=False), min_size=1, max_size=70
