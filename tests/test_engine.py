@@ -94,7 +94,7 @@ def test_gradient_of_every_tensor(shape, dropouts, batch_and_boundary):
 def test_several_row_tiles_are_under_test():
     model, oracle = models(11)
     engine = TrainingEngine(model, TrainingConfig(batch=40), random_tokens(11, 60), initial(oracle))
-    assert engine.plan.row_tiles == 2
+    assert engine.plan.row_tiles >= 2
 
 
 # ---------------------------------------------------------------------------- training
