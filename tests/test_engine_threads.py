@@ -25,7 +25,7 @@ if NO_JIT:
     TRAINING = TrainingConfig(batch=5, dropout=0.2, embed_dropout=0.1, seed=3)
     STEPS, THREADS = 3, (2,)
 else:
-    MODEL = ModelConfig(vocab=150, context=8, embed=64, hidden=(288, 24), boundary=0)
+    MODEL = ModelConfig(vocab=150, context=8, embed=256, hidden=(160, 24), boundary=0)
     TRAINING = TrainingConfig(batch=66, dropout=0.2, embed_dropout=0.1, seed=3)
     STEPS, THREADS = 500, (2, 3, 4)
 
@@ -52,9 +52,9 @@ def test_several_tiles_of_every_kind_are_under_test():
     plan = TrainingEngine(MODEL, TRAINING, TOKENS, scaled_params(MODEL, 1)).plan
     assert plan.row_tiles >= 3
     layers = plan.updates[:, LAYER].tolist()
-    assert layers.count(0) == 2
+    assert layers.count(0) >= 2
     assert layers.count(EMBEDDING) == 4
-    assert len(layers) >= 8
+    assert len(layers) >= 8, "more tiles than threads"
 
 
 @pytest.mark.parametrize("threads", THREADS)
