@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
 from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
-from fastlm_kernels.gemm import new_workspace
+from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
 
 __all__ = [
@@ -135,6 +136,13 @@ class TrainingEngine:
         if worth_sharing(model, batch):
             self.threads = thread_count(training.threads)
 
+    def compile(self) -> None:
+        """Compile the training kernel or bring it from the cache; otherwise the first ``run`` does.
+
+        Without the matrix product, which another process may be compiling (``fastlm.warmup``).
+        """
+        self._call(np.empty(0), np.empty(0), 1, lambda: NO_WORKSPACE)
+
     def run(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         """One step per learning rate in ``rates`` [steps]; returns the mean losses [steps], nats.
 
@@ -142,6 +150,17 @@ class TrainingEngine:
         """
         rates = np.ascontiguousarray(rates, dtype=np.float64)
         losses = np.empty(rates.size, dtype=np.float64)
+        self._call(losses, rates, self.threads, new_workspace)
+        self.step += rates.size
+        return losses
+
+    def _call(
+        self,
+        losses: NDArray[np.float64],
+        rates: NDArray[np.float64],
+        threads: int,
+        workspace: Callable[[], Workspace],
+    ) -> None:
         if self.training.batch == 1:
             run_team(
                 1,
@@ -151,18 +170,15 @@ class TrainingEngine:
                     self.network, self.plan, self.step,
                 ),
             )  # fmt: skip
-            self.step += rates.size
-            return losses
-        run_team(
-            self.threads,
-            steps.train_steps,
-            lambda _, sync: (
-                losses, self.state, self.scratch, new_workspace(), sync, self.tokens, rates,
-                self.network, self.plan, self.step,
-            ),
-        )  # fmt: skip
-        self.step += rates.size
-        return losses
+        else:
+            run_team(
+                threads,
+                steps.train_steps,
+                lambda _, sync: (
+                    losses, self.state, self.scratch, workspace(), sync, self.tokens, rates,
+                    self.network, self.plan, self.step,
+                ),
+            )  # fmt: skip
 
     def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copies of (params, momentum) with every embedding row brought up to date.

@@ -100,6 +100,7 @@ class Trainer:
     def _fit(self) -> Result:
         training = self.config.training
         self._announce()
+        self.engine.compile()
         losses = _LossMeter()
         speed = _Speed()
         steps = 1

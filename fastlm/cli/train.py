@@ -254,6 +254,9 @@ def train(
         "seed": seed,
         "threads": threads,
     }
+    from fastlm.warmup import start_compiling
+
+    start_compiling()
     try:
         lm = _fit(
             corpus or None,

@@ -53,6 +53,10 @@ class Workspace(NamedTuple):
     address: int
 
 
+# For calls that multiply nothing.
+NO_WORKSPACE = Workspace(np.empty(0, dtype=np.float32), 0)
+
+
 def new_workspace() -> Workspace:
     """A Workspace for one thread; compiles the product at its first call."""
     return Workspace(np.empty(_PACK_SIZE, dtype=np.float32), _product_address())

@@ -1,0 +1,58 @@
+"""Compiling the kernels on two processors: the first start on a machine waits a third less.
+
+Numba compiles one function at a time, but finds in its cache what another process has compiled.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+
+__all__ = ["compile_half", "start_compiling"]
+
+
+def start_compiling() -> None:
+    """Where nothing is compiled yet, let a second process compile part of it into the cache.
+
+    It ends by itself. If it cannot start or fails, the first process compiles everything.
+    """
+    from fastlm.engine import kernels_cached
+    from fastlm.threads import available_processors
+
+    if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
+        return
+    with suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, "-c", "from fastlm.warmup import compile_half; compile_half()"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C in the terminal is not for it.
+            start_new_session=True,
+        )
+
+
+def compile_half() -> None:
+    """Compile what ``train_steps`` needs last, and what a run needs after it.
+
+    The first process compiles the rest of ``train_steps`` meanwhile (``TrainingEngine.compile``).
+    """
+    import numpy as np
+    from numba import float64, int64, typeof
+
+    from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.engine import TrainingEngine, position_losses
+    from fastlm.initialize import scaled_params
+    from fastlm_kernels.gemm import NO_WORKSPACE, new_workspace
+    from fastlm_kernels.training import run_update
+
+    model = ModelConfig(vocab=2, context=1, embed=1, hidden=())
+    tokens = np.zeros(4, dtype=np.uint16)
+    engine = TrainingEngine(model, TrainingConfig(batch=2), tokens, scaled_params(model, 0))
+    arrays = engine.state, engine.scratch
+    settings = engine.network, engine.plan
+    types = [typeof(value) for value in (*arrays, NO_WORKSPACE, *settings)]  # type: ignore[no-untyped-call]
+    run_update.compile((*types, int64, int64, float64))
+    new_workspace()
+    position_losses(engine.settled()[0], model, engine.tokens, 1, 4)
