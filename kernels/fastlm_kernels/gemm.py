@@ -25,20 +25,22 @@ from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
     PANEL,
+    block_four,
     block_full,
-    block_half,
     block_one,
+    narrow_full,
+    narrow_one,
     transpose_square,
 )
 
 F = np.float32
 
-# Rows of B in a panel: with 32 columns it takes the 32 KB of a first-level cache.
+# Rows of B in a panel.
 PANEL_ROWS = 256
 
 # Columns and rows of results that are worked on together, so that the part of B (a second-level
 # cache's share) and the part of A (a first-level cache's) are read from there.
-GROUP = 4 * PANEL
+GROUP = 2 * PANEL
 TILE_ROWS = 64
 
 # The scratch: the packed panels of a group, then a tile of results one panel wide.
@@ -121,23 +123,40 @@ else:
                 panel[j] = F(0)
 
     @shared_kernel
-    def _rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta):
-        """One panel: m rows of results, PANEL columns wide."""
+    def _rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow):
+        """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``."""
         i = 0
+        if narrow:
+            while i + BLOCK_ROWS <= m:
+                narrow_full(
+                    c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                    k, alpha, beta,
+                )  # fmt: skip
+                i += BLOCK_ROWS
+            while i < m:
+                narrow_one(
+                    c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                    k, alpha, beta,
+                )  # fmt: skip
+                i += 1
+            return
         while i + BLOCK_ROWS <= m:
             block_full(
-                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb, k, alpha, beta
-            )
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta,
+            )  # fmt: skip
             i += BLOCK_ROWS
         while i + 4 <= m:
-            block_half(
-                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb, k, alpha, beta
-            )
+            block_four(
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta,
+            )  # fmt: skip
             i += 4
         while i < m:
             block_one(
-                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb, k, alpha, beta
-            )
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta,
+            )  # fmt: skip
             i += 1
 
     @shared_kernel
@@ -186,6 +205,7 @@ else:
                     rows = min(TILE_ROWS, m - i)
                     for j in range(0, width, PANEL):
                         columns = min(PANEL, width - j)
+                        narrow = columns <= PANEL // 2
                         right, right0, right_step = pack, j * PANEL_ROWS, PANEL
                         if j < in_place:
                             right, right0, right_step = b, b0 + s * ldb + group + j, ldb
@@ -193,10 +213,12 @@ else:
                         out, start, step, factor = c, out0, ldc, keep
                         if columns < PANEL:
                             out, start, step, factor = pack, _NARROW, PANEL, F(0)
-                        _rows(
-                            out, start, step, a, a_start + i * a_row, a_row, a_column,
-                            right, right0, right_step, rows, depth, alpha, factor,
-                        )  # fmt: skip
+                        for lane in range(0, columns if narrow else 1, LANES):
+                            _rows(
+                                out, start + lane, step, a, a_start + i * a_row, a_row, a_column,
+                                right, right0 + lane, right_step, rows, depth, alpha, factor,
+                                narrow,
+                            )  # fmt: skip
                         if columns < PANEL:
                             _add_narrow(c, out0, ldc, pack, rows, columns, keep)
 

@@ -17,14 +17,14 @@ def _vector_shape():
     except RuntimeError:  # LLVM does not know them on this platform
         features = {}
     if features.get("avx512f"):
-        return 16, 8, 2  # 32 registers
+        return 16, 6, 4  # 32 registers
     if features.get("avx"):
         return 8, 6, 2  # 16 registers
     return 4, 8, 2  # NEON: 32 registers
 
 
-LANES, BLOCK_ROWS, _VECTORS = _vector_shape()
-PANEL = LANES * _VECTORS  # columns of a block
+LANES, BLOCK_ROWS, VECTORS = _vector_shape()
+PANEL = LANES * VECTORS  # columns of a block
 
 
 _FLOAT = ir.FloatType()
@@ -49,8 +49,8 @@ def _vector_at(builder, pointer, index):
     return builder.bitcast(place, _VECTOR.as_pointer())
 
 
-def _block_of(rows):
-    """The intrinsic that computes a block of ``rows`` x PANEL results."""
+def _block_of(rows, vectors):
+    """The intrinsic that computes a block of ``rows`` rows, ``vectors`` vectors wide."""
 
     @intrinsic
     def block(typing_context, c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, k, alpha, beta):
@@ -69,7 +69,7 @@ def _block_of(rows):
                 builder.module, fma_type, f"llvm.fmuladd.v{LANES}f32"
             )
             zero = ir.Constant(_VECTOR, [0.0] * LANES)
-            places = [(m, v) for m in range(rows) for v in range(_VECTORS)]
+            places = [(m, v) for m in range(rows) for v in range(vectors)]
             a_rows = [builder.gep(data(3, a0), [builder.mul(a_row, _int(m))]) for m in range(rows)]
             b_start = data(7, b0)
 
@@ -83,12 +83,12 @@ def _block_of(rows):
             step.add_incoming(_int(0), before)
             sums = {place: builder.phi(_VECTOR) for place in places}
             b_row = builder.gep(b_start, [builder.mul(step, ldb)])
-            right = [builder.load(_vector_at(builder, b_row, v), align=4) for v in range(_VECTORS)]
+            right = [builder.load(_vector_at(builder, b_row, v), align=4) for v in range(vectors)]
             a_step = builder.mul(step, a_column)
             new = {}
             for m in range(rows):
                 left = _splat(builder, builder.load(builder.gep(a_rows[m], [a_step])))
-                for v in range(_VECTORS):
+                for v in range(vectors):
                     new[m, v] = builder.call(fma, [left, right[v], sums[m, v]])
             next_step = builder.add(step, _int(1))
             step.add_incoming(next_step, loop)
@@ -124,9 +124,13 @@ def _block_of(rows):
     return block
 
 
-block_full = _block_of(BLOCK_ROWS)
-block_half = _block_of(4)
-block_one = _block_of(1)
+block_full = _block_of(BLOCK_ROWS, VECTORS)
+block_four = _block_of(4, VECTORS)
+block_one = _block_of(1, VECTORS)
+
+# For the last columns of a matrix, where a whole block would mostly multiply zeros.
+narrow_full = _block_of(BLOCK_ROWS, 1)
+narrow_one = _block_of(1, 1)
 
 
 @intrinsic
