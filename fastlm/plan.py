@@ -22,8 +22,7 @@ _COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS
 def row_tile(batch: int) -> int:
     """Rows per tile of the row sweep: four tiles a batch, 16 to 128 rows each.
 
-    The product runs near its best speed from 16 rows on (with 8 it loses a third); more than 128
-    gain nothing.
+    The product is near its best speed from 16 rows on, and more than 128 gain nothing.
     """
     return min(batch, max(16, min(128, -(-batch // 4))))
 

@@ -94,7 +94,7 @@ def test_gradient_of_every_tensor(shape, dropouts, batch_and_boundary):
 def test_several_row_tiles_are_under_test():
     model, oracle = models(11)
     engine = TrainingEngine(model, TrainingConfig(batch=40), random_tokens(11, 60), initial(oracle))
-    assert engine.plan.row_tiles >= 2
+    assert engine.plan.row_tiles == 3
 
 
 # ---------------------------------------------------------------------------- training
@@ -207,8 +207,9 @@ def test_the_unfused_step_agrees_with_the_fused_one(momentum):
         momentum_update(dense_params, dense_momentum, grad, embeddings, grad.size, rate, momentum)
     settled, settled_momentum = fused.settled()
     assert_close(settled, naive.split(dense_params, oracle), oracle, 1e-5)
-    if momentum > 0:
-        assert_close(settled_momentum, naive.split(dense_momentum, oracle), oracle, 1e-5)
+    if momentum == 0:  # nothing is carried over from one step to the next
+        dense_momentum[:] = 0
+    assert_close(settled_momentum, naive.split(dense_momentum, oracle), oracle, 1e-5)
 
 
 # ---------------------------------------------------------------------------- the same bytes
