@@ -184,7 +184,7 @@ def batches(work: Work, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     with np.errstate(over="ignore"):  # hashes wrap around; met with JIT off only
         positions = np.array(
             [
-                example_position(counter, examples, work.context, 1, _SEED)
+                example_position(counter, examples, work.context, 1, 0, 0, _SEED)
                 for counter in range(steps * work.batch)
             ]
         )

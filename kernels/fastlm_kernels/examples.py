@@ -1,5 +1,7 @@
 """Training example by example: a batch of one, all of a step in one thread.
 
+For a full softmax without far context; ``train_steps`` takes the others.
+
 With one example the update of a weight row k is M[k] = b M[k] + (1 - b) x_k delta, so a row whose
 input x_k is zero (about half of those behind a ReLU) has gradient zero. Like the row of an
 embedding that did not occur it is left alone, and settled before it is next read: it costs nothing.
@@ -82,7 +84,9 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
     inputs = scratch.inputs
     d_inputs = scratch.d_inputs
     context = scratch.contexts[0]
-    position = example_position(step, plan.examples, plan.first_target, plan.shuffle, plan.seed)
+    position = example_position(
+        step, plan.examples, plan.first_target, plan.shuffle, plan.block, plan.window, plan.seed
+    )
     gather_context(context, tokens.ids, tokens.width, position, network.boundary)
     for c in range(network.context):
         settle_row(
@@ -91,7 +95,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
         )  # fmt: skip
 
     x = inputs[: table[0, FAN_IN]]
-    combine(x, context, params, network.embed, network.mean)
+    combine(x, context, params, network)
     if plan.embed_dropout > 0:
         dropout(x, row_key(plan.seed, step, np.int64(0), np.int64(0)), plan.embed_dropout)
     for layer in range(n_layers):
