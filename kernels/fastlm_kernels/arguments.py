@@ -55,6 +55,7 @@ class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
     updates : int64[tiles, 3], see LAYER, START, STOP
+    embed_scales : float64[V], how many times the others' learning rate that of each embedding is
     """
 
     batch: int
@@ -70,7 +71,7 @@ class Plan(NamedTuple):
     dropout: float
     embed_dropout: float
     beta: float
-    embed_scale: float  # the embeddings' learning rate is this many times the others'
+    embed_scales: np.ndarray
 
 
 class State(NamedTuple):

@@ -132,7 +132,7 @@ def decay_of(rates, since, until, beta):
 
 
 @exact_kernel
-def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale):
+def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scales):
     """Apply to one embedding row what its momentum did in the steps before ``step``."""
     since = row_steps[row]
     if since < step:
@@ -140,7 +140,7 @@ def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed
         if beta > 0:
             total, power = decay_of(rates, since, step, beta)
             start = row * embed
-            settle_span(params, momentum, start, start + embed, total * embed_scale, power)
+            settle_span(params, momentum, start, start + embed, total * embed_scales[row], power)
 
 
 @exact_kernel
@@ -161,14 +161,14 @@ def settle_all(state, network, plan, step):
     for row in range(network.vocab):
         settle_row(
             state.params, state.momentum, state.row_steps, state.rates, row, network.embed,
-            step, plan.beta, plan.embed_scale,
+            step, plan.beta, plan.embed_scales,
         )  # fmt: skip
 
 
 @inner_kernel
 def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, d_x, far, rates,
-    rest, divisor, network, width, step, rate, beta, scale, embed_scale,
+    rest, divisor, network, width, step, rate, beta, scale, embed_scales,
 ):  # fmt: skip
     """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``, a power
     of two; then those that the next step will read are settled: all of them where the vocabulary is
@@ -196,26 +196,27 @@ def update_embeddings(
                         m[e] *= decay
                 add_gradient(m, d_x, far, source, weight, share)
             source += width
-    move = F(rate * embed_scale)
     everywhere = vocab <= contexts.size or (step + 1) % SETTLE_EVERY == 0
     if everywhere:  # looking at all rows is no more work than looking at all occurrences
         for row in range(rest, vocab, divisor):
             if row_steps[row] < 0:
+                move = F(rate * embed_scales[row])
                 descend_row(params, momentum, row * embed, embed, move)
                 row_steps[row] = step + 1
             else:
                 settle_row(
-                    params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scale
+                    params, momentum, row_steps, rates, row, embed, step + 1, beta, embed_scales
                 )
         return
     for k in range(contexts.size):
         row = np.int64(contexts[k])
         if row & mask == rest and row_steps[row] < 0:
+            move = F(rate * embed_scales[row])
             descend_row(params, momentum, row * embed, embed, move)
             row_steps[row] = step + 1
     settle_rows(
         params, momentum, row_steps, next_contexts, rates,
-        rest, divisor, embed, step + 1, beta, embed_scale,
+        rest, divisor, embed, step + 1, beta, embed_scales,
     )  # fmt: skip
 
 
@@ -230,7 +231,7 @@ def descend_row(params, momentum, start, width, move):
 @inner_kernel
 def settle_rows(
     params, momentum, row_steps, contexts, rates,
-    rest, divisor, embed, step, beta, embed_scale,
+    rest, divisor, embed, step, beta, embed_scales,
 ):  # fmt: skip
     """Settle the rows that ``step`` will read and whose id leaves ``rest`` divided by ``divisor``.
 
@@ -240,7 +241,7 @@ def settle_rows(
     for k in range(contexts.size):
         row = np.int64(contexts[k])
         if row & mask == rest:
-            settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale)
+            settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scales)
 
 
 @inner_kernel

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from fastlm_kernels.affine import affine
-from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import gather_context, token_at
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import (
@@ -12,6 +10,7 @@ from fastlm_kernels.rows import (
     count_clusters,
     forward_hidden,
     forward_layer,
+    forward_rows,
     forward_tail,
     rewind,
 )
@@ -113,41 +112,4 @@ def context_logits(logits, inputs, workspace, contexts, params, network, batch):
     workspace : Workspace
     contexts : int32[B * span]
     """
-    forward_hidden(inputs, workspace, contexts, params, network, batch, np.int64(0), batch)
-    all_logits(logits, inputs, workspace, params, network, batch)
-
-
-@inner_kernel
-def all_logits(logits, inputs, workspace, params, network, batch):
-    """``context_logits`` from the input of the output layer on."""
-    table = network.layers
-    last = network.depth - 1
-    vocab = network.vocab
-    head = table[last, FAN_OUT]
-    affine(
-        logits, np.int64(0), vocab, workspace, inputs, batch * table[last, WIDTH_BEFORE], params,
-        table[last, WEIGHT], table[last, BIAS], batch, table[last, FAN_IN], head,
-    )  # fmt: skip
-    clusters = network.cutoffs.size - 1
-    if clusters == 0:
-        return
-    ids = network.cutoffs[0]
-    kept = batch * (network.widths - clusters)
-    for row in range(batch):
-        z = logits[row * vocab : row * vocab + head]
-        total = log_sum_exp(z)
-        for cluster in range(clusters):
-            inputs[kept + row * clusters + cluster] = z[ids + cluster] - total
-        for j in range(ids):
-            z[j] = z[j] - total
-    for cluster in range(1, clusters + 1):
-        first = network.cutoffs[cluster - 1]
-        forward_tail(
-            logits, first, vocab, inputs, workspace, params, network, cluster, batch,
-            np.int64(0), batch,
-        )  # fmt: skip
-        for row in range(batch):
-            z = logits[row * vocab + first : row * vocab + network.cutoffs[cluster]]
-            move = inputs[kept + row * clusters + cluster - 1] - log_sum_exp(z)
-            for j in range(z.size):
-                z[j] = z[j] + move
+    forward_rows(logits, inputs, workspace, contexts, params, network, batch, np.int64(0), batch)

@@ -11,7 +11,7 @@ from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine, far_gradient
 from fastlm_kernels.jit import inner_kernel
-from fastlm_kernels.softmax import softmax_cross_entropy
+from fastlm_kernels.softmax import log_sum_exp, softmax_cross_entropy
 
 
 @inner_kernel
@@ -134,6 +134,49 @@ def forward_hidden(inputs, workspace, contexts, params, network, batch, first, l
             inputs, workspace, inputs, params, network, layer, batch, first, last
         )
         relu(inputs[out0 : out0 + (last - first) * width])
+
+
+@inner_kernel
+def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
+    """Logits of the rows first to last; with an adaptive softmax their log-probabilities.
+
+    logits : float32[B * V], inputs : float32[B * widths], both written
+    contexts : int32[B * span], workspace : Workspace of this thread
+    """
+    forward_hidden(inputs, workspace, contexts, params, network, batch, first, last)
+    table = network.layers
+    output = network.depth - 1
+    vocab = network.vocab
+    head = table[output, FAN_OUT]
+    fan_in = table[output, FAN_IN]
+    affine(
+        logits, first * vocab, vocab, workspace,
+        inputs, batch * table[output, WIDTH_BEFORE] + first * fan_in, params,
+        table[output, WEIGHT], table[output, BIAS], last - first, fan_in, head,
+    )  # fmt: skip
+    clusters = network.cutoffs.size - 1
+    if clusters == 0:
+        return
+    ids = network.cutoffs[0]
+    kept = batch * (network.widths - clusters)
+    for row in range(first, last):
+        z = logits[row * vocab : row * vocab + head]
+        total = log_sum_exp(z)
+        for cluster in range(clusters):
+            inputs[kept + row * clusters + cluster] = z[ids + cluster] - total
+        for j in range(ids):
+            z[j] = z[j] - total
+    for cluster in range(1, clusters + 1):
+        start = network.cutoffs[cluster - 1]
+        forward_tail(
+            logits, first * vocab + start, vocab, inputs, workspace, params, network, cluster,
+            batch, first, last,
+        )  # fmt: skip
+        for row in range(first, last):
+            z = logits[row * vocab + start : row * vocab + network.cutoffs[cluster]]
+            move = inputs[kept + row * clusters + cluster - 1] - log_sum_exp(z)
+            for j in range(z.size):
+                z[j] = z[j] + move
 
 
 @inner_kernel

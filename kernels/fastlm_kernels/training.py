@@ -81,7 +81,7 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
                 state.params, state.momentum, state.row_steps,
                 scratch.contexts[gathered_place(network, first_step)], state.rates,
                 plan.updates[tile - row_tiles, START], plan.updates[tile - row_tiles, STOP],
-                network.embed, first_step, plan.beta, plan.embed_scale,
+                network.embed, first_step, plan.beta, plan.embed_scales,
             )  # fmt: skip
         finish(sync)
 
@@ -119,7 +119,7 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
             scratch.contexts[gathered_place(network, step + 1)], scratch.d_inputs, scratch.far,
             state.rates, start, stop, network, table[0, FAN_IN], step, rate, plan.beta, scale,
-            plan.embed_scale,
+            plan.embed_scales,
         )  # fmt: skip
     elif layer == FAR:
         update_far(
