@@ -92,16 +92,11 @@ class CharTokenizer(Tokenizer):
             for codes in _code_points(text.lower() if lowercase else text):
                 found = np.bincount(codes)
                 counts[: len(found)] += found
-        return cls(
-            Vocabulary.from_counts(
-                {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()},
-                min_count=min_count,
-                max_vocab=max_vocab,
-                boundary=boundary,
-                unk=unk,
-            ),
-            lowercase=lowercase,
+        limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
+        vocabulary = Vocabulary.from_counts(
+            counted_characters(counts), **limits, boundary=boundary, unk=unk
         )
+        return cls(vocabulary, lowercase=lowercase)
 
     @classmethod
     def from_vocab_file(
@@ -174,6 +169,11 @@ class CharTokenizer(Tokenizer):
 
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
         return self._code_point_of_id[ids].tobytes().decode("utf-32-le")
+
+
+def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Return the counts of the characters that occurred; counts : int64[CODE_POINTS]."""
+    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()}
 
 
 def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
