@@ -22,7 +22,7 @@ _FLAGS = {**_EXACT_FLAGS, "fastmath": FAST_MATH}
 
 
 def _decorator(**flags):
-    """``njit`` with these flags, after making sure that what the cache holds is of these sources."""
+    """``njit`` with these flags, once the cache holds nothing that other sources made."""
     jit = njit(**flags)
 
     def decorate(function):
