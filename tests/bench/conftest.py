@@ -36,7 +36,8 @@ WORKS = {
     "mean": MEAN,
     "mean, hidden": dataclasses.replace(CONCAT, combine="mean"),
     "tiny": TINY,
-    "adaptive": dataclasses.replace(CONCAT, cutoffs=(5, 12), zipf=True),
+    # PyTorch leaves a cluster of which a batch has no example as it is; ours moves by its momentum.
+    "adaptive": dataclasses.replace(CONCAT, cutoffs=(5, 12), zipf=True, batch=64),
 }
 
 small_works = pytest.mark.parametrize("work", WORKS.values(), ids=WORKS.keys())
