@@ -16,7 +16,7 @@ from fastlm.plan import row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
 from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
-from fastlm_kernels.arguments import Network, Plan, Scratch, State, Tokens
+from fastlm_kernels.arguments import EMBEDDING, LAYER, Network, Plan, Scratch, State, Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
@@ -88,7 +88,25 @@ def network_of(config: ModelConfig) -> Network:
         span=config.span,
         cutoffs=np.array([*config.cutoffs, config.vocab], dtype=np.int64),
         widths=layout.widths,
+        places=_places(config),
     )
+
+
+def _places(config: ModelConfig) -> NDArray[np.int64]:
+    """``Network.places``: the pools lie behind the near tokens in the input, the first nearest."""
+    places = np.empty((config.span, 2), dtype=np.int64)
+    near = config.span - config.context
+    places[near:, 0] = np.arange(config.context) * config.embed * (config.combine == "concat")
+    places[near:, 1] = -1
+    stop, weight = near, 0
+    source = config.input_width - len(config.far) * config.embed
+    for size in config.far:
+        places[stop - size : stop, 0] = source
+        places[stop - size : stop, 1] = weight + np.arange(size) * config.embed
+        stop -= size
+        weight += size * config.embed
+        source += config.embed
+    return places
 
 
 class TrainingEngine:
@@ -258,6 +276,7 @@ def examples_in(tokens: Tokens, model: ModelConfig) -> int:
 
 def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
     far = sum(model.far) * model.embed
+    embedding_tiles = int((plan.updates[:, LAYER] == EMBEDDING).sum())
     return Scratch(
         contexts=np.empty((3, plan.batch * model.span), dtype=np.int32),
         targets=np.empty((3, plan.batch), dtype=np.int32),
@@ -268,6 +287,8 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
         tile_losses=np.empty(plan.row_tiles, dtype=np.float64),
         d_far=np.empty(plan.row_tiles * far, dtype=np.float32),
         far=np.empty(far, dtype=np.float32),
+        occurrences=np.empty((embedding_tiles, plan.batch * model.span), dtype=np.int32),
+        decays=np.empty((2, SETTLE_EVERY + 1), dtype=np.float64),
     )
 
 

@@ -457,7 +457,7 @@ def test_count_nonfinite():
 
 @pytest.mark.parametrize("batch", [64, 1000])
 def test_scratch_follows_its_formula(batch):
-    """4 B (3 C + 3 + 2 F + V) bytes, F the sum of the layers' fan-ins."""
+    """4 B (4 C + 3 + 2 F + V) bytes, F the sum of the layers' fan-ins."""
     model = ModelConfig(vocab=1000, context=8, embed=16, hidden=(96, 48))
     engine = TrainingEngine(
         model,
@@ -466,7 +466,7 @@ def test_scratch_follows_its_formula(batch):
         np.zeros(Layout(model).size, dtype=np.float32),
     )
     fan_ins = 8 * 16 + 96 + 48
-    formula = 4 * batch * (3 * 8 + 3 + 2 * fan_ins + 1000)
+    formula = 4 * batch * (4 * 8 + 3 + 2 * fan_ins + 1000)
     assert bytes_of(engine.scratch) == pytest.approx(formula, rel=0.1)
     assert bytes_of(engine.state) == pytest.approx(2 * 4 * Layout(model).size, rel=0.1)
 

@@ -28,6 +28,8 @@ class Network(NamedTuple):
     far : int64[pools], how many tokens each pool of far context sums up
     cutoffs : int64[K + 1], for each of K clusters of an adaptive softmax its first id, then V
     widths : floats of activations per row of the batch
+    places : int64[span, 2], for each place of a context where in the first layer's input its
+        embedding goes, and where in the pools' weights its own begin (-1: it is in no pool)
     The embeddings [V, E] start the flat parameters, then come the pools' weights [sum of far, E].
     """
 
@@ -42,6 +44,7 @@ class Network(NamedTuple):
     span: int  # context + sum of far: the tokens that an example sees
     cutoffs: np.ndarray
     widths: int
+    places: np.ndarray
 
 
 class Tokens(NamedTuple):
@@ -101,6 +104,8 @@ class Scratch(NamedTuple):
     tile_losses : float64[row tiles], sums of nats
     d_far : float32[row tiles * sum of far * E], gradient of the pools' weights by row tile
     far : float32[sum of far * E], the pools' weights as the row sweep had them
+    occurrences : int32[tiles of the embeddings, B * span]
+    decays : float64[2, SETTLE_EVERY + 1], see ``embedding.fill_decays``
     """
 
     contexts: np.ndarray
@@ -112,3 +117,5 @@ class Scratch(NamedTuple):
     tile_losses: np.ndarray
     d_far: np.ndarray
     far: np.ndarray
+    occurrences: np.ndarray
+    decays: np.ndarray

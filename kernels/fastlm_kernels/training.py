@@ -17,6 +17,7 @@ from fastlm_kernels.arguments import (
     WIDTH_BEFORE,
 )
 from fastlm_kernels.embedding import (
+    fill_decays,
     scatter_gradient,
     settle_rows,
     update_embeddings,
@@ -62,11 +63,12 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
             first = tile * plan.row_tile
             last = min(plan.batch, first + plan.row_tile)
             gather_rows(scratch, tokens, network, plan, step + 1, first, last)
-            if nth >= 0:
-                if tile == 0:
-                    # Read in the second phase, by the settling of rows for the next step.
+            if tile == 0:  # what the second phase reads to settle rows for the next step
+                if nth >= 0:
                     state.rates[step % state.rates.size] = rates[nth]
                     keep_far(scratch.far, state.params, network)
+                fill_decays(scratch.decays, state.rates, step + 1, plan.beta)
+            if nth >= 0:
                 scratch.tile_losses[tile] = sweep_rows(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
@@ -78,8 +80,9 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
             sort_rows(scratch, network, plan, first_step)
         elif plan.updates[tile - row_tiles, LAYER] == EMBEDDING:
             settle_rows(
-                state.params, state.momentum, state.row_steps,
-                scratch.contexts[gathered_place(network, first_step)], state.rates,
+                scratch.decays, state.params, state.momentum, state.row_steps,
+                scratch.contexts[gathered_place(network, first_step)],
+                scratch.occurrences[plan.updates[tile - row_tiles, START]],
                 plan.updates[tile - row_tiles, START], plan.updates[tile - row_tiles, STOP],
                 network.embed, first_step, plan.beta, plan.embed_scales,
             )  # fmt: skip
@@ -117,9 +120,9 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     elif layer == EMBEDDING:
         update_embeddings(
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
-            scratch.contexts[gathered_place(network, step + 1)], scratch.d_inputs, scratch.far,
-            state.rates, start, stop, network, table[0, FAN_IN], step, rate, plan.beta, scale,
-            plan.embed_scales,
+            scratch.contexts[gathered_place(network, step + 1)], scratch.occurrences[start],
+            scratch.d_inputs, scratch.far, scratch.decays, start, stop, network, table[0, FAN_IN],
+            step, rate, plan.beta, scale, plan.embed_scales,
         )  # fmt: skip
     elif layer == FAR:
         update_far(

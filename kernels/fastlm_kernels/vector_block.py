@@ -36,7 +36,7 @@ def _int(value):
     return ir.Constant(_INT, value)
 
 
-def _splat(builder, scalar):
+def splat(builder, scalar):
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     lane = ir.IntType(32)
     single = builder.insert_element(undefined, scalar, ir.Constant(lane, 0))
@@ -87,7 +87,7 @@ def _block_of(rows, vectors):
             a_step = builder.mul(step, a_column)
             new = {}
             for m in range(rows):
-                left = _splat(builder, builder.load(builder.gep(a_rows[m], [a_step])))
+                left = splat(builder, builder.load(builder.gep(a_rows[m], [a_step])))
                 for v in range(vectors):
                     new[m, v] = builder.call(fma, [left, right[v], sums[m, v]])
             next_step = builder.add(step, _int(1))
@@ -102,8 +102,8 @@ def _block_of(rows, vectors):
             for place in places:
                 totals[place].add_incoming(zero, before)
                 totals[place].add_incoming(new[place], loop)
-            scale = _splat(builder, alpha)
-            keep = _splat(builder, beta)
+            scale = splat(builder, alpha)
+            keep = splat(builder, beta)
             scaled = {place: builder.fmul(scale, totals[place]) for place in places}
             c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, _int(m))]) for m in range(rows)]
             # As in BLAS, beta = 0 does not read C: it may hold anything, NaN included.
@@ -157,7 +157,7 @@ def descend_row(typing_context, params, start, width, delta, amount):
         zero = ir.Constant(_VECTOR, [0.0] * LANES)
         row = builder.gep(data(0), [start])
         gradient = data(3)
-        minus = _splat(builder, builder.fneg(amount))
+        minus = splat(builder, builder.fneg(amount))
         last = builder.sub(width, _int(LANES))
         # Read before anything is written: its first lanes are also the last ones of the vector
         # before, and are written twice, the same numbers.
