@@ -66,6 +66,13 @@ class SymbolTokenizer(Tokenizer):
 
         return symbol_table(self.vocabulary)
 
+    @property
+    def decodes_apart(self) -> bool:
+        return False
+
+    def settled_text(self, ids: list[int]) -> str:
+        return self.decode(ids).removesuffix(self.token(ids[-1])).removesuffix(" ")
+
     def save_vocab(self, path: str | PathLike[str]) -> None:
         if not self._saved_as_json(path):
             self.vocabulary.to_file(path)
