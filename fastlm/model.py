@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
-from fastlm.errors import ConfigError, FastlmError, ModelFileError, TokenizerError
+from fastlm.errors import (
+    ConfigError,
+    FastlmError,
+    MissingLibraryError,
+    ModelFileError,
+    TokenizerError,
+)
 from fastlm.evaluation import Evaluation, evaluate_documents
 from fastlm.events import Result
 from fastlm.layout import Layout
@@ -352,6 +358,8 @@ class LanguageModel:
             )
         try:
             return cls._from_file(tensors, metadata)
+        except MissingLibraryError:
+            raise
         except FastlmError as error:
             raise ModelFileError(
                 f"{path} does not hold a sound model: {error}; use another copy of the file"

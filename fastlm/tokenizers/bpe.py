@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.documents import split_documents
-from fastlm.errors import TokenizerError
+from fastlm.errors import MissingLibraryError, TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.json_form import checked_form
 from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
@@ -56,8 +56,8 @@ class BpeTokenizer(Tokenizer):
     Raises
     ------
     TokenizerError
-        When the library is not installed or cannot read the form, and for ids that are not
-        0 .. V-1.
+        When the library cannot read the form or is not installed (MissingLibraryError), and for
+        ids that are not 0 .. V-1.
     """
 
     kind: ClassVar[str] = "bpe"
@@ -66,12 +66,10 @@ class BpeTokenizer(Tokenizer):
         form = dict(library_form)
         if isinstance(form.get("model"), dict) and form["model"].get("dropout"):
             form["model"] = {**form["model"], "dropout": None}
+        from_str = _library().Tokenizer.from_str
         try:
-            library = _library().Tokenizer.from_str(json.dumps(form))
-        # The library raises Exception itself.
-        except Exception as error:
-            if isinstance(error, TokenizerError):
-                raise
+            library = from_str(json.dumps(form))
+        except Exception as error:  # the library raises this class itself
             raise TokenizerError(
                 f"the tokenizers library cannot read this tokenizer: {error}; write it with the "
                 "library's save, or update the library"
@@ -290,7 +288,7 @@ def _library() -> Any:
 
         import tokenizers
     except ImportError:
-        raise TokenizerError(
+        raise MissingLibraryError(
             "the bpe tokenizer needs the tokenizers library, which is not installed; install it "
             'with: pip install "fastlm[bpe]"'
         ) from None

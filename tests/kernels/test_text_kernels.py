@@ -86,12 +86,10 @@ def test_ends_of_documents(text: str, mode: str) -> None:
 def test_tables_know_every_character() -> None:
     """Classes are asked for in some planes only: this fails when Unicode fills another one."""
     codes = [c for c in range(CODE_POINTS) if not any(a <= c < b for a, b in ASSIGNED_PLANES)]
-    for code in codes[:: 101 if STEP > 1 else 1]:
-        character = chr(code)
-        assert not character.isalnum()
-        assert not character.isspace()
-        assert character.lower() == character
     kept = "".join(map(chr, codes))
+    assert not any(map(str.isalnum, kept))
+    assert kept.split() == [kept]
+    assert kept.lower() == kept
     pattern = word_pattern("unicode", False)
     assert pattern.findall(kept[::7]) == list(kept[::7])
 

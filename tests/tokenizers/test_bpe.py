@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastlm.config import ModelConfig
 from fastlm.documents import split_documents
-from fastlm.errors import CorpusError, TokenizerError
-from fastlm.model import _new_text
+from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
+from fastlm.initialize import scaled_params
+from fastlm.model import LanguageModel, _new_text
 from fastlm.tokenizers import (
     END,
     UNK,
@@ -287,10 +289,18 @@ def test_save_vocab_wants_json(tokenizer: BpeTokenizer, tmp_path: Path) -> None:
         tokenizer.save_vocab(tmp_path / "v.txt")
 
 
-def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library(tokenizer: BpeTokenizer, monkeypatch, tmp_path: Path) -> None:
+    tokenizer.save_vocab(tmp_path / "bpe.json")
+    config = ModelConfig(vocab=tokenizer.vocab_size, context=1, embed=1, hidden=(), boundary=0)
+    LanguageModel(config, scaled_params(config, 0), tokenizer).save(tmp_path / "m.safetensors")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(TokenizerError, match=r'pip install "fastlm\[bpe\]"'):
         build_tokenizer("bpe", [TEXT])
+    remedy = r'^the bpe tokenizer needs .* pip install "fastlm\[bpe\]"$'
+    with pytest.raises(MissingLibraryError, match=remedy):
+        build_tokenizer("bpe", vocab_file=tmp_path / "bpe.json")
+    with pytest.raises(MissingLibraryError, match=remedy):
+        LanguageModel.load(tmp_path / "m.safetensors")
 
 
 def test_it_is_imported_when_needed() -> None:
