@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numba import config
 
 from fastlm.documents import split_documents
 from fastlm.errors import CorpusError, TokenizerError
@@ -79,7 +80,7 @@ def expected_ids(tokenizer: Tokenizer, documents: str, text: str) -> list[int]:
 @given(STREAM_TEXTS, some_setting, some_documents, block_sizes, st.integers(1, 3))
 @settings(
     deadline=None,
-    max_examples=300,
+    max_examples=30 if config.DISABLE_JIT else 300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_blocks_and_workers_give_the_whole(text, setting, documents, sizes, workers) -> None:
@@ -113,11 +114,15 @@ def test_cut_at_every_safe_place(kind: str, options: dict, documents: str) -> No
     encoder = block_encoder(tokenizer, documents)
     whole = expected_ids(tokenizer, documents, EVERYTHING)
     assert encoder.encode(data).tolist() == whole
-    for source in (tokenizer, kind):
-        for size in range(1, len(data)):
-            cut = safe_cut(source, documents, data[:size], final=False)
-            halves = encoder.encode(data[:cut]).tolist() + encoder.encode(data[cut:]).tolist()
-            assert halves == whole, data[:cut]
+    cuts = {
+        safe_cut(source, documents, data[:size], final=False)
+        for source in (tokenizer, kind)
+        for size in range(1, len(data))
+    }
+    assert len(cuts) > 1
+    for cut in sorted(cuts)[:: 40 if config.DISABLE_JIT else 1]:
+        halves = encoder.encode(data[:cut]).tolist() + encoder.encode(data[cut:]).tolist()
+        assert halves == whole, data[:cut]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +163,32 @@ def test_a_word_longer_than_the_search_is_left_whole() -> None:
     data = b"one " + b"x" * 10_000
     assert safe_cut(tokenizer, "file", data, final=False) == 4
     assert safe_cut(tokenizer, "file", data[4:], final=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("a\n\nb\n", 3),
+        ("a\n \t\n\u3000\u0085\n\x1c\nb\nc", 13),
+        ("a\n\n\n", 4),
+        ("a\n\nb\n \nc", 7),
+        ("\n", 1),
+        (" \nb\n", 2),
+        ("\u00a0\n", 3),
+        ("a\n", 0),
+        ("a\n \u200b\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_last_blank_line(text: str, cut: int) -> None:
+    assert safe_cut("word", "paragraphs", text.encode(), final=False) == cut
+
+
+def test_every_white_space_makes_a_blank_line() -> None:
+    for character in map(chr, [*range(1, 0xD800), *range(0xE000, 0x11000)]):
+        if character.isspace() and character not in "\n\r":
+            block = f"a\n{character}\nb".encode()
+            assert safe_cut("word", "paragraphs", block, final=False) == len(block) - 1
 
 
 def test_documents_end_inside_blocks() -> None:
