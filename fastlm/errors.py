@@ -11,6 +11,7 @@ __all__ = [
     "CorpusError",
     "FastlmError",
     "ModelFileError",
+    "StoreError",
     "TokenizerError",
     "TrainingError",
 ]
@@ -34,6 +35,10 @@ class TokenizerError(FastlmError, ValueError):
 
 class ModelFileError(FastlmError, ValueError):
     """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
+
+
+class StoreError(FastlmError, ValueError):
+    """A file that is not a token store, is damaged, or was made with other settings."""
 
 
 class TrainingError(FastlmError, RuntimeError):
