@@ -16,12 +16,16 @@ class Preparing:
     phase : ``reading``, ``counting`` or ``encoding``
     done, total : bytes; total is None where it is not known
     elapsed : seconds since the phase began
+    ended : whether the phase is over
+    notes : what was left out of the text; told when ``reading`` is over
     """
 
     phase: str
     done: int
     total: int | None
     elapsed: float
+    ended: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

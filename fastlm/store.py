@@ -86,9 +86,11 @@ class StoredIds(np.ndarray[Any, np.dtype[Any]]):
 
     ids_below : V; who wrote the store saw that all ids are below it. None for arrays that come
         from such ids, slices too.
+    counts : int64[V], how often each id occurs; None where that is not known
     """
 
     ids_below: int | None = None
+    counts: NDArray[np.int64] | None = None
 
 
 class TokenStore:
@@ -159,7 +161,9 @@ class TokenStore:
     @property
     def train_ids(self) -> StoredIds:
         """The training part; all, where nothing is held out."""
-        return self._part(0, self.metadata["train"]["tokens"])
+        ids = self._part(0, self.metadata["train"]["tokens"])
+        ids.counts = np.array(self.metadata["counts"], dtype=np.int64)
+        return ids
 
     @property
     def valid_ids(self) -> StoredIds:
@@ -170,11 +174,6 @@ class TokenStore:
         ids = self._mapped[start:stop].view(StoredIds)
         ids.ids_below = self.metadata["vocab"]
         return ids
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """int64[V]: how often each id occurs in the training part."""
-        return np.array(self.metadata["counts"], dtype=np.int64)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

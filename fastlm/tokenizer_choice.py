@@ -22,6 +22,7 @@ class TokenizerChoice:
     """A tokenizer, or how to make one.
 
     kind : see ``build_tokenizer``; or ``tiny``, the reference system's
+    asked_for : the kind, where the caller named it; None: it is the preset's or the default
     given : the tokenizer itself; the rest then says nothing
     vocab : a vocabulary file in place of counting
     min_count, max_vocab : see ``build_tokenizer``
@@ -29,6 +30,7 @@ class TokenizerChoice:
     """
 
     kind: str = DEFAULT_KIND
+    asked_for: str | None = None
     given: Tokenizer | None = None
     vocab: str | PathLike[str] | None = None
     min_count: int = 1
@@ -52,7 +54,12 @@ class TokenizerChoice:
         kind = wanted or of_preset or DEFAULT_KIND
         options = preset.tokenizer_options if preset is not None and kind == of_preset else {}
         return cls(
-            kind=kind, vocab=vocab, min_count=min_count, max_vocab=max_vocab, options=options
+            kind=kind,
+            asked_for=wanted,
+            vocab=vocab,
+            min_count=min_count,
+            max_vocab=max_vocab,
+            options=options,
         )
 
     def ready(self) -> Tokenizer | None:

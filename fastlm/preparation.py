@@ -37,7 +37,18 @@ from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.blocks import block_encoder, safe_cut, symbol_counter
 
-__all__ = ["Watch", "encode_into", "prepare", "survey_of"]
+__all__ = [
+    "TOO_LITTLE",
+    "VALID_FRACTION",
+    "Watch",
+    "encode_into",
+    "prepare",
+    "refuse_stores",
+    "survey_of",
+    "tokenizer_for",
+    "validation_cut",
+    "write_store",
+]
 
 VALID_FRACTION = 0.05
 TOO_LITTLE = 10_000
@@ -133,9 +144,9 @@ def write_store(
     block : bytes; changes nothing but speed and memory
     """
     workers = thread_count(threads)
-    cut = _validation_cut(found, valid, documents)
-    tokenizer = choice.ready() or choice.from_counts(
-        _counts(found, choice, documents, cut, workers, watch, block)
+    cut = validation_cut(found, valid, documents)
+    tokenizer = tokenizer_for(
+        found, choice, documents, cut=cut, threads=workers, watch=watch, block=block
     )
     with StoreWriter(path, tokenizer.dtype) as writer:
         facts = encode_into(
@@ -205,20 +216,24 @@ def encode_into(
         "counts": tallies[0].counts.tolist(),
         "sources": [source.identity() for source in found.inputs],
         "text_sha256": found.digest,
-        "description": described(found),
+        "description": "; ".join([described(found), *found.notes]),
     }
 
 
-def _counts(
+def tokenizer_for(
     found: Survey,
     choice: TokenizerChoice,
     documents: str,
+    *,
     cut: int | None,
     threads: int,
     watch: Watch,
-    block: int,
-) -> Counter[str]:
-    """How often each symbol occurs in the training part."""
+    block: int = _BLOCK,
+) -> Tokenizer:
+    """Make the tokenizer of a surveyed corpus from the part before ``cut`` (see ``encode_into``)."""
+    ready = choice.ready()
+    if ready is not None:
+        return ready
     options = {
         name: choice.options[name] for name in ("lowercase", "pattern") if name in choice.options
     }
@@ -244,7 +259,7 @@ def _counts(
         for other in others:
             first.merge(other)
         total.update(first.counts())
-    return total
+    return choice.from_counts(total)
 
 
 # ---------------------------------------------------------------------------- jobs
@@ -402,7 +417,7 @@ def _fraction(found: Survey, valid: float | None) -> float:
     return VALID_FRACTION if found.characters >= TOO_LITTLE else 0.0
 
 
-def _validation_cut(found: Survey, valid: float | None, documents: str) -> int | None:
+def validation_cut(found: Survey, valid: float | None, documents: str) -> int | None:
     fraction = _fraction(found, valid)
     if fraction == 0:
         return None
@@ -437,6 +452,7 @@ def survey_of(
     with watch.phase("reading", None) as report:
         try:
             found = survey(inputs, keep=keep, spool=spool, report=report.at)
+            report.notes = tuple(found.notes)
         except OSError as error:
             raise StoreError(
                 f"cannot keep a copy of the text in {folder}: {error.strerror or error}; free "
@@ -475,6 +491,7 @@ class _Phase:
         self._callbacks, self._clock, self._name = callbacks, clock, name
         self._done, self._total = 0, total
         self._started = self._told = clock()
+        self.notes: tuple[str, ...] = ()
 
     def __call__(self, more: int) -> None:
         """``more`` bytes are done."""
@@ -484,13 +501,15 @@ class _Phase:
         """``done`` of ``total`` bytes are done."""
         self._done, self._total = done, total
         if self._clock() - self._told >= _REPORT_SECONDS:
-            self._tell()
+            self._tell(ended=False)
 
     def close(self) -> None:
-        self._tell()
+        self._tell(ended=True)
 
-    def _tell(self) -> None:
+    def _tell(self, ended: bool) -> None:
         self._told = self._clock()
-        preparing = Preparing(self._name, self._done, self._total, self._told - self._started)
+        preparing = Preparing(
+            self._name, self._done, self._total, self._told - self._started, ended, self.notes
+        )
         for callback in self._callbacks:
             callback.on_prepare(preparing)
