@@ -1,9 +1,9 @@
 """Token stores that training makes for itself: where do they lie, and when do they go?
 
-A store lies in the user's cache folder under a name that stands for the text (names, sizes and times
-of the files, or what the text is) and all settings that decide what comes out. When one is added,
-those that nobody used for 30 days go, and then, while all together are larger than 20 GB or than
-``FASTLM_CACHE_LIMIT`` (GB), the one that was used longest ago.
+A store lies in the user's cache folder under a name that stands for the text (names, sizes and
+times of the files, or what the text is) and all settings that decide what comes out. When one is
+added, those that nobody used for 30 days go, and then, while all together are larger than 20 GB or
+than ``FASTLM_CACHE_LIMIT`` (GB), the one that was used longest ago.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def tokenizer_for(
     watch: Watch,
     block: int = _BLOCK,
 ) -> Tokenizer:
-    """Make the tokenizer of a surveyed corpus from the part before ``cut`` (see ``encode_into``)."""
+    """Make the tokenizer of a surveyed corpus, from the part before ``cut``."""
     ready = choice.ready()
     if ready is not None:
         return ready
