@@ -14,6 +14,7 @@ from fastlm.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from fastlm.store import TokenStore
+    from fastlm.tokenizers import Tokenizer
 
 __all__ = ["prepare"]
 
@@ -59,6 +60,13 @@ def prepare(
             help="The vocabulary, one token a line, in place of the corpus's own.",
         ),
     ] = None,
+    tokenizer_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Use the tokenizer of a model or a store, and their kind of documents.",
+        ),
+    ] = None,
     min_count: Annotated[
         int, typer.Option(metavar="N", help="Tokens seen fewer times are unknown.")
     ] = 1,
@@ -66,8 +74,11 @@ def prepare(
         int | None, typer.Option(metavar="N", help="Keep the N most frequent tokens only.")
     ] = None,
     documents: Annotated[
-        str, typer.Option(metavar="KIND", help="What a document is: file, paragraphs or lines.")
-    ] = "file",
+        str | None,
+        typer.Option(
+            metavar="KIND", help="What a document is: file, paragraphs or lines (default file)."
+        ),
+    ] = None,
     field: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The key of the text in JSON lines (default text)."),
@@ -107,16 +118,25 @@ def prepare(
     import fastlm
     from fastlm.preparation_progress import PreparationProgress
 
+    chosen: str | Tokenizer | None = tokenizer
+    if tokenizer_from is not None:
+        if tokenizer or vocab or min_count != 1 or max_vocab is not None:
+            raise ConfigError(
+                "--tokenizer-from brings the whole tokenizer; leave --tokenizer, --vocab, "
+                "--min-count and --max-vocab out"
+            )
+        chosen, of_other = _tokenizer_of(tokenizer_from)
+        documents = documents or of_other
     progress = PreparationProgress()
     try:
         store = fastlm.prepare(
             corpus or None,
             output,
-            tokenizer=tokenizer,
+            tokenizer=chosen,
             vocab=vocab,
             min_count=min_count,
             max_vocab=max_vocab,
-            documents=cast(Documents, documents),  # checked where it is used
+            documents=cast(Documents, documents or "file"),  # checked where it is used
             valid=valid,
             encoding=encoding,
             errors=errors,
@@ -134,6 +154,19 @@ def prepare(
         _describe(store)
         print(f"go on with\n  fastlm train {quoted(str(output))}")
     return 0
+
+
+def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
+    """(tokenizer, documents) of a store or a model."""
+    from fastlm.store import TokenStore, is_store
+
+    if is_store(path):
+        store = TokenStore.open(path)
+        return store.tokenizer, store.documents
+    from fastlm.model import LanguageModel
+
+    lm = LanguageModel.load(path)
+    return lm.tokenizer, lm.documents
 
 
 def _check(paths: list[str], *, quiet: bool) -> int:
