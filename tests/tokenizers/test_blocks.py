@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastlm.documents import split_documents
@@ -39,7 +39,15 @@ some_setting = st.sampled_from(SETTINGS)
 some_documents = st.sampled_from(["file", "lines", "paragraphs"])
 block_sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
-EVERYTHING = " a b\n\n" + "\n".join(SAMPLES.values()) + "\nΟΔΟΣ ΌΔΟΣ. İSTANBUL Σ\n \u00a0\nÉÑ ñ"
+SAMPLE_LINES = "\n".join(SAMPLES.values()).replace("\r", "")
+EVERYTHING = " a b\n\n" + SAMPLE_LINES + "\nΟΔΟΣ ΌΔΟΣ. İSTANBUL Σ\n \u00a0\nÉÑ ñ"
+
+
+@pytest.fixture(params=["python", "kernels"], autouse=True)
+def road(request, monkeypatch):
+    """Every test takes both roads; without JIT the kernels run as Python too."""
+    pays = request.param == "kernels"
+    monkeypatch.setattr("fastlm.tokenizers.blocks.compiled_pays", lambda size: pays)
 
 
 def cut_blocks(source: Tokenizer | str, documents: str, text: str, sizes: list[int]) -> list[bytes]:
@@ -69,7 +77,11 @@ def expected_ids(tokenizer: Tokenizer, documents: str, text: str) -> list[int]:
 
 
 @given(STREAM_TEXTS, some_setting, some_documents, block_sizes, st.integers(1, 3))
-@settings(deadline=None, max_examples=300)
+@settings(
+    deadline=None,
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_any_blocks_and_workers_give_the_whole(text, setting, documents, sizes, workers) -> None:
     kind, options = setting
     whole = list(split_documents(text, documents))
