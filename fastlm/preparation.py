@@ -35,7 +35,7 @@ from fastlm.survey import Survey, survey
 from fastlm.threads import thread_count
 from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.blocks import block_encoder, safe_cut, symbol_counter
+from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, safe_cut, symbol_counter
 
 __all__ = [
     "TOO_LITTLE",
@@ -181,20 +181,20 @@ def encode_into(
     end = tokenizer.boundary_id
     tail = np.array([] if end is None else [end], dtype=tokenizer.dtype)
     vocab = tokenizer.vocab_size
-    encoders = WorkerState(
-        lambda: (block_encoder(tokenizer, documents), block_encoder(tokenizer, "lines"))
-    )
+    total = found.bytes
+    whole = WorkerState(lambda: block_encoder(tokenizer, documents, total=total))
+    by_line = WorkerState(lambda: block_encoder(tokenizer, "lines", total=total))
 
     def encode(job: _Job) -> _Encoded:
         parts: list[NDArray[Any]] = []
         characters = octets = 0
-        with encoders.one() as (whole, by_line):
-            for run in _runs(job.pieces, documents):
-                parts.append((by_line if run.lines else whole).encode(run.data))
-                if run.end:
-                    parts.append(tail)
-                size = _document_size(run, documents)
-                characters, octets = characters + size[0], octets + size[1]
+        for run in _runs(job.pieces, documents):
+            with (by_line if run.lines else whole).one() as encoder:
+                parts.append(encoder.encode(run.data))
+            if run.end:
+                parts.append(tail)
+            size = _document_size(run, documents)
+            characters, octets = characters + size[0], octets + size[1]
         ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
         counts = np.bincount(ids, minlength=vocab)
         return _Encoded(job.part, ids, counts, characters, octets, job.bytes)
@@ -238,27 +238,25 @@ def tokenizer_for(
         name: choice.options[name] for name in ("lowercase", "pattern") if name in choice.options
     }
 
-    def new(mode: str) -> Any:
-        return symbol_counter(choice.kind, documents=mode, **options)
+    def new(mode: str) -> SymbolCounter:
+        return symbol_counter(choice.kind, documents=mode, total=found.bytes, **options)
 
-    counters = WorkerState(lambda: (new(documents), new("lines")))
+    whole = WorkerState(lambda: new(documents))
+    by_line = WorkerState(lambda: new("lines"))
 
     def count(job: _Job) -> int:
         if job.part == 0:
-            with counters.one() as (whole, by_line):
-                for run in _runs(job.pieces, documents):
-                    (by_line if run.lines else whole).add(run.data)
+            for run in _runs(job.pieces, documents):
+                with (by_line if run.lines else whole).one() as counter:
+                    counter.add(run.data)
         return job.bytes
 
     with watch.phase("counting", found.bytes) as report:
         for done in in_order(count, _jobs(found, cut, choice.kind, documents, block), threads):
             report(done)
     total: Counter[str] = Counter()
-    for pair in zip(*counters.all, strict=True):
-        first, *others = pair
-        for other in others:
-            first.merge(other)
-        total.update(first.counts())
+    for counter in whole.all + by_line.all:
+        total.update(counter.counts())
     return choice.from_counts(total)
 
 
