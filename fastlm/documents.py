@@ -19,6 +19,8 @@ __all__ = [
 DOCUMENT_MODES = ("file", "paragraphs", "lines")
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*(?:\n|\Z))+")
+# Without the one that is blank because the text ends.
+_COMPLETE_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LEADING_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
 
 
@@ -122,12 +124,12 @@ def check_fraction(fraction: float) -> None:
 
 
 def first_document_end(text: str, mode: str) -> int | None:
-    """Return where the first line or paragraph of a text ends, with the line ends behind it; None
-    where none ends in it. ``mode`` : "paragraphs" or "lines"."""
+    """Return where the first line or paragraph ends that is sure to end in a text that may go on,
+    with the line ends behind it; None where none does. ``mode`` : "paragraphs" or "lines"."""
     if mode == "lines":
         return text.find("\n") + 1 or None
     leading = _LEADING_BLANK_LINES.match(text)
-    end = _BLANK_LINES.search(text, leading.end() if leading else 0)
+    end = _COMPLETE_BLANK_LINES.search(text, leading.end() if leading else 0)
     return end.end() if end else None
 
 

@@ -40,7 +40,7 @@ def text_files(folder: Path, reading: Reading) -> FolderFiles:
     for path in _visible(folder):
         (files if _is_text(path, reading) else others).append(path)
     if not files:
-        there = f"{len(others):,} files, none of them text" if others else "no file"
+        there = f"no text file (but {others[0].name} and the like)" if others else "no file"
         raise CorpusError(f"the folder {folder} holds {there}; name one with text files in it")
     note = ""
     if others:

@@ -29,23 +29,26 @@ def held_out_from(found: Survey, fraction: float, mode: str) -> int:
         For a fraction out of range, and for a corpus too short to leave text on both sides.
     """
     check_fraction(fraction)
-    kept = round(found.characters - found.characters * fraction)
+    total = found.characters
+    held_out = total * fraction
     before = number = 0
-    while kept > found.sizes[number].characters:
-        kept -= found.sizes[number].characters
+    behind = total - found.sizes[0].characters
+    while behind > held_out:
         before += found.sizes[number].bytes
         number += 1
-    source = found.inputs[number]
+        behind -= found.sizes[number].characters
+    source, size = found.inputs[number], found.sizes[number]
     if mode == "file":
-        cuts = [_inside_text(source, kept)]
+        cuts = [_inside_text(source, size.characters, held_out - behind)]
     else:
-        cuts = _between_documents(source, kept, mode)
+        kept = round(size.characters - (held_out - behind))
+        cuts = _between_documents(source, min(max(kept, 0), size.characters), mode)
     for cut in cuts:
         train, valid = _have_text(source, cut)
         if (train or number > 0) and (valid or number < len(found.inputs) - 1):
             return before + cut
     raise CorpusError(
-        f"a corpus of {found.characters:,} characters is too short to hold out {fraction:g} of it "
+        f"a corpus of {total:,} characters is too short to hold out {fraction:g} of it "
         f"for validation (documents={mode}); use more text, another fraction, or a validation file"
     )
 
@@ -68,22 +71,24 @@ def in_two(pieces: Iterable[Piece], cut: int | None) -> Iterator[tuple[int, Piec
         done = end
 
 
-def _inside_text(source: Input, kept: int) -> int:
-    """Where to cut an input so that about ``kept`` characters stay: behind a line end, else behind
-    white space, else exactly there, as `split_train_valid` does."""
-    text, length = _text_around(source, kept)
-    low = max(kept - 1, text)
-    high = kept + (text + length - kept) // 2
+def _inside_text(source: Input, characters: int, held_out: float) -> int:
+    """Where to cut an input of so many characters to hold out so many of them: behind a line end,
+    else behind white space, else exactly there, as `split_train_valid` does."""
+    begin, end = _text_around(source, characters, held_out)
+    # The same sums as there: they round alike.
+    kept = max(begin + round(end - begin - (held_out - (characters - end))), begin)
+    low = max(kept - 1, begin)
+    high = kept + (end - kept) // 2
     space = exact = None
-    for data, characters, octets in _placed(source):
-        if characters + count_characters(data) < low:
+    for data, before, octets in _placed(source):
+        if before + count_characters(data) < low:
             continue
-        if exact is not None and characters >= high:
+        if exact is not None and before >= high:
             break
         part = data.decode("utf-8")
-        start, stop = max(low - characters, 0), max(high - characters, 0)
-        if exact is None and kept <= characters + len(part):
-            exact = octets + _size(part, kept - characters)
+        start, stop = max(low - before, 0), max(high - before, 0)
+        if exact is None and kept <= before + len(part):
+            exact = octets + _size(part, kept - before)
         line_end = part.find("\n", start, stop)
         if line_end >= 0:
             return octets + _size(part, line_end + 1)
@@ -93,16 +98,16 @@ def _inside_text(source: Input, kept: int) -> int:
     return exact if space is None else space
 
 
-def _text_around(source: Input, kept: int) -> tuple[int, int]:
-    """(characters before it, its length) of the text in which the ``kept``-th character lies."""
+def _text_around(source: Input, characters: int, held_out: float) -> tuple[int, int]:
+    """(first character, end) of the text that the cut goes through."""
     begin = end = 0
     for piece in source.pieces(trusted=True):
         end += count_characters(piece.data)
         if piece.end:
-            if end >= kept:
+            if characters - end <= held_out:
                 break
             begin = end
-    return begin, end - begin
+    return begin, end
 
 
 def _between_documents(source: Input, kept: int, mode: str) -> list[int]:

@@ -251,9 +251,13 @@ class StoreWriter:
             name = f"{self._target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
             self._temporary = self._target.with_name(name)
             self._file = self._temporary.open("xb", buffering=0)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            raise self._unwritable(error) from None
+        try:
             # Ids follow; as long as this stands here it is no store.
             self._write(bytes(_IDS_AT))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            self._discard()
             raise self._unwritable(error) from None
         return self
 
@@ -263,10 +267,7 @@ class StoreWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):  # gone, where it got its name
-            self._temporary.unlink()
+        self._discard()  # gone, where it got its name
 
     def write(self, ids: NDArray[Any]) -> None:
         data = np.ascontiguousarray(ids, dtype=self._dtype).view(np.uint8).data
@@ -299,6 +300,12 @@ class StoreWriter:
         except OSError as error:
             raise self._unwritable(error) from None
         _sync_folder(self._target.parent)
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
 
     def _write(self, data: bytes | memoryview) -> None:
         # A raw file may write less than it is given.
