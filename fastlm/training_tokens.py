@@ -143,7 +143,8 @@ def _of_text(
 ) -> TrainingTokens:
     settings = _settings(choice, fraction, documents, making.reading)
     large = sum(source.size or 0 for source in inputs) > IN_MEMORY
-    if making.cache and large and all(source.lasting for source in inputs):
+    known = all(source.lasting and source.size is not None for source in inputs)
+    if making.cache and large and known:
         # The files' names, sizes and times say whether it is there, without reading them.
         settings["sources"] = [source.identity() for source in inputs]
         store = cached_store(cache_path(settings), settings)
@@ -286,7 +287,8 @@ def _of_store(
         tokens = _whole_store(store)
         return dataclasses.replace(tokens, description=f"{store.path.name}: {tokens.description}")
     fraction = VALID_FRACTION if valid is None else valid
-    if fraction == 0 or (valid is None and store.count < TOO_LITTLE):
+    characters = sum(store.metadata[part]["characters"] for part in ("train", "valid"))
+    if fraction == 0 or (valid is None and characters < TOO_LITTLE):
         return _parts(store, store.ids, None, description)
     cut = _token_cut(store, fraction)
     if cut is None:
