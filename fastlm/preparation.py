@@ -54,7 +54,8 @@ VALID_FRACTION = 0.05
 TOO_LITTLE = 10_000
 """Characters below which nothing is held out unless it is asked for."""
 
-_BLOCK = 1 << 20  # bytes of text that a worker takes at a time
+# Bytes of text that a worker takes at a time: it and its ids stay in the cache of a core.
+_BLOCK = 1 << 18
 _REPORT_SECONDS = 0.1
 
 
@@ -196,24 +197,31 @@ def encode_into(
             size = _document_size(run, documents)
             characters, octets = characters + size[0], octets + size[1]
         ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        counts = np.bincount(ids, minlength=vocab)
-        return _Encoded(job.part, ids, counts, characters, octets, job.bytes)
+        with counters[job.part].one() as counter:
+            counter.add(ids)
+        return _Encoded(job.part, ids, characters, octets, job.bytes)
 
-    tallies = (_Tally(vocab), _Tally(vocab))
+    # Of the training part and of the validation part, one for each worker.
+    counters = [WorkerState(lambda: _IdCounts(vocab)) for _ in range(2)]
+    sizes = np.zeros((2, 2), dtype=np.int64)
     with watch.phase("encoding", found.bytes) as report:
         jobs = _jobs(found, cut, tokenizer, documents, block)
         for done in in_order(encode, jobs, threads):
             write(done.ids)
-            tallies[done.part].add(done)
+            sizes[done.part] += done.characters, done.bytes
             report(done.read)
+    counts = np.zeros((2, vocab), dtype=np.int64)
+    for part, states in enumerate(counters):
+        for counter in states.all:
+            counts[part] += counter.total()
     return {
         "tokenizer": tokenizer.to_dict(),
         "tokenizer_fingerprint": tokenizer.fingerprint(),
         "vocab": vocab,
         "documents": documents,
-        "train": tallies[0].facts(tokenizer, found.texts),
-        "valid": tallies[1].facts(tokenizer, found.texts),
-        "counts": tallies[0].counts.tolist(),
+        "train": _facts(tokenizer, counts[0], sizes[0]),
+        "valid": _facts(tokenizer, counts[1], sizes[1]),
+        "counts": counts[0].tolist(),
         "sources": [source.identity() for source in found.inputs],
         "text_sha256": found.digest,
         "description": "; ".join([described(found), *found.notes]),
@@ -287,36 +295,49 @@ class _Run(NamedTuple):
 class _Encoded(NamedTuple):
     part: int
     ids: NDArray[Any]
-    counts: NDArray[np.int64]
     characters: int
     bytes: int
     read: int
 
 
-class _Tally:
-    """Sums over the jobs of one part."""
+class _IdCounts:
+    """How often each id occurs in arrays of them. They are counted when there are as many as the
+    vocabulary has tokens: counting costs as much as it has, however few they are."""
 
     def __init__(self, vocab: int) -> None:
-        self.counts = np.zeros(vocab, dtype=np.int64)
-        self.characters = 0
-        self.bytes = 0
+        self._counts = np.zeros(vocab, dtype=np.int64)
+        self._waiting: list[NDArray[Any]] = []
+        self._size = 0
 
-    def add(self, done: _Encoded) -> None:
-        self.counts += done.counts
-        self.characters += done.characters
-        self.bytes += done.bytes
+    def add(self, ids: NDArray[Any]) -> None:
+        self._waiting.append(ids)
+        self._size += ids.size
+        if self._size >= self._counts.size:
+            self._count()
 
-    def facts(self, tokenizer: Tokenizer, texts: int) -> dict[str, int]:
-        def count(id: int | None) -> int:
-            return 0 if id is None else int(self.counts[id])
+    def total(self) -> NDArray[np.int64]:
+        if self._waiting:
+            self._count()
+        return self._counts
 
-        return {
-            "tokens": int(self.counts.sum()),
-            "documents": count(tokenizer.boundary_id),
-            "characters": self.characters,
-            "bytes": self.bytes,
-            "unknown": count(tokenizer.unk_id),
-        }
+    def _count(self) -> None:
+        ids = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._counts += np.bincount(ids, minlength=self._counts.size)
+        self._waiting, self._size = [], 0
+
+
+def _facts(
+    tokenizer: Tokenizer, counts: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> dict[str, int]:
+    """What the metadata says of a part. ``sizes`` : characters, bytes"""
+    end, unknown = tokenizer.boundary_id, tokenizer.unk_id
+    return {
+        "tokens": int(counts.sum()),
+        "documents": 0 if end is None else int(counts[end]),
+        "characters": int(sizes[0]),
+        "bytes": int(sizes[1]),
+        "unknown": 0 if unknown is None else int(counts[unknown]),
+    }
 
 
 def _jobs(

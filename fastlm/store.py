@@ -405,7 +405,9 @@ def _is_sound(metadata: Any, count: int, item: int) -> bool:
         and train["tokens"] + valid["tokens"] == count
         and isinstance(counts, list)
         and len(counts) == vocab
-        and all(map(_is_count, counts))
+        # Faster than one by one, which a million tokens would feel.
+        and {type(number) for number in counts} == {int}
+        and 0 <= min(counts) <= max(counts) < 1 << 63
     )
 
 

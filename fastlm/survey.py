@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -15,6 +16,7 @@ from fastlm.inputs import Input, Piece, SpoolInput
 __all__ = ["Report", "Size", "Survey", "survey"]
 
 _END = b"\xff"
+_HASHED = 1 << 18
 
 Report = Callable[[int, int | None], None]
 """Called now and then with the bytes done and the bytes in all, None where nobody knows."""
@@ -150,6 +152,7 @@ def survey(
             )
     except BaseException:
         copies.close()
+        digest.close()
         raise
     kept = copies.kept
     flat = None if kept is None else [piece for pieces in kept for piece in pieces]
@@ -211,18 +214,37 @@ class _Copies:
 
 
 class _Digest:
-    """SHA-256 of all texts, each followed by a byte that UTF-8 never has."""
+    """SHA-256 of all texts, each followed by a byte that UTF-8 never has; computed by a thread of
+    its own, beside the reading."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
+        self._running: Future[None] | None = None
 
     def update(self, piece: Piece) -> None:
-        self._digest.update(piece.data)
+        self._parts.append(piece.data)
         if piece.end:
-            self._digest.update(_END)
+            self._parts.append(_END)
+        self._size += len(piece.data)
+        if self._size >= _HASHED:
+            self._start()
 
     def hexdigest(self) -> str:
+        self._start()
+        self.close()
         return self._digest.hexdigest()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _start(self) -> None:
+        if self._running is not None:
+            self._running.result()
+        self._running = self._pool.submit(self._digest.update, b"".join(self._parts))
+        self._parts, self._size = [], 0
 
 
 def _crc(piece: Piece, crc: int) -> int:
