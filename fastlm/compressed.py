@@ -74,7 +74,9 @@ def _plain(file: BinaryIO) -> Chunks:
 
 def _gzip(file: BinaryIO) -> Chunks:
     with gzip.GzipFile(fileobj=file) as text:
-        yield from _plain(text)  # type: ignore[arg-type]
+        # ``read`` would keep what stands before the place where a file breaks off.
+        while chunk := text.read1(_CHUNK):
+            yield chunk
 
 
 def _zst() -> Callable[[BinaryIO], Chunks]:

@@ -34,6 +34,7 @@ __all__ = [
     "load_corpus",
     "load_documents",
     "read_text",
+    "size_text",
 ]
 
 

@@ -316,6 +316,9 @@ class StoreWriter:
     def _unwritable(self, error: Exception) -> StoreError:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
+        if os.name == "nt" and isinstance(error, PermissionError):
+            # There a file that is mapped into memory cannot be replaced.
+            remedy = "end what is using it, or name another file"
         return StoreError(f"cannot write the token store to {self.path}: {reason}; {remedy}")
 
 

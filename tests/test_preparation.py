@@ -149,7 +149,7 @@ def test_a_little_text_is_not_split_unless_it_is_asked_for(tmp_path):
     store = fastlm.prepare(None, tmp_path / "s", texts=["some text", "and more"])
     assert store.valid_ids.size == 0
     assert store.metadata["valid_fraction"] is None
-    store = fastlm.prepare(None, tmp_path / "s", texts=["some text", "so some"], valid=0.5)
+    store = fastlm.prepare(None, tmp_path / "t", texts=["some text", "so some"], valid=0.5)
     assert store.tokenizer.decode(store.valid_ids, boundary="|") == "t|so some|"
     with pytest.raises(CorpusError, match="too short to hold out"):
         fastlm.prepare(None, tmp_path / "s", texts=["one", "\n"], valid=0.01, documents="lines")
@@ -167,9 +167,9 @@ def test_a_generator_and_standard_input(tmp_path, monkeypatch):
         file.write(TEXT.encode())
     with (tmp_path / "in").open(encoding="utf-8") as file:
         monkeypatch.setattr(sys, "stdin", file)
-        store = fastlm.prepare("-", tmp_path / "s", valid=0)
+        store = fastlm.prepare("-", tmp_path / "t", valid=0)
     assert store.tokenizer.decode(store.ids) == TEXT
-    assert sorted(os.listdir(tmp_path)) == ["in", "s"]
+    assert sorted(os.listdir(tmp_path)) == ["in", "s", "t"]
 
 
 def test_a_vocabulary_and_a_tokenizer_of_ones_own(tmp_path):
@@ -180,10 +180,10 @@ def test_a_vocabulary_and_a_tokenizer_of_ones_own(tmp_path):
     assert store.tokenizer.vocab_size == 4
     assert store.metadata["train"]["unknown"] > 1000
     own = ByteTokenizer(boundary=False)
-    store = fastlm.prepare(None, tmp_path / "s", texts=["ab", "c"], tokenizer=own)
+    store = fastlm.prepare(None, tmp_path / "t", texts=["ab", "c"], tokenizer=own)
     assert store.ids.tolist() == list(b"abc")
     assert store.tokenizer == own
-    store = fastlm.prepare(None, tmp_path / "s", texts=[TEXT], tokenizer="char", max_vocab=20)
+    store = fastlm.prepare(None, tmp_path / "u", texts=[TEXT], tokenizer="char", max_vocab=20)
     assert store.tokenizer.vocab_size == 20
 
 

@@ -189,7 +189,7 @@ def test_another_share_is_cut_at_a_line_end(store):
 def test_another_share_is_cut_between_documents(corpus):
     for mode in ("lines", "paragraphs"):
         store = fastlm.prepare(
-            corpus, corpus.with_name("s"), tokenizer="word", documents=mode, valid=0
+            corpus, corpus.with_name(mode), tokenizer="word", documents=mode, valid=0
         )
         found = tokens(store.path)
         assert found.train[-1] == store.tokenizer.boundary_id

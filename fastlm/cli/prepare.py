@@ -184,6 +184,8 @@ def _check(paths: list[str], *, quiet: bool) -> int:
 
 
 def _describe(store: TokenStore) -> None:
+    from fastlm.corpus import size_text
+
     facts: dict[str, Any] = store.metadata
     train, valid = facts["train"], facts["valid"]
     held_out = f", {valid['tokens']:,} for validation" if valid["tokens"] else ""
@@ -192,7 +194,7 @@ def _describe(store: TokenStore) -> None:
         "tokens": f"{train['tokens']:,} to train on{held_out}",
         "vocabulary": f"{facts['vocab']:,} tokens ({store.tokenizer.kind})",
         "documents": facts["documents"],
-        "store": f"{store.path}, {store.path.stat().st_size / 1e6:,.1f} MB",
+        "store": f"{store.path}, {size_text(store.path.stat().st_size)}",
     }
     if train["unknown"]:
         share = train["unknown"] / train["tokens"]
