@@ -337,6 +337,7 @@ def test_a_state_is_used_by_one_at_a_time():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(os.name == "nt", reason="resource usage is not measured on Windows")
 def test_memory_does_not_grow_with_the_text(tmp_path):
     """2 GB and 90 MB of generated text take the same memory within 50 MB, under 400 MB in all."""
