@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "FastlmError",
+    "MissingLibraryError",
     "ModelFileError",
     "StoreError",
     "TokenizerError",
@@ -31,6 +32,10 @@ class CorpusError(FastlmError, ValueError):
 
 class TokenizerError(FastlmError, ValueError):
     """A vocabulary that cannot be built, or text or ids that it cannot represent."""
+
+
+class MissingLibraryError(TokenizerError):
+    """An optional library that is not installed; the message says how to install it."""
 
 
 class ModelFileError(FastlmError, ValueError):

@@ -13,7 +13,7 @@ __all__ = ["Callback", "Preparing", "Progress", "Result", "Start", "Validation"]
 class Preparing:
     """Several times a second while a large corpus becomes tokens, and at the end of each phase.
 
-    phase : ``reading``, ``counting`` or ``encoding``
+    phase : ``reading``, ``counting`` or (for ``bpe``) ``learning``, ``encoding``
     done, total : bytes; total is None where it is not known
     elapsed : seconds since the phase began
     ended : whether the phase is over

@@ -249,6 +249,10 @@ def tokenizer_for(
     def new(mode: str) -> SymbolCounter:
         return symbol_counter(choice.kind, documents=mode, total=found.bytes, **options)
 
+    jobs = _jobs(found, cut, choice.kind, documents, block)
+    if choice.kind == "bpe":
+        with watch.phase("learning", found.bytes) as report:
+            return choice.from_blocks(_training_blocks(jobs, report), documents)
     whole = WorkerState(lambda: new(documents))
     by_line = WorkerState(lambda: new("lines"))
 
@@ -260,12 +264,19 @@ def tokenizer_for(
         return job.bytes
 
     with watch.phase("counting", found.bytes) as report:
-        for done in in_order(count, _jobs(found, cut, choice.kind, documents, block), threads):
+        for done in in_order(count, jobs, threads):
             report(done)
     total: Counter[str] = Counter()
     for counter in whole.all + by_line.all:
         total.update(counter.counts())
     return choice.from_counts(total)
+
+
+def _training_blocks(jobs: Iterable[_Job], report: Callable[[int], None]) -> Iterator[bytes]:
+    for job in jobs:
+        if job.part == 0:
+            yield from (piece.data for piece in job.pieces)
+        report(job.bytes)
 
 
 # ---------------------------------------------------------------------------- jobs

@@ -10,6 +10,7 @@ from typing import Any, Self
 from fastlm.presets import Preset
 from fastlm.tokenizers import CharTokenizer, Tokenizer, build_tokenizer
 from fastlm.tokenizers.blocks import COUNTED_KINDS, build_tokenizer_from_counts
+from fastlm.tokenizers.bpe import train_bpe
 from fastlm.tokenizers.vocabulary import check_limits
 
 __all__ = ["TokenizerChoice"]
@@ -71,7 +72,7 @@ class TokenizerChoice:
             return self.given
         if self.kind == "tiny":
             return CharTokenizer.tiny()
-        if self.vocab is not None or self.kind not in COUNTED_KINDS:
+        if self.vocab is not None or self.kind not in (*COUNTED_KINDS, "bpe"):
             return self._built(())
         check_limits(self.min_count, self.max_vocab)
         return None
@@ -96,6 +97,12 @@ class TokenizerChoice:
             min_count=self.min_count,
             max_vocab=self.max_vocab,
             **self.options,
+        )
+
+    def from_blocks(self, blocks: Iterable[bytes], documents: str) -> Tokenizer:
+        """Train the tokenizer that is trained, not counted: ``bpe``."""
+        return train_bpe(
+            blocks, max_vocab=self.max_vocab, min_count=self.min_count, documents=documents
         )
 
     def settings(self) -> dict[str, Any]:

@@ -286,6 +286,20 @@ def test_a_long_record_in_a_copy():
         assert list(copy.pieces()) == [Piece(b"abc", False), Piece(b"", True), Piece(b"d", True)]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
+    pytest.importorskip("tokenizers")
+    whole, ids, valid, facts = encoded([TEXT] * 3, "bpe", mode, 0.1, block=500, threads=2, piece=99)
+    assert encoded([TEXT] * 3, "bpe", mode, 0.1, block=10**6, threads=1)[0] == whole
+    documents = documents_of(survey(inputs_of(texts=[TEXT] * 3)), mode)
+    if mode == "file":
+        documents, held_out = split_train_valid(documents, 0.1, mode)
+        assert build_tokenizer("bpe", documents) == whole
+        assert valid.tolist() == whole.encode_documents(held_out).tolist()
+    assert ids.tolist() == whole.encode_documents(documents).tolist()[: ids.size]
+    assert facts["vocab"] == whole.vocab_size
+
+
 # ---------------------------------------------------------------------------- workers
 
 

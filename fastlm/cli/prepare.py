@@ -50,7 +50,8 @@ def prepare(
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND", help="What a token is: char, word, whitespace or byte (default char)."
+            metavar="KIND",
+            help="What a token is: char, word, whitespace, byte or bpe (default char).",
         ),
     ] = None,
     vocab: Annotated[

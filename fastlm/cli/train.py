@@ -64,7 +64,7 @@ def train(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What a token is: char, word, whitespace or byte (default char).",
+            help="What a token is: char, word, whitespace, byte or bpe (default char).",
             rich_help_panel=_DATA,
         ),
     ] = None,
