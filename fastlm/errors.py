@@ -12,6 +12,7 @@ __all__ = [
     "FastlmError",
     "MissingLibraryError",
     "ModelFileError",
+    "StoreError",
     "TokenizerError",
     "TrainingError",
 ]
@@ -39,6 +40,10 @@ class MissingLibraryError(TokenizerError):
 
 class ModelFileError(FastlmError, ValueError):
     """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
+
+
+class StoreError(FastlmError, ValueError):
+    """A file that is not a token store, is damaged, or was made with other settings."""
 
 
 class TrainingError(FastlmError, RuntimeError):

@@ -7,24 +7,19 @@ from os import PathLike
 from typing import Any
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
-from fastlm.corpus import (
-    Corpus,
-    CorpusSource,
-    corpus_fingerprint,
-    documents_from_texts,
-    load_corpus,
-)
-from fastlm.documents import split_train_valid
+from fastlm.decoding import Reading
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.events import Callback, Result
+from fastlm.inputs import CorpusSource
 from fastlm.model import LanguageModel
+from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
-from fastlm.tokenizers import CharTokenizer, Tokenizer, build_tokenizer
+from fastlm.tokenizer_choice import TokenizerChoice
+from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
+from fastlm.training_tokens import TrainingTokens, training_tokens
 
 __all__ = ["train"]
-
-_VALID_FRACTION = 0.05
 
 
 def train(
@@ -36,7 +31,12 @@ def train(
     vocab: str | PathLike[str] | None = None,
     min_count: int = 1,
     max_vocab: int | None = None,
-    documents: Documents = "file",
+    documents: Documents | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    field: str | None = None,
+    skip_bad: bool = False,
+    cache: bool = True,
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
     **settings: Any,
@@ -46,12 +46,14 @@ def train(
     Parameters
     ----------
     corpus : path, sequence of paths, or None
-        Text files. None: the documentation text that every Python ships.
+        Files, folders, patterns, "-" for standard input; plain, .gz, .zst, .jsonl. Or one token
+        store (``fastlm.prepare``). None: the documentation text that every Python ships.
     texts : iterable of str, optional
-        Text itself, in place of files.
+        Text itself, in place of files; each is a text as a file is.
     valid : path, sequence of paths, float, or None
-        What to validate on: files, or the fraction of the corpus to hold out from its end; 0 for no
-        validation. None: 5 % if that is enough text to measure on.
+        What to validate on: files, a store, or the fraction of the corpus to hold out from its end;
+        0 for no validation. None: what a store holds out, else 5 % if that is enough text to
+        measure on.
     tokenizer : {"char", "word", "whitespace", "byte"} or Tokenizer
         Default ``char``.
     vocab : path, optional
@@ -59,7 +61,13 @@ def train(
     min_count, max_vocab : int
         See ``fastlm.tokenizers.build_tokenizer``.
     documents : {"file", "paragraphs", "lines"}
-        What a document is: contexts do not reach across its end.
+        What a document is: contexts do not reach across its end. Default ``file``, or as a store
+        was made.
+    encoding, errors, field, skip_bad
+        How files are read (``fastlm.decoding.Reading``).
+    cache : bool
+        Of more than 8 MB of text a token store is made in the cache folder (``fastlm.cache``), and
+        used again when text and settings are the same. False: hold the tokens in memory.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
     callbacks : sequence of Callback
@@ -79,6 +87,8 @@ def train(
     ------
     CorpusError, TokenizerError, ConfigError
         For text, a vocabulary or a setting that cannot be used.
+    StoreError
+        For a token store that cannot be used or written.
     TrainingError
         When training diverges.
     """
@@ -87,26 +97,34 @@ def train(
     training = TrainingConfig(**training_settings)
     if valid is None:
         valid = chosen.valid
-    text = _load(corpus, texts, valid, documents)
-    encoder = _tokenizer(tokenizer, text, chosen, vocab, min_count, max_vocab)
+    text = training_tokens(
+        corpus,
+        TokenizerChoice.of(
+            tokenizer, chosen, vocab=vocab, min_count=min_count, max_vocab=max_vocab
+        ),
+        texts=texts,
+        valid=valid,
+        documents=documents,
+        reading=Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad),
+        cache=cache,
+        threads=training.threads,
+        watch=Watch(callbacks),
+    )
+    encoder = text.tokenizer
     model = ModelConfig(vocab=encoder.vocab_size, boundary=encoder.boundary_id, **model_settings)
-    tokens = encoder.encode_documents(text.train_documents)
-    held_out = None
-    if text.valid_documents:
-        held_out = encoder.encode_documents(text.valid_documents)
-        if held_out.size < model.context + 1:
-            raise CorpusError(
-                f"the validation text has {held_out.size} tokens, but a context of "
-                f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
-            )
-    config = Config(model=model, training=training, documents=documents)
-    trainer = Trainer(config, tokens, held_out, callbacks=callbacks)
+    if text.valid is not None and text.valid.size < model.context + 1:
+        raise CorpusError(
+            f"the validation text has {text.valid.size} tokens, but a context of "
+            f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
+        )
+    config = Config(model=model, training=training, documents=text.documents)
+    trainer = Trainer(config, text.train, text.valid, callbacks=callbacks)
     result = trainer.fit()
     trained = LanguageModel(
         model,
         trainer.params,
         encoder,
-        documents=documents,
+        documents=text.documents,
         training=training,
         details=_details(result, text),
     )
@@ -136,64 +154,7 @@ def _split_settings(
     )
 
 
-def _load(
-    corpus: CorpusSource, texts: Iterable[str] | None, valid: CorpusSource | float, mode: Documents
-) -> Corpus:
-    if texts is None:
-        loaded = load_corpus(corpus, None if isinstance(valid, int | float) else valid, mode)
-    elif corpus is not None:
-        raise ConfigError("corpus and texts are both given; choose one of them")
-    else:
-        loaded = Corpus(documents_from_texts(texts, mode), [], "texts")
-        if valid is not None and not isinstance(valid, int | float):
-            loaded = Corpus(
-                loaded.train_documents, load_corpus(valid, None, mode).train_documents, "texts"
-            )
-    if loaded.valid_documents or (valid is not None and valid == 0):
-        return loaded
-    fraction = _VALID_FRACTION if valid is None else float(valid)  # type: ignore[arg-type]
-    if valid is None and _too_little(loaded.train_documents, mode):
-        return Corpus(
-            loaded.train_documents,
-            [],
-            f"{loaded.description}, too short to hold out a validation part",
-        )
-    train, held_out = split_train_valid(loaded.train_documents, fraction, mode)
-    return Corpus(train, held_out, f"{loaded.description}, the last {fraction:.3g} for validation")
-
-
-def _too_little(documents: list[str], mode: Documents) -> bool:
-    """Whether 5 % would say nothing, or cannot be cut off at all."""
-    if mode != "file" and len(documents) < 2 / _VALID_FRACTION:
-        return True
-    return sum(map(len, documents)) < 10_000
-
-
-def _tokenizer(
-    wanted: str | Tokenizer | None,
-    text: Corpus,
-    preset: Preset,
-    vocab: str | PathLike[str] | None,
-    min_count: int,
-    max_vocab: int | None,
-) -> Tokenizer:
-    if isinstance(wanted, Tokenizer):
-        return wanted
-    kind = wanted or preset.tokenizer or "char"
-    if kind == "tiny":
-        return CharTokenizer.tiny()
-    options = preset.tokenizer_options if kind == preset.tokenizer else {}
-    return build_tokenizer(
-        kind,
-        text.train_documents,
-        min_count=min_count,
-        max_vocab=max_vocab,
-        vocab_file=vocab,
-        **options,
-    )
-
-
-def _details(result: Result, text: Corpus) -> dict[str, Any]:
+def _details(result: Result, text: TrainingTokens) -> dict[str, Any]:
     """Facts about the run that stay with the model."""
     details: dict[str, Any] = {
         "reason": result.reason,
@@ -202,7 +163,7 @@ def _details(result: Result, text: Corpus) -> dict[str, Any]:
         "seconds": result.elapsed,
         "train_loss": result.train_loss,
         "corpus": text.description,
-        "corpus_fingerprint": corpus_fingerprint(text.train_documents),
+        "corpus_fingerprint": text.fingerprint,
     }
     if result.best is not None:
         details |= {"valid_loss": result.best.loss, "best_step": result.best.step}

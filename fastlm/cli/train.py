@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, hidden_widths, valid_source
+from fastlm.cli.options import check_output, hidden_widths, quoted, valid_source
 from fastlm.config import ModelConfig, TrainingConfig
 
 if TYPE_CHECKING:
@@ -39,8 +37,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Text files (UTF-8); - is standard input. Without any: the documentation that "
-            "comes with Python.",
+            help="Files, folders or patterns (text, .gz, .zst, .jsonl), or one token store; - is "
+            "standard input. Without any: the documentation that comes with Python.",
             show_default=False,
         ),
     ] = None,
@@ -101,6 +99,46 @@ def train(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The key of the text in JSON lines (default text).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out JSON lines that cannot be used.",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of the files, such as latin-1 (default utf-8).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    errors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Bytes that cannot be decoded: strict or replace (default strict).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Of large text, keep no token store in the cache folder (FASTLM_CACHE).",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -237,6 +275,11 @@ def train(
         "min_count": min_count,
         "max_vocab": max_vocab,
         "documents": documents,
+        "field": field,
+        "skip_bad": skip_bad or None,
+        "encoding": encoding,
+        "errors": errors,
+        "cache": False if no_cache else None,
         "preset": preset,
         "context": context,
         "embed": embed,
@@ -317,9 +360,9 @@ def _summarise(lm: LanguageModel, output: Path) -> None:
         print("sample")
         for line in _sample(lm).splitlines():
             print(f"  {line}".rstrip())
-    name = _quoted(str(output))
+    name = quoted(str(output))
     print("go on with")
-    print(f"  fastlm generate {name} --prompt {_quoted(_prompt(lm))}")
+    print(f"  fastlm generate {name} --prompt {quoted(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")
 
 
@@ -356,10 +399,3 @@ def _prompt(lm: LanguageModel) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
-
-
-def _quoted(text: str) -> str:
-    """As the user's shell takes it."""
-    if os.name == "nt":
-        return f'"{text}"' if " " in text or not text else text
-    return shlex.quote(text)
