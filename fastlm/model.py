@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
+from fastlm.engine import context_logits
 from fastlm.errors import ConfigError, FastlmError, ModelFileError, TokenizerError
 from fastlm.evaluation import Evaluation, evaluate_documents
 from fastlm.events import Result
+from fastlm.generated_text import checked_stops
+from fastlm.generation import Request, checked_seed, finite_logits, start_context
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
-from fastlm.sampling import Predictor, Sampling, generate_ids, random_generator
+from fastlm.sampling import Sampling
 from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
@@ -25,9 +28,6 @@ __all__ = ["LanguageModel", "load"]
 
 # Tensors of a training run that may go on; who reads the model leaves them aside.
 _RUN_PREFIXES = ("momentum.", "state.")
-
-# What stands between two documents in a text.
-_SEPARATORS: dict[str, str] = {"file": "", "lines": "\n", "paragraphs": "\n\n"}
 
 
 class LanguageModel:
@@ -107,6 +107,7 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
     ) -> str:
         """Continue ``prompt``; returns the prompt as it is, followed by new text.
@@ -127,6 +128,9 @@ class LanguageModel:
             ``greedy`` (or temperature 0) takes the most probable token and needs no seed.
         seed : int, optional
             The same seed gives the same text; None gives another text every time.
+        stop : str or several of them, optional
+            The text ends before the first of these in the new text: the one that is complete
+            first, and of those the longest.
         stop_at_end : bool, optional
             Whether the text ends where the model ends a document. Default: yes where documents
             are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
@@ -142,13 +146,10 @@ class LanguageModel:
             For a prompt that the tokenizer cannot encode: a model without ``<unk>`` takes only
             what is in its vocabulary.
         """
-        return self._text(
-            prompt,
-            _checked_length(length),
-            Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy),
-            random_generator(seed),
-            self._checked_stop(stop_at_end),
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
+        return next(request.texts(1))
 
     def stream(
         self,
@@ -160,23 +161,19 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
     ) -> Iterator[str]:
         """Like ``generate``, but yields the new text, without the prompt, in pieces as it comes.
 
-        A piece comes as soon as no later token can change it. Joined, the pieces after the prompt
-        are what ``generate`` returns. Errors in the arguments are raised at the call.
+        A piece comes as soon as no later token can change it, and never holds a part of a stop
+        string. Joined, the pieces after the prompt are what ``generate`` returns. Errors in the
+        arguments are raised at the call. Tokens are chosen ahead of the pieces, for 20 ms at most.
         """
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy)
-        ids = self._prompt_ids(prompt)
-        new_ids = self._generated_ids(
-            ids,
-            _checked_length(length),
-            sampling,
-            random_generator(seed),
-            self._checked_stop(stop_at_end),
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return self._pieces(prompt, ids, ([id] for id in new_ids))
+        return request.pieces()
 
     def sample(
         self,
@@ -189,60 +186,88 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
+        threads: int | None = None,
     ) -> list[str]:
         """``n`` texts like those of ``generate``; text k depends on the seed and k only.
 
-        The first is what ``generate`` returns for the same seed.
+        The first is what ``generate`` returns for the same seed. They are written side by side,
+        which takes far less time than one after the other.
+
+        threads : None: FASTLM_THREADS, or the processors this process may use. The texts are the
+            same for any number.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ConfigError(f"the number of samples is {n!r}; give a whole number of at least 1")
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy)
-        length = _checked_length(length)
-        stop = self._checked_stop(stop_at_end)
-        return [
-            self._text(prompt, length, sampling, random_generator(seed, number), stop)
-            for number in range(n)
-        ]
+        _check_number("the number of samples", n, 1)
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
+        )
+        return list(request.texts(n, _checked_threads(threads)))
+
+    def samples(
+        self,
+        n: int | None = None,
+        prompt: str = "",
+        *,
+        length: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
+        stop_at_end: bool | None = None,
+        threads: int | None = None,
+    ) -> Iterator[str]:
+        """The texts of ``sample`` one by one, without end for None; memory does not grow with n.
+
+        They are written in batches, small ones first, so that the first text comes soon.
+        """
+        if n is not None:
+            _check_number("the number of samples", n, 1)
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
+        )
+        return request.texts(n, _checked_threads(threads), first_batch=16)
 
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
-        """Logits float32[V] for the token after ``prompt``; nothing is excluded."""
-        predictor = Predictor(self.params, self.config)
-        predictor.start(self._prompt_ids(prompt))
-        return predictor.logits().copy()
+        """Logits float32[V] for the token after ``prompt``; nothing is excluded.
 
-    def _text(
+        Raises TrainingError when they are not finite.
+        """
+        context = start_context(self.config, self._prompt_ids(prompt))
+        return finite_logits(context_logits(self.params, self.config, context[None])[0])
+
+    def _request(
         self,
         prompt: str,
         length: int,
-        sampling: Sampling,
-        rng: np.random.Generator,
-        stop_at_end: bool,
-    ) -> str:
-        ids = self._prompt_ids(prompt)
-        new_ids = list(self._generated_ids(ids, length, sampling, rng, stop_at_end))
-        return prompt + "".join(self._pieces(prompt, ids, [new_ids]))
-
-    def _generated_ids(
-        self,
-        prompt_ids: Sequence[int],
-        length: int,
-        sampling: Sampling,
-        rng: np.random.Generator,
-        stop_at_end: bool,
-    ) -> Iterator[int]:
-        predictor = Predictor(self.params, self.config)
-        predictor.start(prompt_ids)
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        greedy: bool,
+        seed: int | None,
+        stop: str | Iterable[str] | None,
+        stop_at_end: bool | None,
+    ) -> Request:
+        """What is asked for, checked."""
+        _check_number("length", length, 0)
         excluded = [self.tokenizer.unk_id]
         if self.documents == "file":
             excluded.append(self.tokenizer.boundary_id)
-        return generate_ids(
-            predictor,
-            sampling,
-            rng,
+        return Request(
+            params=self.params,
+            config=self.config,
+            tokenizer=self.tokenizer,
+            documents=self.documents,
+            prompt=prompt,
+            prompt_ids=self._prompt_ids(prompt),
             length=length,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy),
+            seed=checked_seed(seed),
+            stops=checked_stops(stop),
             excluded=[id for id in excluded if id is not None],
-            end=self.tokenizer.boundary_id if stop_at_end else None,
+            end=self.tokenizer.boundary_id if self._checked_stop(stop_at_end) else None,
         )
 
     def _prompt_ids(self, prompt: str) -> list[int]:
@@ -259,25 +284,6 @@ class LanguageModel:
                 "out, or train with documents='lines'"
             )
         return can_stop if stop_at_end is None else stop_at_end
-
-    def _pieces(
-        self, prompt: str, prompt_ids: Sequence[int], bursts: Iterable[Sequence[int]]
-    ) -> Iterator[str]:
-        """The text of new ids after a prompt, never empty pieces; ids come in bursts."""
-        end = self.tokenizer.boundary_id
-        text = _new_text(self.tokenizer, prompt, prompt_ids)
-        for burst in bursts:
-            document: list[int] = []
-            for id in burst:
-                if id != end:
-                    document.append(id)
-                    continue
-                yield from filter(None, (text.push(document), text.finish()))
-                yield _SEPARATORS[self.documents]
-                text = _new_text(self.tokenizer, "", ())
-                document = []
-            yield from filter(None, (text.push(document),))
-        yield from filter(None, (text.finish(),))
 
     # ------------------------------------------------------------------------ measuring
 
@@ -301,15 +307,13 @@ class LanguageModel:
         TokenizerError
             For text that the tokenizer cannot encode.
         """
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise ConfigError(f"threads is {threads!r}; give a whole number of at least 1")
         return evaluate_documents(
             self.params,
             self.config,
             self.tokenizer,
             documents_from_texts([text] if isinstance(text, str) else text, self.documents),
             self.documents,
-            thread_count(threads),
+            _checked_threads(threads),
         )
 
     # ------------------------------------------------------------------------ the file
@@ -429,10 +433,15 @@ def _flat(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.flo
     return flat
 
 
-def _checked_length(length: int) -> int:
-    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
-        raise ConfigError(f"length is {length!r}; give a whole number of at least 0")
-    return length
+def _check_number(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
+
+
+def _checked_threads(threads: int | None) -> int:
+    if threads is not None:
+        _check_number("threads", threads, 1)
+    return thread_count(threads)
 
 
 def _last_document(prompt: str, documents: Documents) -> str:
@@ -441,87 +450,6 @@ def _last_document(prompt: str, documents: Documents) -> str:
         return prompt
     text = prompt.replace("\r\n", "\n").replace("\r", "\n")
     return re.split(r"\n" if documents == "lines" else r"\n[^\S\n]*\n", text)[-1]
-
-
-# ---------------------------------------------------------------------------- ids to text
-
-
-class _SeparateText:
-    """New text where the text of a token does not depend on its neighbours: char, byte."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._pending: list[int] = []
-
-    def push(self, ids: Sequence[int]) -> str:
-        """Append ids; returns what is certain of the text and was not returned yet."""
-        self._pending += ids
-        text = self._tokenizer.decode(self._pending)
-        if text.endswith("�"):  # maybe the first bytes of a character
-            return ""
-        self._pending.clear()
-        return text
-
-    def finish(self) -> str:
-        """The rest of the text."""
-        text = self._tokenizer.decode(self._pending)
-        self._pending.clear()
-        return text
-
-
-class _JoinedText:
-    """New text where the space before a token depends on all tokens before it and the one after.
-
-    The text of the last token is held back. Everything is decoded again each time, so that the
-    rules stand in one place, the tokenizer; decoding only when there is 1/16 more to decode keeps
-    the cost of a long text linear.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]) -> None:
-        self._tokenizer = tokenizer
-        self._ids = list(prompt_ids)
-        self._prompt_size = len(self._ids)
-        self._after_space = prompt[-1:].isspace()
-        self._sent: int | None = None
-        self._decode_at = 0
-
-    def push(self, ids: Sequence[int]) -> str:
-        """Append ids; returns what is certain of the text and was not returned yet."""
-        self._ids += ids
-        if not ids or len(self._ids) < self._decode_at:
-            return ""
-        self._decode_at = len(self._ids) + max(1, len(self._ids) // 16)
-        return self._unsent(self._settled(self._ids))
-
-    def finish(self) -> str:
-        """The rest of the text."""
-        if len(self._ids) == self._prompt_size:
-            return ""
-        return self._unsent(self._tokenizer.decode(self._ids))
-
-    def _settled(self, ids: Sequence[int]) -> str:
-        """The text of all tokens but the last one."""
-        text = self._tokenizer.decode(ids)
-        return text.removesuffix(self._tokenizer.token(ids[-1])).removesuffix(" ")
-
-    def _unsent(self, text: str) -> str:
-        if self._sent is None:
-            # Where the prompt ends can be told when the token after it is known.
-            self._sent = len(self._settled(self._ids[: self._prompt_size + 1]))
-        piece = text[self._sent :]
-        self._sent += len(piece)
-        if piece and self._after_space:
-            piece = piece.removeprefix(" ")
-            self._after_space = False
-        return piece
-
-
-def _new_text(
-    tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]
-) -> _SeparateText | _JoinedText:
-    if tokenizer.kind in ("word", "whitespace"):
-        return _JoinedText(tokenizer, prompt, prompt_ids)
-    return _SeparateText(tokenizer)
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel:

@@ -14,6 +14,7 @@ U64 = np.uint64
 
 PURPOSE_ORDER = U64(1)
 PURPOSE_DROPOUT = U64(2)
+PURPOSE_SAMPLING = U64(3)
 
 _GOLDEN64 = U64(0x9E3779B97F4A7C15)
 _GOLDEN32 = U32(0x9E3779B9)
@@ -59,6 +60,13 @@ def lowbias32(x):
 def column_hash(row_key, column):
     """uint32, uniform: the random number of ``column`` in the row with the uint32 ``row_key``."""
     return lowbias32(U32(row_key + U32(U32(column) * _GOLDEN32)))
+
+
+@shared_kernel
+def sampling_uniform(seed, stream, counter):
+    """float64, 0 <= u < 1, 53 bits: random number ``counter`` of text ``stream`` of a seed."""
+    bits = absorb(key(U64(seed), PURPOSE_SAMPLING, U64(stream), U64(0)), U64(counter))
+    return np.float64(bits >> U64(11)) * 1.1102230246251565e-16  # 2^-53
 
 
 @shared_kernel
