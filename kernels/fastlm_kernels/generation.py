@@ -68,64 +68,54 @@ def generate_tokens(
     end : the id that ends a text and is not written, or -1
     rows : texts that one thread works on at a time
     """
+    context = network.context
+    vocab = network.vocab
     count = texts.numbers.size
     tiles = (count + rows - 1) // rows
     while True:
         tile = claim(sync, tiles, tiles, tiles)
         if tile < 0:
             return
-        first = tile * rows
-        _generate_tile(
-            tokens, texts, scratch, workspace, excluded, params, network, rules,
-            seed, end, steps, rows, first, min(first + rows, count),
-        )  # fmt: skip
+        running = np.int64(0)
+        for text in range(tile * rows, min(tile * rows + rows, count)):
+            if texts.states[text] == RUNNING:
+                scratch.running[running] = text
+                running += 1
+        for step in range(steps):
+            # Only texts that have not ended take part.
+            for row in range(running):
+                source = scratch.running[row] * context
+                for c in range(context):
+                    scratch.contexts[row * context + c] = texts.contexts[source + c]
+            forward_rows(
+                scratch.logits, scratch.inputs, workspace, scratch.contexts, params, network,
+                rows, np.int64(0), running,
+            )  # fmt: skip
+            left = np.int64(0)
+            for row in range(running):
+                text = scratch.running[row]
+                z = scratch.logits[row * vocab : (row + 1) * vocab]
+                if not _all_finite(z):
+                    texts.states[text] = NOT_FINITE
+                    continue
+                for i in range(excluded.size):
+                    z[excluded[i]] = F(-np.inf)
+                uniform = sampling_uniform(seed, texts.numbers[text], texts.drawn[text])
+                token = choose(z, scratch.choice, uniform, rules)
+                texts.drawn[text] += 1
+                if token == end:
+                    texts.states[text] = ENDED
+                    continue
+                tokens[text * steps + step] = token
+                _append(
+                    texts.contexts[text * context : (text + 1) * context], token, network.boundary
+                )
+                scratch.running[left] = text
+                left += 1
+            running = left
+            if running == 0:
+                break
         finish(sync)
-
-
-@inner_kernel
-def _generate_tile(
-    tokens, texts, scratch, workspace, excluded, params, network, rules,
-    seed, end, steps, rows, first, last,
-):  # fmt: skip
-    context = network.context
-    vocab = network.vocab
-    running = 0
-    for text in range(first, last):
-        if texts.states[text] == RUNNING:
-            scratch.running[running] = text
-            running += 1
-    for step in range(steps):
-        if running == 0:
-            return
-        # Only texts that have not ended take part.
-        for row in range(running):
-            source = scratch.running[row] * context
-            for c in range(context):
-                scratch.contexts[row * context + c] = texts.contexts[source + c]
-        forward_rows(
-            scratch.logits, scratch.inputs, workspace, scratch.contexts, params, network,
-            rows, np.int64(0), running,
-        )  # fmt: skip
-        left = 0
-        for row in range(running):
-            text = scratch.running[row]
-            z = scratch.logits[row * vocab : (row + 1) * vocab]
-            if not _all_finite(z):
-                texts.states[text] = NOT_FINITE
-                continue
-            for i in range(excluded.size):
-                z[excluded[i]] = F(-np.inf)
-            uniform = sampling_uniform(seed, texts.numbers[text], texts.drawn[text])
-            token = choose(z, scratch.choice, uniform, rules)
-            texts.drawn[text] += 1
-            if token == end:
-                texts.states[text] = ENDED
-                continue
-            tokens[text * steps + step] = token
-            _append(texts.contexts[text * context : (text + 1) * context], token, network.boundary)
-            scratch.running[left] = text
-            left += 1
-        running = left
 
 
 @inner_kernel

@@ -70,12 +70,13 @@ def choose(z, scratch, uniform, rules):
         x = (z[j] - top) * sharpness
         # Also where -inf times a sharpness of zero made it NaN.
         weights[j] = exp32(x) if x >= _LEAST else F(0)
-    if rules.top_k < z.size:
-        keep_largest(weights, scratch.sums, z, np.float64(rules.top_k), np.int64(1))
-    if rules.top_p < 1.0:
-        need = rules.top_p * _total(weights, scratch.sums)
-        keep_largest(weights, scratch.sums, z, need, np.int64(0))
-    return _draw(weights, scratch.sums, uniform * _total(weights, scratch.sums))
+    total = 0.0
+    for cut in range(2):  # one loop: the code of each step is compiled once
+        need = np.float64(rules.top_k) if cut == 0 else rules.top_p * total
+        if rules.top_k < z.size if cut == 0 else rules.top_p < 1.0:
+            keep_largest(weights, scratch.sums, z, need, cut == 0)
+        total = sum_blocks(weights, scratch.sums)
+    return draw(weights, scratch.sums, uniform * total)
 
 
 @inner_kernel
@@ -94,14 +95,15 @@ def keep_largest(weights, sums, z, need, counts):
     A mass is a weight or, if ``counts``, 1. Of equal z the lower ids stay.
     """
     prefix = np.int64(0)
-    for level in range(4):
-        shift = 24 - 8 * level
+    shift = np.int64(32)
+    while shift > 0:  # a loop over range(4) would be unrolled
+        shift -= 8
         for digit in range(_DIGITS):
             sums[digit] = 0.0
         for j in range(z.size):
             key = order_key(z[j])
             if key >> (shift + 8) == prefix:
-                sums[(key >> shift) & 255] += 1.0 if counts != 0 else np.float64(weights[j])
+                sums[(key >> shift) & 255] += 1.0 if counts else np.float64(weights[j])
         digit = np.int64(255)
         while digit > 0 and sums[digit] < need:
             need -= sums[digit]
@@ -112,14 +114,14 @@ def keep_largest(weights, sums, z, need, counts):
         if key < prefix:
             weights[j] = F(0)
         elif key == prefix:
-            mass = 1.0 if counts != 0 else np.float64(weights[j])
+            mass = 1.0 if counts else np.float64(weights[j])
             if need <= 0.0:
                 weights[j] = F(0)
             need -= mass
 
 
 @inner_kernel
-def _total(weights, sums):
+def sum_blocks(weights, sums):
     """The sum of all weights; leaves those of the blocks in ``sums``."""
     total = 0.0
     for block in range((weights.size + _BLOCK - 1) // _BLOCK):
@@ -133,7 +135,7 @@ def _total(weights, sums):
 
 
 @inner_kernel
-def _draw(weights, sums, rest):
+def draw(weights, sums, rest):
     """The first id at which the cumulative weight is above ``rest``."""
     block = 0
     blocks = (weights.size + _BLOCK - 1) // _BLOCK
