@@ -233,7 +233,7 @@ def test_the_kernel_chooses_as_numpy_does(values, excluded, temperature, top_k, 
         assert_same_choice(sampling, values, uniform)
 
 
-@pytest.mark.parametrize("size", [2, 63, 64, 65, 300, 5000])
+@pytest.mark.parametrize("size", [2, 63, 64, 65, 700])
 @pytest.mark.parametrize("top_k", [None, 1, 40])
 @pytest.mark.parametrize("top_p", [0.02, 0.5, 0.9, 0.999, 1.0])
 def test_the_kernel_cuts_as_numpy_does(size, top_k, top_p):
@@ -241,7 +241,7 @@ def test_the_kernel_cuts_as_numpy_does(size, top_k, top_p):
     rng = np.random.default_rng(size)
     logits = rng.normal(0, 3, size).astype(np.float32)
     sampling = Sampling(top_k=top_k, top_p=top_p)
-    for uniform in (0.0, *rng.random(20), 1 - 2**-53):
+    for uniform in (0.0, *rng.random(6), 1 - 2**-53):
         assert_same_choice(sampling, logits, uniform)
 
 
