@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from fastlm.corpus import documents_from_texts
 from fastlm.engine import context_logits
 from fastlm.errors import ConfigError, FastlmError, ModelFileError, TokenizerError
 from fastlm.evaluation import Evaluation, evaluate_documents
-from fastlm.events import Result
+from fastlm.events import Callback, Result
 from fastlm.generated_text import checked_stops
 from fastlm.generation import Request, checked_seed, finite_logits, start_context
 from fastlm.layout import Layout
@@ -94,6 +94,64 @@ class LanguageModel:
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name, as views of ``params``."""
         return self.layout.views(self.params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: everything but what can be made from it again."""
+        state = {name: value for name, value in vars(self).items() if name != "layout"}
+        return state | {"tokenizer": self.tokenizer.to_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.layout = Layout(self.config)
+        self.tokenizer = tokenizer_from_dict(state["tokenizer"])
+        self.params = np.require(self.params, requirements=["C", "W"])
+
+    # ------------------------------------------------------------------------ training further
+
+    def train_more(
+        self,
+        texts: str | Iterable[str],
+        *,
+        valid: str | Iterable[str] | float | None = None,
+        callbacks: Sequence[Callback] = (),
+        **settings: Any,
+    ) -> Self:
+        """Train this model further on more text, with its tokenizer; returns itself.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+            Text itself, cut into documents as in training (``self.documents``).
+        valid : str, iterable of str, float or None
+            Text to validate on, or the fraction of ``texts`` to hold out from its end. The
+            parameters of the best validation are kept. None or 0: no validation.
+        callbacks : sequence of Callback
+            Told how it goes (``fastlm.events``).
+        **settings
+            Fields of ``TrainingConfig``: epochs, steps or minutes (default: one epoch), lr
+            (default: a quarter of what the model was trained with), schedule, batch, seed, ...
+
+        ``params`` is a new array afterwards, so that texts which other threads are writing
+        meanwhile are not disturbed; ``result`` says how it went. After an error the model is what
+        it was before.
+
+        Raises
+        ------
+        ConfigError
+            For a setting out of range, or one that would change the model's shape.
+        CorpusError, TokenizerError
+            For text that cannot be used: too short, not text, unknown characters where the
+            vocabulary has no ``<unk>``, or more than half of it ``<unk>``.
+        TrainingError
+            When training diverges.
+        """
+        from fastlm.finetuning import train_further
+
+        self.params, self.training, self.details, self.result = train_further(
+            self, texts, valid=valid, callbacks=callbacks, settings=settings
+        )
+        self.corpus_description = str(self.details["corpus"])
+        return self
 
     # ------------------------------------------------------------------------ generation
 
