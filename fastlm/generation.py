@@ -31,7 +31,15 @@ from fastlm_kernels.generation import (
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.sampling import ChoiceScratch, Rules, sum_places
 
-__all__ = ["Generation", "Request", "checked_seed", "finite_logits", "rules_of", "start_context"]
+__all__ = [
+    "Generation",
+    "Request",
+    "checked_seed",
+    "context_size",
+    "finite_logits",
+    "rules_of",
+    "start_context",
+]
 
 # Texts that one thread works on at a time: a character model (C=16, E=24, H=256) took 15 us a row
 # for 1 row, 3.8 for 6, 2.6 for 64.
@@ -79,14 +87,20 @@ def rules_of(sampling: Sampling, vocab: int) -> Rules:
     )
 
 
+def context_size(config: ModelConfig) -> int:
+    """All tokens before the next one that the model sees: its context and any pools before it."""
+    return int(getattr(config, "span", config.context))
+
+
 def start_context(config: ModelConfig, ids: Sequence[int]) -> NDArray[np.int32]:
-    """int32[C]: what the model sees after ``ids``, oldest first.
+    """int32[C]: all that the model sees after ``ids``, oldest first.
 
     What lies before them, or before the last boundary token among them, reads as boundary tokens,
     or as id 0 where the model has none.
     """
-    context = np.full(config.context, config.boundary or 0, dtype=np.int32)
-    for known, id in enumerate(reversed(ids[-config.context :]), start=1):
+    size = context_size(config)
+    context = np.full(size, config.boundary or 0, dtype=np.int32)
+    for known, id in enumerate(reversed(ids[-size:]), start=1):
         if id == config.boundary:
             break
         context[-known] = id
@@ -290,7 +304,7 @@ class Generation:
 
 def _scratch(config: ModelConfig, layout: Layout, rows: int) -> GenerationScratch:
     return GenerationScratch(
-        contexts=np.empty(rows * config.context, dtype=np.int32),
+        contexts=np.empty(rows * context_size(config), dtype=np.int32),
         running=np.empty(rows, dtype=np.int64),
         logits=np.empty(rows * config.vocab, dtype=np.float32),
         inputs=np.empty(rows * layout.widths, dtype=np.float32),

@@ -26,7 +26,7 @@ _EXPONENT = np.int32(0x7F800000)
 class Texts(NamedTuple):
     """S texts that grow.
 
-    contexts : int32[S * C], what the model sees of each, oldest token first
+    contexts : int32[S * C], all that the model sees of each, oldest token first
     numbers : int64[S], the number of each text among those of the seed
     drawn : int64[S], how many tokens have been chosen
     states : int64[S], RUNNING, ENDED or NOT_FINITE
@@ -68,9 +68,9 @@ def generate_tokens(
     end : the id that ends a text and is not written, or -1
     rows : texts that one thread works on at a time
     """
-    context = network.context
     vocab = network.vocab
     count = texts.numbers.size
+    context = texts.contexts.size // count
     tiles = (count + rows - 1) // rows
     while True:
         tile = claim(sync, tiles, tiles, tiles)
