@@ -401,12 +401,17 @@ class LanguageModel:
         }
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LanguageModel:
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
         """Read a model, or the model in a checkpoint.
+
+        mmap : map the file into memory in place of reading it: processes that load the same file
+            share one copy of the weights. Changing them changes this process's copy only, never
+            the file, which must stay as it is meanwhile. (Where the file's tensors do not lie in
+            the order of ``params``, as in files of older versions, they are copied after all.)
 
         Raises ModelFileError when the file is not one, is damaged, or comes from a newer version.
         """
-        tensors, metadata = read_model_file(path)
+        tensors, metadata = read_model_file(path, mmap=mmap)
         kind = metadata.get("kind")
         if kind not in ("model", "checkpoint"):
             raise ModelFileError(
@@ -485,10 +490,29 @@ def _flat(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.flo
             )
         if not np.isfinite(tensor).all():
             raise ModelFileError(f"tensor {name} holds numbers that are not finite")
+    if _follow_each_other(layout, tensors):
+        first = next(iter(layout.tensors))
+        return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
     flat = np.empty(layout.size, dtype=np.float32)
     for name, view in layout.views(flat).items():
         view[...] = tensors[name]
     return flat
+
+
+def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the tensors, views of one mapped file, are one flat array already."""
+
+    def owner(array: NDArray[Any]) -> int:
+        return id(array.base) if isinstance(array.base, np.ndarray) else id(array)
+
+    arrays = [tensors[name] for name in layout.tensors]
+    start = arrays[0].ctypes.data
+    offsets = [array.ctypes.data - start for array in arrays]
+    return (
+        len({owner(array) for array in arrays}) == 1
+        and all(array.flags.aligned for array in arrays)
+        and offsets == [4 * tensor.offset for tensor in layout.tensors.values()]
+    )
 
 
 def _check_number(name: str, value: int, least: int) -> None:
@@ -510,6 +534,6 @@ def _last_document(prompt: str, documents: Documents) -> str:
     return re.split(r"\n" if documents == "lines" else r"\n[^\S\n]*\n", text)[-1]
 
 
-def load(path: str | os.PathLike[str]) -> LanguageModel:
+def load(path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
     """Read a model file; the same as ``LanguageModel.load``."""
-    return LanguageModel.load(path)
+    return LanguageModel.load(path, mmap=mmap)

@@ -191,8 +191,14 @@ def _sync_folder(folder: Path) -> None:
 # ---------------------------------------------------------------------------- reading
 
 
-def read_model_file(path: FilePath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_model_file(
+    path: FilePath, *, mmap: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return (tensors by name, metadata) of a file that may be anything.
+
+    mmap : the tensors are views of the file, mapped copy-on-write: processes that read it share the
+        memory, and writing to a tensor changes nothing but this process's copy of that page. The
+        file must not be written to meanwhile (``write_model_file`` replaces it, which is fine)
 
     Nothing in it is believed before it is checked, and no more memory is taken than the file is
     long.
@@ -211,7 +217,7 @@ def read_model_file(path: FilePath) -> tuple[dict[str, NDArray[Any]], dict[str, 
             metadata = _read_metadata(path, header)
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
             _check_tensors(path, entries, size - file.tell())
-        tensors = _read_tensors(path)
+        tensors = _mapped_tensors(path) if mmap else _read_tensors(path)
     except FileNotFoundError:
         raise ModelFileError(
             f"there is no file {path}; check the name, or train a model first"
@@ -347,6 +353,22 @@ def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise _damaged(path, str(error)) from None
+
+
+def _mapped_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
+    """The tensors of a file whose header has been checked, as views of it."""
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    # A plain array: Numba would compile its kernels once more for a subclass.
+    data = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length).view(np.ndarray)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        dtype = _DTYPES[entry["dtype"]].newbyteorder("<")
+        tensors[name] = data[begin:end].view(dtype).reshape(entry["shape"])
+    return tensors
 
 
 def _check_checksum(
