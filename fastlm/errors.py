@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigError",
     "CorpusError",
+    "ExportError",
     "FastlmError",
     "ModelFileError",
     "TokenizerError",
@@ -34,6 +35,10 @@ class TokenizerError(FastlmError, ValueError):
 
 class ModelFileError(FastlmError, ValueError):
     """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
+
+
+class ExportError(FastlmError, RuntimeError):
+    """A model that cannot be written for another program."""
 
 
 class TrainingError(FastlmError, RuntimeError):

@@ -36,7 +36,7 @@ import os
 import secrets
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 from fastlm._version import __version__
 from fastlm.errors import ModelFileError
 
-__all__ = ["FORMAT_VERSION", "read_model_file", "write_model_file"]
+__all__ = ["FORMAT_VERSION", "read_model_file", "replace_file", "write_model_file"]
 
 FORMAT_VERSION = 1
 
@@ -110,19 +110,23 @@ def write_model_file(
         if target.exists() and not target.is_file():
             what = "a folder" if target.is_dir() else "not a regular file"
             raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
-        _replace(target, content)
+        replace_file(target, [content])
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unwritable(path, error) from None
-    _sync_folder(target.parent)
 
 
-def _replace(target: Path, content: bytes) -> None:
+def replace_file(target: Path, parts: Iterable[bytes]) -> None:
+    """Put ``parts`` in the place of the file ``target``, whole or not at all, and onto the disk.
+
+    Raises OSError; then what was there is there still.
+    """
     temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -130,6 +134,7 @@ def _replace(target: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    _sync_folder(target.parent)
 
 
 def _content(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
