@@ -18,8 +18,8 @@ from fastlm.errors import ConfigError, TrainingError
 from fastlm.generation import Generation, checked_seed, start_context
 from fastlm.layout import Layout
 from fastlm.sampling import Sampling
-from fastlm_kernels.hashing import sampling_uniform
 from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.sampling import sampling_uniform
 from tests import naive
 
 
@@ -141,6 +141,33 @@ def test_logits_have_the_same_bits_for_one_row_and_for_many(vocab, hidden):
     for first, last in ((0, 1), (3, 7), (5, 18), (76, 77)):
         part = context_logits(params, config, contexts[first:last])
         np.testing.assert_array_equal(part, whole[first:last])
+
+
+SHAPES = [{"combine": "mean"}, {"hidden": (9, 7), "bias": False}]
+if "far" in ModelConfig.__dataclass_fields__:
+    SHAPES += [{"far": (2, 3)}, {"cutoffs": (2, 4)}, {"far": (4,), "cutoffs": (3,), "hidden": ()}]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_token_follows_from_all_that_the_model_sees(shape):
+    config, params = model(boundary=None, **shape)
+    for texts in (
+        write(config, params, Sampling(greedy=True), ids=[3, 1], count=3, length=15),
+        write(config, params, Sampling(top_k=1), ids=[3, 1], count=70, length=15, threads=2),
+    ):
+        ids = [3, 1]
+        for _ in range(15):
+            logits = context_logits(params, config, start_context(config, ids)[None])[0]
+            ids.append(int(np.argmax(logits)))
+        assert texts == [ids[2:]] * len(texts)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_text_alone_is_the_text_in_a_batch_for_every_shape(shape):
+    config, params = model(**shape)
+    together = write(config, params, seed=3, count=70, length=15, threads=2)
+    for number in (0, 1, 33, 69):
+        assert write(config, params, seed=3, first=number, length=15) == [together[number]]
 
 
 def test_threads_that_write_at_once_do_not_disturb_each_other():

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlm_kernels.exponential import bits_from_float
-from fastlm_kernels.hashing import sampling_uniform
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import forward_rows
-from fastlm_kernels.sampling import ChoiceScratch, choose
+from fastlm_kernels.sampling import ChoiceScratch, choose, sampling_uniform
 from fastlm_kernels.team import claim, finish
 
 F = np.float32

@@ -63,13 +63,6 @@ def column_hash(row_key, column):
 
 
 @shared_kernel
-def sampling_uniform(seed, stream, counter):
-    """float64, 0 <= u < 1, 53 bits: random number ``counter`` of text ``stream`` of a seed."""
-    bits = absorb(key(U64(seed), PURPOSE_SAMPLING, U64(stream), U64(0)), U64(counter))
-    return np.float64(bits >> U64(11)) * 1.1102230246251565e-16  # 2^-53
-
-
-@shared_kernel
 def order_key(seed, epoch):
     return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(0))
 

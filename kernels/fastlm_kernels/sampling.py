@@ -1,4 +1,4 @@
-"""Which token comes next: a choice among logits, given one uniform random number.
+"""Which token comes next: a uniform random number, and a choice among logits by it.
 
 What top_k and top_p keep is found without sorting: the logits' bit patterns, as integers in the
 same order, are searched eight bits at a time for the smallest one that stays. That reads the row
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlm_kernels.exponential import bits_from_float, exp32
+from fastlm_kernels.hashing import PURPOSE_SAMPLING, U64, absorb, key
 from fastlm_kernels.jit import inner_kernel, shared_kernel
 from fastlm_kernels.softmax import flip, row_max
 
@@ -49,6 +50,13 @@ class ChoiceScratch(NamedTuple):
 def sum_places(vocab: int) -> int:
     """The size of ``ChoiceScratch.sums``."""
     return max(_DIGITS, -(-vocab // _BLOCK))
+
+
+@shared_kernel
+def sampling_uniform(seed, stream, counter):
+    """float64, 0 <= u < 1, 53 bits: random number ``counter`` of text ``stream`` of a seed."""
+    bits = absorb(key(U64(seed), PURPOSE_SAMPLING, U64(stream), U64(0)), U64(counter))
+    return np.float64(bits >> U64(11)) * 1.1102230246251565e-16  # 2^-53
 
 
 @shared_kernel
