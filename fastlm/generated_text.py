@@ -56,10 +56,13 @@ class GeneratedText:
 
     def push(self, ids: Sequence[int]) -> list[str]:
         """Append ids; returns what is certain now."""
+        boundary = self._tokenizer.boundary_id
+        if boundary is None or boundary not in ids:
+            return self._before_stop([self._text.push(ids)])
         texts: list[str] = []
         document: list[int] = []
         for id in ids:
-            if id != self._tokenizer.boundary_id:
+            if id != boundary:
                 document.append(id)
                 continue
             texts += (self._text.push(document), self._text.finish(), self._separator)

@@ -310,6 +310,7 @@ def _scratch(config: ModelConfig, layout: Layout, rows: int) -> GenerationScratc
         inputs=np.empty(rows * layout.widths, dtype=np.float32),
         choice=ChoiceScratch(
             weights=np.empty(config.vocab, dtype=np.float32),
+            masses=np.empty(config.vocab, dtype=np.float32),
             sums=np.empty(sum_places(config.vocab), dtype=np.float64),
         ),
     )

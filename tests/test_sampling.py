@@ -30,7 +30,9 @@ def kernel_choice(sampling, logits, uniform):
     z = logits.astype(np.float32)
     before = z.copy()
     scratch = ChoiceScratch(
-        np.full(z.size, np.nan, dtype=np.float32), np.full(sum_places(z.size), np.nan)
+        np.full(z.size, np.nan, dtype=np.float32),
+        np.full(z.size, np.nan, dtype=np.float32),
+        np.full(sum_places(z.size), np.nan),
     )
     with np.errstate(all="ignore"):
         found = choose_kernel(z, scratch, float(uniform), rules_of(sampling, z.size))

@@ -1,8 +1,8 @@
 """Which token comes next: a uniform random number, and a choice among logits by it.
 
-What top_k and top_p keep is found without sorting: the logits' bit patterns, as integers in the
-same order, are searched eight bits at a time for the smallest one that stays. That reads the row
-four times, whatever is kept.
+What top_k and top_p keep is found without sorting: logits as integers in the same order, and among
+all integers the smallest one that stays, by bisection. That sums the row 32 times in whole vectors,
+whatever is kept.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from fastlm_kernels.softmax import flip, row_max
 
 F = np.float32
 
-# Values of eight bits of a logit.
-_DIGITS = 256
-
 # Weights that are summed at once, so that a draw need not walk over a whole vocabulary.
 _BLOCK = 64
+
+# The bit pattern of -0.0, and the smallest key; no float has the largest.
+_MINUS_ZERO = np.int32(-2147483648)
 
 # Below it exp32 is only like zero.
 _LEAST = F(-87.0)
@@ -41,15 +41,16 @@ class Rules(NamedTuple):
 
 
 class ChoiceScratch(NamedTuple):
-    """weights : float32[V]; sums : float64[sum_places(V)]"""
+    """weights, masses : float32[V]; sums : float64[sum_places(V)]"""
 
     weights: np.ndarray
+    masses: np.ndarray
     sums: np.ndarray
 
 
 def sum_places(vocab: int) -> int:
     """The size of ``ChoiceScratch.sums``."""
-    return max(_DIGITS, -(-vocab // _BLOCK))
+    return -(-vocab // _BLOCK)
 
 
 @shared_kernel
@@ -82,50 +83,58 @@ def choose(z, scratch, uniform, rules):
     for cut in range(2):  # one loop: the code of each step is compiled once
         need = np.float64(rules.top_k) if cut == 0 else rules.top_p * total
         if rules.top_k < z.size if cut == 0 else rules.top_p < 1.0:
-            keep_largest(weights, scratch.sums, z, need, cut == 0)
+            masses = scratch.masses if cut == 0 else weights
+            if cut == 0:
+                for j in range(z.size):
+                    masses[j] = F(1)
+            keep_largest(weights, masses, z, top, need)
         total = sum_blocks(weights, scratch.sums)
     return draw(weights, scratch.sums, uniform * total)
 
 
 @inner_kernel
 def order_key(value):
-    """0 to 2^32 - 1: in the order of the float32 values; both zeros have the same."""
+    """int32, in the order of the float32 values; both zeros have the same."""
     bits = bits_from_float(value)
-    if bits == np.int32(-2147483648):
-        bits = np.int32(0)
-    return np.int64(flip(bits)) + np.int64(2147483648)
+    return flip(np.int32(0) if bits == _MINUS_ZERO else bits)
 
 
 @inner_kernel
-def keep_largest(weights, sums, z, need, counts):
+def keep_largest(weights, masses, z, top, need):
     """Zero all weights but those of the fewest largest z whose masses add up to ``need``.
 
-    A mass is a weight or, if ``counts``, 1. Of equal z the lower ids stay.
+    masses : float32[V], which may be the weights; top : the largest z
+    Of equal z the lower ids stay.
     """
-    prefix = np.int64(0)
-    shift = np.int64(32)
-    while shift > 0:  # a loop over range(4) would be unrolled
-        shift -= 8
-        for digit in range(_DIGITS):
-            sums[digit] = 0.0
-        for j in range(z.size):
-            key = order_key(z[j])
-            if key >> (shift + 8) == prefix:
-                sums[(key >> shift) & 255] += 1.0 if counts else np.float64(weights[j])
-        digit = np.int64(255)
-        while digit > 0 and sums[digit] < need:
-            need -= sums[digit]
-            digit -= 1
-        prefix = (prefix << 8) | digit
+    # The largest key such that it and those above it have the mass.
+    low = np.int64(_MINUS_ZERO)
+    high = np.int64(order_key(top))
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if mass_from(masses, z, np.int32(middle)) >= need:
+            low = middle
+        else:
+            high = middle - 1
+    last = np.int32(low)
+    rest = need - mass_from(masses, z, np.int32(low + 1))
     for j in range(z.size):
         key = order_key(z[j])
-        if key < prefix:
+        if key < last:
             weights[j] = F(0)
-        elif key == prefix:
-            mass = 1.0 if counts else np.float64(weights[j])
-            if need <= 0.0:
+        elif key == last:
+            mass = masses[j]
+            if rest <= 0.0:
                 weights[j] = F(0)
-            need -= mass
+            rest -= mass
+
+
+@inner_kernel
+def mass_from(masses, z, key):
+    """The sum of the masses of the z that have this key or a larger one."""
+    total = 0.0
+    for j in range(z.size):
+        total += masses[j] if order_key(z[j]) >= key else F(0)
+    return total
 
 
 @inner_kernel
