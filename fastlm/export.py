@@ -4,7 +4,7 @@ The graph computes what ``fastlm.engine.context_logits`` does, from the same ten
 names:
 
 - input ``contexts`` int64[batch, C], oldest token first; what lies before a text reads as the
-  boundary token (metadata ``fastlm.model``, ``boundary``), or as id 0 where there is none;
+  boundary token (metadata ``model``, ``boundary``), or as id 0 where there is none;
 - outputs ``logits`` and ``log_probs`` float32[batch, V], of the token after each context.
 """
 
@@ -104,9 +104,9 @@ def onnx_graph(model: LanguageModel) -> Any:
         producer_version=__version__,
     )
     metadata = {
-        "fastlm.model": json.dumps(config.to_dict(), sort_keys=True),
-        "fastlm.tokenizer": _tokenizer_json(model),
-        "fastlm.documents": model.documents,
+        "model": json.dumps(config.to_dict(), sort_keys=True),
+        "tokenizer": _tokenizer_json(model),
+        "documents": model.documents,
     }
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)

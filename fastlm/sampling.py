@@ -5,7 +5,7 @@ Texts are written by ``fastlm_kernels.sampling``, which chooses alike; tests com
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         temperature = self.temperature
-        if not _is_number(temperature) or not 0 <= temperature < math.inf:
+        if not _is_number(temperature) or not 0 <= temperature <= sys.float_info.max:
             raise ConfigError(
                 f"temperature is {temperature!r}; give a number of at least 0 (0 means greedy)"
             )

@@ -90,9 +90,9 @@ def test_the_graph_says_what_goes_in_and_what_the_model_is():
     graph = onnx_graph(model)
     assert [entry.version for entry in graph.opset_import] == [OPSET]
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
-    assert json.loads(metadata["fastlm.tokenizer"]) == model.tokenizer.to_dict()
-    assert json.loads(metadata["fastlm.model"]) == model.config.to_dict()
-    assert metadata["fastlm.documents"] == "lines"
+    assert json.loads(metadata["tokenizer"]) == model.tokenizer.to_dict()
+    assert json.loads(metadata["model"]) == model.config.to_dict()
+    assert metadata["documents"] == "lines"
     tensors = {tensor.name for tensor in graph.graph.initializer}
     assert set(model.tensors) <= tensors
     shapes = {

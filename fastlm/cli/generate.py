@@ -67,6 +67,8 @@ def generate(
     """Write text with a model."""
     if samples < 1:
         raise ConfigError(f"samples is {samples}; give a whole number of at least 1")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; give a whole number of at least 1")
     if documents not in (None, "lines", "paragraphs"):
         raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
 

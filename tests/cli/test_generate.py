@@ -127,17 +127,13 @@ def test_length_0_is_the_prompt(run, model):
         (("--length", "-1"), ("length", "-1", "at least 0")),
         (("--samples", "0"), ("samples", "0", "at least 1")),
         (("--seed", "-1"), ("seed", "-1")),
+        (("--threads", "0"), ("threads", "0", "at least 1")),
         (("--stop", ""), ("stop", "''", "not empty")),
     ],
 )
 @pytest.mark.parametrize("several", [(), ("--samples", "2")])
 def test_settings_out_of_range(run, model, arguments, parts, several):
     assert_one_line(run("generate", model, *several, *arguments), 1, *parts)
-
-
-def test_threads_out_of_range(run, model):
-    outcome = run("generate", model, "--samples", "2", "--threads", "0")
-    assert_one_line(outcome, 1, "threads", "0", "at least 1")
 
 
 def test_no_such_model(run):
