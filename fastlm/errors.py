@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigError",
     "CorpusError",
+    "ExportError",
     "FastlmError",
     "MissingLibraryError",
     "ModelFileError",
@@ -44,6 +45,10 @@ class ModelFileError(FastlmError, ValueError):
 
 class StoreError(FastlmError, ValueError):
     """A file that is not a token store, is damaged, or was made with other settings."""
+
+
+class ExportError(FastlmError, RuntimeError):
+    """A model that cannot be written for another program."""
 
 
 class TrainingError(FastlmError, RuntimeError):

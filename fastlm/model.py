@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
+from fastlm.engine import context_logits
 from fastlm.errors import (
     ConfigError,
     FastlmError,
@@ -20,10 +21,12 @@ from fastlm.errors import (
     TokenizerError,
 )
 from fastlm.evaluation import Evaluation, evaluate_documents
-from fastlm.events import Result
+from fastlm.events import Callback, Result
+from fastlm.generated_text import checked_stops
+from fastlm.generation import Request, checked_seed, finite_logits, start_context
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
-from fastlm.sampling import Predictor, Sampling, generate_ids, random_generator
+from fastlm.sampling import Sampling
 from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
@@ -31,9 +34,6 @@ __all__ = ["LanguageModel", "load"]
 
 # Tensors of a training run that may go on; who reads the model leaves them aside.
 _RUN_PREFIXES = ("momentum.", "state.")
-
-# What stands between two documents in a text.
-_SEPARATORS: dict[str, str] = {"file": "", "lines": "\n", "paragraphs": "\n\n"}
 
 
 class LanguageModel:
@@ -101,6 +101,64 @@ class LanguageModel:
         """The weights by name, as views of ``params``."""
         return self.layout.views(self.params)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: everything but what can be made from it again."""
+        state = {name: value for name, value in vars(self).items() if name != "layout"}
+        return state | {"tokenizer": self.tokenizer.to_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.layout = Layout(self.config)
+        self.tokenizer = tokenizer_from_dict(state["tokenizer"])
+        self.params = np.require(self.params, requirements=["C", "W"])
+
+    # ------------------------------------------------------------------------ training further
+
+    def train_more(
+        self,
+        texts: str | Iterable[str],
+        *,
+        valid: str | Iterable[str] | float | None = None,
+        callbacks: Sequence[Callback] = (),
+        **settings: Any,
+    ) -> Self:
+        """Train this model further on more text, with its tokenizer; returns itself.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+            Text itself, cut into documents as in training (``self.documents``).
+        valid : str, iterable of str, float or None
+            Text to validate on, or the fraction of ``texts`` to hold out from its end. The
+            parameters of the best validation are kept. None or 0: no validation.
+        callbacks : sequence of Callback
+            Told how it goes (``fastlm.events``).
+        **settings
+            Fields of ``TrainingConfig``: epochs, steps or minutes (default: one epoch), lr
+            (default: a quarter of what the model was trained with), schedule, batch, seed, ...
+
+        ``params`` is a new array afterwards, so that texts which other threads are writing
+        meanwhile are not disturbed; ``result`` says how it went. After an error the model is what
+        it was before.
+
+        Raises
+        ------
+        ConfigError
+            For a setting out of range, or one that would change the model's shape.
+        CorpusError, TokenizerError
+            For text that cannot be used: too short, not text, unknown characters where the
+            vocabulary has no ``<unk>``, or more than half of it ``<unk>``.
+        TrainingError
+            When training diverges.
+        """
+        from fastlm.finetuning import train_further
+
+        self.params, self.training, self.details, self.result = train_further(
+            self, texts, valid=valid, callbacks=callbacks, settings=settings
+        )
+        self.corpus_description = str(self.details["corpus"])
+        return self
+
     # ------------------------------------------------------------------------ generation
 
     def generate(
@@ -113,6 +171,7 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
     ) -> str:
         """Continue ``prompt``; returns the prompt as it is, followed by new text.
@@ -133,6 +192,9 @@ class LanguageModel:
             ``greedy`` (or temperature 0) takes the most probable token and needs no seed.
         seed : int, optional
             The same seed gives the same text; None gives another text every time.
+        stop : str or several of them, optional
+            The text ends before the first of these in the new text: the one that is complete
+            first, and of those the longest.
         stop_at_end : bool, optional
             Whether the text ends where the model ends a document. Default: yes where documents
             are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
@@ -148,13 +210,10 @@ class LanguageModel:
             For a prompt that the tokenizer cannot encode: a model without ``<unk>`` takes only
             what is in its vocabulary.
         """
-        return self._text(
-            prompt,
-            _checked_length(length),
-            Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy),
-            random_generator(seed),
-            self._checked_stop(stop_at_end),
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
+        return next(request.texts(1))
 
     def stream(
         self,
@@ -166,23 +225,19 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
     ) -> Iterator[str]:
         """Like ``generate``, but yields the new text, without the prompt, in pieces as it comes.
 
-        A piece comes as soon as no later token can change it. Joined, the pieces after the prompt
-        are what ``generate`` returns. Errors in the arguments are raised at the call.
+        A piece comes as soon as no later token can change it, and never holds a part of a stop
+        string. Joined, the pieces after the prompt are what ``generate`` returns. Errors in the
+        arguments are raised at the call. Tokens are chosen ahead of the pieces, for 20 ms at most.
         """
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy)
-        ids = self._prompt_ids(prompt)
-        new_ids = self._generated_ids(
-            ids,
-            _checked_length(length),
-            sampling,
-            random_generator(seed),
-            self._checked_stop(stop_at_end),
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return self._pieces(prompt, ids, ([id] for id in new_ids))
+        return request.pieces()
 
     def sample(
         self,
@@ -195,60 +250,88 @@ class LanguageModel:
         top_p: float | None = None,
         greedy: bool = False,
         seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
         stop_at_end: bool | None = None,
+        threads: int | None = None,
     ) -> list[str]:
         """``n`` texts like those of ``generate``; text k depends on the seed and k only.
 
-        The first is what ``generate`` returns for the same seed.
+        The first is what ``generate`` returns for the same seed. They are written side by side,
+        which takes far less time than one after the other.
+
+        threads : None: FASTLM_THREADS, or the processors this process may use. The texts are the
+            same for any number.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ConfigError(f"the number of samples is {n!r}; give a whole number of at least 1")
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy)
-        length = _checked_length(length)
-        stop = self._checked_stop(stop_at_end)
-        return [
-            self._text(prompt, length, sampling, random_generator(seed, number), stop)
-            for number in range(n)
-        ]
+        _check_number("the number of samples", n, 1)
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
+        )
+        return list(request.texts(n, _checked_threads(threads)))
+
+    def samples(
+        self,
+        n: int | None = None,
+        prompt: str = "",
+        *,
+        length: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
+        stop_at_end: bool | None = None,
+        threads: int | None = None,
+    ) -> Iterator[str]:
+        """The texts of ``sample`` one by one, without end for None; memory does not grow with n.
+
+        They are written in batches, small ones first, so that the first text comes soon.
+        """
+        if n is not None:
+            _check_number("the number of samples", n, 1)
+        request = self._request(
+            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
+        )
+        return request.texts(n, _checked_threads(threads), first_batch=16)
 
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
-        """Logits float32[V] for the token after ``prompt``; nothing is excluded."""
-        predictor = Predictor(self.params, self.config)
-        predictor.start(self._prompt_ids(prompt))
-        return predictor.logits().copy()
+        """Logits float32[V] for the token after ``prompt``; nothing is excluded.
 
-    def _text(
+        Raises TrainingError when they are not finite.
+        """
+        context = start_context(self.config, self._prompt_ids(prompt))
+        return finite_logits(context_logits(self.params, self.config, context[None])[0])
+
+    def _request(
         self,
         prompt: str,
         length: int,
-        sampling: Sampling,
-        rng: np.random.Generator,
-        stop_at_end: bool,
-    ) -> str:
-        ids = self._prompt_ids(prompt)
-        new_ids = list(self._generated_ids(ids, length, sampling, rng, stop_at_end))
-        return prompt + "".join(self._pieces(prompt, ids, [new_ids]))
-
-    def _generated_ids(
-        self,
-        prompt_ids: Sequence[int],
-        length: int,
-        sampling: Sampling,
-        rng: np.random.Generator,
-        stop_at_end: bool,
-    ) -> Iterator[int]:
-        predictor = Predictor(self.params, self.config)
-        predictor.start(prompt_ids)
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        greedy: bool,
+        seed: int | None,
+        stop: str | Iterable[str] | None,
+        stop_at_end: bool | None,
+    ) -> Request:
+        """What is asked for, checked."""
+        _check_number("length", length, 0)
         excluded = [self.tokenizer.unk_id]
         if self.documents == "file":
             excluded.append(self.tokenizer.boundary_id)
-        return generate_ids(
-            predictor,
-            sampling,
-            rng,
+        return Request(
+            params=self.params,
+            config=self.config,
+            tokenizer=self.tokenizer,
+            documents=self.documents,
+            prompt=prompt,
+            prompt_ids=self._prompt_ids(prompt),
             length=length,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy),
+            seed=checked_seed(seed),
+            stops=checked_stops(stop),
             excluded=[id for id in excluded if id is not None],
-            end=self.tokenizer.boundary_id if stop_at_end else None,
+            end=self.tokenizer.boundary_id if self._checked_stop(stop_at_end) else None,
         )
 
     def _prompt_ids(self, prompt: str) -> list[int]:
@@ -265,25 +348,6 @@ class LanguageModel:
                 "out, or train with documents='lines'"
             )
         return can_stop if stop_at_end is None else stop_at_end
-
-    def _pieces(
-        self, prompt: str, prompt_ids: Sequence[int], bursts: Iterable[Sequence[int]]
-    ) -> Iterator[str]:
-        """The text of new ids after a prompt, never empty pieces; ids come in bursts."""
-        end = self.tokenizer.boundary_id
-        text = _new_text(self.tokenizer, prompt, prompt_ids)
-        for burst in bursts:
-            document: list[int] = []
-            for id in burst:
-                if id != end:
-                    document.append(id)
-                    continue
-                yield from filter(None, (text.push(document), text.finish()))
-                yield _SEPARATORS[self.documents]
-                text = _new_text(self.tokenizer, "", ())
-                document = []
-            yield from filter(None, (text.push(document),))
-        yield from filter(None, (text.finish(),))
 
     # ------------------------------------------------------------------------ measuring
 
@@ -307,15 +371,13 @@ class LanguageModel:
         TokenizerError
             For text that the tokenizer cannot encode.
         """
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise ConfigError(f"threads is {threads!r}; give a whole number of at least 1")
         return evaluate_documents(
             self.params,
             self.config,
             self.tokenizer,
             documents_from_texts([text] if isinstance(text, str) else text, self.documents),
             self.documents,
-            thread_count(threads),
+            _checked_threads(threads),
         )
 
     # ------------------------------------------------------------------------ the file
@@ -345,12 +407,17 @@ class LanguageModel:
         }
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LanguageModel:
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
         """Read a model, or the model in a checkpoint.
+
+        mmap : map the file into memory in place of reading it: processes that load the same file
+            share one copy of the weights. Changing them changes this process's copy only, never
+            the file, which must stay as it is meanwhile. (Where the file's tensors do not lie in
+            the order of ``params``, as in files of older versions, they are copied after all.)
 
         Raises ModelFileError when the file is not one, is damaged, or comes from a newer version.
         """
-        tensors, metadata = read_model_file(path)
+        tensors, metadata = read_model_file(path, mmap=mmap)
         kind = metadata.get("kind")
         if kind not in ("model", "checkpoint"):
             raise ModelFileError(
@@ -431,16 +498,40 @@ def _flat(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.flo
             )
         if not np.isfinite(tensor).all():
             raise ModelFileError(f"tensor {name} holds numbers that are not finite")
+    if _follow_each_other(layout, tensors):
+        first = next(iter(layout.tensors))
+        return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
     flat = np.empty(layout.size, dtype=np.float32)
     for name, view in layout.views(flat).items():
         view[...] = tensors[name]
     return flat
 
 
-def _checked_length(length: int) -> int:
-    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
-        raise ConfigError(f"length is {length!r}; give a whole number of at least 0")
-    return length
+def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the tensors, views of one mapped file, are one flat array already."""
+
+    def owner(array: NDArray[Any]) -> int:
+        return id(array.base) if isinstance(array.base, np.ndarray) else id(array)
+
+    arrays = [tensors[name] for name in layout.tensors]
+    start = arrays[0].ctypes.data
+    offsets = [array.ctypes.data - start for array in arrays]
+    return (
+        len({owner(array) for array in arrays}) == 1
+        and all(array.flags.aligned for array in arrays)
+        and offsets == [4 * tensor.offset for tensor in layout.tensors.values()]
+    )
+
+
+def _check_number(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
+
+
+def _checked_threads(threads: int | None) -> int:
+    if threads is not None:
+        _check_number("threads", threads, 1)
+    return thread_count(threads)
 
 
 def _last_document(prompt: str, documents: Documents) -> str:
@@ -451,86 +542,6 @@ def _last_document(prompt: str, documents: Documents) -> str:
     return re.split(r"\n" if documents == "lines" else r"\n[^\S\n]*\n", text)[-1]
 
 
-# ---------------------------------------------------------------------------- ids to text
-
-
-class _SeparateText:
-    """New text where the text of a token does not depend on its neighbours, as of char and byte."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._pending: list[int] = []
-
-    def push(self, ids: Sequence[int]) -> str:
-        """Append ids; returns what is certain of the text and was not returned yet."""
-        self._pending += ids
-        text = self._tokenizer.decode(self._pending)
-        if text.endswith("�"):  # maybe the first bytes of a character
-            return ""
-        self._pending.clear()
-        return text
-
-    def finish(self) -> str:
-        """The rest of the text."""
-        text = self._tokenizer.decode(self._pending)
-        self._pending.clear()
-        return text
-
-
-class _JoinedText:
-    """New text where the space before a token depends on all tokens before it and the one after.
-
-    The text of the last token is held back. Everything is decoded again each time, so that the
-    rules stand in one place, the tokenizer; decoding only when there is 1/16 more to decode keeps
-    the cost of a long text linear.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]) -> None:
-        self._tokenizer = tokenizer
-        self._ids = list(prompt_ids)
-        self._prompt_size = len(self._ids)
-        self._after_space = prompt[-1:].isspace()
-        self._sent: int | None = None
-        self._decode_at = 0
-
-    def push(self, ids: Sequence[int]) -> str:
-        """Append ids; returns what is certain of the text and was not returned yet."""
-        self._ids += ids
-        if not ids or len(self._ids) < self._decode_at:
-            return ""
-        self._decode_at = len(self._ids) + max(1, len(self._ids) // 16)
-        return self._unsent(self._settled(self._ids))
-
-    def finish(self) -> str:
-        """The rest of the text."""
-        if len(self._ids) == self._prompt_size:
-            return ""
-        return self._unsent(self._tokenizer.decode(self._ids))
-
-    def _settled(self, ids: list[int]) -> str:
-        """The text of all tokens but the last one."""
-        return self._tokenizer.settled_text(ids)
-
-    def _unsent(self, text: str) -> str:
-        if self._sent is None:
-            # Where the prompt ends can be told when the token after it is known.
-            self._sent = len(self._settled(self._ids[: self._prompt_size + 1]))
-        piece = text[self._sent :]
-        self._sent += len(piece)
-        if piece and self._after_space:
-            piece = piece.removeprefix(" ")
-            self._after_space = False
-        return piece
-
-
-def _new_text(
-    tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]
-) -> _SeparateText | _JoinedText:
-    if tokenizer.decodes_apart:
-        return _SeparateText(tokenizer)
-    return _JoinedText(tokenizer, prompt, prompt_ids)
-
-
-def load(path: str | os.PathLike[str]) -> LanguageModel:
+def load(path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
     """Read a model file; the same as ``LanguageModel.load``."""
-    return LanguageModel.load(path)
+    return LanguageModel.load(path, mmap=mmap)

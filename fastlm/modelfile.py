@@ -36,7 +36,7 @@ import os
 import secrets
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 from fastlm._version import __version__
 from fastlm.errors import ModelFileError
 
-__all__ = ["FORMAT_VERSION", "read_model_file", "write_model_file"]
+__all__ = ["FORMAT_VERSION", "read_model_file", "replace_file", "write_model_file"]
 
 FORMAT_VERSION = 1
 
@@ -110,19 +110,23 @@ def write_model_file(
         if target.exists() and not target.is_file():
             what = "a folder" if target.is_dir() else "not a regular file"
             raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
-        _replace(target, content)
+        replace_file(target, [content])
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unwritable(path, error) from None
-    _sync_folder(target.parent)
 
 
-def _replace(target: Path, content: bytes) -> None:
+def replace_file(target: Path, parts: Iterable[bytes]) -> None:
+    """Put ``parts`` in the place of the file ``target``, whole or not at all, and onto the disk.
+
+    Raises OSError; then what was there is there still.
+    """
     temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -130,6 +134,7 @@ def _replace(target: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    _sync_folder(target.parent)
 
 
 def _content(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
@@ -191,8 +196,14 @@ def _sync_folder(folder: Path) -> None:
 # ---------------------------------------------------------------------------- reading
 
 
-def read_model_file(path: FilePath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_model_file(
+    path: FilePath, *, mmap: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return (tensors by name, metadata) of a file that may be anything.
+
+    mmap : the tensors are views of the file, mapped copy-on-write: processes that read it share the
+        memory, and writing to a tensor changes nothing but this process's copy of that page. The
+        file must not be written to meanwhile (``write_model_file`` replaces it, which is fine)
 
     Nothing in it is believed before it is checked, and no more memory is taken than the file is
     long.
@@ -211,7 +222,7 @@ def read_model_file(path: FilePath) -> tuple[dict[str, NDArray[Any]], dict[str, 
             metadata = _read_metadata(path, header)
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
             _check_tensors(path, entries, size - file.tell())
-        tensors = _read_tensors(path)
+        tensors = _mapped_tensors(path) if mmap else _read_tensors(path)
     except FileNotFoundError:
         raise ModelFileError(
             f"there is no file {path}; check the name, or train a model first"
@@ -347,6 +358,22 @@ def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise _damaged(path, str(error)) from None
+
+
+def _mapped_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
+    """The tensors of a file whose header has been checked, as views of it."""
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    # A plain array: Numba would compile its kernels once more for a subclass.
+    data = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length).view(np.ndarray)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        dtype = _DTYPES[entry["dtype"]].newbyteorder("<")
+        tensors[name] = data[begin:end].view(dtype).reshape(entry["shape"])
+    return tensors
 
 
 def _check_checksum(

@@ -43,7 +43,9 @@ def compile_half() -> None:
 
     from fastlm.config import ModelConfig, TrainingConfig
     from fastlm.engine import TrainingEngine, position_losses
+    from fastlm.generation import Generation
     from fastlm.initialize import scaled_params
+    from fastlm.sampling import Sampling
     from fastlm_kernels.gemm import NO_WORKSPACE, new_workspace
     from fastlm_kernels.training import run_update
 
@@ -56,3 +58,4 @@ def compile_half() -> None:
     run_update.compile((*types, int64, int64, float64))
     new_workspace()
     position_losses(engine.settled()[0], model, engine.tokens, 1, 4)
+    Generation(engine.settled()[0], model, Sampling(), 0, [0]).run(1)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from fastlm.config import ModelConfig
-from fastlm.errors import ConfigError, TrainingError
-from fastlm.layout import Layout
-from fastlm.sampling import Predictor, Sampling, generate_ids, random_generator
-from tests import naive
+from fastlm.errors import ConfigError
+from fastlm.generation import rules_of
+from fastlm.sampling import Sampling
+from fastlm_kernels.sampling import ChoiceScratch, sum_places
+from fastlm_kernels.sampling import choose as choose_kernel
 
 LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
 
@@ -23,6 +23,21 @@ LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
 def softmax(z):
     weights = np.exp(np.asarray(z, dtype=np.float64) - np.max(z))
     return weights / weights.sum()
+
+
+def kernel_choice(sampling, logits, uniform):
+    """What the kernel chooses, and that it leaves the logits as they are."""
+    z = logits.astype(np.float32)
+    before = z.copy()
+    scratch = ChoiceScratch(
+        np.full(z.size, np.nan, dtype=np.float32),
+        np.full(z.size, np.nan, dtype=np.float32),
+        np.full(sum_places(z.size), np.nan),
+    )
+    with np.errstate(all="ignore"):
+        found = choose_kernel(z, scratch, float(uniform), rules_of(sampling, z.size))
+    np.testing.assert_array_equal(z, before)
+    return found
 
 
 def assert_drawn_from(counts, probabilities):
@@ -54,15 +69,16 @@ def test_probabilities_are_the_softmax_of_logits_over_temperature(temperature):
         Sampling(temperature=2.0, top_k=5, top_p=0.9),
     ],
 )
-def test_choices_have_the_frequencies_of_the_probabilities(sampling):
+@pytest.mark.parametrize("choose", [Sampling.choose, kernel_choice], ids=["numpy", "kernel"])
+def test_choices_have_the_frequencies_of_the_probabilities(sampling, choose):
     rng = np.random.default_rng(3)
-    drawn = [sampling.choose(LOGITS, rng) for _ in range(4000)]
+    drawn = [choose(sampling, LOGITS, rng.random()) for _ in range(4000)]
     assert_drawn_from(np.bincount(drawn, minlength=7), sampling.probabilities(LOGITS))
 
 
 def test_frequencies_of_another_distribution_are_told_apart():
     rng = np.random.default_rng(3)
-    drawn = [Sampling(temperature=1.3).choose(LOGITS, rng) for _ in range(4000)]
+    drawn = [Sampling(temperature=1.3).choose(LOGITS, rng.random()) for _ in range(4000)]
     with pytest.raises(AssertionError):
         assert_drawn_from(np.bincount(drawn, minlength=7), Sampling().probabilities(LOGITS))
 
@@ -119,10 +135,9 @@ def test_temperature_comes_before_top_p_and_top_k_before_it_too():
     "sampling",
     [Sampling(greedy=True), Sampling(temperature=0), Sampling(greedy=True, top_k=2, top_p=0.5)],
 )
-def test_greedy_is_the_argmax_and_draws_nothing(sampling):
-    rng = np.random.default_rng(0)
-    assert sampling.choose(LOGITS, rng) == 1
-    assert rng.random() == np.random.default_rng(0).random()
+def test_greedy_is_the_argmax_whatever_the_number(sampling):
+    for uniform in (0.0, 0.5, 1 - 2**-53):
+        assert sampling.choose(LOGITS, uniform) == kernel_choice(sampling, LOGITS, uniform) == 1
     assert sampling.probabilities(LOGITS).tolist() == [0, 1, 0, 0, 0, 0, 0]
 
 
@@ -153,20 +168,17 @@ def test_every_choice_is_possible(logits, temperature, top_k, top_p, seed):
     kept = np.count_nonzero(found)
     assert 1 <= kept <= min(top_k or logits.size, logits.size)
     if kept < logits.size:
-        # As far as e to their power differs at all.
-        assert logits[found > 0].min() >= logits[found == 0].max() - 1e-12
-    chosen = sampling.choose(logits, np.random.default_rng(seed))
-    assert found[chosen] > 0
+        assert logits[found > 0].min() >= logits[found == 0].max()
+    uniform = np.random.default_rng(seed).random()
+    assert found[sampling.choose(logits, uniform)] > 0
+    assert found[kernel_choice(sampling, logits, uniform)] > 0
 
 
 @pytest.mark.parametrize(("draw", "chosen"), [(0.0, 1), (0.4999, 1), (0.5, 3), (1 - 2**-53, 3)])
 def test_no_draw_chooses_what_is_excluded(draw, chosen):
-    class Fixed:
-        def random(self):
-            return draw
-
-    logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
-    assert Sampling().choose(logits, Fixed()) == chosen
+    logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf], dtype=np.float32)
+    assert Sampling().choose(logits, draw) == chosen
+    assert kernel_choice(Sampling(), logits, draw) == chosen
 
 
 @pytest.mark.parametrize(
@@ -175,6 +187,7 @@ def test_no_draw_chooses_what_is_excluded(draw, chosen):
         ({"temperature": -0.5}, r"temperature is -0.5; give a number of at least 0 \(0 means gree"),
         ({"temperature": math.nan}, "temperature is nan; give"),
         ({"temperature": math.inf}, "temperature is inf; give"),
+        ({"temperature": 10**400}, "temperature is 10+; give"),
         ({"temperature": "hot"}, "temperature is 'hot'; give"),
         ({"top_k": 0}, "top_k is 0; give a whole number of at least 1, or leave it out"),
         ({"top_k": -3}, "top_k is -3; give"),
@@ -191,108 +204,75 @@ def test_settings_out_of_range_are_refused(setting, message):
     assert "\n" not in str(caught.value)
 
 
-# ---------------------------------------------------------------------------- random numbers
+# ---------------------------------------------------------------------------- the kernel
 
 
-def test_random_numbers_are_a_function_of_seed_and_number():
-    first = random_generator(7, 2).random(5).tolist()
-    assert random_generator(7, 2).random(5).tolist() == first
-    assert random_generator(7, 3).random(5).tolist() != first
-    assert random_generator(8, 2).random(5).tolist() != first
+def assert_same_choice(sampling, logits, uniform):
+    """The kernel's choice is NumPy's, or so near the border to it that float32 cannot tell."""
+    wanted = sampling.choose(logits, uniform)
+    found = kernel_choice(sampling, logits, uniform)
+    if found == wanted:
+        return
+    probabilities = sampling.probabilities(logits)
+    ends = np.cumsum(probabilities)
+    low, high = sorted((wanted, found))
+    assert ends[high] - ends[low] - probabilities[high] <= 1e-5  # nothing between them
+    assert abs(ends[low] - uniform) < 1e-5
 
 
-def test_without_a_seed_random_numbers_are_new():
-    assert random_generator(None).random() != random_generator(None).random()
+@settings(deadline=None, max_examples=300)
+@given(
+    values=arrays(np.float32, st.integers(2, 300), elements=st.floats(-20, 20, width=16)),
+    excluded=st.integers(0, 1),
+    temperature=st.sampled_from([0.0, 0.05, 0.7, 1.0, 1.7, 30.0]),
+    top_k=st.none() | st.integers(1, 320),
+    seed=st.integers(0, 2**31),
+)
+def test_the_kernel_chooses_as_numpy_does(values, excluded, temperature, top_k, seed):
+    rng = np.random.default_rng(seed)
+    values[:excluded] = -np.inf
+    sampling = Sampling(temperature=temperature, top_k=top_k)
+    for uniform in (0.0, *rng.random(3), 1 - 2**-53):
+        assert_same_choice(sampling, values, uniform)
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
-def test_a_bad_seed_is_refused(seed):
-    with pytest.raises(ConfigError, match=f"seed is {seed!r}; give a whole number of at least 0"):
-        random_generator(seed)
+@pytest.mark.parametrize("size", [2, 63, 64, 65, 700])
+@pytest.mark.parametrize("top_k", [None, 1, 40])
+@pytest.mark.parametrize("top_p", [0.02, 0.5, 0.9, 0.999, 1.0])
+def test_the_kernel_cuts_as_numpy_does(size, top_k, top_p):
+    """What has no probability is never chosen, and everything else is where NumPy has it."""
+    rng = np.random.default_rng(size)
+    logits = rng.normal(0, 3, size).astype(np.float32)
+    sampling = Sampling(top_k=top_k, top_p=top_p)
+    for uniform in (0.0, *rng.random(6), 1 - 2**-53):
+        assert_same_choice(sampling, logits, uniform)
 
 
-# ---------------------------------------------------------------------------- the predictor
+@pytest.mark.parametrize("sampling", [Sampling(top_k=2), Sampling(top_p=0.45)])
+def test_of_equals_the_kernel_keeps_the_lower_ids(sampling):
+    for logits in ([1, 3, 3, 3, 3], [0.0, 0.0, -0.0, 0.0], [-0.0, 0.0, 0.0, -0.0]):
+        z = np.array(logits, dtype=np.float32)
+        drawn = {kernel_choice(sampling, z, uniform) for uniform in np.linspace(0, 0.999, 50)}
+        kept = np.flatnonzero(sampling.probabilities(z)).tolist()
+        assert drawn == set(kept)
+        assert kept == ([1, 2] if logits[0] == 1 else [0, 1])
 
 
-def model(boundary, **changes):
-    config = ModelConfig(
-        **{"vocab": 6, "context": 3, "embed": 4, "hidden": (5,), "boundary": boundary, **changes}
-    )
-    rng = np.random.default_rng(1)
-    return config, (0.5 * rng.standard_normal(Layout(config).size)).astype(np.float32)
+@pytest.mark.parametrize("temperature", [5e-324, 1e-45, 1e-6, 1e300])
+def test_the_kernel_takes_any_temperature(temperature):
+    z = np.array([0.0, 3.0, 2.999, -np.inf], dtype=np.float32)
+    drawn = {kernel_choice(Sampling(temperature=temperature), z, u) for u in (0.0, 0.5, 0.99)}
+    assert drawn == ({0, 1, 2} if temperature > 1 else {1})
 
 
-def oracle_logits(config, params, ids):
-    shape = naive.NaiveConfig(
-        vocab=config.vocab, context=config.context, embed=config.embed, hidden=config.hidden,
-        combine=config.combine, bias=config.bias,
-    )  # fmt: skip
-    tensors = naive.split(params.astype(np.float64), shape)
-    boundary = -1 if config.boundary is None else config.boundary
-    context = naive.context_before(ids, len(ids), config.context, boundary)
-    return naive.forward(tensors, shape, [context]).logits[0]
+def test_a_kernel_that_cuts_elsewhere_would_be_found():
+    z = np.log(np.array([0.4, 0.3, 0.2, 0.1], dtype=np.float32))
+    with pytest.raises(AssertionError):
+        assert_same_choice(Off(top_p=0.65), z, 0.99)
 
 
-@pytest.mark.parametrize("boundary", [0, 4, None])
-@pytest.mark.parametrize("combine", ["concat", "mean"])
-@pytest.mark.parametrize("hidden", [(), (5,), (5, 3)])
-def test_logits_are_those_of_the_oracle_for_every_length_of_text(boundary, combine, hidden):
-    config, params = model(boundary, combine=combine, hidden=hidden)
-    text = [1, 2, 5, 4, 3, 4, 1, 0, 2]
-    for length in range(len(text) + 1):
-        expected = oracle_logits(config, params, text[:length])
-        predictor = Predictor(params, config)
-        predictor.start(text[:length])
-        np.testing.assert_allclose(predictor.logits(), expected, rtol=1e-4, atol=1e-5)
-        predictor.start()
-        for id in text[:length]:
-            predictor.push(id)
-        np.testing.assert_allclose(predictor.logits(), expected, rtol=1e-4, atol=1e-5)
+class Off(Sampling):
+    """Keeps another share than it says."""
 
-
-def test_greedy_generation_is_the_oracles_argmax():
-    config, params = model(0)
-    predictor = Predictor(params, config)
-    predictor.start([2, 3])
-    found = list(generate_ids(predictor, Sampling(greedy=True), random_generator(None), length=12))
-    ids = [2, 3]
-    for _ in range(12):
-        ids.append(int(np.argmax(oracle_logits(config, params, ids))))
-    assert found == ids[2:]
-
-
-def test_excluded_ids_never_come_and_the_others_keep_their_proportions():
-    config, params = model(0)
-    expected = np.exp(oracle_logits(config, params, []))
-    expected[[0, 3]] = 0
-    expected /= expected.sum()
-    predictor = Predictor(params, config)
-    rng = random_generator(5)
-    counts = np.zeros(6)
-    for _ in range(2000):
-        predictor.start()
-        (id,) = generate_ids(predictor, Sampling(), rng, length=1, excluded=[0, 3])
-        counts[id] += 1
-    assert_drawn_from(counts, expected)
-
-
-def test_the_end_ends_and_is_not_yielded():
-    config, params = model(0)
-    found = []
-    for seed in range(50):
-        predictor = Predictor(params, config)
-        found.append(
-            list(generate_ids(predictor, Sampling(), random_generator(seed), length=9, end=0))
-        )
-    assert all(0 not in ids for ids in found)
-    assert {len(ids) for ids in found} >= {0, 1, 2, 9}
-
-
-def test_logits_that_are_not_finite_are_refused():
-    config, params = model(0)
-    params[:] = 3e38
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(TrainingError, match="logits are not finite"),
-    ):
-        Predictor(params, config).logits()
+    def _weights(self, logits):
+        return Sampling(top_p=0.75)._weights(logits)

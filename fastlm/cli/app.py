@@ -18,6 +18,7 @@ import typer
 from fastlm._version import __version__
 from fastlm.cli.bench import bench
 from fastlm.cli.eval import evaluate
+from fastlm.cli.export import export
 from fastlm.cli.generate import generate
 from fastlm.cli.prepare import prepare
 from fastlm.cli.train import train
@@ -163,6 +164,7 @@ for _function, _name in (
     (generate, "generate"),
     (evaluate, "eval"),
     (prepare, "prepare"),
+    (export, "export"),
     (bench, "bench"),
 ):
     app.command(_name)(_until_the_reader_leaves(_function))

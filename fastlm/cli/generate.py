@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,46 +34,90 @@ def generate(
         ),
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest token.")] = False,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End before this text; may be given several times."),
+    ] = None,
+    documents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="End where one ends: lines or paragraphs (default: as in training).",
+        ),
+    ] = None,
     samples: Annotated[
-        int, typer.Option(metavar="N", help="Texts to write, a blank line between them.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="Texts to write: one a line where documents are lines, else a blank line between.",
+        ),
     ] = 1,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="The same seed gives the same text.")
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Threads for several texts (default: all processors)."),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="A JSON object a line: sample, seed, prompt and (new) text."),
+    ] = False,
 ) -> None:
     """Write text with a model."""
     if samples < 1:
         raise ConfigError(f"samples is {samples}; give a whole number of at least 1")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; give a whole number of at least 1")
+    if documents not in (None, "lines", "paragraphs"):
+        raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
 
+    from fastlm.generation import checked_seed
     from fastlm.model import LanguageModel
 
+    seed = checked_seed(seed)
     lm = LanguageModel.load(model)
+    stops, separator = _ends(lm, documents, stop or [])
+    options: dict[str, Any] = {
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "greedy": greedy,
+        "seed": seed,
+        "stop": stops,
+    }
     out = sys.stdout
-    if samples == 1:
-        pieces = lm.stream(
-            prompt,
-            length=length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            greedy=greedy,
-            seed=seed,
-        )
+    if as_json:
+        for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
+            new = text.removeprefix(prompt)
+            line = {"sample": number, "seed": seed, "prompt": prompt, "text": new}
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    elif samples == 1:
+        pieces = lm.stream(prompt, **options)
         out.write(prompt)
         out.flush()
         for piece in pieces:
             out.write(piece)
             out.flush()
         out.write("\n")
-        return
-    texts = lm.sample(
-        samples,
-        prompt,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        greedy=greedy,
-        seed=seed,
-    )
-    out.write(("\n" if lm.documents == "lines" else "\n\n").join(texts) + "\n")
+    else:
+        for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
+            out.write((separator if number else "") + text)
+            out.flush()
+        out.write("\n")
+
+
+def _ends(lm: Any, documents: str | None, stops: list[str]) -> tuple[list[str], str]:
+    """What texts end before, and what stands between two of them."""
+    kind = documents or lm.documents
+    end = "\n" if kind == "lines" else "\n\n"
+    if documents is not None and documents != lm.documents:
+        if lm.tokenizer.kind in ("word", "whitespace"):
+            raise ConfigError(
+                f"documents is {documents!r}, but this {lm.tokenizer.kind} model was trained on "
+                f"{lm.documents} as documents and knows no line ends; train it with --documents "
+                f"{documents}"
+            )
+        stops = [*stops, end]
+    return stops, end

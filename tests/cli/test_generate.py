@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -53,6 +54,64 @@ def test_samples_of_a_model_of_lines_are_one_per_line(run, tmp_path):
     assert outcome.out == "\n".join(texts) + "\n"
 
 
+def test_a_list_of_a_thousand_lines(run, tmp_path):
+    path = tmp_path / "lines.safetensors"
+    make_model(documents="lines").save(path)
+    options = ("--length", "12", "--seed", "2", "--stop", "th")
+    outcome = run("generate", path, "--samples", "1000", "--threads", "2", *options)
+    texts = LanguageModel.load(path).sample(1000, length=12, seed=2, stop="th")
+    assert outcome.out == "\n".join(texts) + "\n"
+    assert not any("th" in text for text in texts)
+
+
+def test_stop_ends_before_the_text(run, model):
+    whole = run("generate", model, "--length", "200", "--seed", "1").out
+    stops = whole[3:5], whole[80:83]
+    for samples in ((), ("--samples", "2")):
+        options = ("--stop", stops[1], "--stop", stops[0], *samples)
+        outcome = run("generate", model, "--length", "200", "--seed", "1", *options)
+        first = outcome.out.split("\n\n")[0].removesuffix("\n")
+        assert whole.startswith(first)
+        assert whole[len(first) :].startswith(stops)
+        assert len(first) <= 3
+
+
+def test_lines_from_a_model_of_files(run, model):
+    options = ("--length", "300", "--seed", "1", "--prompt", "\nth")
+    whole = run("generate", model, *options).out
+    assert whole.count("\n") > 3
+    outcome = run("generate", model, *options, "--documents", "lines")
+    assert outcome.out == "\n" + whole.split("\n")[1] + "\n"
+    several = run("generate", model, *options[:4], "--documents", "lines", "--samples", "5").out
+    assert several.count("\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("documents", "parts"),
+    [("lines", ("'lines'", "word", "--documents lines")), ("pages", ("'pages'", "lines"))],
+)
+def test_documents_that_a_model_does_not_know(run, tmp_path, documents, parts):
+    path = tmp_path / "words.safetensors"
+    make_model(kind="word").save(path)
+    assert_one_line(run("generate", path, "--documents", documents), 1, *parts)
+
+
+def test_json_has_one_object_a_line(run, model):
+    arguments = ("--prompt", "the ", "--length", "30", "--seed", "4", "--json")
+    outcome = run("generate", model, "--samples", "3", *arguments)
+    texts = LanguageModel.load(model).sample(3, "the ", length=30, seed=4)
+    assert [json.loads(line) for line in outcome.out.splitlines()] == [
+        {"sample": number, "seed": 4, "prompt": "the ", "text": text.removeprefix("the ")}
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_json_names_a_seed_that_gives_the_text_again(run, model):
+    first = json.loads(run("generate", model, "--length", "30", "--json").out)
+    again = run("generate", model, "--length", "30", "--json", "--seed", first["seed"])
+    assert json.loads(again.out) == first
+
+
 def test_length_0_is_the_prompt(run, model):
     assert run("generate", model, "--prompt", "the fox", "--length", "0").out == "the fox\n"
 
@@ -68,6 +127,8 @@ def test_length_0_is_the_prompt(run, model):
         (("--length", "-1"), ("length", "-1", "at least 0")),
         (("--samples", "0"), ("samples", "0", "at least 1")),
         (("--seed", "-1"), ("seed", "-1")),
+        (("--threads", "0"), ("threads", "0", "at least 1")),
+        (("--stop", ""), ("stop", "''", "not empty")),
     ],
 )
 @pytest.mark.parametrize("several", [(), ("--samples", "2")])

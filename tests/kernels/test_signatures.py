@@ -22,7 +22,9 @@ USES = """
     import fastlm_kernels
     from fastlm.config import ModelConfig, TrainingConfig
     from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
+    from fastlm.generation import Generation
     from fastlm.initialize import scaled_params
+    from fastlm.sampling import Sampling
 
     rng = np.random.default_rng(0)
     np.save("tokens.npy", rng.integers(0, 20, 200).astype(np.uint16))
@@ -46,6 +48,11 @@ USES = """
         position_losses(engine.settled()[0], model, token_array(ids, 20), 3, 150, threads=2)
         context_logits(engine.settled()[0], model, np.zeros((2, 3), dtype=np.int32))
 
+        for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
+            for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
+                text = Generation(engine.settled()[0], model, sampling, 1, [2, 3], **how)
+                text.run(4)
+
     # Vectors of 16 or 8 only show in rows as long as these.
     model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
     engine = TrainingEngine(
@@ -55,6 +62,8 @@ USES = """
     losses = np.append(
         losses, position_losses(engine.settled()[0], model, engine.tokens, 0, 150, threads=2)
     )
+    text = Generation(engine.settled()[0], model, Sampling(top_p=0.9), 1, [], count=40)
+    losses = np.append(losses, np.concatenate(text.run(30)))
     print(losses.tobytes().hex() + engine.settled()[0].tobytes().hex())
 
     counts = {}
@@ -92,6 +101,7 @@ def test_no_kernel_has_a_second_signature(two_processes):
     used = [
         "training.train_steps", "training.batch_gradient",
         "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
+        "generation.generate_tokens", "sampling.choose",
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)

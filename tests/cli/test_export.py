@@ -1,0 +1,58 @@
+"""`fastlm export`: files for other programs, and nothing of others lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fastlm.model import LanguageModel
+
+from .conftest import assert_one_line
+
+
+@pytest.fixture(params=["onnx", "safetensors", "tokenizer"])
+def to(request):
+    if request.param == "onnx":
+        pytest.importorskip("onnx")
+    return request.param
+
+
+def test_it_writes_and_writes_again(run, model, tmp_path, to):
+    path = tmp_path / "out"
+    for _ in range(2):
+        outcome = run("export", model, "--to", to, "-o", path)
+        assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+        assert path.stat().st_size > 100
+
+
+def test_it_does_not_replace_what_is_not_its_own(run, model, tmp_path, to):
+    for content in (b"my notes\n" * 30, b"{}"):
+        path = tmp_path / "notes"
+        path.write_bytes(content)
+        outcome = run("export", model, "--to", to, "-o", path)
+        assert_one_line(outcome, 1, "notes", "not overwritten", "-o")
+        assert path.read_bytes() == content
+    path.write_bytes(b"")
+    assert run("export", model, "--to", to, "-o", path).code == 0
+
+
+def test_a_place_that_cannot_be(run, model, tmp_path, to):
+    assert_one_line(run("export", model, "--to", to, "-o", tmp_path), 1, "is a folder")
+    missing = tmp_path / "none" / "m"
+    assert_one_line(run("export", model, "--to", to, "-o", missing), 1, "no such folder")
+
+
+def test_the_tokenizer_is_its_json_form(run, model, tmp_path):
+    run("export", model, "--to", "tokenizer", "--output", tmp_path / "t.json")
+    form = json.loads((tmp_path / "t.json").read_text(encoding="ascii"))
+    assert form == LanguageModel.load(model).tokenizer.to_dict()
+
+
+def test_wrong_usage(run, model, tmp_path):
+    outcome = run("export", model, "--to", "gguf", "-o", tmp_path / "m")
+    assert_one_line(outcome, 1, "'gguf'", "onnx, safetensors, tokenizer")
+    outcome = run("export", tmp_path / "absent", "--to", "tokenizer", "-o", tmp_path / "m")
+    assert_one_line(outcome, 1, "absent")
+    assert_one_line(run("export", model, "-o", tmp_path / "m"), 2, "--to")
+    assert_one_line(run("export", model, "--to", "onnx"), 2, "--output")
