@@ -11,6 +11,7 @@ __all__ = [
     "CorpusError",
     "FastlmError",
     "ModelFileError",
+    "TextError",
     "TokenizerError",
     "TrainingError",
 ]
@@ -30,6 +31,22 @@ class CorpusError(FastlmError, ValueError):
 
 class TokenizerError(FastlmError, ValueError):
     """A vocabulary that cannot be built, or text or ids that it cannot represent."""
+
+
+class TextError(TokenizerError):
+    """One of several texts that cannot be scored.
+
+    index : its number among them, from 0
+    reason : the message without the number
+    """
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"text {index}: {reason}")
+        self.index = index
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[TextError], tuple[int, str]]:
+        return TextError, (self.index, self.reason)
 
 
 class ModelFileError(FastlmError, ValueError):

@@ -16,14 +16,22 @@ from fastlm.errors import CorpusError, TrainingError
 from fastlm.tokenizers import Tokenizer
 from fastlm_kernels.arguments import Tokens
 
-__all__ = ["Evaluation", "LossSum", "evaluate_documents", "evaluate_tokens", "mean_loss"]
+__all__ = [
+    "END_CHARS",
+    "Evaluation",
+    "LossSum",
+    "evaluate_documents",
+    "evaluate_tokens",
+    "mean_loss",
+    "skipped_size",
+]
 
 # Positions per call: 8 MB of losses, and enough that the call itself costs nothing.
 _SLICE = 1 << 20
 
 # Characters that the end of a document stands for in a file: a line end, a line end and a blank
 # line. The end of a whole file stands for none, and is not counted as a token either.
-_END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
+END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def evaluate_documents(
     TrainingError
         When the model's losses are not finite.
     """
-    end_chars = _END_CHARS[documents] if tokenizer.boundary_id is not None else 0
+    end_chars = END_CHARS[documents] if tokenizer.boundary_id is not None else 0
     first = first_target(config)
     size = _Size()
     sums = [
@@ -169,13 +177,13 @@ def _encoded(
         size.longest = max(size.longest, ids.size)
         if ids.size <= first:
             continue
-        chars, octets = _skipped(text, ids[:first], tokenizer) if first else (0, 0)
+        chars, octets = skipped_size(text, ids[:first], tokenizer) if first else (0, 0)
         size.chars += len(text) - chars + end_chars
         size.bytes += len(text.encode("utf-8")) - octets + end_chars
         yield ids
 
 
-def _skipped(text: str, ids: NDArray[Any], tokenizer: Tokenizer) -> tuple[int, int]:
+def skipped_size(text: str, ids: NDArray[Any], tokenizer: Tokenizer) -> tuple[int, int]:
     """Characters and bytes of the first tokens of ``text``, which no model without an end predicts.
 
     Where the tokenizer does not keep white space this is the length of the text that it makes of

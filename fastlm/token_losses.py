@@ -1,0 +1,119 @@
+"""The losses of consecutive tokens, as fast as the model's shape allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.config import ModelConfig
+from fastlm.engine import network_of
+from fastlm.layout import Layout
+from fastlm.threads import run_team
+from fastlm_kernels import scoring
+from fastlm_kernels.arguments import WEIGHT, Tokens
+from fastlm_kernels.gemm import new_workspace
+
+if TYPE_CHECKING:
+    from fastlm.model import LanguageModel
+
+__all__ = ["first_layer_table", "reach", "table_size", "token_losses"]
+
+# Rows of a tile. Every row is summed by itself, so this changes no result.
+_ROWS = 128
+
+# A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
+_TILES_PER_THREAD = 4
+
+# The table may take so many bytes. It is smaller than the first layer's share of the work in
+# scoring V tokens, so it never costs more than it saves in a text of that length.
+_TABLE_BYTES = 64 * 2**20
+
+# Adding N numbers from the second-level cache takes as long as multiplying with some 4 rows of N,
+# from main memory as long as with some 12: narrower embeddings are multiplied.
+_TABLE_EMBED = 12
+
+_EMPTY = np.empty(0, dtype=np.float32)
+
+
+def reach(config: ModelConfig) -> int:
+    """How many tokens before a target the model sees."""
+    return config.context
+
+
+def table_size(config: ModelConfig) -> int:
+    """Numbers in the table of the first layer (``fastlm_kernels.scoring``); 0: multiply instead.
+
+    This depends on the model alone, so that the same text always has the same score.
+    """
+    if config.combine != "concat" or config.embed < _TABLE_EMBED:
+        return 0
+    width = config.hidden[0] if config.hidden else config.vocab
+    size = config.context * config.vocab * width
+    return size if 4 * size <= _TABLE_BYTES else 0
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table and a copy of the parameters that it was made from."""
+
+    source: NDArray[np.float32]
+    table: NDArray[np.float32]
+
+
+_tables: WeakKeyDictionary[LanguageModel, _Table] = WeakKeyDictionary()
+
+
+def first_layer_table(lm: LanguageModel) -> NDArray[np.float32]:
+    """The table of a model's first layer, kept as long as the model; empty if it has none.
+
+    Parameters may be changed in place at any time, so they are compared with what they were: a
+    tenth of a millisecond for 400,000 of them.
+    """
+    size = table_size(lm.config)
+    if size == 0:
+        return _EMPTY
+    # Embeddings and first layer: the tensors up to the second layer's weight.
+    layers = lm.layout.kernel_table
+    stop = int(layers[1, WEIGHT]) if len(layers) > 1 else lm.layout.size
+    source = lm.params[:stop]
+    known = _tables.get(lm)
+    # Compared as bits: NaN equals itself, and it is faster.
+    if known is None or not np.array_equal(known.source.view(np.int32), source.view(np.int32)):
+        known = _Table(source.copy(), np.empty(size, dtype=np.float32))
+        scoring.fill_table(known.table, new_workspace(), known.source, network_of(lm.config))
+        _tables[lm] = known
+    return known.table
+
+
+def token_losses(
+    lm: LanguageModel, tokens: Tokens, first: int, threads: int
+) -> NDArray[np.float64]:
+    """-log p(token | its context) in nats of the tokens from ``first`` on, float64[T - first].
+
+    The same bits for any number of threads, and wherever in the array a token and its context lie.
+    """
+    config = lm.config
+    losses = np.empty(tokens.ids.size // tokens.width - first, dtype=np.float64)
+    if losses.size == 0:
+        return losses
+    rows = min(_ROWS, losses.size)
+    tiles = -(-losses.size // rows)
+    network = network_of(config)
+    table = first_layer_table(lm)
+    widths = Layout(config).widths
+
+    def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
+        return (
+            losses,
+            np.empty(rows * widths, dtype=np.float32),
+            np.empty(rows * config.vocab, dtype=np.float32),
+            np.empty(rows * config.context, dtype=np.int32),
+            new_workspace(), sync, tokens, table, lm.params, network, first, rows,
+        )  # fmt: skip
+
+    run_team(max(1, min(threads, tiles // _TILES_PER_THREAD)), scoring.score_positions, arguments)
+    return losses
