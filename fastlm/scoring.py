@@ -290,7 +290,14 @@ class _Scorer:
             self._parts = []
         finished = texts - batch.open_text
         # 0 - x: a text without tokens has log_prob 0, not -0.
-        columns: tuple[NDArray[Any], ...] = (0 - nats, counts, oov, 0 - known_nats, sums[4], sums[5])
+        columns: tuple[NDArray[Any], ...] = (
+            0 - nats,
+            counts,
+            oov,
+            0 - known_nats,
+            sums[4],
+            sums[5],
+        )
         arrays = ScoreArrays(*(column[:finished] for column in columns))
         return arrays, [self._joined(part) for part in parts]
 
@@ -358,4 +365,6 @@ class _Scorer:
 
 def _sums(values: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
     """The sums of values[0 : ends[0]], values[ends[0] : ends[1]], ..."""
-    return np.diff(np.concatenate(([0], np.cumsum(values)))[ends], prepend=0)
+    sums = np.concatenate(([0], np.cumsum(values)))[ends]
+    sums[1:] -= sums[:-1].copy()
+    return sums

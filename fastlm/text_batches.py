@@ -147,7 +147,7 @@ def encode_batch(batch: Batch, tokenizer: Tokenizer) -> tuple[Batch, TokenArray,
     try:
         # Ten thousand texts at once take no longer than one of the same size.
         encoded = _encode_joined(batch, tokenizer)
-    except TokenizerError:
+    except (TokenizerError, UnicodeEncodeError):
         encoded = None  # the other way tells which text it is
     if encoded is None:
         parts: list[TokenArray] = [np.empty(0, dtype=tokenizer.dtype)]
@@ -167,7 +167,9 @@ def _encode_joined(batch: Batch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends
     pieces = batch.pieces
     if isinstance(tokenizer, CharTokenizer):
         # The separators become end symbols; any character that is known will do.
-        separator = next(iter(tokenizer.vocabulary.ordinary), "")
+        specials = (tokenizer.boundary_id, tokenizer.unk_id)
+        symbols = enumerate(tokenizer.vocabulary.symbols)
+        separator = next((symbol for id, symbol in symbols if id not in specials), "")
         if not separator:
             return None
         if tokenizer.lowercase:

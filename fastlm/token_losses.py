@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,16 +10,15 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.engine import network_of
-from fastlm.layout import Layout
 from fastlm.threads import run_team
 from fastlm_kernels import scoring
-from fastlm_kernels.arguments import WEIGHT, Tokens
+from fastlm_kernels.arguments import WEIGHT, Network, Tokens
 from fastlm_kernels.gemm import new_workspace
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
 
-__all__ = ["first_layer_table", "reach", "table_size", "token_losses"]
+__all__ = ["reach", "table_size", "token_losses"]
 
 # Rows of a tile. Every row is summed by itself, so this changes no result.
 _ROWS = 128
@@ -35,8 +33,6 @@ _TABLE_BYTES = 64 * 2**20
 # Adding N numbers from the second-level cache takes as long as multiplying with some 4 rows of N,
 # from main memory as long as with some 12: narrower embeddings are multiplied.
 _TABLE_EMBED = 12
-
-_EMPTY = np.empty(0, dtype=np.float32)
 
 
 def reach(config: ModelConfig) -> int:
@@ -56,37 +52,43 @@ def table_size(config: ModelConfig) -> int:
     return size if 4 * size <= _TABLE_BYTES else 0
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table and a copy of the parameters that it was made from."""
+class _Prepared(NamedTuple):
+    """What scoring with a model needs beside its parameters.
 
+    widths : sum of the fan-ins of all layers
+    source : the parameters that the table was made from, a copy
+    """
+
+    network: Network
+    widths: int
     source: NDArray[np.float32]
     table: NDArray[np.float32]
 
 
-_tables: WeakKeyDictionary[LanguageModel, _Table] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[LanguageModel, _Prepared] = WeakKeyDictionary()
 
 
-def first_layer_table(lm: LanguageModel) -> NDArray[np.float32]:
-    """The table of a model's first layer, kept as long as the model; empty if it has none.
+def prepared(lm: LanguageModel) -> _Prepared:
+    """The network and the table of a model's first layer, kept as long as the model.
 
     Parameters may be changed in place at any time, so they are compared with what they were: a
     tenth of a millisecond for 400,000 of them.
     """
     size = table_size(lm.config)
-    if size == 0:
-        return _EMPTY
     # Embeddings and first layer: the tensors up to the second layer's weight.
     layers = lm.layout.kernel_table
     stop = int(layers[1, WEIGHT]) if len(layers) > 1 else lm.layout.size
-    source = lm.params[:stop]
-    known = _tables.get(lm)
+    source = lm.params[: stop if size else 0]
+    known = _prepared.get(lm)
     # Compared as bits: NaN equals itself, and it is faster.
-    if known is None or not np.array_equal(known.source.view(np.int32), source.view(np.int32)):
-        known = _Table(source.copy(), np.empty(size, dtype=np.float32))
-        scoring.fill_table(known.table, new_workspace(), known.source, network_of(lm.config))
-        _tables[lm] = known
-    return known.table
+    if known is None or (known.source.view(np.int32) != source.view(np.int32)).any():
+        network = network_of(lm.config)
+        table = np.empty(size, dtype=np.float32)
+        if size:
+            source = source.copy()
+            scoring.fill_table(table, new_workspace(), source, network)
+        known = _prepared[lm] = _Prepared(network, lm.layout.widths, source, table)
+    return known
 
 
 def token_losses(
@@ -102,9 +104,7 @@ def token_losses(
         return losses
     rows = min(_ROWS, losses.size)
     tiles = -(-losses.size // rows)
-    network = network_of(config)
-    table = first_layer_table(lm)
-    widths = Layout(config).widths
+    network, widths, _, table = prepared(lm)
 
     def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
         return (

@@ -23,6 +23,8 @@ USES = """
     from fastlm.config import ModelConfig, TrainingConfig
     from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
     from fastlm.initialize import scaled_params
+    from fastlm.model import LanguageModel
+    from fastlm.tokenizers import build_tokenizer
 
     rng = np.random.default_rng(0)
     np.save("tokens.npy", rng.integers(0, 20, 200).astype(np.uint16))
@@ -45,6 +47,12 @@ USES = """
         engine.gradient()
         position_losses(engine.settled()[0], model, token_array(ids, 20), 3, 150, threads=2)
         context_logits(engine.settled()[0], model, np.zeros((2, 3), dtype=np.int32))
+
+    words = build_tokenizer("word", ["the cat sat"])
+    for hidden, embed in (((), 2), ((8, 8), 16)):
+        model = ModelConfig(vocab=5, boundary=0, embed=embed, hidden=hidden)
+        lm = LanguageModel(model, scaled_params(model, 0), words)
+        list(lm.score(["the dog sat"] * 200, threads=2, return_tokens=True))
 
     # Vectors of 16 or 8 only show in rows as long as these.
     model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
@@ -92,6 +100,7 @@ def test_no_kernel_has_a_second_signature(two_processes):
     used = [
         "training.train_steps", "training.batch_gradient",
         "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
+        "scoring.fill_table", "scoring.score_positions", "scoring.sum_texts",
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
