@@ -21,7 +21,6 @@ from fastlm_kernels.softmax import log_sum_exp
 from fastlm_kernels.team import claim, finish
 
 F = np.float32
-ZERO = np.int64(0)
 
 
 @kernel
@@ -38,7 +37,7 @@ def fill_table(table, workspace, params, network):
     for place in range(network.context):
         bias = network.layers[0, BIAS] if place == 0 else np.int64(-1)
         affine(
-            table, place * vocab * width, workspace, params, ZERO, params,
+            table, place * vocab * width, workspace, params, np.int64(0), params,
             weight + place * embed * width, bias, vocab, embed, width,
         )  # fmt: skip
 
@@ -55,7 +54,7 @@ def add_shares(out, out0, contexts, table, vocab, context, width, count):
         ids = contexts[row * context : (row + 1) * context]
         for j in range(width):
             y[j] = F(0)
-        place = 0
+        place = np.int64(0)
         while place + 4 <= context:
             start0 = share_start(place, ids[place], vocab, width)
             start1 = share_start(place + 1, ids[place + 1], vocab, width)
@@ -92,9 +91,9 @@ def first_layer(out, out0, inputs, contexts, workspace, table, params, network, 
     if table.size > 0:
         add_shares(out, out0, contexts, table, network.vocab, network.context, fan_out, count)
     else:
-        combine_rows(inputs, contexts, params, network, ZERO, count)
+        combine_rows(inputs, contexts, params, network, np.int64(0), count)
         affine(
-            out, out0, workspace, inputs, ZERO, params, network.layers[0, WEIGHT],
+            out, out0, workspace, inputs, np.int64(0), params, network.layers[0, WEIGHT],
             network.layers[0, BIAS], count, fan_in, fan_out,
         )  # fmt: skip
 
@@ -142,14 +141,16 @@ def score_positions(
             relu(inputs[place : place + count * layers[0, FAN_OUT]])
             for layer in range(1, n_layers - 1):
                 out0, width = forward_layer(
-                    inputs, workspace, inputs, params, network, layer, rows, ZERO, count
+                    inputs, workspace, inputs, params, network, layer, rows, np.int64(0), count
                 )
                 relu(inputs[out0 : out0 + count * width])
             forward_layer(
-                logits, workspace, inputs, params, network, n_layers - 1, rows, ZERO, count
+                logits, workspace, inputs, params, network, n_layers - 1, rows, np.int64(0), count
             )
         else:
-            first_layer(logits, ZERO, inputs, contexts, workspace, table, params, network, count)
+            first_layer(
+                logits, np.int64(0), inputs, contexts, workspace, table, params, network, count
+            )
         for row in range(count):
             target = token_at(tokens.ids, tokens.width, first + start + row)
             losses[start + row] = target_loss(logits[row * vocab : (row + 1) * vocab], target)
