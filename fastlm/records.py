@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from fastlm.errors import CorpusError
 
@@ -67,10 +67,18 @@ class RecordReader:
     """
 
     def __init__(self, path: str, field: str | None) -> None:
-        self.name = "standard input" if path == STDIN else path
+        self._is_stdin = path == STDIN
+        self.name = "standard input" if self._is_stdin else path
         self.field = field
         self.bytes_read = 0
         self._stream = _opened(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._is_stdin:
+            self._stream.close()
 
     def blocks(self) -> Iterator[list[Record | BadRecord]]:
         """Yield what has come, as soon as it has come: the lines that end in it, not empty."""
@@ -101,10 +109,13 @@ class RecordReader:
                 continue
             *lines, last = rest.split(b"\n")
             number += 1 + len(lines)
-            yield [b"".join(beginning), *lines]
+            first = b"".join(beginning)
             beginning, size = [last], len(last)
+            yield [first, *lines]
         if size:
-            yield [b"".join(beginning)]
+            last = b"".join(beginning)
+            beginning.clear()
+            yield [last]
 
     def _read(self) -> bytes:
         try:

@@ -23,7 +23,8 @@ __all__ = ["score"]
 
 _FIELD = "text"
 
-_Form: TypeAlias = "Callable[[Record, Score], bytes]"
+# What is written for a record, in parts: a line may be large.
+_Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
 
 
 def score(
@@ -87,18 +88,18 @@ def score(
     if tokens and not (as_json or field is not None):
         raise ConfigError("--tokens needs JSON; add --json")
     lm = LanguageModel.load(model)
-    reader = RecordReader(file, field)
-    form: _Form
-    if limits and not as_json:
-        form = _unchanged
-    elif field is not None:
-        form = _WithScores(reader.name, prefix)
-    elif as_json:
-        form = _LineAsJson(prefix)
-    else:
-        form = _columns
     options = {"return_tokens": tokens, "count_end": count_end, "threads": threads}
-    _run(lm, reader, limits, form, options, skip_bad)
+    with RecordReader(file, field) as reader:
+        form: _Form
+        if limits and not as_json:
+            form = _unchanged
+        elif field is not None:
+            form = _WithScores(reader.name, prefix)
+        elif as_json:
+            form = _LineAsJson(prefix)
+        else:
+            form = _columns
+        _run(lm, reader, limits, form, options, skip_bad)
 
 
 def _run(
@@ -109,17 +110,19 @@ def _run(
     options: dict[str, Any],
     skip_bad: bool,
 ) -> None:
+    """Score block by block; every block is on its way before the next is read."""
     out = sys.stdout.buffer
     progress = _Progress(reader)
     bad: list[str] = []
     for block in reader.blocks():
-        lines: list[bytes] = []
+        written = 0
         try:
             for item in _results(lm, block, options):
                 if isinstance(item, tuple):
                     record, result = item
                     if limits.keep(result):
-                        lines.append(form(record, result))
+                        out.writelines(form(record, result))
+                        written += 1
                     continue
                 message = f"{reader.name}, line {item.number}: {item.reason}"
                 if not skip_bad:
@@ -127,9 +130,8 @@ def _run(
                 bad.append(message)
         finally:
             # What lies before a bad record has been scored, and is not lost.
-            out.write(b"".join(line + b"\n" for line in lines))
             out.flush()
-        progress.add(len(block), len(lines))
+        progress.add(len(block), written)
     progress.end()
     if bad:
         records = "1 bad record" if len(bad) == 1 else f"{len(bad):,} bad records, the first"
@@ -217,13 +219,13 @@ def _within(limits: _Range | None, value: float) -> bool:
 # ---------------------------------------------------------------------------- what is printed
 
 
-def _unchanged(record: Record, result: Score) -> bytes:
-    return record.raw
+def _unchanged(record: Record, result: Score) -> tuple[bytes, ...]:
+    return record.raw, b"\n"
 
 
-def _columns(record: Record, result: Score) -> bytes:
+def _columns(record: Record, result: Score) -> tuple[bytes, ...]:
     numbers = f"{result.perplexity:.6g}\t{result.log_prob:.6g}\t{result.tokens}\t{result.oov}\t"
-    return numbers.encode("ascii") + record.raw
+    return numbers.encode("ascii"), record.raw, b"\n"
 
 
 class _LineAsJson:
@@ -232,8 +234,8 @@ class _LineAsJson:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
-    def __call__(self, record: Record, result: Score) -> bytes:
-        return _json({_FIELD: record.text} | _prefixed(result, self._prefix))
+    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
+        return _json({_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
 
 
 class _WithScores:
@@ -243,7 +245,7 @@ class _WithScores:
         self._name = name
         self._prefix = prefix
 
-    def __call__(self, record: Record, result: Score) -> bytes:
+    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
         scores = _prefixed(result, self._prefix)
         taken = sorted(scores.keys() & (record.fields or {}).keys())
         if taken:
@@ -252,7 +254,7 @@ class _WithScores:
                 "other names for the scores, e.g. with --prefix lm_"
             )
         # The fields are not written anew, so that not a digit of them changes.
-        return record.raw.rstrip().removesuffix(b"}") + b", " + _json(scores)[1:]
+        return record.raw.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
 
 
 def _prefixed(result: Score, prefix: str) -> dict[str, Any]:
