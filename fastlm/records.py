@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 import zlib
@@ -183,7 +184,8 @@ def _opened(path: str) -> IO[bytes]:
     if path == STDIN:
         if sys.stdin is None:
             raise CorpusError("there is no standard input to read from; name a file")
-        return sys.stdin.buffer
+        binary = getattr(sys.stdin, "buffer", None)
+        return binary or io.BytesIO(sys.stdin.read().encode("utf-8"))
     if not path or "\0" in path:
         raise CorpusError(f"{path!r} is not a path; name a file")
     # Windows reports a folder as a lack of permission, so ask before opening.

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -111,7 +111,7 @@ def _run(
     skip_bad: bool,
 ) -> None:
     """Score block by block; every block is on its way before the next is read."""
-    out = sys.stdout.buffer
+    out = getattr(sys.stdout, "buffer", None) or _TextOutput()
     progress = _Progress(reader)
     bad: list[str] = []
     for block in reader.blocks():
@@ -217,6 +217,16 @@ def _within(limits: _Range | None, value: float) -> bool:
 
 
 # ---------------------------------------------------------------------------- what is printed
+
+
+class _TextOutput:
+    """Standard output where it takes text only, as in a notebook."""
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        sys.stdout.write(b"".join(parts).decode("utf-8", errors="replace"))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def _unchanged(record: Record, result: Score) -> tuple[bytes, ...]:
