@@ -1,4 +1,4 @@
-"""Losses of given text: the kernel by itself, and from text to figures."""
+"""Losses of given text: the kernel by itself, and from text to figures and scores."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from fastlm.bench.works import initial_params, tokens, works_named
+from fastlm.config import ModelConfig
 from fastlm.engine import position_losses, token_array
 from fastlm.handover import to_mini
+from fastlm.initialize import scaled_params
+from fastlm.model import LanguageModel
 from fastlm.reference.mini import cross_entropy_loss
 from fastlm.threads import available_processors
 
@@ -51,3 +54,65 @@ def test_evaluate(benchmark, char_model, text, threads: int):
     part = text[:100_000]
     figures = benchmark(char_model.evaluate, part, threads=threads)
     assert figures.tokens == len(part)
+
+
+# ---------------------------------------------------------------------------- scores
+
+CHARACTERS = 200_000
+TORCH_BATCHES = (256, 1024, 4096, 16384)
+
+
+@pytest.fixture(scope="module")
+def wide_model(char_model: LanguageModel) -> LanguageModel:
+    """C = 16, E = 24, H = 256, random weights."""
+    tokenizer = char_model.tokenizer
+    config = ModelConfig(
+        vocab=tokenizer.vocab_size,
+        context=16,
+        embed=24,
+        hidden=(256,),
+        boundary=tokenizer.boundary_id,
+    )
+    return LanguageModel(config, scaled_params(config, 0), tokenizer)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("size", [None, 1000, 50])
+def test_score(benchmark, wide_model, text, size: int | None, threads: int):
+    """200,000 characters as one text, and cut into texts of 1,000 and of 50."""
+    part = text[:CHARACTERS]
+    size = size or len(part)
+    texts = [part[start : start + size] for start in range(0, len(part), size)]
+    benchmark.extra_info["tokens"] = len(part)
+    scores = benchmark(lambda: list(wide_model.score(texts, threads=threads)))
+    assert sum(score.tokens for score in scores) == len(part)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("batch", TORCH_BATCHES)
+def test_score_by_torch(benchmark, wide_model, text, batch: int, threads: int):
+    """The same model in PyTorch, in inference mode; its best batch is the one to compare with."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(threads)
+    lm, context = wide_model, wide_model.config.context
+    weights = {name: torch.from_numpy(tensor) for name, tensor in lm.tensors.items()}
+    ids = lm.tokenizer.encode(text[:CHARACTERS]).astype(np.int64)
+    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
+
+    def score() -> float:
+        linear = torch.nn.functional.linear
+        total = 0.0
+        with torch.inference_mode():
+            windows = padded.unfold(0, context + 1, 1)
+            for start in range(0, len(windows), batch):
+                rows = windows[start : start + batch]
+                x = weights["embeddings"][rows[:, :context]].flatten(1)
+                h = linear(x, weights["hidden.1.weight"].T, weights["hidden.1.bias"]).relu()
+                z = linear(h, weights["output.weight"].T, weights["output.bias"])
+                found = z.log_softmax(-1).gather(1, rows[:, context:])
+                total += float(found.sum(dtype=torch.float64))
+        return total
+
+    benchmark.extra_info["tokens"] = len(ids)
+    log_prob = benchmark(score)
+    assert log_prob == pytest.approx(next(lm.score([text[:CHARACTERS]])).log_prob, rel=1e-5)

@@ -40,8 +40,12 @@ _SAMPLES, _SAMPLE = 64, 1 << 16
 _COUNTED = 1 << 22
 
 
-# Rows per tile when only evaluating: enough for a GEMM near the machine's speed.
+# Rows per tile when only evaluating: enough for a GEMM near the machine's speed. Every row is
+# summed by itself, so this changes no result.
 _EVALUATION_ROWS = 128
+
+# A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
+_TILES_PER_THREAD = 4
 
 
 def token_array(ids: Any, vocab: int) -> Tokens:
@@ -342,14 +346,23 @@ def position_losses(
     first: int,
     stop: int,
     threads: int = 1,
+    table: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """-log p(token | its context) in nats, for the positions first <= t < stop.
 
-    Returns float64[stop - first]. The same numbers for any number of threads.
+    table : of the first layer (``fastlm_kernels.first_layer``), to add in place of multiplying
+
+    Returns float64[stop - first]. The same bits for any number of threads, and wherever in the
+    array a token and its context lie.
     """
     losses = np.empty(stop - first, dtype=np.float64)
-    rows = _EVALUATION_ROWS
+    if losses.size == 0:
+        return losses
+    rows = min(_EVALUATION_ROWS, losses.size)
+    tiles = -(-losses.size // rows)
     network = network_of(model)
+    if table is None:
+        table = np.empty(0, dtype=np.float32)
 
     def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
         return (
@@ -359,10 +372,12 @@ def position_losses(
             np.empty(rows * model.span, dtype=np.int32),
             np.empty((2, rows), dtype=np.int32),
             np.empty(len(model.cutoffs) + 1, dtype=np.int64),
-            new_workspace(), sync, tokens, params, network, first, rows,
+            new_workspace(), sync, tokens, table, params, network, first, rows,
         )  # fmt: skip
 
-    run_team(min(threads, -(-losses.size // rows) or 1), evaluation.position_losses, arguments)
+    run_team(
+        max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
+    )
     return losses
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "MissingLibraryError",
     "ModelFileError",
     "StoreError",
+    "TextError",
     "TokenizerError",
     "TrainingError",
 ]
@@ -37,6 +38,22 @@ class TokenizerError(FastlmError, ValueError):
 
 class MissingLibraryError(TokenizerError):
     """An optional library that is not installed; the message says how to install it."""
+
+
+class TextError(TokenizerError):
+    """One of several texts that cannot be scored.
+
+    index : its number among them, from 0
+    reason : the message without the number
+    """
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"text {index}: {reason}")
+        self.index = index
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[TextError], tuple[int, str]]:
+        return TextError, (self.index, self.reason)
 
 
 class ModelFileError(FastlmError, ValueError):

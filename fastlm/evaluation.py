@@ -23,6 +23,7 @@ __all__ = [
     "evaluate_documents",
     "evaluate_tokens",
     "mean_loss",
+    "skipped_size",
 ]
 
 # Positions per call: 8 MB of losses, and enough that the call itself costs nothing.
@@ -176,13 +177,13 @@ def _encoded(
         size.longest = max(size.longest, ids.size)
         if ids.size <= first:
             continue
-        chars, octets = _skipped(text, ids[:first], tokenizer) if first else (0, 0)
+        chars, octets = skipped_size(text, ids[:first], tokenizer) if first else (0, 0)
         size.chars += len(text) - chars + end_chars
         size.bytes += len(text.encode("utf-8")) - octets + end_chars
         yield ids
 
 
-def _skipped(text: str, ids: NDArray[Any], tokenizer: Tokenizer) -> tuple[int, int]:
+def skipped_size(text: str, ids: NDArray[Any], tokenizer: Tokenizer) -> tuple[int, int]:
     """Characters and bytes of the first tokens of ``text``, which no model without an end predicts.
 
     Where the tokenizer does not keep white space this is the length of the text that it makes of

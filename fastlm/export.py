@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from fastlm._version import __version__
 from fastlm.errors import ExportError
-from fastlm.generation import context_size
 from fastlm.modelfile import replace_file
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def onnx_graph(model: LanguageModel) -> Any:
         onnx.helper.make_graph(
             graph.nodes,
             "fastlm",
-            [_value(onnx, "contexts", "INT64", context_size(config))],
+            [_value(onnx, "contexts", "INT64", config.span)],
             [_value(onnx, name, "FLOAT", config.vocab) for name in ("logits", "log_probs")],
             graph.tensors,
         ),
@@ -167,7 +166,7 @@ def _input(graph: _Graph, model: LanguageModel) -> str:
     pools of far context."""
     config = model.config
     embedded = graph.add("Gather", ["embeddings", "contexts"], "embedded", axis=0)
-    far = context_size(config) - config.context
+    far = config.span - config.context
     near = graph.slice(embedded, 1, far, far + config.context, "near") if far else embedded
     if config.combine == "mean":
         parts = [graph.add("ReduceMean", [near, graph.numbers(1)], "near_mean", keepdims=0)]

@@ -35,7 +35,6 @@ __all__ = [
     "Generation",
     "Request",
     "checked_seed",
-    "context_size",
     "finite_logits",
     "rules_of",
     "start_context",
@@ -87,18 +86,13 @@ def rules_of(sampling: Sampling, vocab: int) -> Rules:
     )
 
 
-def context_size(config: ModelConfig) -> int:
-    """All tokens before the next one that the model sees: its context and any pools before it."""
-    return int(getattr(config, "span", config.context))
-
-
 def start_context(config: ModelConfig, ids: Sequence[int]) -> NDArray[np.int32]:
     """int32[C]: all that the model sees after ``ids``, oldest first.
 
     What lies before them, or before the last boundary token among them, reads as boundary tokens,
     or as id 0 where the model has none.
     """
-    size = context_size(config)
+    size = config.span
     context = np.full(size, config.boundary or 0, dtype=np.int32)
     for known, id in enumerate(reversed(ids[-size:]), start=1):
         if id == config.boundary:
@@ -304,7 +298,7 @@ class Generation:
 
 def _scratch(config: ModelConfig, layout: Layout, rows: int) -> GenerationScratch:
     return GenerationScratch(
-        contexts=np.empty(rows * context_size(config), dtype=np.int32),
+        contexts=np.empty(rows * config.span, dtype=np.int32),
         running=np.empty(rows, dtype=np.int64),
         logits=np.empty(rows * config.vocab, dtype=np.float32),
         inputs=np.empty(rows * layout.widths, dtype=np.float32),

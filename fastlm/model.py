@@ -27,6 +27,7 @@ from fastlm.generation import Request, checked_seed, finite_logits, start_contex
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
 from fastlm.sampling import Sampling
+from fastlm.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
@@ -379,6 +380,87 @@ class LanguageModel:
             self.documents,
             _checked_threads(threads),
         )
+
+    # ------------------------------------------------------------------------ scoring
+
+    def score(
+        self,
+        texts: Iterable[str],
+        *,
+        return_tokens: bool = False,
+        count_end: bool | None = None,
+        batch_chars: int = BATCH_CHARS,
+        threads: int | None = None,
+    ) -> Iterator[Score]:
+        """Yield one ``fastlm.scoring.Score`` for each text, in order, in constant memory.
+
+        A text is one document, or, where the model's documents are lines or paragraphs, as many
+        as ``evaluate`` finds in it; without any (being empty or white space) it is one as it
+        stands. A text may be empty, or longer than memory would hold as tokens.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Read as needed: up to ``batch_chars`` characters ahead of the results.
+        return_tokens : bool
+            Whether to add the tokens that count and the log-probability of each.
+        count_end : bool, optional
+            Whether the end symbol of each document counts as a token. Default: as in
+            ``evaluate``, yes where documents are lines or paragraphs, no where they are files.
+        batch_chars : int
+            About so many characters are scored at a time. The results do not depend on it; 1 makes
+            them come text by text.
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The results do not depend
+            on it. In one of several worker processes, 1 is best.
+
+        Raises
+        ------
+        ConfigError
+            At the call, for a setting out of range.
+        TextError
+            For a text that is not a str or that the tokenizer cannot encode, with its index, after
+            the scores of the texts before it.
+        """
+        return score_texts(
+            self,
+            texts,
+            return_tokens=return_tokens,
+            count_end=count_end,
+            batch_chars=batch_chars,
+            threads=_checked_threads(threads),
+        )
+
+    def score_arrays(
+        self,
+        texts: Iterable[str],
+        *,
+        count_end: bool | None = None,
+        threads: int | None = None,
+    ) -> ScoreArrays:
+        """The scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
+        return score_arrays(self, texts, count_end=count_end, threads=_checked_threads(threads))
+
+    def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
+        """Probabilities float64[V] of the token after ``prompt``, nothing excluded; sum 1.
+
+        softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits`` z.
+        """
+        logits = self.next_token_logits(prompt).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        distribution: NDArray[np.float64] = weights / weights.sum()
+        return distribution
+
+    def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
+        """The k most probable next tokens, as (token, probability), most probable first.
+
+        All of them where the vocabulary has fewer; of equal ones the lower id comes first.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ConfigError(f"k is {k!r}; give a whole number of at least 1")
+        distribution = self.next_token_distribution(prompt)
+        best = np.argsort(-distribution, kind="stable")[:k].tolist()
+        return [(self.tokenizer.token(id), float(distribution[id])) for id in best]
 
     # ------------------------------------------------------------------------ the file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 
@@ -14,7 +13,7 @@ from fastlm.config import ModelConfig
 from fastlm.engine import context_logits
 from fastlm.errors import ExportError, ModelFileError
 from fastlm.export import OPSET, export, onnx_graph
-from fastlm.generation import context_size, start_context
+from fastlm.generation import start_context
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
 from fastlm.tokenizers import build_tokenizer
@@ -28,14 +27,11 @@ SHAPES = {
     "two hidden layers, no biases": {"hidden": (9, 7), "bias": False},
     "mean": {"combine": "mean", "hidden": (6,)},
     "no end": {"boundary": None},
+    "far context": {"far": (3, 5)},
+    "far context, mean": {"far": (2,), "combine": "mean", "hidden": ()},
+    "adaptive softmax": {"cutoffs": (5, 11)},
+    "both, no biases": {"cutoffs": (8,), "far": (4,), "bias": False},
 }
-if "far" in {field.name for field in dataclasses.fields(ModelConfig)}:
-    SHAPES |= {
-        "far context": {"far": (3, 5)},
-        "far context, mean": {"far": (2,), "combine": "mean", "hidden": ()},
-        "adaptive softmax": {"cutoffs": (5, 11)},
-        "both, no biases": {"cutoffs": (8,), "far": (4,), "bias": False},
-    }
 
 
 def make_model(**shape):
@@ -99,7 +95,7 @@ def test_the_graph_says_what_goes_in_and_what_the_model_is():
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.graph.input, *graph.graph.output)
     }
-    size, vocab = context_size(model.config), model.config.vocab
+    size, vocab = model.config.span, model.config.vocab
     assert shapes == {
         "contexts": ["batch", size], "logits": ["batch", vocab], "log_probs": ["batch", vocab],
     }  # fmt: skip

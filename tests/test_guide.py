@@ -79,6 +79,8 @@ def guide(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guide")
     (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
     (folder / "other.txt").write_text(TEXT[:200], encoding="utf-8")
+    records = "".join(f'{{"id": {n}, "text": "The cat sat."}}\n' for n in range(3))
+    (folder / "records.jsonl").write_text(records, encoding="utf-8")
     outcome = Outcome(folder, {}, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -21,6 +21,7 @@ from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
 from fastlm.cli.generate import generate
 from fastlm.cli.prepare import prepare
+from fastlm.cli.score import score
 from fastlm.cli.train import train
 from fastlm.errors import FastlmError
 
@@ -165,6 +166,7 @@ for _function, _name in (
     (evaluate, "eval"),
     (prepare, "prepare"),
     (export, "export"),
+    (score, "score"),
     (bench, "bench"),
 ):
     app.command(_name)(_until_the_reader_leaves(_function))

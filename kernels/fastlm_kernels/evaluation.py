@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from fastlm_kernels.activation import relu
+from fastlm_kernels.arguments import FAN_OUT, WIDTH_BEFORE
 from fastlm_kernels.contexts import gather_context, token_at
+from fastlm_kernels.first_layer import first_layer
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import (
     cluster_of,
     cluster_rows,
     count_clusters,
-    forward_hidden,
     forward_layer,
     forward_rows,
     forward_tail,
@@ -20,8 +22,8 @@ from fastlm_kernels.team import claim, finish
 
 @kernel
 def position_losses(
-    losses, inputs, logits, contexts, order, starts, workspace, sync, tokens, params, network,
-    first, rows,
+    losses, inputs, logits, contexts, order, starts, workspace, sync, tokens, table, params,
+    network, first, rows,
 ):  # fmt: skip
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
@@ -30,6 +32,7 @@ def position_losses(
         contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1],
         workspace : Workspace, each thread's own
     sync : int64[SYNC_SIZE], zeros, shared by the threads of the call
+    table : of ``first_layer.fill_table``, or float32[0] to multiply instead
     """
     span = network.span
     tiles = (losses.size + rows - 1) // rows
@@ -50,12 +53,29 @@ def position_losses(
                 first + start + order[1, row],
                 network.boundary,
             )
-        forward_hidden(inputs, workspace, contexts, params, network, rows, np.int64(0), count)
+        hidden_rows(inputs, logits, contexts, workspace, table, params, network, rows, count)
         row_losses(
             losses[start : start + count], logits, inputs, workspace, order, starts, params,
             network, rows, count,
         )  # fmt: skip
         finish(sync)
+
+
+@inner_kernel
+def hidden_rows(inputs, logits, contexts, workspace, table, params, network, rows, count):
+    """The input of the output layer of ``count`` rows; without hidden layers, its output too."""
+    if network.depth == 1:
+        first_layer(logits, np.int64(0), inputs, contexts, workspace, table, params, network, count)
+        return
+    out0 = rows * network.layers[1, WIDTH_BEFORE]
+    width = network.layers[0, FAN_OUT]
+    first_layer(inputs, out0, inputs, contexts, workspace, table, params, network, count)
+    relu(inputs[out0 : out0 + count * width])
+    for layer in range(1, network.depth - 1):
+        out0, width = forward_layer(
+            inputs, workspace, inputs, params, network, layer, rows, np.int64(0), count
+        )
+        relu(inputs[out0 : out0 + count * width])
 
 
 @inner_kernel
@@ -73,15 +93,15 @@ def order_by_cluster(order, starts, count, cutoffs):
 def row_losses(
     losses, logits, inputs, workspace, order, starts, params, network, rows, count
 ):  # fmt: skip
-    """Losses of rows whose input of the output layer is there.
+    """Losses of rows of which ``hidden_rows`` is done.
 
     losses : float64[count], written
     order : int32[2, rows], the target of each element, and which element each row is
     """
     last = network.depth - 1
-    _, width = forward_layer(
-        logits, workspace, inputs, params, network, last, rows, np.int64(0), count
-    )
+    width = network.layers[last, FAN_OUT]
+    if last > 0:
+        forward_layer(logits, workspace, inputs, params, network, last, rows, np.int64(0), count)
     for row in range(count):
         target = np.int64(order[0, order[1, row]])
         cluster = cluster_of(target, network.cutoffs)

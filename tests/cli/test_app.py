@@ -52,7 +52,7 @@ def failing(monkeypatch):
 def test_help_lists_the_commands(run):
     outcome = run("--help")
     assert outcome.code == 0
-    for command in ("train", "generate", "eval"):
+    for command in ("train", "generate", "eval", "score"):
         assert command in outcome.out
     assert "completion" not in outcome.out
 
@@ -67,7 +67,7 @@ def test_help_imports_nothing_heavy():
     assert "heavy: []" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "eval"])
+@pytest.mark.parametrize("command", ["train", "generate", "eval", "score"])
 def test_each_command_has_help(run, command):
     outcome = run(command, "--help")
     assert outcome.code == 0

@@ -25,6 +25,8 @@ USES = """
     from fastlm.generation import Generation
     from fastlm.initialize import scaled_params
     from fastlm.sampling import Sampling
+    from fastlm.model import LanguageModel
+    from fastlm.tokenizers import build_tokenizer
 
     rng = np.random.default_rng(0)
     np.save("tokens.npy", rng.integers(0, 20, 200).astype(np.uint16))
@@ -52,6 +54,11 @@ USES = """
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
                 text = Generation(engine.settled()[0], model, sampling, 1, [2, 3], **how)
                 text.run(4)
+    words = build_tokenizer("word", ["the cat sat"])
+    for hidden, embed in (((), 2), ((8, 8), 16)):
+        model = ModelConfig(vocab=5, boundary=0, embed=embed, hidden=hidden)
+        lm = LanguageModel(model, scaled_params(model, 0), words)
+        list(lm.score(["the dog sat"] * 200, threads=2, return_tokens=True))
 
     # Vectors of 16 or 8 only show in rows as long as these.
     model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
@@ -102,6 +109,7 @@ def test_no_kernel_has_a_second_signature(two_processes):
         "training.train_steps", "training.batch_gradient",
         "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
         "generation.generate_tokens", "sampling.choose",
+        "first_layer.fill_table", "scoring.sum_texts",
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)

@@ -1,0 +1,313 @@
+"""`fastlm score`: how probable is each line, or each record of a JSON lines file?"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from fastlm.errors import ConfigError, CorpusError, TextError
+
+if TYPE_CHECKING:
+    from fastlm.model import LanguageModel
+    from fastlm.records import BadRecord, Record, RecordReader
+    from fastlm.scoring import Score
+
+__all__ = ["score"]
+
+_FIELD = "text"
+
+# What is written for a record, in parts: a line may be large.
+_Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
+
+
+def score(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
+    ],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FILE|-]", help="Text, a record a line (UTF-8, also .gz); - is standard input."
+        ),
+    ] = "-",
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Lines are JSON objects with the text in this field (.jsonl: text).",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per record.")] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="With JSON, also the tokens and their log_prob.")
+    ] = False,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Before the names of the added JSON fields.")
+    ] = "",
+    max_perplexity: Annotated[
+        float | None, typer.Option(metavar="X", help="Keep records of at most X, unchanged.")
+    ] = None,
+    min_perplexity: Annotated[
+        float | None, typer.Option(metavar="X", help="Keep records of at least X, unchanged.")
+    ] = None,
+    max_bits: Annotated[
+        float | None, typer.Option(metavar="X", help="The same for bits per character.")
+    ] = None,
+    min_bits: Annotated[
+        float | None, typer.Option(metavar="X", help="The same for bits per character.")
+    ] = None,
+    count_end: Annotated[
+        bool | None,
+        typer.Option(help="Whether the end of a text counts (default: as fastlm eval does)."),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out records that cannot be read, say how many."),
+    ] = False,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads to use.")] = None,
+) -> None:
+    """Score each line, or each record of a JSON lines file, in order.
+
+    Plain lines give perplexity, log_prob (nats), tokens, oov and the line, between tabs. JSON
+    objects come back with the scores added. With a limit it is a filter.
+    """
+    limits = _Limits(max_perplexity, min_perplexity, max_bits, min_bits)
+
+    from fastlm.model import LanguageModel
+    from fastlm.records import RecordReader, is_json_lines
+
+    if field is None and is_json_lines(file):
+        field = _FIELD
+    if tokens and not (as_json or field is not None):
+        raise ConfigError("--tokens needs JSON; add --json")
+    lm = LanguageModel.load(model)
+    options = {"return_tokens": tokens, "count_end": count_end, "threads": threads}
+    with RecordReader(file, field) as reader:
+        form: _Form
+        if limits and not as_json:
+            form = _unchanged
+        elif field is not None:
+            form = _WithScores(reader.name, prefix)
+        elif as_json:
+            form = _LineAsJson(prefix)
+        else:
+            form = _columns
+        _run(lm, reader, limits, form, options, skip_bad)
+
+
+def _run(
+    lm: LanguageModel,
+    reader: RecordReader,
+    limits: _Limits,
+    form: _Form,
+    options: dict[str, Any],
+    skip_bad: bool,
+) -> None:
+    """Score block by block; every block is on its way before the next is read."""
+    out = getattr(sys.stdout, "buffer", None) or _TextOutput()
+    progress = _Progress(reader)
+    bad: list[str] = []
+    for block in reader.blocks():
+        written = 0
+        try:
+            for item in _results(lm, block, options):
+                if isinstance(item, tuple):
+                    record, result = item
+                    if limits.keep(result):
+                        out.writelines(form(record, result))
+                        written += 1
+                    continue
+                message = f"{reader.name}, line {item.number}: {item.reason}"
+                if not skip_bad:
+                    raise CorpusError(f"{message}; or leave such records out with --skip-bad")
+                bad.append(message)
+        finally:
+            # What lies before a bad record has been scored, and is not lost.
+            out.flush()
+        progress.add(len(block), written)
+    progress.end()
+    if bad:
+        records = "1 bad record" if len(bad) == 1 else f"{len(bad):,} bad records, the first"
+        print(f"left out {records}: {bad[0]}", file=sys.stderr)
+
+
+def _results(
+    lm: LanguageModel, block: list[Record | BadRecord], options: dict[str, Any]
+) -> Iterator[tuple[Record, Score] | BadRecord]:
+    """Each record of a block with its score; what cannot be scored as a BadRecord."""
+    from fastlm.records import BadRecord, Record
+
+    good = [record for record in block if isinstance(record, Record)]
+    scores = _scores_or_reasons(lm, [record.text for record in good], options)
+    for record in block:
+        if isinstance(record, BadRecord):
+            yield record
+        else:
+            result = next(scores)
+            yield (
+                BadRecord(record.number, result) if isinstance(result, str) else (record, result)
+            )
+
+
+def _scores_or_reasons(
+    lm: LanguageModel, texts: list[str], options: dict[str, Any]
+) -> Iterator[Score | str]:
+    """The score of each text, or why it has none."""
+    while texts:
+        try:
+            yield from lm.score(texts, **options)
+            return
+        except TextError as error:
+            yield error.reason
+            texts = texts[error.index + 1 :]
+
+
+# ---------------------------------------------------------------------------- which records
+
+
+class _Limits:
+    """Which scores to keep; false when there is no limit."""
+
+    def __init__(
+        self,
+        max_perplexity: float | None,
+        min_perplexity: float | None,
+        max_bits: float | None,
+        min_bits: float | None,
+    ) -> None:
+        self.perplexity = _range("perplexity", min_perplexity, max_perplexity)
+        self.bits = _range("bits", min_bits, max_bits)
+
+    def __bool__(self) -> bool:
+        return self.perplexity is not None or self.bits is not None
+
+    def keep(self, result: Score) -> bool:
+        """What has no perplexity, since no token counts, is within no limits."""
+        return _within(self.perplexity, result.perplexity) and _within(
+            self.bits, result.bits_per_char
+        )
+
+
+_Range: TypeAlias = tuple[float, float]
+
+
+def _range(name: str, least: float | None, most: float | None) -> _Range | None:
+    if least is None and most is None:
+        return None
+    for option, value in ((f"--min-{name}", least), (f"--max-{name}", most)):
+        if value is not None and not value >= 0:
+            raise ConfigError(f"{option} is {value}; give a number of at least 0")
+    limits = (0.0 if least is None else least, math.inf if most is None else most)
+    if limits[0] > limits[1]:
+        raise ConfigError(
+            f"--min-{name} is {least}, above --max-{name}, {most}; nothing would be kept"
+        )
+    return limits
+
+
+def _within(limits: _Range | None, value: float) -> bool:
+    return limits is None or limits[0] <= value <= limits[1]
+
+
+# ---------------------------------------------------------------------------- what is printed
+
+
+class _TextOutput:
+    """Standard output where it takes text only, as in a notebook."""
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        sys.stdout.write(b"".join(parts).decode("utf-8", errors="replace"))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def _unchanged(record: Record, result: Score) -> tuple[bytes, ...]:
+    return record.raw, b"\n"
+
+
+def _columns(record: Record, result: Score) -> tuple[bytes, ...]:
+    numbers = f"{result.perplexity:.6g}\t{result.log_prob:.6g}\t{result.tokens}\t{result.oov}\t"
+    return numbers.encode("ascii"), record.raw, b"\n"
+
+
+class _LineAsJson:
+    """{"text": the line, the scores}."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
+        return _json({_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
+
+
+class _WithScores:
+    """The JSON object as it was, the scores added at its end."""
+
+    def __init__(self, name: str, prefix: str) -> None:
+        self._name = name
+        self._prefix = prefix
+
+    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
+        scores = _prefixed(result, self._prefix)
+        taken = sorted(scores.keys() & (record.fields or {}).keys())
+        if taken:
+            raise ConfigError(
+                f"{self._name}, line {record.number} has a field {taken[0]!r} already; choose "
+                "other names for the scores, e.g. with --prefix lm_"
+            )
+        # The fields are not written anew, so that not a digit of them changes.
+        return record.raw.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
+
+
+def _prefixed(result: Score, prefix: str) -> dict[str, Any]:
+    return {prefix + key: value for key, value in result.to_dict().items()}
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+# ---------------------------------------------------------------------------- progress
+
+
+class _Progress:
+    """A line on standard error, where it is a terminal that shows nothing else."""
+
+    def __init__(self, reader: RecordReader) -> None:
+        self._reader = reader
+        self._shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._start = time.monotonic()
+        self._next = self._start + 1
+        self._records = self._kept = 0
+
+    def add(self, records: int, kept: int) -> None:
+        self._records += records
+        self._kept += kept
+        now = time.monotonic()
+        if self._shown and now >= self._next:
+            self._next = now + 0.5
+            self._print(now, end="")
+
+    def end(self) -> None:
+        now = time.monotonic()
+        if self._shown and now >= self._start + 1:
+            self._print(now, end="\n")
+
+    def _print(self, now: float, end: str) -> None:
+        size = self._reader.bytes_read / 1e6
+        speed = size / (now - self._start)
+        print(
+            f"\r{self._records:,} records, {self._kept:,} written, {size:,.1f} MB, "
+            f"{speed:,.2f} MB/s ",
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
