@@ -14,6 +14,7 @@ __all__ = [
     "first_document_end",
     "split_documents",
     "split_train_valid",
+    "with_line_feeds",
 ]
 
 DOCUMENT_MODES = ("file", "paragraphs", "lines")
@@ -48,9 +49,13 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
         raise CorpusError(f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {mode!r}")
     if mode == "file":
         return iter((text,) if text else ())
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = with_line_feeds(text)
     return _lines(text) if mode == "lines" else _paragraphs(text)
+
+
+def with_line_feeds(text: str) -> str:
+    r"""Return the text with \n for \r\n and \r, as every corpus is read."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _lines(text: str) -> Iterator[str]:

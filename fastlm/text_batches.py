@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import Documents
-from fastlm.documents import split_documents
+from fastlm.documents import split_documents, with_line_feeds
 from fastlm.errors import TextError, TokenizerError
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenizer
 
@@ -75,7 +75,8 @@ def text_batches(
                 raise TextError(
                     number, f"{type(text).__name__}, not str; decode, convert or drop it first"
                 )
-            if len(text) < piece_size and (documents == "file" or not _has_line_end(text)):
+            text = with_line_feeds(text)
+            if len(text) < piece_size and (documents == "file" or "\n" not in text):
                 batch.pieces.append(text)
                 room += len(text) + 1
             else:
@@ -99,10 +100,6 @@ def text_batches(
         yield batch
 
 
-def _has_line_end(text: str) -> bool:
-    return "\n" in text or "\r" in text
-
-
 def _pieces(
     text: str, documents: Documents, tokenizer: Tokenizer, size: int
 ) -> Iterator[tuple[str, bool]]:
@@ -119,7 +116,7 @@ def _pieces(
             start = stop
         yield document[start:], True
     if not found:
-        yield text.strip("\r\n"), True
+        yield text.strip("\n"), True
 
 
 def _safe_cut(text: str, at: int, tokenizer: Tokenizer) -> int:
