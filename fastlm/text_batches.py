@@ -23,7 +23,8 @@ Ends: TypeAlias = NDArray[np.int64]
 # faster.
 PIECE = 1 << 18
 
-_SPACE = re.compile(r"\s")
+# Where a run of white space begins: no token reaches across from before, in any tokenizer.
+_SPACE = re.compile(r"(?<!\s)[ \n\t]")
 
 
 @dataclass
@@ -128,6 +129,8 @@ def _safe_cut(text: str, at: int, tokenizer: Tokenizer) -> int:
         return len(text)
     if tokenizer.kind == "byte" or (tokenizer.kind == "char" and not _lowers(tokenizer)):
         return at
+    if not getattr(tokenizer, "may_cut_before_space", True):  # a tokenizer with rules of its own
+        return len(text)
     space = _SPACE.search(text, at)
     return space.start() if space else len(text)
 
