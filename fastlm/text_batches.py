@@ -76,7 +76,7 @@ def text_batches(
                 raise TextError(
                     number, f"{type(text).__name__}, not str; decode, convert or drop it first"
                 )
-            if len(text) < piece_size and (documents == "file" or not _has_line_end(text)):
+            if len(text) < piece_size and not _may_hold_several(text, documents):
                 batch.pieces.append(text)
                 room += len(text) + 1
             else:
@@ -100,8 +100,9 @@ def text_batches(
         yield batch
 
 
-def _has_line_end(text: str) -> bool:
-    return "\n" in text or "\r" in text
+def _may_hold_several(text: str, documents: Documents) -> bool:
+    """Whether ``split_documents`` may make of a text anything but the text as it stands."""
+    return "\r" in text or (documents != "file" and "\n" in text)
 
 
 def _pieces(
