@@ -101,7 +101,7 @@ def text_batches(
 
 
 def _may_hold_several(text: str, documents: Documents) -> bool:
-    """Whether ``split_documents`` may make of a text anything but the text as it stands."""
+    """Whether ``_pieces`` may make of a text anything but the text as it stands."""
     return "\r" in text or (documents != "file" and "\n" in text)
 
 
@@ -111,7 +111,9 @@ def _pieces(
     """Yield (piece, whether it ends its document).
 
     Documents are those of evaluation, but text without any, being empty or white space, is one.
+    Line ends read as \\n, as in the files that models are trained on.
     """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     found = False
     for document in split_documents(text, documents):
         found = True
@@ -121,7 +123,7 @@ def _pieces(
             start = stop
         yield document[start:], True
     if not found:
-        yield text.strip("\r\n"), True
+        yield text.strip("\n") if documents != "file" else text, True
 
 
 def _safe_cut(text: str, at: int, tokenizer: Tokenizer) -> int:
