@@ -44,6 +44,10 @@ _COUNTED = 1 << 22
 # summed by itself, so this changes no result.
 _EVALUATION_ROWS = 128
 
+# With an adaptive softmax few rows of a tile fall into each cluster, whose whole tail is read for
+# them: V = 30,000 with cut-offs 1,000 and 8,000 ran at 46k tokens/s with 128 rows, 72k with 1,024.
+_ADAPTIVE_ROWS = 1024
+
 # A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
 _TILES_PER_THREAD = 4
 
@@ -358,7 +362,7 @@ def position_losses(
     losses = np.empty(stop - first, dtype=np.float64)
     if losses.size == 0:
         return losses
-    rows = min(_EVALUATION_ROWS, losses.size)
+    rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, losses.size)
     tiles = -(-losses.size // rows)
     network = network_of(model)
     if table is None:

@@ -396,7 +396,8 @@ class LanguageModel:
 
         A text is one document, or, where the model's documents are lines or paragraphs, as many
         as ``evaluate`` finds in it; without any (being empty or white space) it is one as it
-        stands. A text may be empty, or longer than memory would hold as tokens.
+        stands. Line ends read as \\n. A text may be empty, or longer than memory would hold as
+        tokens.
 
         Parameters
         ----------

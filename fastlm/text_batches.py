@@ -116,7 +116,7 @@ def _pieces(
             start = stop
         yield document[start:], True
     if not found:
-        yield text.strip("\n"), True
+        yield text.strip("\n") if documents != "file" else text, True
 
 
 def _safe_cut(text: str, at: int, tokenizer: Tokenizer) -> int:
