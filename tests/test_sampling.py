@@ -14,6 +14,7 @@ from scipy import stats
 from fastlm.errors import ConfigError
 from fastlm.generation import rules_of
 from fastlm.sampling import Sampling
+from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.sampling import ChoiceScratch, sum_places
 from fastlm_kernels.sampling import choose as choose_kernel
 
@@ -69,7 +70,14 @@ def test_probabilities_are_the_softmax_of_logits_over_temperature(temperature):
         Sampling(temperature=2.0, top_k=5, top_p=0.9),
     ],
 )
-@pytest.mark.parametrize("choose", [Sampling.choose, kernel_choice], ids=["numpy", "kernel"])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        Sampling.choose,
+        pytest.param(kernel_choice, marks=pytest.mark.skipif(JIT_DISABLED, reason="too slow")),
+    ],
+    ids=["numpy", "kernel"],
+)
 def test_choices_have_the_frequencies_of_the_probabilities(sampling, choose):
     rng = np.random.default_rng(3)
     drawn = [choose(sampling, LOGITS, rng.random()) for _ in range(4000)]
@@ -220,7 +228,7 @@ def assert_same_choice(sampling, logits, uniform):
     assert abs(ends[low] - uniform) < 1e-5
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=30 if JIT_DISABLED else 300)
 @given(
     values=arrays(np.float32, st.integers(2, 300), elements=st.floats(-20, 20, width=16)),
     excluded=st.integers(0, 1),
@@ -236,7 +244,7 @@ def test_the_kernel_chooses_as_numpy_does(values, excluded, temperature, top_k, 
         assert_same_choice(sampling, values, uniform)
 
 
-@pytest.mark.parametrize("size", [2, 63, 64, 65, 700])
+@pytest.mark.parametrize("size", [2, 63, 64, 65, 130 if JIT_DISABLED else 700])
 @pytest.mark.parametrize("top_k", [None, 1, 40])
 @pytest.mark.parametrize("top_p", [0.02, 0.5, 0.9, 0.999, 1.0])
 def test_the_kernel_cuts_as_numpy_does(size, top_k, top_p):
