@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from fastlm.errors import ConfigError
 
-__all__ = ["Combine", "Documents", "ModelConfig", "Schedule", "TrainingConfig"]
+__all__ = ["Combine", "Documents", "FirstWeights", "ModelConfig", "Schedule", "TrainingConfig"]
 
 Combine = Literal["concat", "mean"]
 Documents = Literal["file", "paragraphs", "lines"]
+FirstWeights = Literal["scaled", "tiny", "mini"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 
@@ -130,7 +131,7 @@ class TrainingConfig:
     shuffle: bool = True
     seed: int = 0
     threads: int | None = None
-    init: Literal["scaled", "tiny", "mini"] = "scaled"
+    init: FirstWeights = "scaled"
 
     def __post_init__(self) -> None:
         infinity = math.inf

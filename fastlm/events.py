@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastlm.config import ModelConfig, TrainingConfig
 
-__all__ = ["Callback", "Progress", "Result", "Start", "Validation"]
+__all__ = ["Callback", "Notice", "Progress", "Result", "Start", "Validation"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Start:
     train_tokens, valid_tokens : number of tokens; valid_tokens is 0 without validation
     total_steps : None when the run is bounded by time
     compiling : kernels are not in the cache yet: the first step waits for the compiler
+    step, elapsed : steps and seconds done before: not 0 where a run is resumed
     """
 
     model: ModelConfig
@@ -27,6 +28,8 @@ class Start:
     total_steps: int | None
     threads: int
     compiling: bool
+    step: int = 0
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,19 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that a person should know of, while training goes on.
+
+    kind : ``rollback`` (training went back to the last good state), ``checkpoint`` (one could not
+        be written, or can be again), ``metrics`` (likewise), ``resume``
+    message : one line
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Result:
     """At the end; not when training raises.
 
@@ -79,6 +95,7 @@ class Result:
         what was given to ``Trainer.stop``
     best : the validation whose parameters the model has, None without validation
     tokens : training examples seen; tokens_per_second : over the whole run, validation left out
+    checkpoint : the file to resume from, None where none was written
     """
 
     reason: str
@@ -89,6 +106,7 @@ class Result:
     tokens_per_second: float
     train_loss: float
     best: Validation | None
+    checkpoint: str | None = None
 
 
 class Callback:
@@ -99,5 +117,7 @@ class Callback:
     def on_progress(self, progress: Progress) -> None: ...
 
     def on_validation(self, validation: Validation) -> None: ...
+
+    def on_notice(self, notice: Notice) -> None: ...
 
     def on_end(self, result: Result) -> None: ...

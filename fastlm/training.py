@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, get_args
 
-from fastlm.config import Documents, ModelConfig, TrainingConfig
+from fastlm.beginning import Beginning, recipe_of
+from fastlm.checkpoint import Checkpoint, Origin
+from fastlm.config import Documents, FirstWeights, ModelConfig, TrainingConfig
 from fastlm.corpus import (
     Corpus,
     CorpusSource,
@@ -15,14 +17,15 @@ from fastlm.corpus import (
     load_corpus,
 )
 from fastlm.documents import split_train_valid
-from fastlm.errors import ConfigError, CorpusError
-from fastlm.events import Callback, Result
+from fastlm.errors import ConfigError, CorpusError, TrainingError
+from fastlm.events import Callback
 from fastlm.model import LanguageModel
+from fastlm.modelfile import FilePath
 from fastlm.presets import Preset, preset_named
 from fastlm.tokenizers import CharTokenizer, Tokenizer, build_tokenizer
 from fastlm.trainer import Config, Trainer
 
-__all__ = ["train"]
+__all__ = ["recorded_tokens", "train"]
 
 _VALID_FRACTION = 0.05
 
@@ -36,9 +39,17 @@ def train(
     vocab: str | PathLike[str] | None = None,
     min_count: int = 1,
     max_vocab: int | None = None,
-    documents: Documents = "file",
+    documents: Documents | None = None,
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: FilePath | None = None,
+    checkpoint_every: str | float = "60s",
+    keep: int = 0,
+    resume: bool = False,
+    restart: bool = False,
+    init: FilePath | LanguageModel | None = None,
+    init_momentum: bool = False,
+    metrics: FilePath | None = None,
     **settings: Any,
 ) -> LanguageModel:
     """Train a model.
@@ -59,11 +70,25 @@ def train(
     min_count, max_vocab : int
         See ``fastlm.tokenizers.build_tokenizer``.
     documents : {"file", "paragraphs", "lines"}
-        What a document is: contexts do not reach across its end.
+        What a document is: contexts do not reach across its end. Default ``file``.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
     callbacks : sequence of Callback
         Told how it goes (``fastlm.events``).
+    checkpoint : path, optional
+        Where to write checkpoints, every ``checkpoint_every`` ("60s", "5m", "2000 steps"), at the
+        end, and when interrupted; ``keep`` older ones stay beside it.
+    resume : bool
+        Go on from the checkpoint. What is not given is as it was: text, tokenizer, settings. Only
+        the length, patience, threads and lr may be others.
+    restart : bool
+        Begin anew although the checkpoint is one of a run that has not ended.
+    init : path or LanguageModel, optional
+        A model to start from: its weights, tokenizer and shape. With ``init_momentum`` it is a
+        checkpoint, and the run starts from the weights and the momentum of its last step. (The
+        words ``scaled``, ``tiny`` and ``mini`` are first weights: see ``TrainingConfig``.)
+    metrics : path, optional
+        Where to write a JSON object a line: one for each validation, and every few seconds.
     **settings
         Fields of ``ModelConfig`` (context, embed, hidden, combine, bias) and of ``TrainingConfig``
         (batch, lr, momentum, schedule, epochs, steps, minutes, patience, dropout, seed, ...).
@@ -79,40 +104,105 @@ def train(
     ------
     CorpusError, TokenizerError, ConfigError
         For text, a vocabulary or a setting that cannot be used.
+    ModelFileError
+        For a checkpoint or a model to start from that cannot be read.
     TrainingError
-        When training diverges.
+        When training diverges; its ``model`` is the last good one, or None.
     """
+    if isinstance(init, str) and init in get_args(FirstWeights):
+        settings["init"], init = init, None
+    start = Beginning(
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        keep=keep,
+        resume=resume,
+        restart=restart,
+        init=init,
+        init_momentum=init_momentum,
+        metrics=metrics,
+    )
     chosen = preset_named(preset)
     model_settings, training_settings = _split_settings(settings, chosen)
-    training = TrainingConfig(**training_settings)
+    training = start.training_config(training_settings)
     if valid is None:
-        valid = chosen.valid
+        valid = start.recipe.get("valid", chosen.valid)
+    if corpus is None and texts is None and start.saved is not None:
+        corpus = _recorded_corpus(start.saved)
+    if documents is None:
+        documents = start.documents
+    start.check_documents(documents)
     text = _load(corpus, texts, valid, documents)
-    encoder = _tokenizer(tokenizer, text, chosen, vocab, min_count, max_vocab)
-    model = ModelConfig(vocab=encoder.vocab_size, boundary=encoder.boundary_id, **model_settings)
-    tokens = encoder.encode_documents(text.train_documents)
-    held_out = None
-    if text.valid_documents:
-        held_out = encoder.encode_documents(text.valid_documents)
-        if held_out.size < model.context + 1:
-            raise CorpusError(
-                f"the validation text has {held_out.size} tokens, but a context of "
-                f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
-            )
-    config = Config(model=model, training=training, documents=documents)
-    trainer = Trainer(config, tokens, held_out, callbacks=callbacks)
-    result = trainer.fit()
-    trained = LanguageModel(
-        model,
-        trainer.params,
-        encoder,
-        documents=documents,
-        training=training,
-        details=_details(result, text),
+    encoder = start.tokenizer
+    if encoder is None or tokenizer or vocab or min_count != 1 or max_vocab:
+        encoder = _tokenizer(tokenizer, text, chosen, vocab, min_count, max_vocab)
+        start.check_tokenizer(encoder)
+    model = start.model_config(encoder, model_settings)
+    tokens, held_out = _encoded(text, encoder, model)
+    trainer = start.trainer(
+        Config(model=model, training=training, documents=documents),
+        tokens,
+        held_out,
+        given=training_settings,
+        callbacks=callbacks,
+        origin=Origin(
+            tokenizer=encoder,
+            description=text.description,
+            recipe=recipe_of(corpus, valid) if texts is None else None,
+        ),
     )
+    try:
+        result = trainer.fit()
+    except TrainingError as error:
+        if trainer.run.step:
+            error.model = _trained(trainer, encoder, _details(trainer, "diverged", text))
+        raise
+    trained = _trained(trainer, encoder, _details(trainer, result.reason, text))
     trained.result = result
     trained.corpus_description = text.description
     return trained
+
+
+def _trained(trainer: Trainer, tokenizer: Tokenizer, details: dict[str, Any]) -> LanguageModel:
+    return LanguageModel(
+        trainer.config.model,
+        trainer.params,
+        tokenizer,
+        documents=trainer.config.documents,
+        training=trainer.config.training,
+        details=details,
+    )
+
+
+def recorded_tokens(saved: Checkpoint) -> tuple[Any, Any]:
+    """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again."""
+    assert saved.tokenizer is not None
+    corpus, valid = _recorded_corpus(saved), saved.corpus["recipe"].get("valid")
+    return _encoded(_load(corpus, None, valid, saved.documents), saved.tokenizer, saved.model)
+
+
+def _recorded_corpus(saved: Checkpoint) -> CorpusSource:
+    recipe = saved.corpus["recipe"]
+    if recipe is None:
+        raise ConfigError(
+            f"{saved.path} does not say where its corpus is ({saved.corpus['description']}); name "
+            "it again to resume"
+        )
+    corpus: CorpusSource = recipe.get("corpus")
+    return corpus
+
+
+def _encoded(text: Corpus, tokenizer: Tokenizer, model: ModelConfig) -> tuple[Any, Any]:
+    """(tokens to train on, to validate on or None)."""
+    tokens = tokenizer.encode_documents(text.train_documents)
+    if not text.valid_documents:
+        return tokens, None
+    held_out = tokenizer.encode_documents(text.valid_documents)
+    if held_out.size < model.context + 1:
+        raise CorpusError(
+            f"the validation text has {held_out.size} tokens, but a context of {model.context} "
+            f"needs at least {model.context + 1}; hold out more or none (0)"
+        )
+    return tokens, held_out
 
 
 def _split_settings(
@@ -193,17 +283,9 @@ def _tokenizer(
     )
 
 
-def _details(result: Result, text: Corpus) -> dict[str, Any]:
+def _details(trainer: Trainer, reason: str, text: Corpus) -> dict[str, Any]:
     """Facts about the run that stay with the model."""
-    details: dict[str, Any] = {
-        "reason": result.reason,
-        "step": result.step,
-        "epoch": result.epoch,
-        "seconds": result.elapsed,
-        "train_loss": result.train_loss,
+    return trainer.details(reason) | {
         "corpus": text.description,
         "corpus_fingerprint": corpus_fingerprint(text.train_documents),
     }
-    if result.best is not None:
-        details |= {"valid_loss": result.best.loss, "best_step": result.best.step}
-    return details

@@ -186,6 +186,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, with JIT off
+@pytest.mark.filterwarnings("ignore::fastlm.errors.TrainingWarning")
 def test_training_that_diverges():
     with pytest.raises(TrainingError, match=r"learning rate 1e\+08; start again with a smaller"):
         small(lr=1e8, steps=60)
