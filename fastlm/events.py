@@ -79,7 +79,8 @@ class Notice:
     """Something that a person should know of, while training goes on.
 
     kind : ``rollback`` (training went back to the last good state), ``checkpoint`` (one could not
-        be written, or can be again), ``metrics`` (likewise), ``resume``
+        be written, or can be again), ``metrics`` (likewise), ``resume`` (from an older checkpoint,
+        since the newest is damaged), ``finished`` (nothing is left to train)
     message : one line
     """
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from fastlm.events import Callback, Progress, Result, Start, Validation
+from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -81,6 +81,7 @@ class ConsoleProgress(Callback):
         self._headed = False
         self._last: Progress | None = None
         self._validation: Validation | None = None
+        self._first_step = 0
         self._shown_step = 0
         self._shown_at = clock()
         self._loss_sum = 0.0
@@ -112,6 +113,7 @@ class ConsoleProgress(Callback):
 
     def on_start(self, start: Start) -> None:
         model, training = start.model, start.training
+        self._first_step = start.step
         if self._corpus is not None:
             self._describe("corpus", self._corpus)
         held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
@@ -132,6 +134,8 @@ class ConsoleProgress(Callback):
         )
         threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
         self._describe("training", f"{length}, batch {training.batch:,}, {threads}")
+        if start.step:
+            self._describe("resuming", f"at step {start.step:,}, after {_duration(start.elapsed)}")
         if start.compiling:
             self._describe(
                 "compiling", "kernels for the first time: about 10 s; later starts use a cache ..."
@@ -139,7 +143,9 @@ class ConsoleProgress(Callback):
         self._shown_at = self._clock()
 
     def on_progress(self, progress: Progress) -> None:
-        steps = progress.step - (self._last.step if self._last else 0)
+        steps = progress.step - (self._last.step if self._last else self._first_step)
+        if steps < 0:  # training went back
+            steps = 1
         if math.isfinite(progress.loss):
             self._loss_sum += progress.loss * steps
             self._loss_steps += steps
@@ -166,6 +172,9 @@ class ConsoleProgress(Callback):
                 _duration(last.remaining) if last else "",
             ),
         )
+
+    def on_notice(self, notice: Notice) -> None:
+        self._describe(notice.kind, notice.message)
 
     def on_end(self, result: Result) -> None:
         if self._last is not None and self._shown_step != self._last.step:

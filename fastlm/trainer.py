@@ -293,7 +293,7 @@ class Trainer:
         if self._resumed and (reason := self._end_reason()) is not None:
             more = "--patience" if reason == "early stop" else "--steps, --epochs or --minutes"
             self.notice(
-                "resume",
+                "finished",
                 f"nothing is left to train: {reason} after {self.run.step:,} steps; raise {more} "
                 "to go on",
             )
@@ -309,7 +309,7 @@ class Trainer:
         on_grid = self.engine.step % self._snapshot_steps == 0
         if on_grid or fraction >= 1:
             self._recent.check(self.run)
-        if fraction >= self._next_validation or (fraction >= 1 and self._stale()):
+        if self._place() >= self._next_validation or (fraction >= 1 and self._stale()):
             self._validate()
         if on_grid:
             self._keep_state()
@@ -402,37 +402,41 @@ class Trainer:
         if self.checkpoints is not None:
             target = min(target, self.checkpoints.next_step(step))
         if self.total_steps is not None:
-            planned = min(1.0, self._next_validation) * self.total_steps
-            target = min(target, max(step + 1, math.ceil(planned)))
+            target = min(target, self.total_steps, self._next_validation)
         elif self.run.training_seconds:
             left = (1 - self._fraction()) * 60 * (self.config.training.minutes or 0)
             per_step = self.run.training_seconds / max(1, step)
             target = min(target, step + max(1, round(left / per_step)))
         return max(1, min(steps, int(target) - step))
 
+    def _place(self) -> float:
+        """How far the run is, as ``_next_validation`` counts: steps or, bounded by time, the
+        fraction."""
+        return self._fraction() if self.total_steps is None else self.engine.step
+
     @cached_property
     def _next_validation(self) -> float:
-        """The fraction of the run at which to validate next; cleared by ``_validate``."""
-        done = self._fraction()
-        return next((f for f in self._validation_fractions() if f > done), math.inf)
+        """Where to validate next, infinite for nowhere; forgotten by ``_validate``."""
+        done = self._place()
+        return next((place for place in self._validation_places() if place > done), math.inf)
 
-    def _validation_fractions(self) -> Iterable[float]:
-        """At which fractions of the run to validate."""
+    def _validation_places(self) -> Iterable[float]:
+        """Where in the run to validate, in the unit of ``_place``."""
         if self.valid is None:
             return ()
         training = self.config.training
-        if training.valid_every is not None and self.total_steps is not None:
-            every = training.valid_every * self.engine.examples / training.batch / self.total_steps
-            return (k * every for k in range(1, math.ceil(1 / every) + 1))
-        total = math.inf
-        if self.total_steps is not None:
-            total = self.total_steps * training.batch
-        count = (
-            validation_count(total, self.valid.ids.size // self.valid.width)
-            if math.isfinite(total)
-            else 20
-        )
-        return (k / count for k in range(1, count + 1))
+        if self.total_steps is None:
+            return (k / 20 for k in range(1, 21))
+        if training.valid_every is not None:
+            every = training.valid_every * self.engine.examples / training.batch
+            count = math.ceil(self.total_steps / every)
+        else:
+            count = validation_count(
+                self.total_steps * training.batch, self.valid.ids.size // self.valid.width
+            )
+            every = self.total_steps / count
+        # The first whole step at or behind each; not by comparing fractions, which round.
+        return (max(1, math.ceil(k * every - 1e-6)) for k in range(1, count + 1))
 
     def _stale(self) -> bool:
         """Whether the current parameters have not been validated."""
