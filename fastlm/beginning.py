@@ -18,7 +18,7 @@ from fastlm.checkpoint import (
     differs,
     newest_checkpoint,
     read_checkpoint,
-    tokenizer_fingerprint,
+    tokenizer_text,
 )
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine
@@ -31,7 +31,7 @@ from fastlm.modelfile import FilePath
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
 
-__all__ = ["Beginning", "settled_state"]
+__all__ = ["GIVEN", "Beginning", "recipe_of", "recorded", "settled_state"]
 
 
 class Beginning:
@@ -78,7 +78,6 @@ class Beginning:
             raise ConfigError("init_momentum is given without init; name a checkpoint with init")
         if init is not None:
             self._take_weights(init, init_momentum)
-        self._init = init
 
     def _take_weights(self, init: FilePath | LanguageModel, with_momentum: bool) -> None:
         self.base = init if isinstance(init, LanguageModel) else LanguageModel.load(init)
@@ -105,10 +104,11 @@ class Beginning:
             return self.saved.documents
         return "file" if self.base is None else self.base.documents
 
-    @property
-    def recipe(self) -> Mapping[str, Any]:
-        """How ``fastlm.train`` read the corpus before; empty where that is not known."""
-        return (self.saved.corpus["recipe"] or {}) if self.saved is not None else {}
+    def source(self, name: str, given: Any, default: Any = None) -> Any:
+        """The ``corpus`` or what is ``valid``: as given or, where it is not, as before."""
+        if given is not None:
+            return given
+        return default if self.saved is None else recorded(self.saved, name)
 
     def check_documents(self, documents: Documents) -> None:
         if self.saved is not None and documents != self.saved.documents:
@@ -118,15 +118,12 @@ class Beginning:
         """ConfigError where it is another than that of the checkpoint or of the model."""
         if self.saved is not None:
             self.saved.check_tokenizer(tokenizer)
-        elif self.base is not None:
-            theirs, given = map(tokenizer_fingerprint, (self.base.tokenizer, tokenizer))
-            if theirs != given:
-                raise ConfigError(
-                    f"the model to start from has the tokenizer {self.base.tokenizer.kind} of "
-                    f"{self.base.config.vocab:,} tokens, fingerprint {str(theirs)[:12]}, but the "
-                    f"one given is {tokenizer.kind} of {tokenizer.vocab_size:,}, fingerprint "
-                    f"{str(given)[:12]}; leave the tokenizer's options out"
-                )
+        elif self.base is not None and tokenizer != self.base.tokenizer:
+            raise ConfigError(
+                "the model to start from has the tokenizer "
+                f"{tokenizer_text(self.base.tokenizer)}, but the one given is "
+                f"{tokenizer_text(tokenizer)}; leave the tokenizer's options out"
+            )
 
     def model_config(self, tokenizer: Tokenizer, given: Mapping[str, Any]) -> ModelConfig:
         """The model's shape; ConfigError where a given setting is not that of the weights."""
@@ -193,16 +190,35 @@ def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.fl
     return engine.settled()
 
 
-def recipe_of(corpus: Any, valid: Any) -> dict[str, Any] | None:
-    """How to read a corpus of files again, from any folder; None where it cannot be: standard
-    input is read once."""
+def recorded(saved: Checkpoint, name: str) -> Any:
+    """The ``corpus`` of a checkpoint, or what is ``valid``, as ``fastlm.train`` takes it.
+
+    Raises ConfigError where it has to be given again.
+    """
+    recipe = saved.corpus["recipe"] or {}
+    source = recipe.get(name, GIVEN)
+    paths = isinstance(source, list) and all(isinstance(path, str) for path in source)
+    if paths or source is None or (name == "valid" and isinstance(source, int | float)):
+        return source
+    option = "the corpus" if name == "corpus" else "--valid"
+    raise ConfigError(
+        f"{saved.path} does not say where its {name} text is ({saved.corpus['description']}); give "
+        f"{option} again to resume"
+    )
+
+
+# In place of a source that cannot be read again: standard input, and text from the caller.
+GIVEN = "given"
+
+
+def recipe_of(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
+    """How to read a corpus again, from any folder; ``GIVEN`` for what has to be given again."""
     recipe: dict[str, Any] = {}
-    for name, source in (("corpus", corpus), ("valid", valid)):
-        if source is None or isinstance(source, int | float):
+    for name, source in (("corpus", GIVEN if texts else corpus), ("valid", valid)):
+        if source is None or source == GIVEN or isinstance(source, int | float):
             recipe[name] = source
             continue
         paths = [source] if isinstance(source, str | os.PathLike) else list(source)
-        if "-" in map(str, paths):
-            return None
-        recipe[name] = [str(Path(path).absolute()) for path in paths]
+        given = "-" in map(str, paths)
+        recipe[name] = GIVEN if given else [str(Path(path).absolute()) for path in paths]
     return recipe

@@ -75,7 +75,7 @@ __all__ = [
     "model_beside",
     "newest_checkpoint",
     "read_checkpoint",
-    "tokenizer_fingerprint",
+    "tokenizer_text",
     "tokens_identity",
     "write_checkpoint",
 ]
@@ -265,12 +265,12 @@ def tokens_identity(tokens: Tokens) -> dict[str, Any]:
     return {"tokens": int(ids.size), "fingerprint": digest.hexdigest()}
 
 
-def tokenizer_fingerprint(tokenizer: Tokenizer | None) -> str | None:
-    """BLAKE2b of its JSON form; None for none."""
-    if tokenizer is None:
-        return None
-    form = json.dumps(tokenizer.to_dict(), sort_keys=True).encode()
-    return hashlib.blake2b(form, digest_size=_FINGERPRINT_BYTES).hexdigest()
+def tokenizer_text(tokenizer: Tokenizer) -> str:
+    """For error messages."""
+    return (
+        f"{tokenizer.kind} of {tokenizer.vocab_size:,} tokens with fingerprint "
+        f"{tokenizer.fingerprint()[:12]}"
+    )
 
 
 def identity_text(identity: Mapping[str, Any] | None) -> str:
@@ -339,15 +339,11 @@ class Checkpoint:
 
     def check_tokenizer(self, tokenizer: Tokenizer | None) -> None:
         """ConfigError where a tokenizer is not the checkpoint's."""
-        saved, given = tokenizer_fingerprint(self.tokenizer), tokenizer_fingerprint(tokenizer)
-        if saved != given and saved is not None and given is not None:
-            assert self.tokenizer is not None
-            assert tokenizer is not None
+        saved = self.tokenizer
+        if saved is not None and tokenizer is not None and saved != tokenizer:
             raise ConfigError(
-                f"{self.path} was trained with the tokenizer {self.tokenizer.kind} of "
-                f"{self.tokenizer.vocab_size:,} tokens, fingerprint {saved[:12]}, but the one "
-                f"given is {tokenizer.kind} of {tokenizer.vocab_size:,}, fingerprint "
-                f"{given[:12]}; leave the tokenizer's options out to resume"
+                f"{self.path} was trained with the tokenizer {tokenizer_text(saved)}, but the one "
+                f"given is {tokenizer_text(tokenizer)}; leave the tokenizer's options out to resume"
             )
 
     def load_into(self, engine: TrainingEngine) -> None:
@@ -443,7 +439,7 @@ def write_checkpoint(
         "model": model.to_dict(),
         "training": training.to_dict(),
         "tokenizer": None if origin.tokenizer is None else origin.tokenizer.to_dict(),
-        "tokenizer_fingerprint": tokenizer_fingerprint(origin.tokenizer),
+        "tokenizer_fingerprint": origin.tokenizer and origin.tokenizer.fingerprint(),
         "documents": documents,
         "details": dict(details),
         "run": run.to_dict(),
@@ -575,9 +571,10 @@ def checkpoint_beside(model: FilePath) -> Path:
 
 
 def model_beside(checkpoint: FilePath) -> Path:
-    """The model of the run that writes ``checkpoint``, where it follows ``checkpoint_beside``."""
+    """The model of the run that writes ``checkpoint``, where it follows ``checkpoint_beside``; a
+    model's is itself."""
     path = Path(checkpoint)
-    stem = re.sub(r"\.checkpoint(-\d+)?\.safetensors$", "", path.name)
+    stem = re.sub(r"(\.checkpoint(-\d+)?)?\.safetensors$", "", path.name)
     return path.with_name(f"{stem}.safetensors")
 
 

@@ -15,7 +15,7 @@ from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 if TYPE_CHECKING:
     from rich.live import Live
 
-__all__ = ["ConsoleProgress", "quality_unit"]
+__all__ = ["ConsoleProgress", "count_text", "duration_text", "quality_unit"]
 
 # Together 79 columns: the last column of a terminal makes some of them wrap.
 _COLUMNS = (
@@ -135,7 +135,9 @@ class ConsoleProgress(Callback):
         threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
         self._describe("training", f"{length}, batch {training.batch:,}, {threads}")
         if start.step:
-            self._describe("resuming", f"at step {start.step:,}, after {_duration(start.elapsed)}")
+            self._describe(
+                "resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"
+            )
         if start.compiling:
             self._describe(
                 "compiling", "kernels for the first time: about 10 s; later starts use a cache ..."
@@ -168,8 +170,8 @@ class ConsoleProgress(Callback):
                 self._quality(validation),
                 _rate(last.lr) if last else "",
                 _speed(last) if last else "",
-                _duration(validation.elapsed),
-                _duration(last.remaining) if last else "",
+                duration_text(validation.elapsed),
+                duration_text(last.remaining) if last else "",
             ),
         )
 
@@ -183,8 +185,8 @@ class ConsoleProgress(Callback):
         epochs = f"{result.epoch:.3g} epoch{'' if result.epoch == 1 else 's'}"
         self._describe(
             result.reason,
-            f"after {result.step:,} steps ({epochs}) in {_duration(result.elapsed)}, "
-            f"{_count(result.tokens_per_second)} tokens/s",
+            f"after {result.step:,} steps ({epochs}) in {duration_text(result.elapsed)}, "
+            f"{count_text(result.tokens_per_second)} tokens/s",
         )
 
     def _show_progress(self, progress: Progress) -> None:
@@ -216,8 +218,8 @@ class ConsoleProgress(Callback):
             self._quality(validation) if validation else "",
             _rate(progress.lr),
             _speed(progress),
-            _duration(progress.elapsed),
-            _duration(progress.remaining),
+            duration_text(progress.elapsed),
+            duration_text(progress.remaining),
         )
 
     def _quality(self, validation: Validation) -> str:
@@ -306,7 +308,7 @@ def _line(cells: tuple[str, ...]) -> str:
 def _steps(step: int, total: int) -> str:
     if total < 100_000:
         return f"{step:,}/{total:,}"
-    return f"{_count(step)}/{_count(total)}"
+    return f"{count_text(step)}/{count_text(total)}"
 
 
 def _epochs(epoch: float, total: float) -> str:
@@ -314,7 +316,7 @@ def _epochs(epoch: float, total: float) -> str:
         return f"{epoch:.2g}"
     if total < 100:
         return f"{epoch:.1f}/{f'{total:.1f}'.removesuffix('.0')}"
-    return f"{epoch:.0f}/{total:.0f}" if total < 1000 else _count(epoch)
+    return f"{epoch:.0f}/{total:.0f}" if total < 1000 else count_text(epoch)
 
 
 def _loss(loss: float) -> str:
@@ -327,10 +329,10 @@ def _rate(rate: float) -> str:
 
 def _speed(progress: Progress) -> str:
     # 0 means that nothing could be measured yet.
-    return _count(progress.tokens_per_second) if progress.tokens_per_second else "-"
+    return count_text(progress.tokens_per_second) if progress.tokens_per_second else "-"
 
 
-def _count(number: float) -> str:
+def count_text(number: float) -> str:
     """Three digits and a unit: 950, 12.3k, 105k, 1.16M."""
     if not math.isfinite(number):
         return "-"
@@ -342,7 +344,7 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """0:42, 12:07, 1:02:03, 26h03m, 12d04h; "-" when it is not known."""
     if not math.isfinite(seconds):
         return "-"

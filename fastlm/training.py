@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, get_args
 
-from fastlm.beginning import Beginning, recipe_of
+from fastlm.beginning import Beginning, recipe_of, recorded
 from fastlm.checkpoint import Checkpoint, Origin
 from fastlm.config import Documents, FirstWeights, ModelConfig, TrainingConfig
 from fastlm.corpus import (
@@ -124,10 +124,9 @@ def train(
     chosen = preset_named(preset)
     model_settings, training_settings = _split_settings(settings, chosen)
     training = start.training_config(training_settings)
-    if valid is None:
-        valid = start.recipe.get("valid", chosen.valid)
-    if corpus is None and texts is None and start.saved is not None:
-        corpus = _recorded_corpus(start.saved)
+    valid = start.source("valid", valid, chosen.valid)
+    if texts is None:
+        corpus = start.source("corpus", corpus)
     if documents is None:
         documents = start.documents
     start.check_documents(documents)
@@ -147,7 +146,7 @@ def train(
         origin=Origin(
             tokenizer=encoder,
             description=text.description,
-            recipe=recipe_of(corpus, valid) if texts is None else None,
+            recipe=recipe_of(corpus, valid, texts=texts is not None),
         ),
     )
     try:
@@ -176,19 +175,8 @@ def _trained(trainer: Trainer, tokenizer: Tokenizer, details: dict[str, Any]) ->
 def recorded_tokens(saved: Checkpoint) -> tuple[Any, Any]:
     """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again."""
     assert saved.tokenizer is not None
-    corpus, valid = _recorded_corpus(saved), saved.corpus["recipe"].get("valid")
-    return _encoded(_load(corpus, None, valid, saved.documents), saved.tokenizer, saved.model)
-
-
-def _recorded_corpus(saved: Checkpoint) -> CorpusSource:
-    recipe = saved.corpus["recipe"]
-    if recipe is None:
-        raise ConfigError(
-            f"{saved.path} does not say where its corpus is ({saved.corpus['description']}); name "
-            "it again to resume"
-        )
-    corpus: CorpusSource = recipe.get("corpus")
-    return corpus
+    text = _load(recorded(saved, "corpus"), None, recorded(saved, "valid"), saved.documents)
+    return _encoded(text, saved.tokenizer, saved.model)
 
 
 def _encoded(text: Corpus, tokenizer: Tokenizer, model: ModelConfig) -> tuple[Any, Any]:

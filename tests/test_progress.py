@@ -10,7 +10,14 @@ import pytest
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.events import Progress, Result, Start, Validation
-from fastlm.progress import ConsoleProgress, _count, _duration, _epochs, _rate, _steps
+from fastlm.progress import (
+    ConsoleProgress,
+    _epochs,
+    _rate,
+    _steps,
+    count_text,
+    duration_text,
+)
 
 
 class Clock:
@@ -280,7 +287,7 @@ def test_lines_fit_79_columns_and_stay_in_their_columns(worst):
     ],
 )  # fmt: skip
 def test_counts(number, text):
-    assert _count(number) == text
+    assert count_text(number) == text
 
 
 @pytest.mark.parametrize(
@@ -292,7 +299,7 @@ def test_counts(number, text):
     ],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert _duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_rates_steps_and_epochs():

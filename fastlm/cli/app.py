@@ -19,6 +19,7 @@ from fastlm._version import __version__
 from fastlm.cli.bench import bench
 from fastlm.cli.eval import evaluate
 from fastlm.cli.generate import generate
+from fastlm.cli.inspect import inspect
 from fastlm.cli.train import train
 from fastlm.errors import FastlmError
 
@@ -161,6 +162,7 @@ for _function, _name in (
     (train, "train"),
     (generate, "generate"),
     (evaluate, "eval"),
+    (inspect, "inspect"),
     (bench, "bench"),
 ):
     app.command(_name)(_until_the_reader_leaves(_function))
