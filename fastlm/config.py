@@ -35,6 +35,11 @@ def _number(name: str, value: Any, low: float, high: float, *, open_low: bool = 
         raise ConfigError(f"{name} is {value!r}; give a number {allowed}")
 
 
+def _flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r}; give True or False")
+
+
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
@@ -72,6 +77,7 @@ class ModelConfig:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for width in self.hidden:
             _whole("hidden", width, 1)
+        _flag("bias", self.bias)
         _one_of("combine", self.combine, ("concat", "mean"))
         if self.boundary is not None:
             _whole("boundary", self.boundary, 0)
@@ -157,6 +163,7 @@ class TrainingConfig:
             _whole("patience", self.patience, 1)
         if self.valid_every is not None:
             _number("valid_every", self.valid_every, 0, infinity, open_low=True)
+        _flag("shuffle", self.shuffle)
         _whole("seed", self.seed, 0)
         if self.seed >= 2**63:
             raise ConfigError(f"seed is {self.seed}; give a whole number below 2**63")

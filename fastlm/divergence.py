@@ -62,6 +62,8 @@ class RecentLoss:
     def __init__(self, vocab: int, batch: int) -> None:
         self._blind = math.log(vocab)
         self._decay = math.exp(-batch / _RECENT_EXAMPLES)
+        # The weight of the loss of so many steps ago; a chunk is never longer.
+        self._weights = self._decay ** np.arange(snapshot_steps(batch) + 1)
         # The sum of the weights after so many examples.
         self._least = 1.0 if self._decay == 0 else _sum_of_weights(self._decay, batch)
 
@@ -70,11 +72,10 @@ class RecentLoss:
         if math.isnan(run.usual):
             run.usual = float(losses[0])
         total, weight = run.recent
-        ages = np.arange(losses.size - 1, -1, -1)
-        weights = self._decay**ages
-        past = self._decay**losses.size
+        weights = self._weights[: losses.size]
+        past = self._weights[losses.size]
         run.recent = (
-            float(total * past + weights @ losses),
+            float(total * past + weights[::-1] @ losses),
             float(weight * past + weights.sum()),
         )
 

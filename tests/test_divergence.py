@@ -195,7 +195,7 @@ def fed(vocab, batch, *means, usual=None):
     recent = RecentLoss(vocab, batch)
     run = RunState()
     for mean in means:
-        recent.add(run, np.full(snapshot_steps(batch), float(mean)))
+        recent.add(run, np.full(snapshot_steps(batch), float(mean)))  # the longest chunk
     return recent, run
 
 
