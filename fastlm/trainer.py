@@ -36,7 +36,7 @@ from fastlm.checkpoint import (
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.engine import TrainingEngine, kernels_cached, token_array
-from fastlm.errors import ConfigError, ModelFileError, TrainingError, TrainingWarning
+from fastlm.errors import ConfigError, FastlmError, ModelFileError, TrainingError, TrainingWarning
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
@@ -190,9 +190,11 @@ class Trainer:
                 checkpoints=CheckpointFiles(path, checkpoint_every, keep),
                 metrics=None if metrics is None else MetricsFile(metrics),
             )
-        except MemoryError:
+        except FastlmError:
+            raise
+        except (MemoryError, OverflowError, ValueError):  # NumPy's ways to say: too large
             raise ModelFileError(
-                f"{saved.path} asks for more memory than there is: its batch is {training.batch:,}"
+                f"{saved.path} asks for more memory than there is: its batch is {training.batch}"
             ) from None
         trainer._restore(saved)
         if saved.training.lr != training.lr:
