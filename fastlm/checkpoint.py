@@ -454,7 +454,7 @@ def write_checkpoint(
         "machine": f"{platform.system()} {platform.machine()}",
         "written": time.time(),
     }
-    write_model_file(path, tensors, metadata)
+    write_model_file(path, tensors, metadata, "checkpoint")
 
 
 def _json_copy(recipe: Mapping[str, Any] | None) -> Any:

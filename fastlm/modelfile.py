@@ -102,10 +102,14 @@ FilePath = str | os.PathLike[str]
 
 
 def write_model_file(
-    path: FilePath, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+    path: FilePath,
+    tensors: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, Any],
+    what: str = "model",
 ) -> None:
     """Write a file whole or not at all: what was at ``path`` stays until the new file is safe.
 
+    what : it is, for error messages
     tensors : by name; of the dtypes that the format has (float32, float64, bool, integers)
     metadata : in types that JSON has; ``format_version``, ``library_version`` and ``checksum``
         are added
@@ -122,13 +126,13 @@ def write_model_file(
         # Through a symbolic link: replace the file that it names, not the link.
         target = Path(os.path.realpath(os.fspath(path)))
         if target.exists() and not target.is_file():
-            what = "a folder" if target.is_dir() else "not a regular file"
-            raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
+            found = "a folder" if target.is_dir() else "not a regular file"
+            raise ModelFileError(f"cannot write the {what} to {path}: it is {found}; name a file")
         replace_file(target, [header, *(_bytes(array) for array in arrays.values())])
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unwritable(path, error) from None
+        raise _unwritable(what, path, error) from None
 
 
 def replace_file(target: Path, parts: Iterable[bytes | memoryview]) -> None:
@@ -279,10 +283,10 @@ def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) 
     return f"{crc:08x}"
 
 
-def _unwritable(path: FilePath, error: Exception) -> ModelFileError:
+def _unwritable(what: str, path: FilePath, error: Exception) -> ModelFileError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
-    return ModelFileError(f"cannot write the model to {path}: {reason}; {remedy}")
+    return ModelFileError(f"cannot write the {what} to {path}: {reason}; {remedy}")
 
 
 def _sync_folder(folder: Path) -> None:

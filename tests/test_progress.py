@@ -9,7 +9,7 @@ import re
 import pytest
 
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.events import Progress, Result, Start, Validation
+from fastlm.events import Notice, Progress, Result, Start, Validation
 from fastlm.progress import (
     ConsoleProgress,
     _epochs,
@@ -312,3 +312,25 @@ def test_rates_steps_and_epochs():
     assert _epochs(3.04, 8.0) == "3.0/8"
     assert _epochs(12.0, 150.0) == "12/150"
     assert _epochs(1234.0, 1500.0) == "1.23k"
+
+
+def test_a_run_that_goes_on_says_where():
+    stream = io.StringIO()
+    display = ConsoleProgress(stream=stream)
+    display.on_start(start(step=1200, elapsed=61.0))
+    display.on_progress(progress(1210, loss=1.0))
+    display.on_progress(progress(1220, loss=3.0))
+    display.on_validation(validation(1220))
+    assert "resuming    at step 1,200, after 1:01" in stream.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_notice_is_a_line(terminal):
+    stream = (Terminal if terminal else io.StringIO)()
+    display = ConsoleProgress(stream=stream)
+    display.on_start(start())
+    display.on_progress(progress(500))
+    display.on_notice(Notice("rollback", "the loss is nan: back to step 200"))
+    display.on_progress(progress(210))
+    display.close()
+    assert "rollback    the loss is nan: back to step 200" in stream.getvalue()

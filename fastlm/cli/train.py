@@ -341,7 +341,7 @@ def train(
             quiet=quiet,
         )
     except KeyboardInterrupt:  # while reading, say; training itself ends with a result
-        return _nothing_saved(_EXIT_CODES["interrupted"], quiet=quiet)
+        return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
     except TrainingError as error:
         if error.model is not None:
             error.model.save(output)
@@ -353,7 +353,7 @@ def train(
     code = _EXIT_CODES.get(result.reason, 0)
     if result.step == 0:
         # Never put untrained weights in the place of an older model.
-        return _nothing_saved(code, quiet=quiet)
+        return _nothing_saved(code, checkpoint, quiet=quiet)
     lm.save(output)
     if not quiet:
         _summarise(lm, output)
@@ -379,9 +379,11 @@ def _beside(output: Path, ending: str) -> Path:
     return output.with_name(f"{stem}.{ending}")
 
 
-def _nothing_saved(code: int, *, quiet: bool) -> int:
+def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
     if not quiet:
-        print("interrupted before the first step; nothing is saved", file=sys.stderr)
+        stays = checkpoint is not None and checkpoint.exists()
+        more = f"; {checkpoint} stays as it is" if stays else ""
+        print(f"interrupted; nothing is saved{more}", file=sys.stderr)
     return code
 
 
