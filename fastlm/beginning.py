@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from fastlm.checkpoint import (
     tokenizer_text,
 )
 from fastlm.config import Documents, ModelConfig, TrainingConfig
-from fastlm.engine import TrainingEngine
+from fastlm.engine import TrainingEngine, first_target
 from fastlm.errors import ConfigError
 from fastlm.events import Callback
 from fastlm.layout import Layout
@@ -183,7 +184,9 @@ class Beginning:
 
 def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(params, momentum), each float32[n], of the last step of a checkpoint, all rows settled."""
-    tokens = np.zeros(saved.model.context + 1, dtype=np.uint16)
+    # As few as an engine takes: it does not train.
+    needed = first_target(dataclasses.replace(saved.model, boundary=None)) + 1
+    tokens = np.zeros(needed, dtype=np.uint16)
     params = np.zeros(Layout(saved.model).size, dtype=np.float32)
     engine = TrainingEngine(saved.model, saved.training, tokens, params)
     saved.load_into(engine)

@@ -364,7 +364,7 @@ class Checkpoint:
                     f"{self.path} is damaged: its {name} is {given.dtype} of shape "
                     f"{given.shape}, not {array.dtype} of shape {array.shape}"
                 )
-        if not self._is_sound():
+        if not self._is_sound(engine):
             raise ModelFileError(
                 f"{self.path} is damaged: its state cannot be that after step {self.run.step}"
             )
@@ -372,13 +372,14 @@ class Checkpoint:
             np.copyto(array, self.arrays[name])
         engine.step = self.run.step
 
-    def _is_sound(self) -> bool:
+    def _is_sound(self, engine: TrainingEngine) -> bool:
         """Whether the arrays may be those of an engine after so many steps.
 
         Otherwise a kernel might run for hours to settle a row that claims to lag that far behind.
         """
         rows, step = self.arrays["row_steps"], self.run.step
-        settled = rows if self.training.batch == 1 else rows[: self.model.vocab]
+        by_example = getattr(engine, "_by_example", self.training.batch == 1)
+        settled = rows if by_example else rows[: self.model.vocab]
         return bool(
             np.isfinite(self.arrays["momentum"]).all()
             and np.isfinite(self.arrays["rates"]).all()
