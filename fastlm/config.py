@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from fastlm.errors import ConfigError
@@ -54,8 +55,16 @@ class ModelConfig:
     embed : E, width of an embedding
     hidden : widths of the hidden ReLU layers, none for a linear model
     combine : ``concat`` (the C embeddings side by side) or ``mean``
+    far : sizes of the pools of tokens further back: (12, 48) are the 12 tokens before the context
+        and the 48 before those. A pool is one more vector of E numbers in the first layer's input:
+        the sum of its tokens' embeddings, weighted by learnt numbers per position and component
     bias : whether hidden layers and output have biases
     boundary : id of the token that ends a document, None if the tokenizer has none
+    cutoffs : none for the full softmax. (2000, 10000): an adaptive softmax (Grave et al. 2017,
+        "Efficient softmax approximation for GPUs") with ids below 2000 in its head and two
+        clusters, 2000 to 9999 and 10000 to V - 1; ids are meant to go by falling frequency
+    tail_divisor : cluster k = 1, 2, ... sees the last hidden layer through a projection to
+        1 / tail_divisor**k of its width
     """
 
     vocab: int
@@ -63,21 +72,34 @@ class ModelConfig:
     embed: int = 24
     hidden: tuple[int, ...] = (256, 128)
     combine: Combine = "concat"
+    far: tuple[int, ...] = ()
     bias: bool = True
     boundary: int | None = None
+    cutoffs: tuple[int, ...] = ()
+    tail_divisor: float = 2.0
 
     def __post_init__(self) -> None:
         _whole("vocab", self.vocab, 2)
         _whole("context", self.context, 1)
         _whole("embed", self.embed, 1)
-        if isinstance(self.hidden, str) or not hasattr(self.hidden, "__iter__"):
+        for name, example in (
+            ("hidden", "widths such as (256, 128)"),
+            ("far", "pool sizes such as (12, 48)"),
+            ("cutoffs", "ids such as (2000, 10000)"),
+        ):
+            values = getattr(self, name)
+            if isinstance(values, str) or not hasattr(values, "__iter__"):
+                raise ConfigError(f"{name} is {values!r}; give a tuple of {example}")
+            object.__setattr__(self, name, tuple(values))
+            for value in getattr(self, name):
+                _whole(name, value, 1)
+        edges = (*self.cutoffs, self.vocab)
+        if any(low >= high for low, high in pairwise(edges)):
             raise ConfigError(
-                f"hidden is {self.hidden!r}; give a tuple of widths such as (256, 128)"
+                f"cutoffs are {self.cutoffs}; give rising ids below the vocabulary's {self.vocab}"
             )
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        for width in self.hidden:
-            _whole("hidden", width, 1)
         _flag("bias", self.bias)
+        _number("tail_divisor", self.tail_divisor, 1, math.inf)
         _one_of("combine", self.combine, ("concat", "mean"))
         if self.boundary is not None:
             _whole("boundary", self.boundary, 0)
@@ -91,11 +113,31 @@ class ModelConfig:
 
     @property
     def input_width(self) -> int:
-        """Width of the first layer's input: C * E, or E for the mean."""
-        return self.embed * (self.context if self.combine == "concat" else 1)
+        """Width of the first layer's input: C * E, or E for the mean, and E for each pool."""
+        return self.embed * ((self.context if self.combine == "concat" else 1) + len(self.far))
+
+    @property
+    def span(self) -> int:
+        """Tokens before the target that the model sees in all: C and the pools."""
+        return self.context + sum(self.far)
+
+    @property
+    def clusters(self) -> tuple[tuple[int, int, int], ...]:
+        """(first id, end, projection width) of each cluster of the adaptive softmax."""
+        width = self.hidden[-1] if self.hidden else self.input_width
+        return tuple(
+            (low, high, max(1, int(width / self.tail_divisor**number)))
+            for number, (low, high) in enumerate(pairwise((*self.cutoffs, self.vocab)), start=1)
+        )
+
+    @property
+    def head(self) -> int:
+        """Width of the output layer: V, or the ids of the head and one entry for each cluster."""
+        return self.cutoffs[0] + len(self.cutoffs) if self.cutoffs else self.vocab
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
+        lists = {name: list(getattr(self, name)) for name in ("hidden", "far", "cutoffs")}
+        return dataclasses.asdict(self) | lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +157,8 @@ class TrainingConfig:
     patience : stop when the validation loss has not improved for so many validations; None: never
     valid_every : epochs between validations; None: about twenty over the run
     shuffle : a new order of the examples every epoch; False: as they come
+    shuffle_window : shuffle only within so many examples at a time, for a corpus larger than
+        memory: each window is put together from 64 stretches of the corpus, taken in random order
     seed : of weights, order and dropout
     threads : None: FASTLM_THREADS, or the processors this process may use
     init : ``scaled`` (the default of this library), or ``tiny`` or ``mini``: the weights
@@ -135,6 +179,7 @@ class TrainingConfig:
     patience: int | None = None
     valid_every: float | None = None
     shuffle: bool = True
+    shuffle_window: int | None = None
     seed: int = 0
     threads: int | None = None
     init: FirstWeights = "scaled"
@@ -164,6 +209,8 @@ class TrainingConfig:
         if self.valid_every is not None:
             _number("valid_every", self.valid_every, 0, infinity, open_low=True)
         _flag("shuffle", self.shuffle)
+        if self.shuffle_window is not None:
+            _whole("shuffle_window", self.shuffle_window, 1)
         _whole("seed", self.seed, 0)
         if self.seed >= 2**63:
             raise ConfigError(f"seed is {self.seed}; give a whole number below 2**63")

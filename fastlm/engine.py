@@ -30,6 +30,9 @@ __all__ = [
     "token_array",
 ]
 
+# A window of shuffled examples is put together from so many places of the corpus.
+_WINDOW_BLOCKS = 64
+
 # Rows per tile when only evaluating: enough for a GEMM near the machine's speed.
 _EVALUATION_ROWS = 128
 
@@ -72,13 +75,19 @@ class _Writable:
 
 
 def network_of(config: ModelConfig) -> Network:
+    layout = Layout(config)
     return Network(
         vocab=config.vocab,
         context=config.context,
         embed=config.embed,
         mean=int(config.combine == "mean"),
         boundary=-1 if config.boundary is None else config.boundary,
-        layers=Layout(config).kernel_table,
+        layers=layout.kernel_table,
+        depth=len(config.hidden) + 1,
+        far=np.array(config.far, dtype=np.int64),
+        span=config.span,
+        cutoffs=np.array([*config.cutoffs, config.vocab], dtype=np.int64),
+        widths=layout.widths,
     )
 
 
@@ -110,6 +119,9 @@ class TrainingEngine:
         self.examples = examples_in(self.tokens, model)
         batch = training.batch
         tile = row_tile(batch)
+        block = 0
+        if training.shuffle_window is not None and training.shuffle_window < self.examples:
+            block = max(1, training.shuffle_window // _WINDOW_BLOCKS)
         self.plan = Plan(
             batch=batch,
             row_tile=tile,
@@ -118,11 +130,13 @@ class TrainingEngine:
             first_target=first_target(model),
             examples=self.examples,
             shuffle=int(training.shuffle),
+            block=block,
+            window=_WINDOW_BLOCKS,
             seed=training.seed,
             dropout=float(training.dropout),
             embed_dropout=float(training.embed_dropout),
             beta=float(training.momentum),
-            embed_scale=float(training.embed_lr_scale),
+            embed_scales=np.full(model.vocab, float(training.embed_lr_scale)),
         )
         self.state = State(
             params=np.ascontiguousarray(params),
@@ -135,6 +149,11 @@ class TrainingEngine:
         self.threads = 1
         if worth_sharing(model, batch):
             self.threads = thread_count(training.threads)
+
+    @property
+    def _by_example(self) -> bool:
+        """Whether the path for a batch of one is taken."""
+        return self.training.batch == 1 and not self.model.cutoffs and not self.model.far
 
     def compile(self) -> None:
         """Compile the training kernel or bring it from the cache; otherwise the first ``run`` does.
@@ -161,7 +180,7 @@ class TrainingEngine:
         threads: int,
         workspace: Callable[[], Workspace],
     ) -> None:
-        if self.training.batch == 1:
+        if self._by_example:
             run_team(
                 1,
                 examples.train_examples,
@@ -187,7 +206,7 @@ class TrainingEngine:
         momentum is zeros where training has none (beta = 0): the array is then scratch.
         """
         copy = State(*(array.copy() for array in self.state))
-        if self.training.batch == 1:
+        if self._by_example:
             examples.settle_everything(copy, self.network, self.plan, self.step)
         else:
             embedding.settle_all(copy, self.network, self.plan, self.step)
@@ -223,29 +242,38 @@ def kernels_cached() -> bool:
 
 def first_target(model: ModelConfig) -> int:
     """The first position that has a context: with a boundary token the very first has one too."""
-    return model.context if model.boundary is None else 0
+    return model.span if model.boundary is None else 0
 
 
 def examples_in(tokens: Tokens, model: ModelConfig) -> int:
     count = tokens.ids.size // tokens.width
-    needed = model.context + 1
+    needed = model.span + 1
     if count < needed:
         raise ConfigError(
-            f"the text has {count} tokens, but a context of {model.context} needs at least "
+            f"the text has {count} tokens, but a context of {model.span} needs at least "
             f"{needed}; give more text or a smaller context"
         )
     return count - first_target(model)
 
 
 def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
+    far = sum(model.far) * model.embed
     return Scratch(
-        contexts=np.empty((2, plan.batch * model.context), dtype=np.int32),
-        targets=np.empty((2, plan.batch), dtype=np.int32),
+        contexts=np.empty((3, plan.batch * model.span), dtype=np.int32),
+        targets=np.empty((3, plan.batch), dtype=np.int32),
+        starts=np.zeros((2, len(model.cutoffs) + 1), dtype=np.int64),
         inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
         d_inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
-        logits=np.empty(plan.batch * model.vocab, dtype=np.float32),
+        logits=np.empty(plan.batch * _logits_per_row(model), dtype=np.float32),
         tile_losses=np.empty(plan.row_tiles, dtype=np.float64),
+        d_far=np.empty(plan.row_tiles * far, dtype=np.float32),
+        far=np.empty(far, dtype=np.float32),
     )
+
+
+def _logits_per_row(model: ModelConfig) -> int:
+    """A row's logits: of the output, and of the largest cluster of an adaptive softmax."""
+    return model.head + max((stop - start for start, stop, _ in model.clusters), default=0)
 
 
 def position_losses(
@@ -262,15 +290,16 @@ def position_losses(
     """
     losses = np.empty(stop - first, dtype=np.float64)
     rows = _EVALUATION_ROWS
-    widths = Layout(model).widths
     network = network_of(model)
 
     def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
         return (
             losses,
-            np.empty(rows * widths, dtype=np.float32),
-            np.empty(rows * model.vocab, dtype=np.float32),
-            np.empty(rows * model.context, dtype=np.int32),
+            np.empty(rows * network.widths, dtype=np.float32),
+            np.empty(rows * _logits_per_row(model), dtype=np.float32),
+            np.empty(rows * model.span, dtype=np.int32),
+            np.empty((2, rows), dtype=np.int32),
+            np.empty(len(model.cutoffs) + 1, dtype=np.int64),
             new_workspace(), sync, tokens, params, network, first, rows,
         )  # fmt: skip
 
@@ -281,11 +310,13 @@ def position_losses(
 def context_logits(
     params: NDArray[np.float32], model: ModelConfig, contexts: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Logits float32[B, V] of contexts int32[B, C], oldest token first."""
+    """Logits float32[B, V] of contexts int32[B, span], oldest token first; log-probabilities where
+    the softmax is adaptive."""
     batch = contexts.shape[0]
     logits = np.empty(batch * model.vocab, dtype=np.float32)
-    inputs = np.empty(batch * Layout(model).widths, dtype=np.float32)
+    network = network_of(model)
+    inputs = np.empty(batch * network.widths, dtype=np.float32)
     evaluation.context_logits(
-        logits, inputs, new_workspace(), contexts.reshape(-1), params, network_of(model), batch
+        logits, inputs, new_workspace(), contexts.reshape(-1), params, network, batch
     )
     return logits.reshape(batch, model.vocab)

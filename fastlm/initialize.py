@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
-from fastlm.layout import Layout, Tensor
+from fastlm.layout import Layout
 
 __all__ = ["log_unigram", "scaled_params"]
 
@@ -18,7 +18,8 @@ def scaled_params(
     config: ModelConfig, seed: int, counts: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
     """float32[n]: embeddings N(0, 0.1), hidden layers He (He et al. 2015, N(0, sqrt(2 / fan_in))),
-    output N(0, 1 / sqrt(fan_in)), biases 0 but the output's at the log unigram.
+    output N(0, 1 / sqrt(fan_in)), its biases at the log unigram and the others 0, pools of F tokens
+    at weights 1 / sqrt(F).
 
     counts : int[V], how often each token occurs in the training text; without them the output bias
         is 0. Starting at the unigram distribution spares the first epochs from learning it.
@@ -27,23 +28,36 @@ def scaled_params(
     layout = Layout(config)
     params = np.zeros(layout.size, dtype=np.float32)
     rng = np.random.default_rng(seed)
-    for tensor in layout.tensors.values():
-        if not tensor.name.endswith(".bias"):
-            values = rng.standard_normal(tensor.size, dtype=np.float32)
-            spread = _spread(tensor)
-            params[tensor.offset : tensor.offset + tensor.size] = values * np.float32(spread)
-    bias = layout.tensors.get("output.bias")
-    if bias is not None and counts is not None:
-        params[bias.offset : bias.offset + bias.size] = log_unigram(counts)
+    tensors = layout.views(params)
+    for name, tensor in tensors.items():
+        if name.startswith("far."):
+            tensor[:] = 1 / math.sqrt(tensor.shape[0])
+        elif not name.endswith(".bias"):
+            values = rng.standard_normal(tensor.size, dtype=np.float32).reshape(tensor.shape)
+            tensor[:] = values * np.float32(_spread(name, tensor.shape[0]))
+    if config.bias and counts is not None:
+        _set_output_biases(tensors, config, counts)
     return params
 
 
-def _spread(tensor: Tensor) -> float:
+def _spread(name: str, fan_in: int) -> float:
     """Standard deviation of a matrix's first weights."""
-    if tensor.name == "embeddings":
+    if name == "embeddings":
         return 0.1
-    fan_in = tensor.shape[0]
-    return 1 / math.sqrt(fan_in) if tensor.name == "output.weight" else math.sqrt(2 / fan_in)
+    return math.sqrt((2 if name.startswith("hidden.") else 1) / fan_in)
+
+
+def _set_output_biases(
+    tensors: dict[str, NDArray[np.float32]], config: ModelConfig, counts: NDArray[Any]
+) -> None:
+    unigram = log_unigram(counts)
+    head = config.cutoffs[0] if config.cutoffs else config.vocab
+    bias = tensors["output.bias"]
+    bias[:head] = unigram[:head]
+    for number, (start, stop, _) in enumerate(config.clusters, start=1):
+        tensors[f"tail.{number}.bias"][:] = unigram[start:stop]
+        share = np.exp(unigram[start:stop].astype(np.float64)).sum()
+        bias[head + number - 1] = math.log(share)
 
 
 def log_unigram(counts: NDArray[Any]) -> NDArray[np.float32]:

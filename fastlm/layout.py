@@ -34,9 +34,12 @@ class Tensor:
 class Layout:
     """The table for one model configuration.
 
-    Order: ``embeddings`` [V, E]; for each hidden layer l = 1, 2, ... ``hidden.l.weight``
-    [fan_in, H_l] and ``hidden.l.bias`` [H_l]; ``output.weight`` [fan_in, V] and ``output.bias``
-    [V]. Biases are there if ``config.bias``. A layer is ``x @ weight + bias``.
+    Order: ``embeddings`` [V, E]; for each pool of far context ``far.k.weight`` [F_k, E], oldest
+    token first; for each hidden layer l = 1, 2, ... ``hidden.l.weight`` [fan_in, H_l] and
+    ``hidden.l.bias`` [H_l]; ``output.weight`` [fan_in, V] and ``output.bias`` [V].
+    With an adaptive softmax the output has ``config.head`` columns, the clusters' last, and for
+    cluster k ``tail.k.projection`` [fan_in, P_k], ``tail.k.weight`` [P_k, ids of the cluster] and
+    ``tail.k.bias`` follow. Biases are there if ``config.bias``. A layer is ``x @ weight + bias``.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -44,11 +47,16 @@ class Layout:
         self.tensors: dict[str, Tensor] = {}
         self._end = 0
         self._add("embeddings", (config.vocab, config.embed))
+        for number, size in enumerate(config.far, start=1):
+            self._add(f"far.{number}.weight", (size, config.embed))
         fan_in = config.input_width
         for number, width in enumerate(config.hidden, start=1):
             self._add_layer(f"hidden.{number}", fan_in, width)
             fan_in = width
-        self._add_layer("output", fan_in, config.vocab)
+        self._add_layer("output", fan_in, config.head)
+        for number, (start, stop, width) in enumerate(config.clusters, start=1):
+            self._add(f"tail.{number}.projection", (fan_in, width))
+            self._add_layer(f"tail.{number}", width, stop - start)
 
     def _add(self, name: str, shape: tuple[int, ...]) -> None:
         self.tensors[name] = Tensor(name, shape, self._end)
@@ -66,6 +74,7 @@ class Layout:
 
     @property
     def layer_names(self) -> list[str]:
+        """The layers from the embeddings to the output (the head of an adaptive softmax)."""
         return [f"hidden.{n}" for n in range(1, len(self.config.hidden) + 1)] + ["output"]
 
     def views(self, flat: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -81,14 +90,37 @@ class Layout:
         rows = []
         width_before = 0
         for name in self.layer_names:
-            weight = self.tensors[f"{name}.weight"]
-            bias = self.tensors.get(f"{name}.bias")
-            fan_in, fan_out = weight.shape
-            rows.append((fan_in, fan_out, weight.offset, bias.offset if bias else -1, width_before))
-            width_before += fan_in
+            rows.append(self._kernel_row(f"{name}.weight", f"{name}.bias", width_before))
+            width_before += rows[-1][0]
+        output_before = rows[-1][-1]
+        for number in range(1, len(self.config.cutoffs) + 1):
+            name = f"tail.{number}"
+            rows.append(self._kernel_row(f"{name}.projection", None, output_before))
+            rows.append(self._kernel_row(f"{name}.weight", f"{name}.bias", width_before))
+            width_before += rows[-1][0]
         return np.array(rows, dtype=np.int64)
+
+    def _kernel_row(
+        self, weight_name: str, bias_name: str | None, width_before: int
+    ) -> tuple[int, int, int, int, int]:
+        weight = self.tensors[weight_name]
+        bias = self.tensors.get(bias_name) if bias_name else None
+        fan_in, fan_out = weight.shape
+        return fan_in, fan_out, weight.offset, bias.offset if bias else -1, width_before
+
+    @property
+    def far_weights(self) -> Tensor | None:
+        """The weights of all pools as one tensor [sum of F_k, E]; None without far context."""
+        far = self.config.far
+        if not far:
+            return None
+        first = self.tensors["far.1.weight"]
+        return Tensor("far", (sum(far), self.config.embed), first.offset)
 
     @property
     def widths(self) -> int:
-        """Sum of the fan-ins of all affine layers: floats of activations per row of a batch."""
-        return int(self.kernel_table[:, 0].sum())
+        """Floats of activations per row of a batch: the inputs of all affine layers, and a number
+        for each cluster of an adaptive softmax."""
+        last = self.kernel_table[-1]
+        end = int(last[4] + last[0])
+        return end + len(self.config.cutoffs)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
-from fastlm_kernels.arguments import EMBEDDING
+from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
 __all__ = ["row_tile", "step_flops", "update_tiles", "worth_sharing"]
 
@@ -43,17 +43,24 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
         for start in range(0, fan_out, width):
             stop = min(fan_out, start + width)
             tiles.append((fan_in * (stop - start) * batch, (layer, start, stop)))
-    numbers = batch * config.context * config.embed
+    numbers = batch * config.span * config.embed
     buckets = 1 if numbers < 2**17 else 4  # every bucket looks through all ids
     # About ten operations a number: additions scattered over rows run far below the GEMM's speed.
     tiles += [(10 * numbers / buckets, (EMBEDDING, rest, buckets)) for rest in range(buckets)]
+    if config.far:
+        tiles.append((10 * sum(config.far) * config.embed, (FAR, 0, 0)))
+    if config.cutoffs:
+        tiles.append((10 * batch * config.span, (SORT, 0, 0)))
     tiles.sort(key=lambda tile: -tile[0])
     return np.array([tile for _, tile in tiles], dtype=np.int64)
 
 
 def step_flops(config: ModelConfig, batch: int) -> int:
-    """Floating-point operations in the matrix products of a step: 6 per weight and example."""
-    table = Layout(config).kernel_table
+    """Floating-point operations in the matrix products of a step: 6 per weight and example.
+
+    Clusters of an adaptive softmax are left out: how many examples see them depends on the text.
+    """
+    table = Layout(config).kernel_table[: len(config.hidden) + 1]
     return 6 * batch * int((table[:, 0] * table[:, 1]).sum())
 
 

@@ -137,7 +137,7 @@ class Predictor:
         self._logits = np.empty(config.vocab, dtype=np.float32)
         self._inputs = np.empty(Layout(config).widths, dtype=np.float32)
         self._workspace = new_workspace()
-        self._context = np.empty(config.context, dtype=np.int32)
+        self._context = np.empty(config.span, dtype=np.int32)
         self.start(())
 
     def start(self, ids: Iterable[int] = ()) -> None:

@@ -41,6 +41,9 @@ class NaiveConfig:
     bias: bool = True
     dropout: float = 0.0
     embed_dropout: float = 0.0
+    far: tuple[int, ...] = ()
+    cutoffs: tuple[int, ...] = ()
+    tail_divisor: float = 2.0
 
     def __post_init__(self) -> None:
         if self.combine not in ("concat", "mean"):
@@ -56,20 +59,50 @@ class NaiveConfig:
 
     @property
     def input_width(self) -> int:
-        """fan_in of the first layer: C*E for concat, E for mean."""
-        return self.embed * (self.context if self.combine == "concat" else 1)
+        """fan_in of the first layer: C*E for concat, E for mean, and E for each pool."""
+        near = self.context if self.combine == "concat" else 1
+        return self.embed * (near + len(self.far))
+
+    @property
+    def span(self) -> int:
+        """Tokens before the target that an example sees."""
+        return self.context + sum(self.far)
+
+    @property
+    def output_width(self) -> int:
+        """fan_in of the output layer."""
+        return self.hidden[-1] if self.hidden else self.input_width
+
+    def cluster(self, id: int) -> int:
+        """0 for an id of the adaptive softmax's head, else the number of its cluster."""
+        return sum(id >= cutoff for cutoff in self.cutoffs)
+
+    def ids_of(self, cluster: int) -> range:
+        """The ids of a cluster, or of the head (0): all of them without cut-offs."""
+        edges = (0, *self.cutoffs, self.vocab)
+        return range(edges[cluster], edges[cluster + 1])
 
 
 def parameter_table(config: NaiveConfig) -> list[tuple[str, tuple[int, ...]]]:
     """(name, shape) of every parameter in the flat array's order; weights are (fan_in, fan_out)."""
     table: list[tuple[str, tuple[int, ...]]] = [("embeddings", (config.vocab, config.embed))]
     layers = [(f"hidden.{layer}", width) for layer, width in enumerate(config.hidden, start=1)]
+    for pool, size in enumerate(config.far, start=1):
+        table.append((f"far.{pool}.weight", (size, config.embed)))
+    clusters = len(config.cutoffs)
     fan_in = config.input_width
-    for name, fan_out in [*layers, ("output", config.vocab)]:
+    for name, fan_out in [*layers, ("output", len(config.ids_of(0)) + clusters)]:
         table.append((f"{name}.weight", (fan_in, fan_out)))
         if config.bias:
             table.append((f"{name}.bias", (fan_out,)))
         fan_in = fan_out
+    for cluster in range(1, clusters + 1):
+        width = max(1, int(config.output_width / config.tail_divisor**cluster))
+        size = len(config.ids_of(cluster))
+        table.append((f"tail.{cluster}.projection", (config.output_width, width)))
+        table.append((f"tail.{cluster}.weight", (width, size)))
+        if config.bias:
+            table.append((f"tail.{cluster}.bias", (size,)))
     return table
 
 
@@ -98,10 +131,11 @@ def split(flat: NDArray[Any], config: NaiveConfig) -> dict[str, NDArray[Any]]:
 def flatten(tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """The flat array of ``tensors``, a copy, in the table's order whatever the mapping's order."""
 
-    def place(name: str) -> tuple[int, int, bool]:
+    def place(name: str) -> tuple[int, int, int]:
         group, *rest = name.split(".")
-        layer = int(rest[0]) if group == "hidden" else 0
-        return ("embeddings", "hidden", "output").index(group), layer, name.endswith(".bias")
+        layer = int(rest[0]) if group in ("hidden", "far", "tail") else 0
+        kind = ("projection", "weight", "bias").index(rest[-1]) if rest else 0
+        return ("embeddings", "far", "hidden", "output", "tail").index(group), layer, kind
 
     return np.concatenate([tensors[name].ravel() for name in sorted(tensors, key=place)])
 
@@ -167,9 +201,9 @@ def key(seed: int, purpose: int, a: int, b: int) -> int:
     return h
 
 
-def order_key(seed: int, epoch: int) -> int:
-    """uint64 key of the order of examples in one epoch."""
-    return key(seed, PURPOSE_ORDER, epoch, 0)
+def order_key(seed: int, epoch: int, part: int = 0) -> int:
+    """uint64 key of the order of examples in one epoch, or of the blocks (part 0) and windows."""
+    return key(seed, PURPOSE_ORDER, epoch, part)
 
 
 def permute(i: int, n: int, k: int) -> int:
@@ -225,6 +259,34 @@ def dropout_mask(seed: int, step: int, layer: int, rows: int, cols: int, p: floa
 
 
 # ---------------------------------------------------------------------------- examples
+
+
+def windowed_order(n: int, block: int, window: int, seed: int, epoch: int) -> list[int]:
+    """range(n) in the order of an epoch that is shuffled a window at a time.
+
+    Blocks of ``block`` are put in random order; each ``window`` of them in a row is shuffled. What
+    fills no block comes last, shuffled by itself.
+    """
+    blocks = n // block
+    shuffled = [permute(k, blocks, order_key(seed, epoch)) for k in range(blocks)]
+    order: list[int] = []
+    for number, first in enumerate(range(0, blocks, window), start=1):
+        pool = [k * block + i for k in shuffled[first : first + window] for i in range(block)]
+        key_ = order_key(seed, epoch, number)
+        order += [pool[permute(i, len(pool), key_)] for i in range(len(pool))]
+    rest = n - blocks * block
+    key_ = order_key(seed, epoch, blocks + 1)
+    return order + [blocks * block + permute(i, rest, key_) for i in range(rest)]
+
+
+def by_cluster(contexts: ArrayLike, targets: ArrayLike, config: NaiveConfig) -> tuple[Int64, Int64]:
+    """A batch with the rows of the last cluster first and the head's at the end, else in order.
+
+    Dropout counts rows so.
+    """
+    ids = np.asarray(targets, dtype=np.int64)
+    order = sorted(range(len(ids)), key=lambda row: -config.cluster(int(ids[row])))
+    return np.asarray(contexts, dtype=np.int64)[order], ids[order]
 
 
 def context_before(tokens: ArrayLike, position: int, context: int, boundary: int) -> list[int]:
@@ -293,7 +355,8 @@ class Activations:
 
     ``outputs[0]``: float64[B, input width] combined embeddings; ``outputs[l]``: float64[B, H_l],
     both after dropout. ``masks`` are dropout's factors, of the same shapes.
-    ``pre_activations[l-1]``: float64[B, H_l] before ReLU. ``logits``: float64[B, V].
+    ``pre_activations[l-1]``: float64[B, H_l] before ReLU. ``logits``: float64[B, V], or with an
+    adaptive softmax the log-probabilities.
     """
 
     outputs: list[Float64]
@@ -307,6 +370,16 @@ def _affine(x: Float64, params: Mapping[str, Float64], name: str, bias: bool) ->
     return product + params[f"{name}.bias"] if bias else product
 
 
+def pool_places(config: NaiveConfig) -> list[slice]:
+    """The places of each pool in a context, which is oldest first: pool 1 lies next to the near."""
+    stop = config.span - config.context
+    places = []
+    for size in config.far:
+        places.append(slice(stop - size, stop))
+        stop -= size
+    return places
+
+
 def forward(
     params: Mapping[str, Float64],
     config: NaiveConfig,
@@ -318,8 +391,8 @@ def forward(
     """Activations for ``contexts`` int[B, C]; dropout, of (seed, step), only in training."""
     _require_float64(params=params)
     ids = np.asarray(contexts, dtype=np.int64)
-    if ids.ndim != 2 or ids.shape[1] != config.context:
-        raise ValueError(f"contexts have shape {ids.shape}; use (B, {config.context})")
+    if ids.ndim != 2 or ids.shape[1] != config.span:
+        raise ValueError(f"contexts have shape {ids.shape}; use (B, {config.span})")
     if ids.size and not 0 <= ids.min() <= ids.max() < config.vocab:
         raise ValueError(f"contexts hold {ids.min()}..{ids.max()}; use 0..{config.vocab - 1}")
     rows = len(ids)
@@ -330,10 +403,14 @@ def forward(
         return dropout_mask(seed, step, layer, rows, cols, p)
 
     embedded = params["embeddings"][ids]
+    near = embedded[:, config.span - config.context :]
     if config.combine == "concat":
-        x = embedded.reshape(rows, config.context * config.embed)
+        x = near.reshape(rows, config.context * config.embed)
     else:
-        x = embedded.mean(axis=1)
+        x = near.mean(axis=1)
+    for pool, places in enumerate(pool_places(config), start=1):
+        weighted = embedded[:, places] * params[f"far.{pool}.weight"]
+        x = np.concatenate([x, weighted.sum(axis=1)], axis=1)
     masks = [factors(0, config.input_width, config.embed_dropout)]
     outputs = [x * masks[0]]
     pre_activations = []
@@ -343,6 +420,15 @@ def forward(
         masks.append(factors(layer, width, config.dropout))
         outputs.append(np.maximum(z, 0.0) * masks[-1])
     logits = _affine(outputs[-1], params, "output", config.bias)
+    if config.cutoffs:
+        head = log_softmax(logits)
+        ids_of_head = len(config.ids_of(0))
+        parts = [head[:, :ids_of_head]]
+        for cluster in range(1, len(config.cutoffs) + 1):
+            projected = outputs[-1] @ params[f"tail.{cluster}.projection"]
+            within = log_softmax(_affine(projected, params, f"tail.{cluster}", config.bias))
+            parts.append(head[:, ids_of_head + cluster - 1, None] + within)
+        logits = np.concatenate(parts, axis=1)
     return Activations(outputs, masks, pre_activations, logits)
 
 
@@ -391,10 +477,24 @@ def loss_and_gradients(
             grads[f"{name}.bias"] = delta.sum(axis=0)
         return delta @ params[f"{name}.weight"].T
 
-    delta = np.exp(log_softmax(pass_.logits))
-    delta[np.arange(rows), targets] -= 1.0
+    h = pass_.outputs[-1]
+    clusters = np.array([config.cluster(id) for id in targets.tolist()])
+    ids_of_head = len(config.ids_of(0))
+    head_targets = np.where(clusters == 0, targets, ids_of_head + clusters - 1)
+    delta = np.exp(log_softmax(_affine(h, params, "output", config.bias)))
+    delta[np.arange(rows), head_targets] -= 1.0
     delta /= rows
-    d_output = through_affine(delta, pass_.outputs[-1], "output")
+    d_output = through_affine(delta, h, "output")
+    for cluster in range(1, len(config.cutoffs) + 1):
+        inside = np.flatnonzero(clusters == cluster)
+        projection = params[f"tail.{cluster}.projection"]
+        projected = h[inside] @ projection
+        delta = np.exp(log_softmax(_affine(projected, params, f"tail.{cluster}", config.bias)))
+        delta[np.arange(len(inside)), targets[inside] - config.ids_of(cluster).start] -= 1.0
+        delta /= rows
+        d_projected = through_affine(delta, projected, f"tail.{cluster}")
+        grads[f"tail.{cluster}.projection"] = h[inside].T @ d_projected
+        d_output[inside] += d_projected @ projection.T
     for layer in range(len(config.hidden), 0, -1):
         active = pass_.pre_activations[layer - 1] > 0.0
         delta = d_output * pass_.masks[layer] * active
@@ -402,13 +502,22 @@ def loss_and_gradients(
     d_x = d_output * pass_.masks[0]
 
     d_embeddings = np.zeros((config.vocab, config.embed))
+    before = config.span - config.context
     for row in range(rows):
         for column in range(config.context):
             if config.combine == "concat":
                 d_vector = d_x[row, column * config.embed : (column + 1) * config.embed]
             else:
-                d_vector = d_x[row] / config.context
-            d_embeddings[contexts[row, column]] += d_vector
+                d_vector = d_x[row, : config.embed] / config.context
+            d_embeddings[contexts[row, before + column]] += d_vector
+    for pool, places in enumerate(pool_places(config), start=1):
+        weight = params[f"far.{pool}.weight"]
+        start = config.input_width - (len(config.far) - pool + 1) * config.embed
+        d_pool = d_x[:, start : start + config.embed]
+        ids = contexts[:, places]
+        embedded = params["embeddings"][ids]
+        grads[f"far.{pool}.weight"] = (embedded * d_pool[:, None, :]).sum(axis=0)
+        np.add.at(d_embeddings, ids, weight * d_pool[:, None, :])
     grads["embeddings"] = d_embeddings
     return losses, {name: grads[name] for name, _ in parameter_table(config)}
 
@@ -464,13 +573,13 @@ def train(
     if momentum is None:
         momentum = {name: np.zeros_like(w) for name, w in params.items()}
     token_count = len(np.asarray(tokens))
+    span = config.span
     mean_losses = np.empty(steps)
     for done in range(steps):
         step = first_step + done
-        positions = batch_positions(
-            seed, step, batch, token_count, config.context, boundary, shuffle
-        )
-        contexts, targets = contexts_and_targets(tokens, positions, config.context, boundary)
+        positions = batch_positions(seed, step, batch, token_count, span, boundary, shuffle)
+        contexts, targets = contexts_and_targets(tokens, positions, span, boundary)
+        contexts, targets = by_cluster(contexts, targets, config)
         losses, grads = loss_and_gradients(params, config, contexts, targets, seed, step)
         mean_losses[done] = losses.mean()
         momentum_step(params, momentum, grads, float(rates[done]), beta, embedding_lr_scale)
@@ -488,7 +597,7 @@ def nll_of_positions(
     boundary: int = -1,
 ) -> Float64:
     """Negative log-likelihood in nats of the token at each position, float64[len(positions)]."""
-    contexts, targets = contexts_and_targets(tokens, positions, config.context, boundary)
+    contexts, targets = contexts_and_targets(tokens, positions, config.span, boundary)
     return cross_entropy(forward(params, config, contexts).logits, targets)
 
 
@@ -497,7 +606,7 @@ def perplexity(
 ) -> float:
     """exp of the mean negative log-likelihood of all positions from the first target on."""
     token_count = len(np.asarray(tokens))
-    first = first_target(config.context, boundary)
+    first = first_target(config.span, boundary)
     if token_count <= first:
         raise ValueError(f"{token_count} tokens; use at least {first + 1}")
     positions = np.arange(first, token_count)

@@ -125,3 +125,28 @@ def test_the_default_rate_follows_the_batch():
 def test_whole_numbers_of_numpy_are_named_when_refused():
     with pytest.raises(ConfigError, match=r"vocab is np\.float64\(3\.0\)"):
         ModelConfig(vocab=np.float64(3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"far": "12"}, "far is '12'"),
+        ({"far": (0,)}, "far is 0"),
+        ({"cutoffs": 5}, "cutoffs is 5"),
+        ({"cutoffs": (5, 5)}, "rising ids below the vocabulary's 9"),
+        ({"cutoffs": (9,)}, "rising ids below the vocabulary's 9"),
+        ({"tail_divisor": 0.5}, "tail_divisor is 0.5"),
+    ],
+)
+def test_far_context_and_cutoffs_are_checked(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig(vocab=9, **settings)
+
+
+def test_what_follows_from_far_context_and_cutoffs():
+    model = ModelConfig(
+        vocab=90, context=4, embed=5, hidden=(32,), far=[12, 48], cutoffs=[10, 30], combine="mean"
+    )
+    assert (model.span, model.input_width, model.head) == (64, 15, 12)
+    assert model.clusters == ((10, 30, 16), (30, 90, 8))
+    assert ModelConfig(**model.to_dict()) == model

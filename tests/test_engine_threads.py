@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -33,8 +34,12 @@ TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 5000).astype(np.uint1
 RATES = np.linspace(1.0, 0.1, STEPS)
 
 
-def bytes_after_training(threads, training=TRAINING):
-    engine = TrainingEngine(MODEL, training, TOKENS, scaled_params(MODEL, 1))
+# The same with an adaptive softmax and far context.
+ADAPTIVE = dataclasses.replace(MODEL, cutoffs=(10, 20), far=(3, 6))
+
+
+def bytes_after_training(threads, training=TRAINING, model=MODEL):
+    engine = TrainingEngine(model, training, TOKENS, scaled_params(model, 1))
     engine.threads = threads
     losses = engine.run(RATES)
     assert np.all(np.isfinite(losses))
@@ -60,6 +65,11 @@ def test_several_tiles_of_every_kind_are_under_test():
 @pytest.mark.parametrize("threads", THREADS)
 def test_same_bits_for_any_number_of_threads(one_thread, threads):
     assert bytes_after_training(threads) == one_thread
+
+
+def test_same_bits_with_an_adaptive_softmax_and_far_context():
+    results = {bytes_after_training(threads, model=ADAPTIVE) for threads in (1, *THREADS)}
+    assert len(results) == 1
 
 
 def test_same_bits_from_run_to_run(one_thread):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastlm.config import ModelConfig
+from fastlm.engine import context_logits
 from fastlm.initialize import log_unigram, scaled_params
 from fastlm.layout import Layout
 
@@ -61,3 +62,16 @@ def test_the_seed_decides():
     assert first.shape == (Layout(MODEL).size,)
     assert scaled_params(MODEL, 7).tobytes() == first.tobytes()
     assert scaled_params(MODEL, 8).tobytes() != first.tobytes()
+
+
+def test_an_adaptive_softmax_starts_at_the_unigram_too():
+    counts = np.array([900, 50, 30, 10, 5, 3, 1, 0])
+    model = ModelConfig(vocab=8, context=2, embed=4, hidden=(6,), cutoffs=(2, 5), far=(4,))
+    params = scaled_params(model, 0, counts)
+    views = Layout(model).views(params)
+    assert np.all(views["far.1.weight"] == 0.5)
+    views["output.weight"][:] = 0
+    for number in (1, 2):
+        views[f"tail.{number}.weight"][:] = 0
+    logits = context_logits(params, model, np.zeros((1, 6), dtype=np.int32))
+    np.testing.assert_allclose(logits[0], log_unigram(counts), rtol=1e-5)

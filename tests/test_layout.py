@@ -12,6 +12,12 @@ from fastlm.layout import Layout
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from tests import naive
 
+
+def with_cutoffs(shape):
+    cut = sorted(cutoff for cutoff in shape.pop("cut") if cutoff < shape["vocab"])
+    return {**shape, "cutoffs": tuple(cut)}
+
+
 SHAPES = st.fixed_dictionaries(
     {
         "vocab": st.integers(2, 50),
@@ -20,8 +26,10 @@ SHAPES = st.fixed_dictionaries(
         "hidden": st.lists(st.integers(1, 7), max_size=3).map(tuple),
         "combine": st.sampled_from(["concat", "mean"]),
         "bias": st.booleans(),
+        "far": st.lists(st.integers(1, 9), max_size=3).map(tuple),
+        "cut": st.sets(st.integers(1, 49), max_size=3),
     }
-)
+).map(with_cutoffs)
 
 
 @given(SHAPES)
@@ -45,17 +53,24 @@ def test_kernels_read_the_same_table(shape):
     layout = Layout(model)
     table = layout.kernel_table
     assert table.dtype == np.int64
-    assert table.shape == (len(model.hidden) + 1, 5)
+    clusters = len(model.cutoffs)
+    assert table.shape == (len(model.hidden) + 1 + 2 * clusters, 5)
     before = 0
-    for row, name in zip(table, layout.layer_names, strict=True):
-        weight = layout.tensors[f"{name}.weight"]
-        bias = layout.tensors.get(f"{name}.bias")
+    names = [(f"{name}.weight", f"{name}.bias") for name in layout.layer_names]
+    for k in range(1, clusters + 1):
+        names += [(f"tail.{k}.projection", ""), (f"tail.{k}.weight", f"tail.{k}.bias")]
+    for row, (weight_name, bias_name) in zip(table, names, strict=True):
+        weight = layout.tensors[weight_name]
+        bias = layout.tensors.get(bias_name)
         assert (row[FAN_IN], row[FAN_OUT]) == weight.shape
         assert row[WEIGHT] == weight.offset
         assert row[BIAS] == (-1 if bias is None else bias.offset)
-        assert row[WIDTH_BEFORE] == before
-        before += int(row[FAN_IN])
-    assert layout.widths == before
+        if weight_name.endswith("projection"):  # reads what the output reads
+            assert row[WIDTH_BEFORE] == table[len(model.hidden), WIDTH_BEFORE]
+        else:
+            assert row[WIDTH_BEFORE] == before
+            before += int(row[FAN_IN])
+    assert layout.widths == before + clusters
     assert (layout.tensors.get("output.bias") is None) == (not model.bias)
 
 

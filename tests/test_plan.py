@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, step_flops, update_tiles, worth_sharing
-from fastlm_kernels.arguments import EMBEDDING
+from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
 models = st.builds(
     ModelConfig,
@@ -20,6 +20,12 @@ models = st.builds(
     hidden=st.lists(st.integers(1, 2000), max_size=3).map(tuple),
     combine=st.sampled_from(["concat", "mean"]),
     bias=st.booleans(),
+    far=st.sampled_from([(), (12, 48)]),
+) | st.builds(
+    ModelConfig,
+    vocab=st.integers(3000, 40_000),
+    hidden=st.lists(st.integers(1, 2000), max_size=1).map(tuple),
+    cutoffs=st.sampled_from([(2000,), (500, 1000, 2999)]),
 )
 batches = st.integers(1, 4096)
 
@@ -47,7 +53,10 @@ def test_update_tiles_cover_every_column_and_every_row_once(model, batch):
     buckets = [(rest, n) for which, rest, n in tiles.tolist() if which == EMBEDDING]
     (divisor,) = {n for _, n in buckets}
     assert sorted(rest for rest, _ in buckets) == list(range(divisor))
-    assert set(tiles[:, 0].tolist()) == {EMBEDDING, *range(len(model.hidden) + 1)}
+    others = {FAR} if model.far else set()
+    others |= {SORT} if model.cutoffs else set()
+    layers = range(len(model.hidden) + 1 + 2 * len(model.cutoffs))
+    assert set(tiles[:, 0].tolist()) == {EMBEDDING, *others, *layers}
 
 
 @given(models, batches)

@@ -55,21 +55,43 @@ def _add_gradient(
         if name != "output":
             x = np.maximum(x, 0.0)
 
+    def backward(name: str, layer_input: Array, d: Array) -> Array:
+        g[f"{name}.weight"] += layer_input.T @ d
+        if work.bias:
+            g[f"{name}.bias"] += d.sum(axis=0)
+        return np.asarray(d @ p[f"{name}.weight"].T)
+
+    clusters = np.searchsorted(work.cutoffs, targets, side="right")
+    head = work.model.cutoffs[0] if work.cutoffs else 0
+    loss, d = _softmax(x, np.where(clusters == 0, targets, head + clusters - 1))
+    d = backward("output", inputs[-1], d)
+    for number, (start, stop, _) in enumerate(work.model.clusters, start=1):
+        inside = (start <= targets) & (targets < stop)
+        h = inputs[-1][inside]
+        projection = p[f"tail.{number}.projection"]
+        x = h @ projection
+        scores = x @ p[f"tail.{number}.weight"] + p.get(f"tail.{number}.bias", 0.0)
+        tail_loss, d_scores = _softmax(scores, targets[inside] - start)
+        loss += tail_loss
+        d_x = backward(f"tail.{number}", x, d_scores)
+        g[f"tail.{number}.projection"] += h.T @ d_x
+        d[inside] += d_x @ projection.T
+    for name, layer_input, output in zip(
+        reversed(layout.layer_names[:-1]), reversed(inputs[:-1]), reversed(inputs[1:]), strict=True
+    ):
+        d = backward(name, layer_input, d * (output > 0))
+    if mean:
+        d = np.repeat(d[:, None] / work.context, work.context, axis=1)
+    np.add.at(g["embeddings"], contexts, d.reshape(embedded.shape))
+    return loss
+
+
+def _softmax(x: Array, targets: NDArray[np.int64]) -> tuple[float, Array]:
+    """(summed cross-entropy in nats, its gradient) for scores x [rows, V], which are used up."""
     x -= x.max(axis=1, keepdims=True)
     at_targets = (np.arange(len(targets)), targets)
     loss = float((np.log(np.exp(x).sum(axis=1)) - x[at_targets]).sum())
     d = np.exp(x)
     d /= d.sum(axis=1, keepdims=True)
     d[at_targets] -= 1.0
-
-    for name, layer_input in zip(reversed(layout.layer_names), reversed(inputs), strict=True):
-        g[f"{name}.weight"] += layer_input.T @ d
-        if work.bias:
-            g[f"{name}.bias"] += d.sum(axis=0)
-        d = d @ p[f"{name}.weight"].T
-        if name != layout.layer_names[0]:
-            d *= layer_input > 0
-    if mean:
-        d = np.repeat(d[:, None] / work.context, work.context, axis=1)
-    np.add.at(g["embeddings"], contexts, d.reshape(embedded.shape))
-    return loss
+    return loss, d

@@ -127,6 +127,7 @@ def _measure(work: Work, settings: Settings, torch_compile: bool) -> dict[str, A
     return {
         **dataclasses.asdict(work),
         "hidden": list(work.hidden),
+        "cutoffs": list(work.cutoffs),
         "flops_per_token": work.flops_per_token,
         "checked_steps": check_steps(work),
         "sgemm_gflops": {

@@ -48,7 +48,7 @@ class Torch(Implementation):
             name: torch.nn.Parameter(torch.from_numpy(values.copy()))
             for name, values in _torch_shapes(work, initial_params(work)).items()
         }
-        model = _module(work, self._tensors)
+        model = _adaptive(work, self._tensors) if work.cutoffs else _module(work, self._tensors)
         with warnings.catch_warnings():
             # Of what torch.compile's own imports use though it is deprecated.
             warnings.simplefilter("ignore")
@@ -79,7 +79,11 @@ class Torch(Implementation):
             warnings.simplefilter("ignore")
             for step in range(self._next, self._next + steps):
                 contexts, targets = batches[step % len(batches)]
-                loss: Any = cross_entropy(model(contexts), targets)
+                loss: Any = (
+                    model(contexts, targets).loss
+                    if self._work.cutoffs
+                    else cross_entropy(model(contexts), targets)
+                )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -92,16 +96,20 @@ class Torch(Implementation):
         params = np.empty(layout.size, dtype=np.float32)
         for name, view in layout.views(params).items():
             values = self._tensors[name].detach().numpy()
-            view[...] = values.T if name.endswith(".weight") else values
+            view[...] = values.T if _is_matrix(name) else values
         return params
 
 
 def _torch_shapes(work: Work, params: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Our tensors, weights as [fan_out, fan_in], as nn.Linear stores them."""
     return {
-        name: values.T if name.endswith(".weight") else values
+        name: values.T if _is_matrix(name) else values
         for name, values in Layout(work.model).views(params).items()
     }
+
+
+def _is_matrix(name: str) -> bool:
+    return name.endswith((".weight", ".projection"))
 
 
 def _module(work: Work, tensors: dict[str, Any]) -> Any:
@@ -116,10 +124,41 @@ def _module(work: Work, tensors: dict[str, Any]) -> Any:
     embedding.weight = tensors["embeddings"]
     layers: list[Any] = [embedding, _Combine()]
     for name in Layout(work.model).layer_names:
-        weight = tensors[f"{name}.weight"]
-        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=work.bias)
-        linear.weight = weight
-        if work.bias:
-            linear.bias = tensors[f"{name}.bias"]
-        layers += [linear, nn.ReLU()]
+        layers += [_linear(tensors, f"{name}.weight", f"{name}.bias"), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def _adaptive(work: Work, tensors: dict[str, Any]) -> Any:
+    """The same with PyTorch's adaptive softmax, whose tails are given the biases that ours have."""
+    from torch import nn
+
+    class _Adaptive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            hidden = _module(work, tensors)[:-1]
+            self.hidden = hidden
+            self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
+                work.hidden[-1], work.vocab, list(work.cutoffs), div_value=2.0, head_bias=work.bias
+            )
+            self.softmax.head = _linear(tensors, "output.weight", "output.bias")
+            for number in range(1, len(work.cutoffs) + 1):
+                self.softmax.tail[number - 1] = nn.Sequential(
+                    _linear(tensors, f"tail.{number}.projection", ""),
+                    _linear(tensors, f"tail.{number}.weight", f"tail.{number}.bias"),
+                )
+
+        def forward(self, contexts: Any, targets: Any) -> Any:
+            return self.softmax(self.hidden(contexts), targets)
+
+    return _Adaptive()
+
+
+def _linear(tensors: dict[str, Any], weight_name: str, bias_name: str) -> Any:
+    from torch import nn
+
+    weight = tensors[weight_name]
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias_name in tensors)
+    linear.weight = weight
+    if bias_name in tensors:
+        linear.bias = tensors[bias_name]
+    return linear

@@ -95,7 +95,8 @@ def _serve(requests: TextIO, answers: TextIO) -> None:
     from fastlm.bench.engine_steps import Engine
 
     fields = json.loads(requests.readline())
-    engine = Engine(Work(**{**fields, "hidden": tuple(fields["hidden"])}), threads=1)
+    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    engine = Engine(Work(**(fields | tuples)), threads=1)
     print("{}", file=answers, flush=True)
     for line in requests:
         request = json.loads(line)

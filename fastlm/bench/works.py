@@ -1,4 +1,4 @@
-"""What is to be done: nine sizes of model and batch, with their tokens, weights and batches."""
+"""What is to be done: sizes of model and batch, with their tokens, weights and batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Training steps on uniformly random tokens: nothing to learn, all of the sums to do.
+    """Training steps on random tokens: nothing to learn, all of the sums to do.
+
+    The tokens are uniform, or, where ``zipf``, id k occurs as often as 1 / (k + 1): an adaptive
+    softmax lives off rare tokens being rare.
 
     name : for ``--only``; title : for people
     corpus : T, number of tokens
@@ -43,6 +46,8 @@ class Work:
     combine: Combine = "concat"
     bias: bool = True
     momentum: float = 0.9
+    cutoffs: tuple[int, ...] = ()
+    zipf: bool = False
     corpus: int = 1_000_000
     in_quick: bool = True
 
@@ -55,6 +60,7 @@ class Work:
             hidden=self.hidden,
             combine=self.combine,
             bias=self.bias,
+            cutoffs=self.cutoffs,
         )
 
     def training(self, threads: int | None) -> TrainingConfig:
@@ -70,8 +76,16 @@ class Work:
 
     @property
     def flops_per_token(self) -> float:
-        """Floating-point operations per example: 6 per weight that is part of a matrix product."""
-        return step_flops(self.model, self.batch) / self.batch
+        """Floating-point operations per example: 6 per weight that is part of a matrix product.
+
+        A cluster's weights count by the share of the tokens that are in it.
+        """
+        flops = step_flops(self.model, self.batch) / self.batch
+        width = self.hidden[-1] if self.hidden else self.model.input_width
+        for start, stop, projected in self.model.clusters:
+            share = _shares(self)[start:stop].sum()
+            flops += 6 * share * projected * (width + stop - start)
+        return float(flops)
 
     @property
     def is_tiny(self) -> bool:
@@ -81,7 +95,8 @@ class Work:
     @property
     def is_mini(self) -> bool:
         """Whether ``fastlm.reference.mini`` does this work."""
-        return self.combine == "concat" and len(self.hidden) in (1, 2) and self.bias
+        plain = self.combine == "concat" and not self.cutoffs
+        return plain and len(self.hidden) in (1, 2) and self.bias
 
     @property
     def _has_no_layer(self) -> bool:
@@ -98,6 +113,17 @@ _TINY: dict[str, Any] = {
     "momentum": 0.0,
 }
 _MINI: dict[str, Any] = {"vocab": 1_000, "embed": 64, "context": 4, "hidden": (128, 128)}
+
+# The cut-offs are those that 20 MB of English books give (``fastlm.adaptive``).
+_WORDS: dict[str, Any] = {
+    "vocab": 30_000,
+    "embed": 128,
+    "context": 4,
+    "hidden": (256,),
+    "batch": 512,
+    "lr": 8.0,
+    "zipf": True,
+}
 
 # Learning rates are those that fastlm itself takes (batch / 64), or for one example the reference
 # systems' own: large enough that a wrong update shows within a few steps.
@@ -138,6 +164,13 @@ WORKS: tuple[Work, ...] = (
         lr=16.0,
         in_quick=False,
     ),
+    Work(name="30k-512", title="V=30,000 H=256, batch 512", in_quick=False, **_WORDS),
+    Work(
+        name="30k-512-adaptive",
+        title="V=30,000 H=256, batch 512, adaptive softmax",
+        cutoffs=(928, 2224, 6560),
+        **_WORDS,
+    ),
     Work(
         name="33k-1024",
         title="V=33,278 E=200 H=400, batch 1024",
@@ -165,7 +198,17 @@ def works_named(names: Iterable[str], works: Iterable[Work] = WORKS) -> list[Wor
 def tokens(work: Work) -> NDArray[np.uint16]:
     """uint16[T], the same for every implementation of the work."""
     rng = np.random.default_rng(_SEED)
+    if work.zipf:
+        edges = np.cumsum(_shares(work))
+        drawn = np.searchsorted(edges, rng.random(work.corpus) * edges[-1], side="right")
+        return np.asarray(drawn, dtype=np.uint16)
     return rng.integers(0, work.vocab, work.corpus).astype(np.uint16)
+
+
+def _shares(work: Work) -> NDArray[np.float64]:
+    """float64[V], how often each token occurs, sum 1."""
+    weights = 1 / np.arange(1, work.vocab + 1) if work.zipf else np.ones(work.vocab)
+    return np.asarray(weights / weights.sum())
 
 
 def initial_params(work: Work) -> NDArray[np.float32]:
@@ -184,7 +227,7 @@ def batches(work: Work, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     with np.errstate(over="ignore"):  # hashes wrap around; met with JIT off only
         positions = np.array(
             [
-                example_position(counter, examples, work.context, 1, _SEED)
+                example_position(counter, examples, work.context, 1, 0, 0, _SEED)
                 for counter in range(steps * work.batch)
             ]
         )

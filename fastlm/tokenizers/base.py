@@ -181,6 +181,10 @@ class Tokenizer(ABC):
     def __hash__(self) -> int:
         return hash(self.fingerprint())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The JSON form says everything; tables for speed are made again.
+        return type(self).from_dict, (self.to_dict(),)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size})"
 

@@ -13,11 +13,17 @@ from fastlm.errors import CorpusError, TokenizerError
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
-from fastlm.tokenizers.vocabulary import check_limits
+from fastlm.tokenizers.vocabulary import Vocabulary, check_limits
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
 
-__all__ = ["TOKENIZER_KINDS", "build_tokenizer", "tokenizer_from_dict"]
+__all__ = [
+    "COUNTED_KINDS",
+    "TOKENIZER_KINDS",
+    "build_tokenizer",
+    "build_tokenizer_from_counts",
+    "tokenizer_from_dict",
+]
 
 _CLASSES: dict[str, type[Tokenizer]] = {
     cls.kind: cls for cls in (CharTokenizer, WordTokenizer, WhitespaceTokenizer, ByteTokenizer)
@@ -25,6 +31,9 @@ _CLASSES: dict[str, type[Tokenizer]] = {
 
 TOKENIZER_KINDS = tuple(_CLASSES)
 """The kinds of tokenizer there are."""
+
+COUNTED_KINDS = ("char", "word", "whitespace")
+"""The kinds whose vocabulary is built from counts."""
 
 
 def build_tokenizer(
@@ -67,19 +76,8 @@ def build_tokenizer(
         For an unknown kind, a setting that the kind does not have or that contradicts the
         vocabulary file, and see `Vocabulary`.
     """
-    _check_kind(kind)
-    check_limits(min_count, max_vocab)
+    _check_settings(kind, min_count, max_vocab, vocab_file, lowercase, pattern)
     limits = {"min_count": min_count, "max_vocab": max_vocab}
-    if pattern != "unicode" and kind != "word":
-        raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
-    if kind == "byte" or vocab_file is not None:
-        why = "with a vocabulary file" if vocab_file is not None else "with the byte tokenizer"
-        for name, value in limits.items():
-            if value != (1 if name == "min_count" else None):
-                raise TokenizerError(f"{name} {value} has no effect {why}; leave it out")
-    if kind == "byte" and lowercase:
-        raise TokenizerError("the byte tokenizer keeps every byte; leave lowercase out")
-
     if vocab_file is not None and Path(vocab_file).suffix.lower() == ".json":
         return _from_json_file(kind, vocab_file, boundary, unk, lowercase, pattern)
     if kind == "byte":
@@ -102,6 +100,48 @@ def build_tokenizer(
     return tokenizer
 
 
+def build_tokenizer_from_counts(
+    kind: str,
+    counts: Mapping[str, int],
+    *,
+    min_count: int = 1,
+    max_vocab: int | None = None,
+    boundary: bool = True,
+    unk: bool = True,
+    lowercase: bool = False,
+    pattern: str = "unicode",
+) -> Tokenizer:
+    """Build the tokenizer that `build_tokenizer` gives for texts with these counts.
+
+    Parameters
+    ----------
+    kind : {"char", "word", "whitespace"}
+    counts : mapping of symbol to the number of times it occurs
+        Of text that was read with the same `lowercase` and `pattern`.
+    min_count, max_vocab, boundary, unk, lowercase, pattern
+        As for `build_tokenizer`.
+
+    Raises
+    ------
+    TokenizerError
+        As `build_tokenizer`, and for a kind whose vocabulary does not come from counts.
+    """
+    if kind not in COUNTED_KINDS:
+        raise TokenizerError(
+            f"the kinds built from counts are {', '.join(COUNTED_KINDS)}, got {kind!r}; use "
+            "build_tokenizer"
+        )
+    _check_settings(kind, min_count, max_vocab, None, lowercase, pattern)
+    vocabulary = Vocabulary.from_counts(
+        counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk
+    )
+    if kind == "char":
+        return CharTokenizer(vocabulary, lowercase=lowercase)
+    if kind == "word":
+        return WordTokenizer(vocabulary, lowercase=lowercase, pattern=pattern)
+    return WhitespaceTokenizer(vocabulary, lowercase=lowercase)
+
+
 def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
     """Return the tokenizer of a JSON form (`Tokenizer.to_dict`).
 
@@ -115,6 +155,28 @@ def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
     kind = form.get("kind")
     _check_kind(kind)
     return _CLASSES[str(kind)].from_dict(form)
+
+
+def _check_settings(
+    kind: str,
+    min_count: int,
+    max_vocab: int | None,
+    vocab_file: str | PathLike[str] | None,
+    lowercase: bool,
+    pattern: str,
+) -> None:
+    _check_kind(kind)
+    check_limits(min_count, max_vocab)
+    limits = {"min_count": min_count, "max_vocab": max_vocab}
+    if pattern != "unicode" and kind != "word":
+        raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
+    if kind == "byte" or vocab_file is not None:
+        why = "with a vocabulary file" if vocab_file is not None else "with the byte tokenizer"
+        for name, value in limits.items():
+            if value != (1 if name == "min_count" else None):
+                raise TokenizerError(f"{name} {value} has no effect {why}; leave it out")
+    if kind == "byte" and lowercase:
+        raise TokenizerError("the byte tokenizer keeps every byte; leave lowercase out")
 
 
 def _check_kind(kind: object) -> None:

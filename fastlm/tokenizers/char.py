@@ -92,16 +92,11 @@ class CharTokenizer(Tokenizer):
             for codes in _code_points(text.lower() if lowercase else text):
                 found = np.bincount(codes)
                 counts[: len(found)] += found
-        return cls(
-            Vocabulary.from_counts(
-                {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()},
-                min_count=min_count,
-                max_vocab=max_vocab,
-                boundary=boundary,
-                unk=unk,
-            ),
-            lowercase=lowercase,
+        limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
+        vocabulary = Vocabulary.from_counts(
+            counted_characters(counts), **limits, boundary=boundary, unk=unk
         )
+        return cls(vocabulary, lowercase=lowercase)
 
     @classmethod
     def from_vocab_file(
@@ -154,6 +149,13 @@ class CharTokenizer(Tokenizer):
             unknown=values["unknown"],
         )
 
+    def id_table(self) -> npt.NDArray[np.int32]:
+        """Return int32[0x110000], the id of each code point, or -1 where it is an error."""
+        table = self._id_of_code_point.astype(np.int32)
+        if self._is_known is not None:
+            table[~self._is_known] = -1
+        return table
+
     def _encode(self, text: str) -> TokenArray:
         if self.lowercase:
             text = text.lower()
@@ -162,11 +164,7 @@ class CharTokenizer(Tokenizer):
         for codes in _code_points(text):
             if self._is_known is not None and not self._is_known[codes].all():
                 at = start + int(np.argmin(self._is_known[codes]))
-                raise TokenizerError(
-                    f"the character {text[at]!r} (U+{ord(text[at]):04X}) at position {at} is not "
-                    f"among the {self.vocab_size} of the vocabulary, which has no {UNK}; take it "
-                    f"out of the text or use a vocabulary that has it"
-                )
+                raise unknown_character(text[at], f" at position {at}", self.vocab_size)
             # mode="clip" skips the bounds check: code points are below CODE_POINTS.
             np.take(self._id_of_code_point, codes, out=ids[start : start + len(codes)], mode="clip")
             start += len(codes)
@@ -174,6 +172,11 @@ class CharTokenizer(Tokenizer):
 
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
         return self._code_point_of_id[ids].tobytes().decode("utf-32-le")
+
+
+def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Return the counts of the characters that occurred; counts : int64[CODE_POINTS]."""
+    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()}
 
 
 def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
@@ -184,6 +187,15 @@ def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
             yield np.frombuffer(part.encode("ascii"), dtype=np.uint8)
         else:
             yield np.frombuffer(part.encode("utf-32-le"), dtype="<u4")
+
+
+def unknown_character(character: str, where: str, known: int) -> TokenizerError:
+    """Return the error for a character that is not in a vocabulary without `<unk>`."""
+    return TokenizerError(
+        f"the character {character!r} (U+{ord(character):04X}){where} is not among the {known} of "
+        f"the vocabulary, which has no {UNK}; take it out of the text or use a vocabulary that "
+        "has it"
+    )
 
 
 def _checked_character(symbol: str, lowercase: bool) -> str:

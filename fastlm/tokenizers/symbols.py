@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from fastlm.errors import TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.vocabulary import UNK, Vocabulary
 
-__all__ = ["Cut", "SymbolTokenizer", "count_symbols"]
+if TYPE_CHECKING:
+    from fastlm_kernels.words import SymbolTable
+
+__all__ = ["Cut", "SymbolTokenizer", "count_symbols", "unknown_symbol"]
 
 Cut: TypeAlias = Callable[[str], list[str]]
 """Cuts text into its symbols, in order. No symbol holds white space."""
@@ -34,10 +38,7 @@ class _Index(dict[str, int]):
 
     def __missing__(self, symbol: str) -> int:
         if self.unk_id is None:
-            raise TokenizerError(
-                f"{symbol!r} is not among the {len(self)} symbols of the vocabulary, which has no "
-                f"{UNK}; take it out of the text or use a vocabulary that has it"
-            )
+            raise unknown_symbol(symbol, len(self))
         return self.unk_id
 
 
@@ -58,6 +59,13 @@ class SymbolTokenizer(Tokenizer):
             for symbol in self._index:
                 check_reachable(symbol, cut, self.kind)
 
+    @cached_property
+    def table(self) -> SymbolTable:
+        """The symbols as compiled kernels look them up."""
+        from fastlm.tokenizers.compiled_blocks import symbol_table
+
+        return symbol_table(self.vocabulary)
+
     def save_vocab(self, path: str | PathLike[str]) -> None:
         if not self._saved_as_json(path):
             self.vocabulary.to_file(path)
@@ -69,6 +77,14 @@ class SymbolTokenizer(Tokenizer):
             symbols = self.cut(part)
             parts.append(np.fromiter(map(id_of, symbols), dtype=self.dtype, count=len(symbols)))
         return np.concatenate(parts)
+
+
+def unknown_symbol(symbol: str, known: int) -> TokenizerError:
+    """Return the error for a symbol that is not in a vocabulary of ``known`` without `<unk>`."""
+    return TokenizerError(
+        f"{symbol!r} is not among the {known} symbols of the vocabulary, which has no {UNK}; take "
+        "it out of the text or use a vocabulary that has it"
+    )
 
 
 def count_symbols(texts: Iterable[str], cut: Cut) -> Counter[str]:

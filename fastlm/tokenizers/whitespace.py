@@ -13,7 +13,7 @@ from fastlm.tokenizers.json_form import checked_form
 from fastlm.tokenizers.symbols import Cut, SymbolTokenizer, count_symbols, vocabulary_from_file
 from fastlm.tokenizers.vocabulary import Vocabulary
 
-__all__ = ["WhitespaceTokenizer"]
+__all__ = ["WhitespaceTokenizer", "whitespace_cut"]
 
 
 class WhitespaceTokenizer(SymbolTokenizer):
@@ -27,7 +27,7 @@ class WhitespaceTokenizer(SymbolTokenizer):
 
     def __init__(self, vocabulary: Vocabulary, *, lowercase: bool = False) -> None:
         self.lowercase = lowercase
-        super().__init__(vocabulary, _cut(lowercase))
+        super().__init__(vocabulary, whitespace_cut(lowercase))
 
     @classmethod
     def build(
@@ -42,7 +42,7 @@ class WhitespaceTokenizer(SymbolTokenizer):
     ) -> Self:
         """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
         vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, _cut(lowercase)),
+            count_symbols(texts, whitespace_cut(lowercase)),
             min_count=min_count,
             max_vocab=max_vocab,
             boundary=boundary,
@@ -61,7 +61,7 @@ class WhitespaceTokenizer(SymbolTokenizer):
     ) -> Self:
         """Read one symbol a line, in the order of the ids (see `Vocabulary.from_file`)."""
         vocabulary = vocabulary_from_file(
-            path, _cut(lowercase), cls.kind, boundary=boundary, unk=unk
+            path, whitespace_cut(lowercase), cls.kind, boundary=boundary, unk=unk
         )
         return cls(vocabulary, lowercase=lowercase)
 
@@ -81,7 +81,8 @@ class WhitespaceTokenizer(SymbolTokenizer):
         return " ".join(map(self.vocabulary.symbols.__getitem__, ids.tolist()))
 
 
-def _cut(lowercase: bool) -> Cut:
+def whitespace_cut(lowercase: bool) -> Cut:
+    """Return the function that cuts text at white space, lower-cased or not."""
     return _split_lower if lowercase else str.split
 
 

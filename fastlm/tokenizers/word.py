@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -12,11 +13,11 @@ import numpy.typing as npt
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.detokenize import detokenize
 from fastlm.tokenizers.json_form import checked_form
-from fastlm.tokenizers.symbols import Cut, SymbolTokenizer, count_symbols, vocabulary_from_file
+from fastlm.tokenizers.symbols import SymbolTokenizer, count_symbols, vocabulary_from_file
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
 
-__all__ = ["WordTokenizer"]
+__all__ = ["WordCut", "WordTokenizer"]
 
 
 class WordTokenizer(SymbolTokenizer):
@@ -46,7 +47,7 @@ class WordTokenizer(SymbolTokenizer):
     ) -> None:
         self.lowercase = lowercase
         self.pattern = pattern
-        super().__init__(vocabulary, _cut(pattern, lowercase))
+        super().__init__(vocabulary, WordCut(pattern, lowercase))
 
     @classmethod
     def build(
@@ -62,7 +63,7 @@ class WordTokenizer(SymbolTokenizer):
     ) -> Self:
         """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
         vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, _cut(pattern, lowercase)),
+            count_symbols(texts, WordCut(pattern, lowercase)),
             min_count=min_count,
             max_vocab=max_vocab,
             boundary=boundary,
@@ -88,7 +89,7 @@ class WordTokenizer(SymbolTokenizer):
     ) -> Self:
         """Read one symbol a line, in the order of the ids (see `Vocabulary.from_file`)."""
         vocabulary = vocabulary_from_file(
-            path, _cut(pattern, lowercase), cls.kind, boundary=boundary, unk=unk
+            path, WordCut(pattern, lowercase), cls.kind, boundary=boundary, unk=unk
         )
         return cls(vocabulary, lowercase=lowercase, pattern=pattern)
 
@@ -114,16 +115,24 @@ class WordTokenizer(SymbolTokenizer):
         return detokenize(symbols, self.pattern)
 
 
-def _cut(pattern: str, lowercase: bool) -> Cut:
-    if pattern not in WORD_PATTERNS:
-        raise TokenizerError(
-            f"the word tokenizer's pattern must be one of {', '.join(WORD_PATTERNS)}, "
-            f"got {pattern!r}"
-        )
+@dataclass(frozen=True)
+class WordCut:
+    """Cuts text by a pattern; an object, not a closure, so that tokenizers can be pickled.
 
-    def cut(text: str) -> list[str]:
-        if lowercase:
+    Raises TokenizerError for an unknown pattern.
+    """
+
+    pattern: str
+    lowercase: bool
+
+    def __post_init__(self) -> None:
+        if self.pattern not in WORD_PATTERNS:
+            raise TokenizerError(
+                f"the word tokenizer's pattern must be one of {', '.join(WORD_PATTERNS)}, "
+                f"got {self.pattern!r}"
+            )
+
+    def __call__(self, text: str) -> list[str]:
+        if self.lowercase:
             text = text.lower()
-        return word_pattern(pattern, text.isascii()).findall(text)
-
-    return cut
+        return word_pattern(self.pattern, text.isascii()).findall(text)

@@ -12,28 +12,29 @@ NO = np.bool_(False)
 
 
 @shared_kernel
-def affine(out, out0, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out):
-    """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N] and x [rows, K] at their offsets."""
+def affine(out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out):
+    """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N], its rows ldo apart, and x [rows, K]
+    at their offsets."""
     beta = 0.0
     if bias >= 0:
         beta = 1.0
         b = params[bias : bias + fan_out]
         for i in range(rows):
-            row = out[out0 + i * fan_out : out0 + (i + 1) * fan_out]
+            row = out[out0 + i * ldo : out0 + i * ldo + fan_out]
             for j in range(fan_out):  # a slice assignment would add two seconds of compile time
                 row[j] = b[j]
     gemm(
-        out, out0, fan_out, x, x0, fan_in, ONE, params, weight, fan_out, NO,
+        out, out0, ldo, x, x0, fan_in, ONE, params, weight, fan_out, NO,
         rows, fan_out, fan_in, 1.0, beta, workspace,
     )  # fmt: skip
 
 
 @inner_kernel
-def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out):
-    """d_x[i] = d_out[i] @ W^T."""
+def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out, beta):
+    """d_x[i] = d_out[i] @ W^T + beta d_x[i]."""
     gemm(
         d_x, x0, fan_in, d_out, out0, fan_out, ONE, params, weight, fan_out, YES,
-        rows, fan_in, fan_out, 1.0, 0.0, workspace,
+        rows, fan_in, fan_out, 1.0, beta, workspace,
     )  # fmt: skip
 
 
@@ -59,24 +60,36 @@ def accumulate_gradient(
 
     target : float32[n], the momentum (beta = its decay: the gradient is never written anywhere) or
         a gradient (beta = 0)
+    batch : rows of x and d_out; none is allowed
     The sums run over the whole batch in one fixed order.
     """
     columns = stop - start
-    gemm(
-        target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0 + start, fan_out, NO,
-        fan_in, columns, batch, scale, beta, workspace,
-    )  # fmt: skip
+    if batch == 0:
+        for k in range(fan_in):
+            row = weight + k * fan_out
+            decay_span(target, row + start, row + stop, F(beta))
+    else:
+        gemm(
+            target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0 + start, fan_out, NO,
+            fan_in, columns, batch, scale, beta, workspace,
+        )  # fmt: skip
     if bias >= 0:
-        decay = F(beta)
         share = F(scale)
         total = target[bias + start : bias + stop]
-        for j in range(columns):
-            total[j] = total[j] * decay if decay != F(0) else F(0)
+        decay_span(target, bias + start, bias + stop, F(beta))
         for i in range(batch):
             row = out0 + i * fan_out + start
             d = d_out[row : row + columns]
             for j in range(columns):
                 total[j] += share * d[j]
+
+
+@shared_kernel
+def decay_span(target, start, stop, decay):
+    """target *= decay; with decay 0 it may have held anything, NaN included."""
+    span = target[start:stop]
+    for j in range(stop - start):
+        span[j] = span[j] * decay if decay != F(0) else F(0)
 
 
 @shared_kernel

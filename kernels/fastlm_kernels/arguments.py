@@ -11,18 +11,24 @@ import numpy as np
 FAN_IN, FAN_OUT, WEIGHT, BIAS, WIDTH_BEFORE = range(5)
 
 # Columns of Plan.updates. LAYER is the layer whose weight columns START to STOP the tile updates;
-# EMBEDDING there means the embedding rows whose id leaves START when divided by STOP.
+# EMBEDDING there means the embedding rows whose id leaves START when divided by STOP, FAR the
+# weights of the pools, and SORT the sorting of the next step's rows by cluster.
 LAYER, START, STOP = range(3)
-EMBEDDING = -1
+EMBEDDING, FAR, SORT = -1, -2, -3
 
 
 class Network(NamedTuple):
     """What the model is.
 
     layers : int64[L, 5], a row per affine layer: fan-in K, fan-out N, offset of the weight [K, N]
-        in the flat parameters, offset of the bias [N] or -1, and the sum of the fan-ins of the
-        layers before (so that B times it is the offset of the layer's input in the scratch).
-    The embeddings [V, E] start the flat parameters.
+        in the flat parameters, offset of the bias [N] or -1, and how many floats per row of the
+        batch lie before the layer's input in the scratch (so that B times it is its offset).
+        The first ``depth`` rows lead from the embeddings to the output; then follow, for each
+        cluster of an adaptive softmax, its projection and its tail.
+    far : int64[pools], how many tokens each pool of far context sums up
+    cutoffs : int64[K + 1], for each of K clusters of an adaptive softmax its first id, then V
+    widths : floats of activations per row of the batch
+    The embeddings [V, E] start the flat parameters, then come the pools' weights [sum of far, E].
     """
 
     vocab: int
@@ -31,6 +37,11 @@ class Network(NamedTuple):
     mean: int  # 1: the input is the mean of the C embeddings; 0: their concatenation
     boundary: int  # id of the token that ends a document, or -1
     layers: np.ndarray
+    depth: int
+    far: np.ndarray
+    span: int  # context + sum of far: the tokens that an example sees
+    cutoffs: np.ndarray
+    widths: int
 
 
 class Tokens(NamedTuple):
@@ -44,6 +55,7 @@ class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
     updates : int64[tiles, 3], see LAYER, START, STOP
+    embed_scales : float64[V], how many times the others' learning rate that of each embedding is
     """
 
     batch: int
@@ -52,12 +64,14 @@ class Plan(NamedTuple):
     updates: np.ndarray
     first_target: int
     examples: int
-    shuffle: int
+    shuffle: int  # 1: an order of its own for each epoch
+    block: int  # then 0: over all examples; else over blocks of so many, and in
+    window: int  # windows of so many blocks
     seed: int
     dropout: float
     embed_dropout: float
     beta: float
-    embed_scale: float  # the embeddings' learning rate is this many times the others'
+    embed_scales: np.ndarray
 
 
 class State(NamedTuple):
@@ -78,15 +92,23 @@ class State(NamedTuple):
 class Scratch(NamedTuple):
     """Memory of a step, allocated once.
 
-    contexts : int32[2, B * C], targets : int32[2, B]: of the even steps and of the odd ones
-    inputs, d_inputs : float32[B * sum of fan-ins], the input of every layer and its gradient
-    logits : float32[B * V], turned in place into the gradient d_logits
+    contexts : int32[3, B * span], targets : int32[3, B]: of the even steps, of the odd ones, and
+        of the next step before its rows are sorted by cluster (adaptive softmax)
+    starts : int64[2, K + 1], the first row of each cluster, 0 being the head, of the even steps and
+        of the odd ones; the rows of the last cluster come first
+    inputs, d_inputs : float32[B * widths], the input of every layer and its gradient
+    logits : float32[B * head + B * largest cluster], turned in place into the gradient d_logits
     tile_losses : float64[row tiles], sums of nats
+    d_far : float32[row tiles * sum of far * E], gradient of the pools' weights by row tile
+    far : float32[sum of far * E], the pools' weights as the row sweep had them
     """
 
     contexts: np.ndarray
     targets: np.ndarray
+    starts: np.ndarray
     inputs: np.ndarray
     d_inputs: np.ndarray
     logits: np.ndarray
     tile_losses: np.ndarray
+    d_far: np.ndarray
+    far: np.ndarray

@@ -19,23 +19,45 @@ def token_at(tokens, width, position):
 
 
 @shared_kernel
-def example_position(counter, examples, first_target, shuffle, seed):
+def example_position(counter, examples, first_target, shuffle, block, window, seed):
     """Target position of the counter-th example since the start of training.
 
-    Each epoch goes once through all ``examples``, in the order of a permutation of its own.
+    Each epoch goes once through all ``examples``, in the order of a permutation of its own. With
+    ``block`` above 0 it permutes the blocks of so many examples, and then the examples within
+    each window of ``window`` blocks: what a window reads then fits into memory.
     """
     epoch = counter // examples
     i = counter - epoch * examples
     if shuffle:
-        i = permute(i, examples, order_key(seed, epoch))
+        if block == 0:
+            i = permute(i, examples, order_key(seed, epoch, np.int64(0)))
+        else:
+            i = _in_window(i, examples, block, window, seed, epoch)
     return first_target + i
 
 
 @shared_kernel
-def gather_context(context, tokens, width, position, boundary):
-    """The C tokens before ``position``, oldest first.
+def _in_window(i, examples, block, window, seed, epoch):
+    blocks = examples // block
+    number = i // (block * window)
+    first = number * block * window
+    size = min(block * window, blocks * block - first)
+    if i >= blocks * block:  # what is left over is a window of its own
+        first = blocks * block
+        number = blocks
+        size = examples - first
+    j = permute(i - first, size, order_key(seed, epoch, number + 1))
+    if first == blocks * block:
+        return first + j
+    slot = number * window + j // block
+    return permute(slot, blocks, order_key(seed, epoch, np.int64(0))) * block + j % block
 
-    context : int32[C], written
+
+@shared_kernel
+def gather_context(context, tokens, width, position, boundary):
+    """The tokens before ``position``, oldest first.
+
+    context : int32[span], written
     boundary : id of the token that ends a document, or -1. From the nearest boundary token on
         backwards, and before the start of the array, everything reads as boundary (0 if none).
     """

@@ -62,8 +62,9 @@ def column_hash(row_key, column):
 
 
 @shared_kernel
-def order_key(seed, epoch):
-    return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(0))
+def order_key(seed, epoch, part):
+    """Of the order of an epoch's examples, or (part 0) blocks and (1, 2, ...) windows."""
+    return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(part))
 
 
 @shared_kernel

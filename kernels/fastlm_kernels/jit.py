@@ -4,6 +4,9 @@ Numba gives a literal argument a type of its own, and compiles the called kernel
 inside kernels a constant argument is written ``np.int64(0)``, or is a variable.
 """
 
+import hashlib
+from pathlib import Path
+
 from numba import config, njit
 
 # Without nnan and ninf: LLVM may reorder and contract sums, but isnan keeps its meaning.
@@ -17,17 +20,62 @@ JIT_DISABLED = bool(config.DISABLE_JIT)
 _EXACT_FLAGS = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 _FLAGS = {**_EXACT_FLAGS, "fastmath": FAST_MATH}
 
+
+def _decorator(**flags):
+    """``njit`` with these flags, once the cache holds nothing that other sources made."""
+    jit = njit(**flags)
+
+    def decorate(function):
+        dispatcher = jit(function)
+        if not JIT_DISABLED:
+            drop_stale_cache(dispatcher.stats.cache_path)
+        return dispatcher
+
+    return decorate
+
+
+_fresh = set()
+
+
+def drop_stale_cache(folder, sources=Path(__file__).parent):
+    """Empty Numba's cache ``folder`` of this package if it was filled from other ``sources``.
+
+    Numba itself looks at the file of the kernel it loads and not at those of the kernels that are
+    compiled into it, and an installed release may carry the same dates as the one before: without
+    this, an upgrade could run machine code of both.
+    """
+    if folder is None or folder in _fresh:
+        return
+    _fresh.add(folder)
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(sources.glob("*.py")):
+            digest.update(path.read_bytes())
+        stamp = Path(folder) / f"sources-{digest.hexdigest()[:16]}"
+        if stamp.exists():
+            return
+        for pattern in ("*.nbi", "*.nbc", "sources-*"):
+            for path in Path(folder).glob(pattern):
+                path.unlink(missing_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        stamp.touch()
+    except OSError:  # a folder that cannot be written has no stale code of ours, or Numba says so
+        return
+
+
 # A kernel that Python calls.
-kernel = njit(**_FLAGS)
+kernel = _decorator(**_FLAGS)
 
 # A kernel that other kernels call. It is always inlined, for the sake of equal bits: LLVM may
 # optimise a function on its own and its copy inside a caller differently, and a process that
 # compiles would run the one, a process that finds the caller in the cache the other.
-shared_kernel = njit(**_FLAGS, forceinline=True)
+shared_kernel = _decorator(**_FLAGS, forceinline=True)
 
 # The same without a way in from Python: unpacking named tuples there took a quarter of the time
 # to compile everything (11.4 s with it, 8.4 s without).
-inner_kernel = njit(**_FLAGS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner_kernel = _decorator(
+    **_FLAGS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 # For code that looks for bad numbers or takes part in comparing bits: no rewriting of arithmetic.
-exact_kernel = njit(**_EXACT_FLAGS)
+exact_kernel = _decorator(**_EXACT_FLAGS)

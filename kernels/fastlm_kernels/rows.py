@@ -9,23 +9,28 @@ from fastlm_kernels.activation import dropout, relu, relu_dropout_backward, row_
 from fastlm_kernels.affine import affine, affine_backward
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
-from fastlm_kernels.embedding import combine
+from fastlm_kernels.embedding import combine, far_gradient
 from fastlm_kernels.jit import inner_kernel
-from fastlm_kernels.softmax import softmax_cross_entropy
+from fastlm_kernels.softmax import log_sum_exp, softmax_cross_entropy
 
 
 @inner_kernel
 def gather_rows(scratch, tokens, network, plan, step, first, last):
-    """Contexts and targets of the rows first to last of the batch of ``step``."""
-    context = network.context
-    contexts = scratch.contexts[step % 2]
-    targets = scratch.targets[step % 2]
+    """Contexts and targets of the rows first to last of the batch of ``step``.
+
+    With an adaptive softmax they are left where ``sort_rows`` finds them.
+    """
+    span = network.span
+    place = gathered_place(network, step)
+    contexts = scratch.contexts[place]
+    targets = scratch.targets[place]
     for row in range(first, last):
         position = example_position(
-            step * plan.batch + row, plan.examples, plan.first_target, plan.shuffle, plan.seed
-        )
+            step * plan.batch + row, plan.examples, plan.first_target, plan.shuffle, plan.block,
+            plan.window, plan.seed,
+        )  # fmt: skip
         gather_context(
-            contexts[row * context : (row + 1) * context],
+            contexts[row * span : (row + 1) * span],
             tokens.ids,
             tokens.width,
             position,
@@ -35,33 +40,155 @@ def gather_rows(scratch, tokens, network, plan, step, first, last):
 
 
 @inner_kernel
-def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
-    """Logits of the rows first to last, without dropout.
+def gathered_place(network, step):
+    """Where ``gather_rows`` puts a step's examples: among the scratch's three."""
+    return step % 2 if network.cutoffs.size == 1 else np.int64(2)
 
-    logits : float32[B * V], inputs : float32[B * sum of fan-ins], both written
-    contexts : int32[B * C], workspace : Workspace of this thread
+
+@inner_kernel
+def sort_rows(scratch, network, plan, step):
+    """Put the gathered rows of ``step`` in order: the last cluster's first, the head's at the end.
+
+    The rows of a cluster then are a matrix of their own. Within a cluster the order stays.
+    """
+    span = network.span
+    contexts = scratch.contexts[step % 2]
+    targets = scratch.targets[step % 2]
+    starts = scratch.starts[step % 2]
+    count_clusters(starts, scratch.targets[2], plan.batch, network.cutoffs)
+    for row in range(plan.batch):
+        target = np.int64(scratch.targets[2, row])
+        cluster = cluster_of(target, network.cutoffs)
+        to = starts[cluster]
+        starts[cluster] += 1
+        targets[to] = target
+        for c in range(span):
+            contexts[to * span + c] = scratch.contexts[2, row * span + c]
+    rewind(starts)
+
+
+@inner_kernel
+def cluster_of(id, cutoffs):
+    """0 for the head, else the number of the cluster."""
+    cluster = np.int64(0)
+    while cluster + 1 < cutoffs.size and id >= cutoffs[cluster]:
+        cluster += 1
+    return cluster
+
+
+@inner_kernel
+def count_clusters(starts, targets, rows, cutoffs):
+    """The first row of each cluster, once the rows of the last cluster come first."""
+    for cluster in range(starts.size):
+        starts[cluster] = 0
+    for row in range(rows):
+        starts[cluster_of(np.int64(targets[row]), cutoffs)] += 1
+    total = np.int64(0)
+    for cluster in range(starts.size - 1, -1, -1):
+        size = starts[cluster]
+        starts[cluster] = total
+        total += size
+
+
+@inner_kernel
+def rewind(starts):
+    """From where each cluster's rows end, after filling, back to where they start."""
+    for cluster in range(starts.size - 1):
+        starts[cluster] = starts[cluster + 1]
+    starts[starts.size - 1] = 0
+
+
+@inner_kernel
+def cluster_rows(starts, cluster, first, last):
+    """The rows of a cluster (1, 2, ...) among the rows first to last."""
+    return max(first, starts[cluster]), min(last, starts[cluster - 1])
+
+
+@inner_kernel
+def tail_logits(network, starts, rows, cluster):
+    """Where the logits of a cluster begin: those of the head come first, of all rows."""
+    place = rows * network.layers[network.depth - 1, FAN_OUT]
+    for before in range(network.cutoffs.size - 1, cluster, -1):
+        place += (starts[before - 1] - starts[before]) * network.layers[
+            tail_layer(network, before), FAN_OUT
+        ]
+    return place
+
+
+@inner_kernel
+def tail_layer(network, cluster):
+    """The row of ``network.layers`` of a cluster's tail; its projection is the one before."""
+    return network.depth + 2 * cluster - 1
+
+
+@inner_kernel
+def forward_hidden(inputs, workspace, contexts, params, network, batch, first, last):
+    """The input of the output layer for the rows first to last, without dropout.
+
+    inputs : float32[B * widths], written
+    contexts : int32[B * span], workspace : Workspace of this thread
     """
     combine_rows(inputs, contexts, params, network, first, last)
-    n_layers = network.layers.shape[0]
-    for layer in range(n_layers - 1):
+    for layer in range(network.depth - 1):
         out0, width = forward_layer(
             inputs, workspace, inputs, params, network, layer, batch, first, last
         )
         relu(inputs[out0 : out0 + (last - first) * width])
-    forward_layer(logits, workspace, inputs, params, network, n_layers - 1, batch, first, last)
+
+
+@inner_kernel
+def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
+    """Logits of the rows first to last; with an adaptive softmax their log-probabilities.
+
+    logits : float32[B * V], inputs : float32[B * widths], both written
+    contexts : int32[B * span], workspace : Workspace of this thread
+    """
+    forward_hidden(inputs, workspace, contexts, params, network, batch, first, last)
+    table = network.layers
+    output = network.depth - 1
+    vocab = network.vocab
+    head = table[output, FAN_OUT]
+    fan_in = table[output, FAN_IN]
+    affine(
+        logits, first * vocab, vocab, workspace,
+        inputs, batch * table[output, WIDTH_BEFORE] + first * fan_in, params,
+        table[output, WEIGHT], table[output, BIAS], last - first, fan_in, head,
+    )  # fmt: skip
+    clusters = network.cutoffs.size - 1
+    if clusters == 0:
+        return
+    ids = network.cutoffs[0]
+    kept = batch * (network.widths - clusters)
+    for row in range(first, last):
+        z = logits[row * vocab : row * vocab + head]
+        total = log_sum_exp(z)
+        for cluster in range(clusters):
+            inputs[kept + row * clusters + cluster] = z[ids + cluster] - total
+        for j in range(ids):
+            z[j] = z[j] - total
+    for cluster in range(1, clusters + 1):
+        start = network.cutoffs[cluster - 1]
+        forward_tail(
+            logits, first * vocab + start, vocab, inputs, workspace, params, network, cluster,
+            batch, first, last,
+        )  # fmt: skip
+        for row in range(first, last):
+            z = logits[row * vocab + start : row * vocab + network.cutoffs[cluster]]
+            move = inputs[kept + row * clusters + cluster - 1] - log_sum_exp(z)
+            for j in range(z.size):
+                z[j] = z[j] + move
 
 
 @inner_kernel
 def combine_rows(inputs, contexts, params, network, first, last):
-    context = network.context
+    span = network.span
     width = network.layers[0, FAN_IN]
     for row in range(first, last):
         combine(
             inputs[row * width : (row + 1) * width],
-            contexts[row * context : (row + 1) * context],
+            contexts[row * span : (row + 1) * span],
             params,
-            network.embed,
-            network.mean,
+            network,
         )
 
 
@@ -76,13 +203,38 @@ def forward_layer(out, workspace, inputs, params, network, layer, batch, first, 
     fan_out = table[layer, FAN_OUT]
     x0 = batch * table[layer, WIDTH_BEFORE] + first * fan_in
     out0 = first * fan_out
-    if layer + 1 < table.shape[0]:
+    if layer + 1 < network.depth:
         out0 += batch * table[layer + 1, WIDTH_BEFORE]
     affine(
-        out, out0, workspace, inputs, x0, params, table[layer, WEIGHT], table[layer, BIAS],
+        out, out0, fan_out, workspace, inputs, x0, params, table[layer, WEIGHT], table[layer, BIAS],
         last - first, fan_in, fan_out,
     )  # fmt: skip
     return out0, fan_out
+
+
+@inner_kernel
+def forward_tail(
+    out, out0, ldo, inputs, workspace, params, network, cluster, batch, first, last
+):  # fmt: skip
+    """Projection and logits of a cluster for the rows first to last.
+
+    out : float32[...], the logits go to out0, rows ldo apart
+    inputs : float32[B * widths], the projection is written to its place
+    """
+    table = network.layers
+    tail = tail_layer(network, cluster)
+    fan_in = table[tail - 1, FAN_IN]
+    width = table[tail, FAN_IN]
+    place = batch * table[tail, WIDTH_BEFORE] + first * width
+    affine(
+        inputs, place, width, workspace,
+        inputs, batch * table[tail - 1, WIDTH_BEFORE] + first * fan_in,
+        params, table[tail - 1, WEIGHT], np.int64(-1), last - first, fan_in, width,
+    )  # fmt: skip
+    affine(
+        out, out0, ldo, workspace, inputs, place, params, table[tail, WEIGHT], table[tail, BIAS],
+        last - first, width, table[tail, FAN_OUT],
+    )  # fmt: skip
 
 
 @inner_kernel
@@ -90,16 +242,15 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     """Forward, loss and backward for the rows first to last, whose contexts are gathered.
 
     Leaves the layers' inputs in scratch.inputs, their gradients in scratch.d_inputs and d_logits in
-    scratch.logits; returns the sum of the losses in nats. Gradients are of the sum over rows: the
-    division by B is part of the update.
+    scratch.logits, all scaled as for a sum over examples; returns the sum of their losses (nats).
     """
     table = network.layers
-    n_layers = table.shape[0]
-    inputs, d_inputs, logits = scratch.inputs, scratch.d_inputs, scratch.logits
+    depth = network.depth
     rows = last - first
-    targets = scratch.targets[step % 2]
-
-    combine_rows(inputs, scratch.contexts[step % 2], params, network, first, last)
+    contexts = scratch.contexts[step % 2]
+    inputs = scratch.inputs
+    d_inputs = scratch.d_inputs
+    combine_rows(inputs, contexts, params, network, first, last)
     if plan.embed_dropout > 0:
         width = table[0, FAN_IN]
         for row in range(first, last):
@@ -108,7 +259,7 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
                 row_key(plan.seed, step, np.int64(0), row),
                 plan.embed_dropout,
             )
-    for layer in range(n_layers - 1):
+    for layer in range(depth - 1):
         out0, width = forward_layer(
             inputs, workspace, inputs, params, network, layer, plan.batch, first, last
         )
@@ -121,19 +272,10 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
                     row_key(plan.seed, step, layer + 1, row),
                     plan.dropout,
                 )
-    logits0, vocab = forward_layer(
-        logits, workspace, inputs, params, network, n_layers - 1, plan.batch, first, last
-    )
 
-    loss = 0.0
-    for row in range(rows):
-        start = logits0 + row * vocab
-        loss += softmax_cross_entropy(logits[start : start + vocab], np.int64(targets[first + row]))
+    loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
 
-    backward_layer(
-        d_inputs, workspace, logits, params, network, n_layers - 1, plan.batch, first, last
-    )
-    for layer in range(n_layers - 2, -1, -1):
+    for layer in range(depth - 2, -1, -1):
         width = table[layer + 1, FAN_IN]
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
@@ -141,14 +283,92 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
         backward_layer(
             d_inputs, workspace, d_inputs, params, network, layer, plan.batch, first, last
         )
+    width = table[0, FAN_IN]
     if plan.embed_dropout > 0:
-        width = table[0, FAN_IN]
         for row in range(first, last):
             dropout(
                 d_inputs[row * width : (row + 1) * width],
                 row_key(plan.seed, step, np.int64(0), row),
                 plan.embed_dropout,
             )
+    if network.far.size > 0:
+        size = (network.span - network.context) * network.embed
+        tile = first // plan.row_tile
+        d_far = scratch.d_far[tile * size : (tile + 1) * size]
+        for j in range(size):
+            d_far[j] = np.float32(0)
+        for row in range(first, last):
+            far_gradient(
+                d_far, contexts[row * network.span : (row + 1) * network.span],
+                d_inputs[row * width : (row + 1) * width], params, network,
+            )  # fmt: skip
+    return loss
+
+
+@inner_kernel
+def sweep_output(scratch, workspace, params, network, plan, step, first, last):
+    """The output's part of ``sweep_rows``: from its input to the gradient of that."""
+    batch = plan.batch
+    targets = scratch.targets[step % 2]
+    starts = scratch.starts[step % 2]
+    logits = scratch.logits
+    d_inputs = scratch.d_inputs
+    clusters = network.cutoffs.size - 1
+    logits0, width = forward_layer(
+        logits, workspace, scratch.inputs, params, network, network.depth - 1, batch, first, last
+    )
+    loss = 0.0
+    for row in range(first, last):
+        target = np.int64(targets[row])
+        cluster = cluster_of(target, network.cutoffs)
+        if cluster > 0:
+            target = network.cutoffs[0] + cluster - 1
+        start = logits0 + (row - first) * width
+        loss += softmax_cross_entropy(logits[start : start + width], target)
+    backward_layer(
+        d_inputs, workspace, logits, params, network, network.depth - 1, batch, first, last
+    )
+    for cluster in range(1, clusters + 1):
+        low, high = cluster_rows(starts, cluster, first, last)
+        if low < high:
+            loss += sweep_tail(scratch, workspace, params, network, batch, step, cluster, low, high)
+    return loss
+
+
+@inner_kernel
+def sweep_tail(scratch, workspace, params, network, batch, step, cluster, first, last):
+    """``sweep_output`` for the rows first to last, which belong to one cluster of the adaptive
+    softmax: the loss within the cluster, and its part of the gradient of the output's input."""
+    table = network.layers
+    targets = scratch.targets[step % 2]
+    starts = scratch.starts[step % 2]
+    logits = scratch.logits
+    d_inputs = scratch.d_inputs
+    tail = tail_layer(network, cluster)
+    fan_in = table[tail - 1, FAN_IN]
+    width = table[tail, FAN_IN]
+    fan_out = table[tail, FAN_OUT]
+    logits0 = tail_logits(network, starts, batch, cluster) + (first - starts[cluster]) * fan_out
+    forward_tail(
+        logits, logits0, fan_out, scratch.inputs, workspace, params, network, cluster, batch,
+        first, last,
+    )  # fmt: skip
+    loss = 0.0
+    for row in range(first, last):
+        start = logits0 + (row - first) * fan_out
+        loss += softmax_cross_entropy(
+            logits[start : start + fan_out], np.int64(targets[row]) - network.cutoffs[cluster - 1]
+        )
+    rows = last - first
+    place = batch * table[tail, WIDTH_BEFORE] + first * width
+    affine_backward(
+        d_inputs, place, workspace, logits, logits0, params, table[tail, WEIGHT],
+        rows, width, fan_out, 0.0,
+    )  # fmt: skip
+    affine_backward(
+        d_inputs, batch * table[tail - 1, WIDTH_BEFORE] + first * fan_in, workspace,
+        d_inputs, place, params, table[tail - 1, WEIGHT], rows, fan_in, width, 1.0,
+    )  # fmt: skip
     return loss
 
 
@@ -158,9 +378,9 @@ def backward_layer(d_inputs, workspace, d_out, params, network, layer, batch, fi
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]
     out0 = first * fan_out
-    if layer + 1 < table.shape[0]:
+    if layer + 1 < network.depth:
         out0 += batch * table[layer + 1, WIDTH_BEFORE]
     affine_backward(
         d_inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in, workspace, d_out, out0,
-        params, table[layer, WEIGHT], last - first, fan_in, fan_out,
+        params, table[layer, WEIGHT], last - first, fan_in, fan_out, 0.0,
     )  # fmt: skip

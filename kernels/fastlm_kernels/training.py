@@ -8,15 +8,28 @@ from fastlm_kernels.arguments import (
     EMBEDDING,
     FAN_IN,
     FAN_OUT,
+    FAR,
     LAYER,
+    SORT,
     START,
     STOP,
     WEIGHT,
     WIDTH_BEFORE,
 )
-from fastlm_kernels.embedding import scatter_gradient, settle_rows, update_embeddings
+from fastlm_kernels.embedding import (
+    scatter_gradient,
+    settle_rows,
+    update_embeddings,
+    update_far,
+)
 from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
-from fastlm_kernels.rows import gather_rows, sweep_rows
+from fastlm_kernels.rows import (
+    gather_rows,
+    gathered_place,
+    sort_rows,
+    sweep_rows,
+    tail_logits,
+)
 from fastlm_kernels.team import claim, finish
 
 
@@ -33,8 +46,8 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
     number of threads: the result is the same bits for any number.
 
     Each step also prepares the next: phase 1 gathers its contexts, phase 2 settles the rows they
-    name. A cycle before the first step does only that; where the step before has just been run it
-    changes nothing.
+    name, and sorts the examples by cluster where the softmax is adaptive. A cycle before the first
+    step does only that; where the step before has just been run it changes nothing.
     """
     row_tiles = plan.row_tiles
     per_cycle = row_tiles + plan.updates.shape[0]
@@ -53,6 +66,7 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
                 if tile == 0:
                     # Read in the second phase, by the settling of rows for the next step.
                     state.rates[step % state.rates.size] = rates[nth]
+                    keep_far(scratch.far, state.params, network)
                 scratch.tile_losses[tile] = sweep_rows(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
@@ -60,12 +74,14 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
             if tile == row_tiles:
                 losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
             run_update(state, scratch, workspace, network, plan, tile - row_tiles, step, rates[nth])
+        elif plan.updates[tile - row_tiles, LAYER] == SORT:
+            sort_rows(scratch, network, plan, first_step)
         elif plan.updates[tile - row_tiles, LAYER] == EMBEDDING:
             settle_rows(
-                state.params, state.momentum, state.row_steps, scratch.contexts[first_step % 2],
-                state.rates, plan.updates[tile - row_tiles, START],
-                plan.updates[tile - row_tiles, STOP], network.embed, first_step, plan.beta,
-                plan.embed_scale,
+                state.params, state.momentum, state.row_steps,
+                scratch.contexts[gathered_place(network, first_step)], state.rates,
+                plan.updates[tile - row_tiles, START], plan.updates[tile - row_tiles, STOP],
+                network.embed, first_step, plan.beta, plan.embed_scales,
             )  # fmt: skip
         finish(sync)
 
@@ -79,6 +95,14 @@ def mean_loss(tile_losses, batch):
 
 
 @inner_kernel
+def keep_far(far, params, network):
+    """A copy of the pools' weights for the second phase, in which another tile updates them."""
+    first = network.vocab * network.embed
+    for j in range((network.span - network.context) * network.embed):
+        far[j] = params[first + j]
+
+
+@inner_kernel
 def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     """One tile of phase 2: momentum and weights of some columns of a layer, or of some rows of the
     embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate M while M is in
@@ -88,35 +112,66 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
     start = plan.updates[tile, START]
     stop = plan.updates[tile, STOP]
     scale = (1.0 - plan.beta) / plan.batch
-    if layer == EMBEDDING:
+    if layer == SORT:
+        sort_rows(scratch, network, plan, step + 1)
+    elif layer == EMBEDDING:
         update_embeddings(
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
-            scratch.contexts[(step + 1) % 2], scratch.d_inputs, state.rates, start, stop,
-            network.vocab, network.context, network.embed, network.mean, step, rate,
-            plan.beta, scale / network.context if network.mean else scale, plan.embed_scale,
+            scratch.contexts[gathered_place(network, step + 1)], scratch.d_inputs, scratch.far,
+            state.rates, start, stop, network, table[0, FAN_IN], step, rate, plan.beta, scale,
+            plan.embed_scales,
         )  # fmt: skip
-        return
-    fan_in = table[layer, FAN_IN]
-    fan_out = table[layer, FAN_OUT]
-    out0 = output_offset(network, plan.batch, layer)
-    d_out = scratch.d_inputs if layer + 1 < table.shape[0] else scratch.logits
-    accumulate_gradient(
-        state.momentum, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE],
-        d_out, out0, table[layer, WEIGHT], table[layer, BIAS], plan.batch, fan_in, fan_out,
-        start, stop, scale, plan.beta,
-    )  # fmt: skip
-    descend(
-        state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
-        fan_in, fan_out, start, stop, rate,
-    )  # fmt: skip
+    elif layer == FAR:
+        update_far(
+            state.params, state.momentum, scratch.d_far, plan.row_tiles, network, rate, plan.beta,
+            scale,
+        )  # fmt: skip
+    else:
+        layer_gradient(
+            state.momentum, scratch, workspace, network, plan, step, layer, start, stop, scale,
+            plan.beta,
+        )  # fmt: skip
+        descend(
+            state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
+            table[layer, FAN_IN], table[layer, FAN_OUT], start, stop, rate,
+        )  # fmt: skip
 
 
 @inner_kernel
-def output_offset(network, batch, layer):
-    """Where a layer's output begins, in the inputs of the next; the logits have their own array."""
-    if layer + 1 < network.layers.shape[0]:
-        return batch * network.layers[layer + 1, WIDTH_BEFORE]
-    return np.int64(0)
+def layer_gradient(
+    target, scratch, workspace, network, plan, step, layer, start, stop, scale, beta
+):  # fmt: skip
+    """target = beta * target + scale * gradient for the columns start to stop of one layer.
+
+    The rows of the batch are all, or of a projection or tail those of its cluster.
+    """
+    table = network.layers
+    batch = plan.batch
+    fan_in = table[layer, FAN_IN]
+    fan_out = table[layer, FAN_OUT]
+    first = np.int64(0)
+    last = batch
+    d_out = scratch.d_inputs
+    out0 = np.int64(0)
+    if layer + 1 < network.depth:
+        out0 = batch * table[layer + 1, WIDTH_BEFORE]
+    elif layer < network.depth:
+        d_out = scratch.logits
+    else:
+        cluster = (layer - network.depth) // 2 + 1
+        starts = scratch.starts[step % 2]
+        first = starts[cluster]
+        last = starts[cluster - 1]
+        if (layer - network.depth) % 2 == 0:
+            out0 = batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out
+        else:
+            d_out = scratch.logits
+            out0 = tail_logits(network, starts, batch, cluster)
+    accumulate_gradient(
+        target, workspace, scratch.inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in,
+        d_out, out0, table[layer, WEIGHT], table[layer, BIAS], last - first, fan_in, fan_out,
+        start, stop, scale, beta,
+    )  # fmt: skip
 
 
 @kernel
@@ -126,11 +181,13 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     grad : float32[n], written. One thread; the sums are those of ``train_steps``.
     """
     table = network.layers
-    n_layers = table.shape[0]
+    gather_rows(scratch, tokens, network, plan, step, np.int64(0), plan.batch)
+    if network.cutoffs.size > 1:
+        sort_rows(scratch, network, plan, step)
+    keep_far(scratch.far, params, network)
     for tile in range(plan.row_tiles):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
-        gather_rows(scratch, tokens, network, plan, step, first, last)
         scratch.tile_losses[tile] = sweep_rows(
             scratch, workspace, params, network, plan, step, first, last
         )
@@ -139,17 +196,19 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     for k in range(embeddings.size):
         embeddings[k] = np.float32(0)
     scatter_gradient(
-        embeddings, scratch.contexts[step % 2], scratch.d_inputs, network.context, network.embed,
-        network.mean, scale / network.context if network.mean else scale,
+        embeddings, scratch.contexts[step % 2], scratch.d_inputs, scratch.far, network,
+        table[0, FAN_IN], scale,
     )  # fmt: skip
-    for layer in range(n_layers):
-        out0 = output_offset(network, plan.batch, layer)
-        d_out = scratch.d_inputs if layer + 1 < n_layers else scratch.logits
-        fan_out = table[layer, FAN_OUT]
-        accumulate_gradient(
-            grad, workspace, scratch.inputs, plan.batch * table[layer, WIDTH_BEFORE], d_out, out0,
-            table[layer, WEIGHT], table[layer, BIAS], plan.batch, table[layer, FAN_IN], fan_out,
-            np.int64(0), fan_out, scale, 0.0,
+    size = (network.span - network.context) * network.embed
+    for j in range(size):
+        total = np.float32(0)
+        for tile in range(plan.row_tiles):
+            total += scratch.d_far[tile * size + j]
+        grad[embeddings.size + j] = np.float32(scale) * total
+    for layer in range(table.shape[0]):
+        layer_gradient(
+            grad, scratch, workspace, network, plan, step, layer, np.int64(0),
+            table[layer, FAN_OUT], scale, 0.0,
         )  # fmt: skip
     return mean_loss(scratch.tile_losses, plan.batch)
 

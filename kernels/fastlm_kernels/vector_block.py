@@ -134,6 +134,84 @@ narrow_one = _block_of(1, 1)
 
 
 @intrinsic
+def descend_row(typing_context, params, start, width, delta, amount):
+    """w . delta, and then w -= amount * delta, for w = params[start : start + width].
+
+    delta : float32[width]; width is LANES or more. In whole vectors: the last one is moved back to
+    end with the row, and what it shares with the one before counts once.
+    """
+    signature = types.float32(params, types.int64, types.int64, delta, types.float32)
+
+    def codegen(context, builder, signature, arguments):
+        _, start, width, _, amount = arguments
+
+        def data(position):
+            array = context.make_array(signature.args[position])
+            return array(context, builder, arguments[position]).data
+
+        def vector(pointer, offset):
+            return builder.bitcast(builder.gep(pointer, [offset]), _VECTOR.as_pointer())
+
+        fma_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, fma_type, f"llvm.fmuladd.v{LANES}f32")
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        row = builder.gep(data(0), [start])
+        gradient = data(3)
+        minus = _splat(builder, builder.fneg(amount))
+        last = builder.sub(width, _int(LANES))
+        # Read before anything is written: its first lanes are also the last ones of the vector
+        # before, and are written twice, the same numbers.
+        w_last = builder.load(vector(row, last), align=4)
+        d_last = builder.load(vector(gradient, last), align=4)
+        # Lane k of it stands for column last + k, which is new from the last whole vector on.
+        whole = builder.mul(builder.sdiv(builder.sub(width, _int(1)), _int(LANES)), _int(LANES))
+        shared = builder.trunc(builder.sub(whole, last), ir.IntType(32))
+        lanes_type = ir.VectorType(ir.IntType(32), LANES)
+        undefined = ir.Constant(lanes_type, ir.Undefined)
+        first = builder.insert_element(undefined, shared, ir.Constant(ir.IntType(32), 0))
+        limit = builder.shuffle_vector(first, undefined, ir.Constant(lanes_type, [0] * LANES))
+        is_new = builder.icmp_signed(">=", ir.Constant(lanes_type, list(range(LANES))), limit)
+        products = builder.fmul(w_last, d_last)
+        sum_start = builder.select(is_new, products, zero)
+
+        before = builder.block
+        loop = builder.append_basic_block("row")
+        after = builder.append_basic_block("row_end")
+        builder.cbranch(builder.icmp_signed(">", whole, _int(0)), loop, after)
+        builder.position_at_end(loop)
+        column = builder.phi(_INT)
+        total = builder.phi(_VECTOR)
+        column.add_incoming(_int(0), before)
+        total.add_incoming(sum_start, before)
+        place = vector(row, column)
+        w = builder.load(place, align=4)
+        d = builder.load(vector(gradient, column), align=4)
+        new_total = builder.call(fma, [w, d, total])
+        builder.store(builder.call(fma, [minus, d, w]), place, align=4)
+        next_column = builder.add(column, _int(LANES))
+        column.add_incoming(next_column, loop)
+        total.add_incoming(new_total, loop)
+        builder.cbranch(builder.icmp_signed("<", next_column, whole), loop, after)
+        builder.position_at_end(after)
+        dot = builder.phi(_VECTOR)
+        dot.add_incoming(sum_start, before)
+        dot.add_incoming(new_total, loop)
+        builder.store(builder.call(fma, [minus, d_last, w_last]), vector(row, last), align=4)
+        # Halves, quarters, ...: a fixed order of the sum.
+        width_now = LANES
+        while width_now > 1:
+            width_now //= 2
+            lanes = [(lane + width_now) % LANES for lane in range(LANES)]
+            moved = builder.shuffle_vector(
+                dot, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(lanes_type, lanes)
+            )
+            dot = builder.fadd(dot, moved)
+        return builder.extract_element(dot, ir.Constant(ir.IntType(32), 0))
+
+    return signature, codegen
+
+
+@intrinsic
 def transpose_square(typing_context, panel, p0, b, b0, ldb):
     """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r] for r, j < LANES."""
     i = types.int64

@@ -8,6 +8,7 @@ import pytest
 
 from fastlm.bench import run as benchmark
 from fastlm.bench.measure import Settings
+from fastlm.bench.works import WORKS
 from fastlm.cli import main
 from fastlm_kernels.jit import JIT_DISABLED
 
@@ -32,7 +33,7 @@ def test_json_is_alone_on_standard_output(asked, capsys):
     assert main(["bench", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == make_result()
-    assert len(asked[0][0]) == 9
+    assert len(asked[0][0]) == len(WORKS)
     assert asked[0][1] == benchmark.FULL
 
 

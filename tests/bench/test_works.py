@@ -15,12 +15,16 @@ from .conftest import CONCAT
 
 
 def test_names_are_unique():
-    assert len({work.name for work in WORKS}) == len(WORKS) == 9
+    assert len({work.name for work in WORKS}) == len(WORKS) == 11
 
 
 def test_the_reference_systems_fit_where_they_should():
     assert [work.name for work in WORKS if work.is_tiny] == ["tiny-1"]
-    assert [work.name for work in WORKS if not work.is_mini] == ["tiny-1", "tiny-256"]
+    assert [work.name for work in WORKS if not work.is_mini] == [
+        "tiny-1",
+        "tiny-256",
+        "30k-512-adaptive",
+    ]
 
 
 def test_tiny_has_the_parameters_of_tiny():
@@ -29,6 +33,18 @@ def test_tiny_has_the_parameters_of_tiny():
 
 def test_flops_are_six_per_weight_in_a_product():
     assert CONCAT.flops_per_token == 6 * (12 * 8 + 8 * 6 + 6 * 20)
+
+
+def test_flops_of_a_cluster_count_by_how_often_it_is_used():
+    work = dataclasses.replace(CONCAT, cutoffs=(5, 12), zipf=True)
+    shares = 1 / np.arange(1, 21) / sum(1 / k for k in range(1, 21))
+    tails = shares[5:12].sum() * 3 * (6 + 7) + shares[12:].sum() * 1 * (6 + 8)
+    assert work.flops_per_token == pytest.approx(6 * (12 * 8 + 8 * 6 + 6 * 7 + tails))
+
+
+def test_tokens_of_zipf():
+    counts = np.bincount(tokens(dataclasses.replace(CONCAT, zipf=True, corpus=50_000)))
+    assert counts[0] / counts[9] == pytest.approx(10, rel=0.1)
 
 
 def test_works_come_in_their_order():

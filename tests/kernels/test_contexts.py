@@ -59,18 +59,43 @@ def test_example_positions_are_the_oracles(seed, step, batch, shuffle, token_cou
     first = naive.first_target(4, boundary)
     expected = naive.batch_positions(seed, step, batch, token_count, 4, boundary, shuffle)
     positions = [
-        example_position(step * batch + row, token_count - first, first, int(shuffle), seed)
+        example_position(step * batch + row, token_count - first, first, int(shuffle), 0, 0, seed)
         for row in range(batch)
     ]
     assert positions == expected.tolist()
 
 
-@pytest.mark.parametrize("shuffle", [0, 1])
-def test_every_epoch_visits_each_position_once(shuffle):
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 5))
+@settings(deadline=None)
+def test_windowed_order_is_the_oracles(examples, block, window, epoch):
+    block = min(block, examples)
+    positions = [
+        example_position(epoch * examples + i, examples, 3, 1, block, window, 7)
+        for i in range(examples)
+    ]
+    expected = naive.windowed_order(examples, block, window, 7, epoch)
+    assert positions == [3 + i for i in expected]
+    assert sorted(expected) == list(range(examples))
+
+
+@pytest.mark.parametrize(("shuffle", "block"), [(0, 0), (1, 0), (1, 4)])
+def test_every_epoch_visits_each_position_once(shuffle, block):
     examples, first = 37, 3
     epochs = [
-        [example_position(epoch * examples + i, examples, first, shuffle, 5) for i in range(37)]
+        [
+            example_position(epoch * examples + i, examples, first, shuffle, block, 3, 5)
+            for i in range(37)
+        ]
         for epoch in range(4)
     ]
     assert all(sorted(epoch) == list(range(3, 40)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == (4 if shuffle else 1)
+
+
+def test_a_window_reads_only_its_blocks():
+    block, window, examples = 8, 4, 8 * 40
+    positions = np.array(
+        [example_position(i, examples, 0, 1, block, window, 9) for i in range(examples)]
+    )
+    for part in positions.reshape(-1, block * window):
+        assert len(set(part // block)) == window

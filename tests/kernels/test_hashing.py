@@ -58,7 +58,8 @@ def test_column_hash(key, column):
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**40))
 @settings(deadline=None)
 def test_order_key(seed, epoch):
-    assert int(hashing.order_key(seed, epoch)) == naive.order_key(seed, epoch)
+    for part in (0, 3):
+        assert int(hashing.order_key(seed, epoch, part)) == naive.order_key(seed, epoch, part)
 
 
 @given(st.data(), st.integers(1, 2**40), words64)

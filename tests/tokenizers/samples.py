@@ -34,3 +34,18 @@ WORDY_TEXTS = st.text(
     max_size=60,
 )
 """Text of the characters that the word tokenizer has rules for."""
+
+STREAM_TEXTS = (
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                ["\n", "\n\n", "\n \t\n", "\n\u3000\n\n", " ", "The", "the", "ΟΔΟΣ", "Σ'"]
+            ),
+            WORDY_TEXTS,
+        ),
+        max_size=8,
+    )
+    .map("".join)
+    .map(lambda text: text.replace("\r\n", "\n").replace("\r", "\n"))
+)
+"""Text with lines, paragraphs and what lower-casing finds hard."""

@@ -1,0 +1,173 @@
+"""Where may a stream of text be cut, so that no token and no document is cut?"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import TypeAlias
+
+from fastlm.documents import DOCUMENT_MODES
+from fastlm.errors import CorpusError
+from fastlm.tokenizers.base import Tokenizer
+from fastlm.tokenizers.word_pattern import JOINERS, is_mark, is_unspaced
+
+__all__ = ["safe_cut"]
+
+LOOK_BACK = 4096
+"""Bytes searched character by character from the end of a block; before them, only white space is
+looked for, so that a block without any place to cut costs no time worth the name."""
+
+CAPITAL_SIGMA = "\u03a3"
+MayCut: TypeAlias = Callable[[str, str], bool]
+"""Whether a text may be cut between these two characters; the second is "" where it is unknown."""
+
+
+def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool) -> int:
+    r"""Return how much of a block may be tokenised by itself, in bytes.
+
+    Parameters
+    ----------
+    source : Tokenizer, or the kind of one that is still to be built
+        For a kind, the cut is right for all settings (lower case, pattern) of this kind.
+    documents : {"file", "lines", "paragraphs"}
+    block : bytes
+        UTF-8, possibly ending inside a character; line ends are \n. It begins where the text
+        begins or where this function cut.
+    final : bool
+        Whether the text ends with this block: then all of it is taken.
+
+    Returns
+    -------
+    int
+        Encoding ``block[:cut]`` and the text from there on separately gives the same ids as
+        encoding all at once; 0 where there is no such place in the block: give a longer one. With
+        lines and paragraphs only the end of a document will do.
+    """
+    if documents not in DOCUMENT_MODES:
+        raise CorpusError(
+            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
+        )
+    if final:
+        return len(block)
+    if documents == "lines":
+        return block.rfind(b"\n") + 1
+    if documents == "paragraphs":
+        return _after_blank_line(block)
+    end = _whole_characters(block)
+    may_cut = _may_cut(source)
+    if may_cut is None:
+        return end
+    cut = _last_cut(block, end, may_cut)
+    return cut if cut else _after_space(block)
+
+
+def _after_blank_line(block: bytes) -> int:
+    """Return where the last blank line ends."""
+    stop = block.rfind(b"\n") + 1
+    while stop > 0:
+        # A line may be long: it is looked at once.
+        start = block.rfind(b"\n", 0, stop - 1) + 1
+        line = block[start:stop]
+        if not line.decode("utf-8").strip():
+            return stop
+        stop = start
+    return 0
+
+
+def _whole_characters(block: bytes) -> int:
+    """Return the length without the first bytes of a character whose last are missing."""
+    for back in range(1, min(len(block), 3) + 1):
+        lead = block[-back]
+        if lead >= 0xC0:
+            length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+            return len(block) - back if back < length else len(block)
+        if lead < 0x80:
+            break
+    return len(block)
+
+
+def _after_space(block: bytes) -> int:
+    return max(block.rfind(b"\n"), block.rfind(b" ")) + 1
+
+
+def _last_cut(block: bytes, end: int, may_cut: MayCut) -> int:
+    start = max(end - LOOK_BACK, 0)
+    while start < end and 0x80 <= block[start] < 0xC0:
+        start += 1
+    text = block[start:end].decode("utf-8")
+    after = ""
+    for character in reversed(text):
+        if may_cut(character, after):
+            return end
+        end -= len(character.encode("utf-8"))
+        after = character
+    return 0
+
+
+def _may_cut(source: Tokenizer | str) -> MayCut | None:
+    """Return the rule, or None where any two characters may be cut apart."""
+    if isinstance(source, str):
+        lowercase, pattern, kind = True, None, source
+    else:
+        lowercase = bool(getattr(source, "lowercase", False))
+        pattern, kind = getattr(source, "pattern", None), source.kind
+    rules: list[MayCut] = []
+    if kind == "whitespace":
+        rules.append(_between_whitespace)
+    elif kind == "word" and pattern != "mini":
+        rules.append(_between_words)
+    if kind == "word" and pattern != "unicode":
+        rules.append(_between_mini_words)
+    if lowercase:
+        rules.append(_same_lower_case)
+    if not rules:
+        return None
+    return lambda before, after: all(rule(before, after) for rule in rules)
+
+
+def _between_whitespace(before: str, after: str) -> bool:
+    return before.isspace() or after.isspace()
+
+
+def _between_mini_words(before: str, after: str) -> bool:
+    if not _in_mini_word(before):
+        return True
+    return after != "" and not _in_mini_word(after)
+
+
+def _in_mini_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def _between_words(before: str, after: str) -> bool:
+    if not _extends(before) and not is_unspaced(before):
+        return True
+    if after == "":
+        return False
+    if is_unspaced(after) or not _extends(after):
+        return True
+    return is_unspaced(before) and not is_mark(after)
+
+
+def _extends(character: str) -> bool:
+    """Whether a word may go on after or with this character."""
+    return character in JOINERS or unicodedata.category(character)[0] in "LMN"
+
+
+def _same_lower_case(before: str, after: str) -> bool:
+    r"""Whether no capital sigma looks across: whether it becomes \u03c2 or \u03c3 depends on the
+    nearest characters that are not case-ignorable (Unicode, SpecialCasing, Final_Sigma)."""
+    if _is_neither(before):
+        return True
+    return after != "" and (_is_neither(after) or (_stops_sigma(before) and _stops_sigma(after)))
+
+
+def _is_neither(character: str) -> bool:
+    """Whether it is neither cased nor case-ignorable."""
+    return f"A{character}{CAPITAL_SIGMA}".lower().endswith("\u03c3")
+
+
+def _stops_sigma(character: str) -> bool:
+    """Whether it is no sigma, and a sigma need not look behind it."""
+    is_cased_only = f"{character}{CAPITAL_SIGMA}".lower().endswith("\u03c2")
+    return character != CAPITAL_SIGMA and is_cased_only
