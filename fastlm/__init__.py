@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastlm.errors import FastlmError
     from fastlm.events import Callback
     from fastlm.model import LanguageModel, load
+    from fastlm.preparation import prepare
+    from fastlm.store import TokenStore
     from fastlm.trainer import Config, Trainer
     from fastlm.training import train
 
@@ -32,9 +34,11 @@ _HOME = {
     "FastlmError": "errors",
     "LanguageModel": "model",
     "ModelConfig": "config",
+    "TokenStore": "store",
     "Trainer": "trainer",
     "TrainingConfig": "config",
     "load": "model",
+    "prepare": "preparation",
     "train": "training",
 }
 
@@ -44,10 +48,12 @@ __all__ = [
     "FastlmError",
     "LanguageModel",
     "ModelConfig",
+    "TokenStore",
     "Trainer",
     "TrainingConfig",
     "__version__",
     "load",
+    "prepare",
     "train",
 ]
 

@@ -99,11 +99,11 @@ class Beginning:
         return None if self.base is None else self.base.tokenizer
 
     @property
-    def documents(self) -> Documents:
-        """What a document is where the caller does not say."""
+    def documents(self) -> Documents | None:
+        """What a document is where the caller does not say; None: as the corpus says."""
         if self.saved is not None:
             return self.saved.documents
-        return "file" if self.base is None else self.base.documents
+        return None if self.base is None else self.base.documents
 
     def source(self, name: str, given: Any, default: Any = None) -> Any:
         """The ``corpus`` or what is ``valid``: as given or, where it is not, as before."""

@@ -8,11 +8,19 @@ from itertools import accumulate
 
 from fastlm.errors import CorpusError
 
-__all__ = ["DOCUMENT_MODES", "split_documents", "split_train_valid"]
+__all__ = [
+    "DOCUMENT_MODES",
+    "check_fraction",
+    "first_document_end",
+    "split_documents",
+    "split_train_valid",
+]
 
 DOCUMENT_MODES = ("file", "paragraphs", "lines")
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*(?:\n|\Z))+")
+# Without the one that is blank because the text ends.
+_COMPLETE_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LEADING_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
 
 
@@ -93,10 +101,7 @@ def split_train_valid(
     """
     if mode not in DOCUMENT_MODES:
         raise CorpusError(f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {mode!r}")
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
-        raise CorpusError(
-            f"the fraction held out for validation must be above 0 and below 1, got {fraction!r}"
-        )
+    check_fraction(fraction)
     if not documents:
         raise CorpusError("there is no document to hold out for validation; use more text")
     if mode == "file":
@@ -108,6 +113,24 @@ def split_train_valid(
         )
     cut = _cut_between(documents, fraction)
     return list(documents[:cut]), list(documents[cut:])
+
+
+def check_fraction(fraction: float) -> None:
+    """Raise a CorpusError unless it is a number above 0 and below 1."""
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+        raise CorpusError(
+            f"the fraction held out for validation must be above 0 and below 1, got {fraction!r}"
+        )
+
+
+def first_document_end(text: str, mode: str) -> int | None:
+    """Return where the first line or paragraph ends that is sure to end in a text that may go on,
+    with the line ends behind it; None where none does. ``mode`` : "paragraphs" or "lines"."""
+    if mode == "lines":
+        return text.find("\n") + 1 or None
+    leading = _LEADING_BLANK_LINES.match(text)
+    end = _COMPLETE_BLANK_LINES.search(text, leading.end() if leading else 0)
+    return end.end() if end else None
 
 
 def _split_files(files: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:

@@ -28,10 +28,16 @@ __all__ = [
     "network_of",
     "position_losses",
     "token_array",
+    "token_counts",
 ]
 
 # A window of shuffled examples is put together from so many places of the corpus.
 _WINDOW_BLOCKS = 64
+
+# Ids of at most so many bytes are read whole to check them, whoever vouches for them.
+_READ_WHOLE = 1 << 28
+_SAMPLES, _SAMPLE = 64, 1 << 16
+_COUNTED = 1 << 22
 
 # Rows per tile when only evaluating: enough for a GEMM near the machine's speed.
 _EVALUATION_ROWS = 128
@@ -47,8 +53,11 @@ def token_array(ids: Any, vocab: int) -> Tokens:
         raise ConfigError(
             f"tokens are {array.dtype} of shape {array.shape}; give a 1-D array of integer ids"
         )
-    if array.size and (int(array.min()) < 0 or int(array.max()) >= vocab):
-        worst = int(array.min()) if int(array.min()) < 0 else int(array.max())
+    below = getattr(ids, "ids_below", None)
+    trusted = below is not None and below <= vocab
+    low, high = _extremes(array, trusted)
+    if low < 0 or high >= vocab:
+        worst = low if low < 0 else high
         raise ConfigError(
             f"token id {worst} is outside 0..{vocab - 1}; "
             "encode the text with the model's tokenizer"
@@ -64,6 +73,20 @@ def token_array(ids: Any, vocab: int) -> Tokens:
     return Tokens(array.view(np.uint16), array.dtype.itemsize // 2)
 
 
+def _extremes(array: NDArray[Any], trusted: bool) -> tuple[int, int]:
+    """(least, greatest) of the ids; (0, 0) of none.
+
+    trusted : whoever wrote the ids says that they are in range. Where they are too many to read for
+        nothing, samples from all over the array are then enough.
+    """
+    parts = [array]
+    if trusted and array.nbytes > _READ_WHOLE:
+        starts = np.linspace(0, array.size - _SAMPLE, _SAMPLES, dtype=np.int64)
+        parts = [array[start : start + _SAMPLE] for start in starts]
+    found = [(int(part.min()), int(part.max())) for part in parts if part.size]
+    return min((low for low, _ in found), default=0), max((high for _, high in found), default=0)
+
+
 class _Writable:
     """The memory of a read-only array, flagged as writable; kernels only read tokens."""
 
@@ -72,6 +95,20 @@ class _Writable:
         interface = dict(array.__array_interface__)
         interface["data"] = (interface["data"][0], False)
         self.__array_interface__ = interface
+
+
+def token_counts(ids: Any, vocab: int) -> NDArray[np.int64]:
+    """int64[V]: how often each id occurs; checked as ``token_array`` does."""
+    known = getattr(ids, "counts", None)
+    if known is not None and known.size == vocab:
+        return np.asarray(known, dtype=np.int64)
+    tokens = token_array(ids, vocab)
+    flat = tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
+    counts = np.zeros(vocab, dtype=np.int64)
+    # np.bincount makes a copy of 8 bytes an id.
+    for start in range(0, flat.size, _COUNTED):
+        counts += np.bincount(flat[start : start + _COUNTED], minlength=vocab)
+    return counts
 
 
 def network_of(config: ModelConfig) -> Network:

@@ -15,7 +15,9 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "FastlmError",
+    "MissingLibraryError",
     "ModelFileError",
+    "StoreError",
     "TokenizerError",
     "TrainingError",
     "TrainingWarning",
@@ -38,8 +40,16 @@ class TokenizerError(FastlmError, ValueError):
     """A vocabulary that cannot be built, or text or ids that it cannot represent."""
 
 
+class MissingLibraryError(TokenizerError):
+    """An optional library that is not installed; the message says how to install it."""
+
+
 class ModelFileError(FastlmError, ValueError):
     """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
+
+
+class StoreError(FastlmError, ValueError):
+    """A file that is not a token store, is damaged, or was made with other settings."""
 
 
 class TrainingError(FastlmError, RuntimeError):

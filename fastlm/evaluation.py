@@ -16,14 +16,21 @@ from fastlm.errors import CorpusError, TrainingError
 from fastlm.tokenizers import Tokenizer
 from fastlm_kernels.arguments import Tokens
 
-__all__ = ["Evaluation", "LossSum", "evaluate_documents", "evaluate_tokens", "mean_loss"]
+__all__ = [
+    "END_CHARS",
+    "Evaluation",
+    "LossSum",
+    "evaluate_documents",
+    "evaluate_tokens",
+    "mean_loss",
+]
 
 # Positions per call: 8 MB of losses, and enough that the call itself costs nothing.
 _SLICE = 1 << 20
 
 # Characters that the end of a document stands for in a file: a line end, a line end and a blank
 # line. The end of a whole file stands for none, and is not counted as a token either.
-_END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
+END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def evaluate_documents(
     TrainingError
         When the model's losses are not finite.
     """
-    end_chars = _END_CHARS[documents] if tokenizer.boundary_id is not None else 0
+    end_chars = END_CHARS[documents] if tokenizer.boundary_id is not None else 0
     first = first_target(config)
     size = _Size()
     sums = [

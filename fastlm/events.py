@@ -6,7 +6,26 @@ from dataclasses import dataclass
 
 from fastlm.config import ModelConfig, TrainingConfig
 
-__all__ = ["Callback", "Notice", "Progress", "Result", "Start", "Validation"]
+__all__ = ["Callback", "Notice", "Preparing", "Progress", "Result", "Start", "Validation"]
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Several times a second while a large corpus becomes tokens, and at the end of each phase.
+
+    phase : ``reading``, ``counting`` or (for ``bpe``) ``learning``, ``encoding``
+    done, total : bytes; total is None where it is not known
+    elapsed : seconds since the phase began
+    ended : whether the phase is over
+    notes : what was left out of the text; told when ``reading`` is over
+    """
+
+    phase: str
+    done: int
+    total: int | None
+    elapsed: float
+    ended: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,8 @@ class Result:
 
 class Callback:
     """Base of callbacks: override what you need. All run in the thread that called ``fit``."""
+
+    def on_prepare(self, preparing: Preparing) -> None: ...
 
     def on_start(self, start: Start) -> None: ...
 

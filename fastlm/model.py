@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
-from fastlm.errors import ConfigError, FastlmError, ModelFileError, TokenizerError
+from fastlm.errors import (
+    ConfigError,
+    FastlmError,
+    MissingLibraryError,
+    ModelFileError,
+    TokenizerError,
+)
 from fastlm.evaluation import Evaluation, evaluate_documents
 from fastlm.events import Result
 from fastlm.layout import Layout
@@ -352,6 +358,8 @@ class LanguageModel:
             )
         try:
             return cls._from_file(tensors, metadata)
+        except MissingLibraryError:
+            raise
         except FastlmError as error:
             raise ModelFileError(
                 f"{path} does not hold a sound model: {error}; use another copy of the file"
@@ -447,7 +455,7 @@ def _last_document(prompt: str, documents: Documents) -> str:
 
 
 class _SeparateText:
-    """New text where the text of a token does not depend on its neighbours: char, byte."""
+    """New text where the text of a token does not depend on its neighbours, as of char and byte."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -499,10 +507,9 @@ class _JoinedText:
             return ""
         return self._unsent(self._tokenizer.decode(self._ids))
 
-    def _settled(self, ids: Sequence[int]) -> str:
+    def _settled(self, ids: list[int]) -> str:
         """The text of all tokens but the last one."""
-        text = self._tokenizer.decode(ids)
-        return text.removesuffix(self._tokenizer.token(ids[-1])).removesuffix(" ")
+        return self._tokenizer.settled_text(ids)
 
     def _unsent(self, text: str) -> str:
         if self._sent is None:
@@ -519,9 +526,9 @@ class _JoinedText:
 def _new_text(
     tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]
 ) -> _SeparateText | _JoinedText:
-    if tokenizer.kind in ("word", "whitespace"):
-        return _JoinedText(tokenizer, prompt, prompt_ids)
-    return _SeparateText(tokenizer)
+    if tokenizer.decodes_apart:
+        return _SeparateText(tokenizer)
+    return _JoinedText(tokenizer, prompt, prompt_ids)
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel:

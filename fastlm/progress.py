@@ -10,10 +10,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
+from fastlm.events import Callback, Notice, Preparing, Progress, Result, Start, Validation
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from fastlm.preparation_progress import PreparationProgress
 
 __all__ = ["ConsoleProgress", "count_text", "duration_text", "quality_unit"]
 
@@ -76,6 +78,7 @@ class ConsoleProgress(Callback):
         self._clock = clock
         self._on_terminal = _can_redraw(self._stream)
         self._live: Live | None = None
+        self._preparation: PreparationProgress | None = None
         self._gone = False
         self._notice = ""
         self._headed = False
@@ -101,6 +104,8 @@ class ConsoleProgress(Callback):
     def close(self) -> None:
         """Take what does not stay away and give the terminal back."""
         self._clear_notice()
+        if self._preparation is not None:
+            self._preparation.clear()
         live, self._live = self._live, None
         if live is not None:
             self._guarded(live.stop)
@@ -110,6 +115,14 @@ class ConsoleProgress(Callback):
         if self._on_terminal:
             self._notice = f"{what} ..."[: _WIDTH - 1]
             self._guarded(lambda: print(self._notice, end="", file=self._stream, flush=True))
+
+    def on_prepare(self, preparing: Preparing) -> None:
+        from fastlm.preparation_progress import PreparationProgress
+
+        if self._preparation is None:
+            self._preparation = PreparationProgress(self._stream)
+        self._clear_notice()
+        self._preparation.on_prepare(preparing)
 
     def on_start(self, start: Start) -> None:
         model, training = start.model, start.training

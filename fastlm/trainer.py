@@ -35,7 +35,7 @@ from fastlm.checkpoint import (
 )
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
-from fastlm.engine import TrainingEngine, kernels_cached, token_array
+from fastlm.engine import TrainingEngine, kernels_cached, token_array, token_counts
 from fastlm.errors import ConfigError, FastlmError, ModelFileError, TrainingError, TrainingWarning
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
@@ -705,9 +705,7 @@ def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
     model, training = config.model, config.training
     if training.init != "scaled":
         return reference_params(model, training.init, training.seed)
-    ids = np.asarray(train_tokens)
-    token_array(ids, model.vocab)  # says what is wrong, if anything
-    return scaled_params(model, training.seed, np.bincount(ids, minlength=model.vocab))
+    return scaled_params(model, training.seed, token_counts(train_tokens, model.vocab))
 
 
 def _added(mean: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:

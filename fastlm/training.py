@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, get_args
@@ -9,25 +10,20 @@ from typing import Any, get_args
 from fastlm.beginning import Beginning, recipe_of, recorded
 from fastlm.checkpoint import Checkpoint, Origin
 from fastlm.config import Documents, FirstWeights, ModelConfig, TrainingConfig
-from fastlm.corpus import (
-    Corpus,
-    CorpusSource,
-    corpus_fingerprint,
-    documents_from_texts,
-    load_corpus,
-)
-from fastlm.documents import split_train_valid
+from fastlm.decoding import Reading
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.events import Callback
+from fastlm.inputs import CorpusSource
 from fastlm.model import LanguageModel
 from fastlm.modelfile import FilePath
+from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
-from fastlm.tokenizers import CharTokenizer, Tokenizer, build_tokenizer
+from fastlm.tokenizer_choice import TokenizerChoice
+from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
+from fastlm.training_tokens import TrainingTokens, training_tokens
 
 __all__ = ["recorded_tokens", "train"]
-
-_VALID_FRACTION = 0.05
 
 
 def train(
@@ -40,6 +36,11 @@ def train(
     min_count: int = 1,
     max_vocab: int | None = None,
     documents: Documents | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    field: str | None = None,
+    skip_bad: bool = False,
+    cache: bool = True,
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: FilePath | None = None,
@@ -57,12 +58,14 @@ def train(
     Parameters
     ----------
     corpus : path, sequence of paths, or None
-        Text files. None: the documentation text that every Python ships.
+        Files, folders, patterns, "-" for standard input; plain, .gz, .zst, .jsonl. Or one token
+        store (``fastlm.prepare``). None: the documentation text that every Python ships.
     texts : iterable of str, optional
-        Text itself, in place of files.
+        Text itself, in place of files; each is a text as a file is.
     valid : path, sequence of paths, float, or None
-        What to validate on: files, or the fraction of the corpus to hold out from its end; 0 for no
-        validation. None: 5 % if that is enough text to measure on.
+        What to validate on: files, a store, or the fraction of the corpus to hold out from its end;
+        0 for no validation. None: what a store holds out, else 5 % if that is enough text to
+        measure on.
     tokenizer : {"char", "word", "whitespace", "byte"} or Tokenizer
         Default ``char``.
     vocab : path, optional
@@ -70,7 +73,13 @@ def train(
     min_count, max_vocab : int
         See ``fastlm.tokenizers.build_tokenizer``.
     documents : {"file", "paragraphs", "lines"}
-        What a document is: contexts do not reach across its end. Default ``file``.
+        What a document is: contexts do not reach across its end. Default ``file``, or as a store
+        was made.
+    encoding, errors, field, skip_bad
+        How files are read (``fastlm.decoding.Reading``).
+    cache : bool
+        Of more than 8 MB of text a token store is made in the cache folder (``fastlm.cache``), and
+        used again when text and settings are the same. False: hold the tokens in memory.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
     callbacks : sequence of Callback
@@ -104,6 +113,8 @@ def train(
     ------
     CorpusError, TokenizerError, ConfigError
         For text, a vocabulary or a setting that cannot be used.
+    StoreError
+        For a token store that cannot be used or written.
     ModelFileError
         For a checkpoint or a model to start from that cannot be read.
     TrainingError
@@ -125,72 +136,91 @@ def train(
     model_settings, training_settings = _split_settings(settings, chosen)
     training = start.training_config(training_settings)
     valid = start.source("valid", valid, chosen.valid)
+    reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
     if texts is None:
+        again = corpus is None
         corpus = start.source("corpus", corpus)
-    if documents is None:
-        documents = start.documents
-    start.check_documents(documents)
-    text = _load(corpus, texts, valid, documents)
-    encoder = start.tokenizer
-    if encoder is None or tokenizer or vocab or min_count != 1 or max_vocab:
-        encoder = _tokenizer(tokenizer, text, chosen, vocab, min_count, max_vocab)
-        start.check_tokenizer(encoder)
-    model = start.model_config(encoder, model_settings)
-    tokens, held_out = _encoded(text, encoder, model)
+        if again and start.saved is not None and reading == Reading():
+            reading = _recorded_reading(start.saved)
+    wanted = tokenizer
+    if not (tokenizer or vocab or min_count != 1 or max_vocab):
+        wanted = start.tokenizer
+    text = training_tokens(
+        corpus,
+        TokenizerChoice.of(wanted, chosen, vocab=vocab, min_count=min_count, max_vocab=max_vocab),
+        texts=texts,
+        valid=valid,
+        documents=start.documents if documents is None else documents,
+        reading=reading,
+        cache=cache,
+        threads=training.threads,
+        watch=Watch(callbacks),
+    )
+    start.check_documents(text.documents)
+    start.check_tokenizer(text.tokenizer)
+    model = start.model_config(text.tokenizer, model_settings)
+    _check_valid(text, model)
     trainer = start.trainer(
-        Config(model=model, training=training, documents=documents),
-        tokens,
-        held_out,
+        Config(model=model, training=training, documents=text.documents),
+        text.train,
+        text.valid,
         given=training_settings,
         callbacks=callbacks,
         origin=Origin(
-            tokenizer=encoder,
+            tokenizer=text.tokenizer,
             description=text.description,
-            recipe=recipe_of(corpus, valid, texts=texts is not None),
+            recipe=recipe_of(corpus, valid, texts=texts is not None)
+            | {"reading": dataclasses.asdict(reading)},
         ),
     )
     try:
         result = trainer.fit()
     except TrainingError as error:
         if trainer.run.step:
-            error.model = _trained(trainer, encoder, _details(trainer, "diverged", text))
+            error.model = _trained(trainer, text, "diverged")
         raise
-    trained = _trained(trainer, encoder, _details(trainer, result.reason, text))
+    trained = _trained(trainer, text, result.reason)
     trained.result = result
     trained.corpus_description = text.description
     return trained
 
 
-def _trained(trainer: Trainer, tokenizer: Tokenizer, details: dict[str, Any]) -> LanguageModel:
+def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageModel:
     return LanguageModel(
         trainer.config.model,
         trainer.params,
-        tokenizer,
+        text.tokenizer,
         documents=trainer.config.documents,
         training=trainer.config.training,
-        details=details,
+        details=trainer.details(reason)
+        | {"corpus": text.description, "corpus_fingerprint": text.fingerprint},
     )
+
+
+def _check_valid(text: TrainingTokens, model: ModelConfig) -> None:
+    if text.valid is not None and text.valid.size < model.context + 1:
+        raise CorpusError(
+            f"the validation text has {text.valid.size} tokens, but a context of "
+            f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
+        )
 
 
 def recorded_tokens(saved: Checkpoint) -> tuple[Any, Any]:
     """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again."""
-    assert saved.tokenizer is not None
-    text = _load(recorded(saved, "corpus"), None, recorded(saved, "valid"), saved.documents)
-    return _encoded(text, saved.tokenizer, saved.model)
+    text = training_tokens(
+        recorded(saved, "corpus"),
+        TokenizerChoice.of(saved.tokenizer),
+        valid=recorded(saved, "valid"),
+        documents=saved.documents,
+        reading=_recorded_reading(saved),
+    )
+    return text.train, text.valid
 
 
-def _encoded(text: Corpus, tokenizer: Tokenizer, model: ModelConfig) -> tuple[Any, Any]:
-    """(tokens to train on, to validate on or None)."""
-    tokens = tokenizer.encode_documents(text.train_documents)
-    if not text.valid_documents:
-        return tokens, None
-    held_out = tokenizer.encode_documents(text.valid_documents)
-    if held_out.size < model.context + 1:
-        raise CorpusError(
-            f"the validation text has {held_out.size} tokens, but a context of {model.context} "
-            f"needs at least {model.context + 1}; hold out more or none (0)"
-        )
-    return tokens, held_out
+def _recorded_reading(saved: Checkpoint) -> Reading:
+    form = (saved.corpus["recipe"] or {}).get("reading", {})
+    known = form.keys() if isinstance(form, dict) else ()
+    return Reading(**{key: form[key] for key in known if key in Reading.__dataclass_fields__})
 
 
 def _split_settings(
@@ -212,68 +242,3 @@ def _split_settings(
         preset.model | {name: value for name, value in given.items() if name in in_model},
         training | {name: value for name, value in given.items() if name in in_training},
     )
-
-
-def _load(
-    corpus: CorpusSource, texts: Iterable[str] | None, valid: CorpusSource | float, mode: Documents
-) -> Corpus:
-    if texts is None:
-        loaded = load_corpus(corpus, None if isinstance(valid, int | float) else valid, mode)
-    elif corpus is not None:
-        raise ConfigError("corpus and texts are both given; choose one of them")
-    else:
-        loaded = Corpus(documents_from_texts(texts, mode), [], "texts")
-        if valid is not None and not isinstance(valid, int | float):
-            loaded = Corpus(
-                loaded.train_documents, load_corpus(valid, None, mode).train_documents, "texts"
-            )
-    if loaded.valid_documents or (valid is not None and valid == 0):
-        return loaded
-    fraction = _VALID_FRACTION if valid is None else float(valid)  # type: ignore[arg-type]
-    if valid is None and _too_little(loaded.train_documents, mode):
-        return Corpus(
-            loaded.train_documents,
-            [],
-            f"{loaded.description}, too short to hold out a validation part",
-        )
-    train, held_out = split_train_valid(loaded.train_documents, fraction, mode)
-    return Corpus(train, held_out, f"{loaded.description}, the last {fraction:.3g} for validation")
-
-
-def _too_little(documents: list[str], mode: Documents) -> bool:
-    """Whether 5 % would say nothing, or cannot be cut off at all."""
-    if mode != "file" and len(documents) < 2 / _VALID_FRACTION:
-        return True
-    return sum(map(len, documents)) < 10_000
-
-
-def _tokenizer(
-    wanted: str | Tokenizer | None,
-    text: Corpus,
-    preset: Preset,
-    vocab: str | PathLike[str] | None,
-    min_count: int,
-    max_vocab: int | None,
-) -> Tokenizer:
-    if isinstance(wanted, Tokenizer):
-        return wanted
-    kind = wanted or preset.tokenizer or "char"
-    if kind == "tiny":
-        return CharTokenizer.tiny()
-    options = preset.tokenizer_options if kind == preset.tokenizer else {}
-    return build_tokenizer(
-        kind,
-        text.train_documents,
-        min_count=min_count,
-        max_vocab=max_vocab,
-        vocab_file=vocab,
-        **options,
-    )
-
-
-def _details(trainer: Trainer, reason: str, text: Corpus) -> dict[str, Any]:
-    """Facts about the run that stay with the model."""
-    return trainer.details(reason) | {
-        "corpus": text.description,
-        "corpus_fingerprint": corpus_fingerprint(text.train_documents),
-    }

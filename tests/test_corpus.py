@@ -78,20 +78,20 @@ class TestReadText:
             read_text(write(tmp_path / "void.txt", data))
 
     def test_permission_denied(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(self: Path) -> bytes:
+        def refuse(*arguments: object, **options: object) -> None:
             raise PermissionError(13, "Permission denied")
 
         path = write(tmp_path / "a", "text")
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr("builtins.open", refuse)
         with pytest.raises(CorpusError, match="permission denied; make the file readable"):
             read_text(path)
 
     def test_another_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(self: Path) -> bytes:
+        def fail(*arguments: object, **options: object) -> None:
             raise OSError(5, "Input/output error")
 
         path = write(tmp_path / "a", "text")
-        monkeypatch.setattr(Path, "read_bytes", fail)
+        monkeypatch.setattr("builtins.open", fail)
         with pytest.raises(CorpusError, match="cannot be read: Input/output error"):
             read_text(path)
 

@@ -20,6 +20,7 @@ from fastlm.cli.bench import bench
 from fastlm.cli.eval import evaluate
 from fastlm.cli.generate import generate
 from fastlm.cli.inspect import inspect
+from fastlm.cli.prepare import prepare
 from fastlm.cli.train import train
 from fastlm.errors import FastlmError
 
@@ -163,6 +164,7 @@ for _function, _name in (
     (generate, "generate"),
     (evaluate, "eval"),
     (inspect, "inspect"),
+    (prepare, "prepare"),
     (bench, "bench"),
 ):
     app.command(_name)(_until_the_reader_leaves(_function))

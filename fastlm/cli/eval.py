@@ -20,7 +20,9 @@ def evaluate(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE", help="Text files (UTF-8); - is standard input.", show_default=False
+            metavar="FILE",
+            help="Text files, folders or patterns, or one token store; - is standard input.",
+            show_default=False,
         ),
     ],
     documents: Annotated[
@@ -40,11 +42,17 @@ def evaluate(
     """
     from fastlm.corpus import load_documents
     from fastlm.model import LanguageModel
+    from fastlm.store_evaluation import evaluate_store
+    from fastlm.training_tokens import only_store
 
     lm = LanguageModel.load(model)
     if documents is not None:
         lm.documents = cast(Documents, documents)  # checked where it is used
-    figures = lm.evaluate(load_documents(files, "file")).to_dict()
+    store = only_store(files)
+    if store is None:
+        figures = lm.evaluate(load_documents(files, "file")).to_dict()
+    else:
+        figures = evaluate_store(lm, store).to_dict()
     typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
 
 

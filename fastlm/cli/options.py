@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from fastlm.errors import ConfigError, ModelFileError
 
-__all__ = ["check_output", "hidden_widths", "valid_source"]
+__all__ = ["check_output", "hidden_widths", "quoted", "valid_source"]
 
 
 def hidden_widths(text: str) -> tuple[int, ...]:
@@ -42,17 +44,25 @@ def valid_source(text: str) -> float | str:
         return text
 
 
-def check_output(path: Path) -> None:
-    """Refuse, before any work is done, to write a model where it cannot or should not go.
+def check_output(
+    path: Path,
+    is_own: Callable[[Path], bool] | None = None,
+    *,
+    what: str = "a model",
+    flag: str = "-o",
+    example: str = "model.safetensors",
+) -> None:
+    """Refuse, before any work is done, to write a file where it cannot or should not go.
 
-    A file is replaced only when it is empty or a model of fastlm.
+    A file is replaced only when it is empty or of the same kind, as ``is_own`` says (None: a model
+    of fastlm), which messages call ``what``.
 
     Raises
     ------
     ConfigError
         With what stands in the way.
     """
-    another = "name another file with -o"
+    another = f"name another file with {flag}"
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -62,9 +72,7 @@ def check_output(path: Path) -> None:
     except ValueError:  # a zero byte in the name
         raise ConfigError(f"{str(path)!r} is not a path; {another}") from None
     if mode is not None and stat.S_ISDIR(mode):
-        raise ConfigError(
-            f"{path} is a folder; name a file in it, e.g. {path / 'model.safetensors'}"
-        )
+        raise ConfigError(f"{path} is a folder; name a file in it, e.g. {path / example}")
     if mode is not None and not stat.S_ISREG(mode):
         raise ConfigError(f"{path} is not a regular file; {another}")
     folder = path.parent
@@ -72,9 +80,9 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"{folder}: no such folder for {path.name}; create it, or {another}")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{folder}: no permission to write {path.name} there; {another}")
-    if mode is not None and path.stat().st_size and not _is_model(path):
+    if mode is not None and path.stat().st_size and not (is_own or _is_model)(path):
         raise ConfigError(
-            f"{path} exists and is not a model of fastlm, so it is not overwritten; {another}, "
+            f"{path} exists and is not {what} of fastlm, so it is not overwritten; {another}, "
             "or remove it"
         )
 
@@ -87,3 +95,10 @@ def _is_model(path: Path) -> bool:
     except ModelFileError:
         return False
     return True
+
+
+def quoted(text: str) -> str:
+    """As the user's shell takes it."""
+    if os.name == "nt":
+        return f'"{text}"' if " " in text or not text else text
+    return shlex.quote(text)

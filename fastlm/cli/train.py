@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, hidden_widths, valid_source
+from fastlm.cli.options import check_output, hidden_widths, quoted, valid_source
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
 
-__all__ = ["quoted", "resume_command", "train"]
+__all__ = ["resume_command", "train"]
 
 _DATA = "Text and tokens"
 _MODEL = "Model"
@@ -42,8 +40,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Text files (UTF-8); - is standard input. Without any: the documentation that "
-            "comes with Python.",
+            help="Files, folders or patterns (text, .gz, .zst, .jsonl), or one token store; - is "
+            "standard input. Without any: the documentation that comes with Python.",
             show_default=False,
         ),
     ] = None,
@@ -69,7 +67,7 @@ def train(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What a token is: char, word, whitespace or byte (default char).",
+            help="What a token is: char, word, whitespace, byte or bpe (default char).",
             rich_help_panel=_DATA,
         ),
     ] = None,
@@ -104,6 +102,46 @@ def train(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The key of the text in JSON lines (default text).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out JSON lines that cannot be used.",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of the files, such as latin-1 (default utf-8).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    errors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Bytes that cannot be decoded: strict or replace (default strict).",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Of large text, keep no token store in the cache folder (FASTLM_CACHE).",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -304,6 +342,11 @@ def train(
         "min_count": min_count,
         "max_vocab": max_vocab,
         "documents": documents,
+        "field": field,
+        "skip_bad": skip_bad or None,
+        "encoding": encoding,
+        "errors": errors,
+        "cache": False if no_cache else None,
         "preset": preset,
         "context": context,
         "embed": embed,
@@ -479,10 +522,3 @@ def _prompt(lm: LanguageModel) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
-
-
-def quoted(text: str) -> str:
-    """A word as the user's shell takes it."""
-    if os.name == "nt":
-        return f'"{text}"' if " " in text or not text else text
-    return shlex.quote(text)

@@ -1,6 +1,7 @@
 """Tokenizers: text to token ids and back."""
 
 from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.bpe import BpeTokenizer, train_bpe
 from fastlm.tokenizers.build import TOKENIZER_KINDS, build_tokenizer, tokenizer_from_dict
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
@@ -12,6 +13,7 @@ __all__ = [
     "END",
     "TOKENIZER_KINDS",
     "UNK",
+    "BpeTokenizer",
     "ByteTokenizer",
     "CharTokenizer",
     "TokenArray",
@@ -21,4 +23,5 @@ __all__ = [
     "WordTokenizer",
     "build_tokenizer",
     "tokenizer_from_dict",
+    "train_bpe",
 ]

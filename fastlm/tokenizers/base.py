@@ -86,6 +86,12 @@ class Tokenizer(ABC):
         """uint16 when V <= 65,536, else uint32."""
         return np.dtype(np.uint16 if self.vocab_size <= 65536 else np.uint32)
 
+    @property
+    def decodes_apart(self) -> bool:
+        """Whether the texts of tokens, put together, are the text of all of them, apart from
+        characters that several tokens make up."""
+        return True
+
     def encode(self, text: str) -> TokenArray:
         """Return the ids of one text, dtype[T]. `boundary_id` is never among them.
 
@@ -139,6 +145,10 @@ class Tokenizer(ABC):
         return boundary.join(
             self._decode(array[start:stop]) for start, stop in zip(starts, stops, strict=True)
         )
+
+    def settled_text(self, ids: list[int]) -> str:
+        """Return the text of `ids` (not empty) as far as no token behind them can change it."""
+        return self.decode(ids).rstrip("\ufffd")
 
     def token(self, id: int) -> str:
         """Return how the token of this id is shown; a TokenizerError when there is none."""

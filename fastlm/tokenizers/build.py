@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.corpus import read_text
-from fastlm.errors import CorpusError, TokenizerError
+from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
 from fastlm.tokenizers.base import Tokenizer
+from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
 from fastlm.tokenizers.vocabulary import Vocabulary, check_limits
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Tokenizer]] = {
-    cls.kind: cls for cls in (CharTokenizer, WordTokenizer, WhitespaceTokenizer, ByteTokenizer)
+    cls.kind: cls
+    for cls in (CharTokenizer, WordTokenizer, WhitespaceTokenizer, ByteTokenizer, BpeTokenizer)
 }
 
 TOKENIZER_KINDS = tuple(_CLASSES)
@@ -52,19 +54,20 @@ def build_tokenizer(
 
     Parameters
     ----------
-    kind : {"char", "word", "whitespace", "byte"}
+    kind : {"char", "word", "whitespace", "byte", "bpe"}
     texts : iterable of str
         Counted to build the vocabulary; read once. Not read when there is a vocabulary file or
         for `byte`.
     min_count : int
-        Symbols seen fewer times become `<unk>`.
+        Symbols seen fewer times become `<unk>`; for `bpe` see `train_bpe`.
     max_vocab : int, optional
-        At most so many tokens in total, specials included.
+        At most so many tokens in total, specials included; for `bpe` the default is 8,192.
     vocab_file : path, optional
-        One symbol a line, or, when the name ends in .json, a tokenizer's JSON form.
+        One symbol a line, or, when the name ends in .json, a tokenizer's JSON form. For `bpe` a
+        file of the `tokenizers` library will do, too.
     boundary, unk : bool
         Whether there is `<end>`, which ends a document, and `<unk>`. Without `<unk>`, unknown
-        text is an error. `byte` never has `<unk>`.
+        text is an error. `byte` and `bpe` have no `<unk>` of their own.
     lowercase : bool
         Read `text.lower()` in place of text.
     pattern : {"unicode", "mini"}
@@ -87,6 +90,15 @@ def build_tokenizer(
                 "leave it out"
             )
         return ByteTokenizer(boundary=boundary)
+    if kind == "bpe":
+        if vocab_file is not None:
+            raise TokenizerError(
+                f"a bpe vocabulary file is JSON, written by save_vocab or the tokenizers library, "
+                f"and its name ends in .json; {vocab_file} does not"
+            )
+        return BpeTokenizer.build(
+            texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary
+        )
 
     options: dict[str, Any] = {"boundary": boundary, "unk": unk, "lowercase": lowercase}
     if kind == "word":
@@ -177,6 +189,8 @@ def _check_settings(
                 raise TokenizerError(f"{name} {value} has no effect {why}; leave it out")
     if kind == "byte" and lowercase:
         raise TokenizerError("the byte tokenizer keeps every byte; leave lowercase out")
+    if kind == "bpe" and lowercase:
+        raise TokenizerError("the bpe tokenizer keeps the case of letters; leave lowercase out")
 
 
 def _check_kind(kind: object) -> None:
@@ -200,14 +214,25 @@ def _from_json_file(
         raise TokenizerError(f"vocabulary file: {error}") from None
     except (json.JSONDecodeError, RecursionError) as error:
         raise TokenizerError(f"{path} is not JSON: {error}; write it with save_vocab") from None
+    if is_library_form(form) and kind != "bpe":
+        raise TokenizerError(
+            f"{path} is a file of the tokenizers library, not a {kind} vocabulary; choose the "
+            "tokenizer bpe"
+        )
     try:
-        tokenizer = tokenizer_from_dict(form)
+        tokenizer = (
+            BpeTokenizer(form, boundary=boundary)
+            if is_library_form(form)
+            else tokenizer_from_dict(form)
+        )
+    except MissingLibraryError:
+        raise
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
     contradictions = {
         f"kind {kind!r}": tokenizer.kind != kind,
         "boundary=False": not boundary and tokenizer.boundary_id is not None,
-        "unk=False": not unk and tokenizer.unk_id is not None,
+        "unk=False": not unk and tokenizer.unk_id is not None and kind != "bpe",
         "lowercase=True": lowercase and not getattr(tokenizer, "lowercase", False),
         f"pattern={pattern!r}": pattern not in ("unicode", getattr(tokenizer, "pattern", pattern)),
     }

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer, counted_characters, unknown_character
 from fastlm.tokenizers.character_tables import (
     CODE_POINTS,
@@ -33,6 +34,7 @@ from fastlm_kernels.words import SymbolTable
 __all__ = [
     "CompiledCounter",
     "CompiledEncoder",
+    "WordEncoder",
     "compiled_counter",
     "compiled_encoder",
     "kernels_ready",
@@ -73,13 +75,12 @@ def compiled_counter(kind: str, lowercase: bool, pattern: str, documents: str) -
 
 def compiled_encoder(tokenizer: Tokenizer, documents: str) -> CompiledEncoder | None:
     """Return an encoder, or None for a kind of tokenizer that has none."""
-    text = _BlockText(bool(getattr(tokenizer, "lowercase", False)), documents)
-    if isinstance(tokenizer, CharTokenizer):
-        return _CharacterEncoder(tokenizer, text)
     if isinstance(tokenizer, SymbolTokenizer):
-        return _WordEncoder(tokenizer, text)
-    if tokenizer.kind == "byte":
-        return _ByteEncoder(tokenizer, text)
+        return WordEncoder(tokenizer, documents)
+    if isinstance(tokenizer, CharTokenizer):
+        return _CharacterEncoder(tokenizer, _BlockText(tokenizer.lowercase, documents))
+    if isinstance(tokenizer, ByteTokenizer):
+        return _ByteEncoder(tokenizer, _BlockText(False, documents))
     return None
 
 
@@ -239,10 +240,12 @@ class _CharacterEncoder:
         return self._ids.first(int(count))
 
 
-class _WordEncoder:
-    def __init__(self, tokenizer: SymbolTokenizer, text: _BlockText) -> None:
+class WordEncoder:
+    """Ids of words; several encoders may share a tokenizer and its table."""
+
+    def __init__(self, tokenizer: SymbolTokenizer, documents: str = "file") -> None:
         self._tokenizer = tokenizer
-        self._text = text
+        self._text = _BlockText(bool(getattr(tokenizer, "lowercase", False)), documents)
         self._ids = _Ids(tokenizer)
         self._classes = character_classes(getattr(tokenizer, "pattern", tokenizer.kind))
         self._table = tokenizer.table
@@ -264,7 +267,7 @@ class _WordEncoder:
 
 
 class _ByteEncoder:
-    def __init__(self, tokenizer: Tokenizer, text: _BlockText) -> None:
+    def __init__(self, tokenizer: ByteTokenizer, text: _BlockText) -> None:
         self._tokenizer = tokenizer
         self._text = text
         self._first = tokenizer.dtype.type(tokenizer.vocab_size - 256)

@@ -41,7 +41,8 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
     int
         Encoding ``block[:cut]`` and the text from there on separately gives the same ids as
         encoding all at once; 0 where there is no such place in the block: give a longer one. With
-        lines and paragraphs only the end of a document will do.
+        lines and paragraphs only the end of a document will do; with `bpe` from a file whose rules
+        are not known, only the end of the text.
     """
     if documents not in DOCUMENT_MODES:
         raise CorpusError(
@@ -54,11 +55,15 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
     if documents == "paragraphs":
         return _after_blank_line(block)
     end = _whole_characters(block)
+    kind = source if isinstance(source, str) else source.kind
+    if kind == "bpe":
+        if not getattr(source, "may_cut_before_space", True):
+            return 0
+        return _last_cut(block, end, _before_space)
     may_cut = _may_cut(source)
     if may_cut is None:
         return end
-    cut = _last_cut(block, end, may_cut)
-    return cut if cut else _after_space(block)
+    return _last_cut(block, end, may_cut) or _after_space(block)
 
 
 def _after_blank_line(block: bytes) -> int:
@@ -123,6 +128,11 @@ def _may_cut(source: Tokenizer | str) -> MayCut | None:
     if not rules:
         return None
     return lambda before, after: all(rule(before, after) for rule in rules)
+
+
+def _before_space(before: str, after: str) -> bool:
+    """Whether a byte-level pre-token begins here: see ``fastlm.tokenizers.bpe``."""
+    return after in (" ", "\n", "\t") and not before.isspace()
 
 
 def _between_whitespace(before: str, after: str) -> bool:

@@ -13,9 +13,11 @@ import numpy as np
 
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
+from fastlm.tokenizers.compiled_pays import compiled_pays
 from fastlm.tokenizers.vocabulary import UNK, Vocabulary
 
 if TYPE_CHECKING:
+    from fastlm.tokenizers.blocks import SymbolCounter
     from fastlm_kernels.words import SymbolTable
 
 __all__ = ["Cut", "SymbolTokenizer", "count_symbols", "unknown_symbol"]
@@ -66,11 +68,23 @@ class SymbolTokenizer(Tokenizer):
 
         return symbol_table(self.vocabulary)
 
+    @property
+    def decodes_apart(self) -> bool:
+        return False
+
+    def settled_text(self, ids: list[int]) -> str:
+        return self.decode(ids).removesuffix(self.token(ids[-1])).removesuffix(" ")
+
     def save_vocab(self, path: str | PathLike[str]) -> None:
         if not self._saved_as_json(path):
             self.vocabulary.to_file(path)
 
     def _encode(self, text: str) -> TokenArray:
+        if compiled_pays(len(text)):
+            from fastlm.tokenizers.compiled_blocks import WordEncoder
+
+            encoder = WordEncoder(self)
+            return np.concatenate([encoder.encode(part.encode()) for part in _chunks(text)])
         id_of = self._index.__getitem__
         parts = [np.empty(0, dtype=self.dtype)]
         for part in _chunks(text):
@@ -87,13 +101,19 @@ def unknown_symbol(symbol: str, known: int) -> TokenizerError:
     )
 
 
-def count_symbols(texts: Iterable[str], cut: Cut) -> Counter[str]:
-    """Return how often each symbol occurs in all texts."""
-    counts: Counter[str] = Counter()
+def count_symbols(texts: Iterable[str], counter: SymbolCounter) -> Counter[str]:
+    """Return how often each symbol occurs in all texts, counted by a new counter of words."""
+    parts: list[str] = []
+    size = 0
     for text in iter_texts(texts):
         for part in _chunks(text):
-            counts.update(cut(part))
-    return counts
+            parts.append(part)
+            size += len(part)
+            if size >= CHUNK:
+                counter.add("\n".join(parts).encode())
+                parts, size = [], 0
+    counter.add("\n".join(parts).encode())
+    return counter.counts()
 
 
 def vocabulary_from_file(

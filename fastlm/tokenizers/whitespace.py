@@ -41,8 +41,10 @@ class WhitespaceTokenizer(SymbolTokenizer):
         lowercase: bool = False,
     ) -> Self:
         """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
+        from fastlm.tokenizers.blocks import symbol_counter
+
         vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, whitespace_cut(lowercase)),
+            count_symbols(texts, symbol_counter("whitespace", lowercase=lowercase)),
             min_count=min_count,
             max_vocab=max_vocab,
             boundary=boundary,

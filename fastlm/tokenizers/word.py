@@ -62,8 +62,10 @@ class WordTokenizer(SymbolTokenizer):
         pattern: str = "unicode",
     ) -> Self:
         """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
+        from fastlm.tokenizers.blocks import symbol_counter
+
         vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, WordCut(pattern, lowercase)),
+            count_symbols(texts, symbol_counter("word", lowercase=lowercase, pattern=pattern)),
             min_count=min_count,
             max_vocab=max_vocab,
             boundary=boundary,

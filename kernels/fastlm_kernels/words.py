@@ -16,7 +16,7 @@ import numpy as np
 from fastlm_kernels.characters import put_id
 from fastlm_kernels.hashing import absorb, mix64
 from fastlm_kernels.jit import inner_kernel, kernel
-from fastlm_kernels.utf8 import END, decode, load64
+from fastlm_kernels.utf8 import END, PADDING, decode, load64
 
 U64 = np.uint64
 
@@ -137,13 +137,17 @@ def find_slot(table, data, start, stop, key):
 
 @inner_kernel
 def same_bytes(table, number, data, start, stop):
+    """Whether a symbol of more than seven bytes is these: eight at a time, the last eight last."""
+    text = table.text
     first = table.starts[number]
-    if table.starts[number + 1] - first != stop - start:
+    size = stop - start
+    if table.starts[number + 1] - first != size:
         return False
+    last = size - 8
     j = np.int64(0)
-    while first + j < table.starts[number + 1] and table.text[first + j] == data[start + j]:
-        j += 1
-    return j == stop - start
+    while j < last and load64(text, first + j) == load64(data, start + j):
+        j += 8
+    return j >= last and load64(text, first + last) == load64(data, start + last)
 
 
 @kernel
@@ -181,7 +185,7 @@ def count_words(counts, table, data, byte_class, char_class, first, size):
         if number < 0:
             number = used[SYMBOLS]
             to = used[BYTES]
-            if number + 1 >= starts.size or to + (i - start) + 8 > text.size:
+            if number + 1 >= starts.size or to + (i - start) + PADDING > text.size:
                 return start
             for j in range(i - start):
                 text[to + j] = data[start + j]

@@ -80,7 +80,8 @@ def test_bad_input(run, model, corpus, tmp_path):
     latin = tmp_path / "latin.txt"
     latin.write_bytes(b"caf\xe9")
     assert_one_line(run("eval", model, "absent.txt"), 1, "absent.txt", "no such file")
-    assert_one_line(run("eval", model, tmp_path), 1, "is a folder")
+    (tmp_path / "folder").mkdir()
+    assert_one_line(run("eval", model, "folder"), 1, "the folder folder holds no file")
     assert_one_line(run("eval", model, empty), 1, "empty.txt", "is empty")
     assert_one_line(run("eval", model, latin), 1, "latin.txt", "offset 3")
     assert_one_line(run("eval", corpus, corpus), 1, "corpus.txt")

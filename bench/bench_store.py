@@ -1,0 +1,65 @@
+"""Text to a token store, its peak memory, and training from it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastlm
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine import TrainingEngine
+from fastlm.initialize import scaled_params
+
+COPIES = 200  # of 465 kB: as large as the corpus that the figures are stated for
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, text: str, smoke: bool) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text(text * (1 if smoke else COPIES), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["byte", "char", "word"])
+def test_prepare(benchmark, corpus: Path, tmp_path, kind: str, smoke: bool):
+    """From a warm file cache, with warm kernels: counting and encoding in one."""
+    arguments = (str(corpus), tmp_path / "s.tokens")
+    fastlm.prepare(*arguments, tokenizer=kind)
+    store = benchmark.pedantic(
+        fastlm.prepare, arguments, {"tokenizer": kind}, rounds=1 if smoke else 3
+    )
+    assert store.count > 0
+    benchmark.extra_info["bytes"] = corpus.stat().st_size
+
+
+def test_peak_memory(benchmark, corpus: Path, tmp_path, smoke: bool):
+    """Of a process that does nothing else, in bytes."""
+    resource = pytest.importorskip("resource", reason="not measured on Windows")
+    assert resource is not None
+    program = (
+        "import resource, sys, fastlm; fastlm.prepare(sys.argv[1], sys.argv[2], tokenizer='word')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", program, str(corpus), str(tmp_path / "s.tokens")]
+    done = benchmark.pedantic(
+        subprocess.run, (command,), {"check": True, "capture_output": True}, rounds=1
+    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    benchmark.extra_info["peak memory"] = int(done.stdout) * unit
+
+
+@pytest.mark.parametrize("source", ["memory", "store"])
+def test_train(benchmark, corpus: Path, tmp_path, source: str, smoke: bool):
+    """Shuffled steps on ids in memory, and on the mapped ids of a store."""
+    store = fastlm.prepare(str(corpus), tmp_path / "s.tokens", tokenizer="char")
+    ids = store.train_ids if source == "store" else np.array(store.train_ids)
+    model = ModelConfig(vocab=store.tokenizer.vocab_size, boundary=store.tokenizer.boundary_id)
+    engine = TrainingEngine(model, TrainingConfig(), ids, scaled_params(model, 0))
+    rates = np.full(2 if smoke else 500, 0.1)
+    engine.run(rates)
+    benchmark.pedantic(engine.run, (rates,), rounds=1 if smoke else 5)
+    benchmark.extra_info["tokens"] = rates.size * TrainingConfig.batch

@@ -1,0 +1,159 @@
+"""Which end of a corpus that does not fit into memory is held out for validation?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fastlm.decoding import count_characters
+from fastlm.documents import check_fraction, first_document_end
+from fastlm.errors import CorpusError
+from fastlm.inputs import Input, Piece
+from fastlm.survey import Survey
+from fastlm.tokenizers.blocks import safe_cut
+
+__all__ = ["held_out_from", "in_two"]
+
+_SPACE = re.compile(r"\s")
+
+
+def held_out_from(found: Survey, fraction: float, mode: str) -> int:
+    """Return where the validation part begins, in bytes of all texts put together.
+
+    As `split_train_valid` cuts documents in memory, with one difference: lines and paragraphs are
+    cut where the document ends that is closest in bytes to the share by characters.
+
+    Raises
+    ------
+    CorpusError
+        For a fraction out of range, and for a corpus too short to leave text on both sides.
+    """
+    check_fraction(fraction)
+    total = found.characters
+    held_out = total * fraction
+    before = number = 0
+    behind = total - found.sizes[0].characters
+    while behind > held_out:
+        before += found.sizes[number].bytes
+        number += 1
+        behind -= found.sizes[number].characters
+    source, size = found.inputs[number], found.sizes[number]
+    if mode == "file":
+        cuts = [_inside_text(source, size.characters, held_out - behind)]
+    else:
+        kept = round(size.characters - (held_out - behind))
+        cuts = _between_documents(source, min(max(kept, 0), size.characters), mode)
+    for cut in cuts:
+        train, valid = _have_text(source, cut)
+        if (train or number > 0) and (valid or number < len(found.inputs) - 1):
+            return before + cut
+    raise CorpusError(
+        f"a corpus of {total:,} characters is too short to hold out {fraction:g} of it "
+        f"for validation (documents={mode}); use more text, another fraction, or a validation file"
+    )
+
+
+def in_two(pieces: Iterable[Piece], cut: int | None) -> Iterator[tuple[int, Piece]]:
+    """Yield (0, piece) for what lies before a cut, in bytes of all texts, and (1, piece) for the
+    rest. A text that the cut goes through becomes two. None: no cut."""
+    part = done = 0
+    whole = True  # whether no text is begun
+    for piece in pieces:
+        end = done + len(piece.data)
+        if cut is not None and part == 0 and end > cut:
+            part = 1
+            head = piece.data[: cut - done]
+            if head or not whole:
+                yield 0, Piece(head, True)
+            piece = Piece(piece.data[cut - done :], piece.end)
+        yield part, piece
+        whole = piece.end
+        done = end
+
+
+def _inside_text(source: Input, characters: int, held_out: float) -> int:
+    """Where to cut an input of so many characters to hold out so many of them: behind a line end,
+    else behind white space, else exactly there, as `split_train_valid` does."""
+    begin, end = _text_around(source, characters, held_out)
+    # The same sums as there: they round alike.
+    kept = max(begin + round(end - begin - (held_out - (characters - end))), begin)
+    low = max(kept - 1, begin)
+    high = kept + (end - kept) // 2
+    space = exact = None
+    for data, before, octets in _placed(source):
+        if before + count_characters(data) < low:
+            continue
+        if exact is not None and before >= high:
+            break
+        part = data.decode("utf-8")
+        start, stop = max(low - before, 0), max(high - before, 0)
+        if exact is None and kept <= before + len(part):
+            exact = octets + _size(part, kept - before)
+        line_end = part.find("\n", start, stop)
+        if line_end >= 0:
+            return octets + _size(part, line_end + 1)
+        if space is None and (found := _SPACE.search(part, start, stop)):
+            space = octets + _size(part, found.end())
+    assert exact is not None
+    return exact if space is None else space
+
+
+def _text_around(source: Input, characters: int, held_out: float) -> tuple[int, int]:
+    """(first character, end) of the text that the cut goes through."""
+    begin = end = 0
+    for piece in source.pieces(trusted=True):
+        end += count_characters(piece.data)
+        if piece.end:
+            if characters - end <= held_out:
+                break
+            begin = end
+    return begin, end
+
+
+def _between_documents(source: Input, kept: int, mode: str) -> list[int]:
+    """The ends of documents before and behind the first ``kept`` characters, the closer first."""
+    target = next(
+        octets + _size(data.decode("utf-8"), kept - characters)
+        for data, characters, octets in _placed(source)
+        if kept <= characters + count_characters(data)
+    )
+    before, rest, behind = 0, b"", 0
+    for piece in source.pieces(trusted=True):
+        rest += piece.data
+        behind = before + len(rest)
+        if behind <= target:
+            cut = safe_cut("byte", mode, rest, piece.end)
+        else:
+            cut = safe_cut("byte", mode, rest[: max(target - before, 0)], False)
+        before, rest = before + cut, rest[cut:]
+        if behind > target:
+            end = first_document_end(rest.decode("utf-8"), mode)
+            if end is not None:
+                behind = before + _size(rest.decode("utf-8"), end)
+                break
+            if piece.end:
+                break
+    return sorted((before, behind), key=lambda cut: abs(cut - target))
+
+
+def _have_text(source: Input, cut: int) -> tuple[bool, bool]:
+    """Whether an input has more than white space before a cut, and behind it."""
+    have = [False, False]
+    for part, piece in in_two(source.pieces(trusted=True), cut):
+        have[part] = have[part] or bool(piece.data.decode("utf-8").strip())
+        if part == 1 and have[1]:
+            break
+    return have[0], have[1]
+
+
+def _placed(source: Input) -> Iterator[tuple[bytes, int, int]]:
+    """(data, characters before it, bytes before it) of each piece of an input."""
+    characters = octets = 0
+    for piece in source.pieces(trusted=True):
+        yield piece.data, characters, octets
+        characters += count_characters(piece.data)
+        octets += len(piece.data)
+
+
+def _size(text: str, characters: int) -> int:
+    return len(text[:characters].encode("utf-8"))

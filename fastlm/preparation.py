@@ -1,0 +1,545 @@
+"""From text of any size to token ids: two passes over the text, in blocks, on all processors.
+
+The first pass counts symbols for the vocabulary, the second encodes. Before them a survey
+(``fastlm.survey``) reads everything once: what cannot be read is known before any work is done, and
+so is where the validation part begins. Memory holds a few blocks for each worker, the vocabulary
+and its counts; it does not grow with the text. Neither the sizes of the blocks nor the number of
+workers change what comes out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.config import Documents
+from fastlm.corpus import described
+from fastlm.decoding import Reading, count_characters
+from fastlm.documents import DOCUMENT_MODES, check_fraction, split_documents
+from fastlm.errors import CorpusError, StoreError
+from fastlm.events import Callback, Preparing
+from fastlm.held_out import held_out_from, in_two
+from fastlm.inputs import CorpusSource, Input, Piece, inputs_of
+from fastlm.pipeline import WorkerState, in_order
+from fastlm.store import StoreWriter, TokenStore, is_store
+from fastlm.survey import Survey, survey
+from fastlm.threads import thread_count
+from fastlm.tokenizer_choice import TokenizerChoice
+from fastlm.tokenizers import Tokenizer
+from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, safe_cut, symbol_counter
+
+__all__ = [
+    "TOO_LITTLE",
+    "VALID_FRACTION",
+    "Watch",
+    "encode_into",
+    "prepare",
+    "refuse_stores",
+    "survey_of",
+    "tokenizer_for",
+    "validation_cut",
+    "write_store",
+]
+
+VALID_FRACTION = 0.05
+TOO_LITTLE = 10_000
+"""Characters below which nothing is held out unless it is asked for."""
+
+# Bytes of text that a worker takes at a time: it and its ids stay in the cache of a core.
+_BLOCK = 1 << 18
+_REPORT_SECONDS = 0.1
+
+
+def prepare(
+    corpus: CorpusSource,
+    path: str | PathLike[str],
+    *,
+    texts: Iterable[str] | None = None,
+    tokenizer: str | Tokenizer | None = None,
+    vocab: str | PathLike[str] | None = None,
+    min_count: int = 1,
+    max_vocab: int | None = None,
+    documents: Documents = "file",
+    valid: float | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    field: str | None = None,
+    skip_bad: bool = False,
+    threads: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> TokenStore:
+    """Turn text of any size into a token store, in constant memory.
+
+    Parameters
+    ----------
+    corpus : path, sequence of paths, or None
+        Files, folders, patterns, "-" for standard input; plain, .gz, .zst, .jsonl. None: the
+        documentation text that every Python ships.
+    path : path
+        The store to write; a store that is there is replaced when the new one is complete.
+    texts : iterable of str, optional
+        Text itself, in place of files; each is a text as a file is.
+    tokenizer, vocab, min_count, max_vocab, documents
+        As for ``fastlm.train``.
+    valid : float, optional
+        The share to hold out from the end; 0: none. None: 5 %, or nothing from less than 10,000
+        characters. The vocabulary is counted on the rest.
+    encoding, errors, field, skip_bad
+        See ``fastlm.decoding.Reading``.
+    threads : int, optional
+        None: FASTLM_THREADS, or the processors this process may use. The result is the same.
+    callbacks : sequence of Callback
+        Their ``on_prepare`` is told how it goes.
+
+    Raises
+    ------
+    CorpusError, TokenizerError, ConfigError
+        For text, a vocabulary or a setting that cannot be used.
+    StoreError
+        When the store cannot be written; what is incomplete is removed.
+    """
+    choice = TokenizerChoice.of(tokenizer, vocab=vocab, min_count=min_count, max_vocab=max_vocab)
+    choice.ready()  # says what is wrong, before any work
+    _check_settings(documents, valid)
+    reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
+    if texts is not None and corpus is not None:
+        raise CorpusError("corpus and texts are both given; choose one of them")
+    refuse_stores(corpus)
+    watch = Watch(callbacks)
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise StoreError(
+            f"cannot write the token store to {path}: there is no folder {folder}; make it first "
+            "or name another one"
+        )
+    with survey_of(inputs_of(corpus, reading, texts), folder, watch, keep=0) as found:
+        return write_store(
+            found, path, choice, documents=documents, valid=valid, threads=threads, watch=watch
+        )
+
+
+def write_store(
+    found: Survey,
+    path: str | PathLike[str],
+    choice: TokenizerChoice,
+    *,
+    documents: Documents,
+    valid: float | None,
+    threads: int | None,
+    watch: Watch,
+    settings: Any = None,
+    block: int = _BLOCK,
+) -> TokenStore:
+    """Write the store of a corpus that is surveyed; see ``prepare``.
+
+    settings : kept in the metadata
+    block : bytes; changes nothing but speed and memory
+    """
+    workers = thread_count(threads)
+    cut = validation_cut(found, valid, documents)
+    tokenizer = tokenizer_for(
+        found, choice, documents, cut=cut, threads=workers, watch=watch, block=block
+    )
+    with StoreWriter(path, tokenizer.dtype) as writer:
+        facts = encode_into(
+            writer.write, found, tokenizer, documents, cut=cut, threads=workers, watch=watch,
+            block=block,
+        )  # fmt: skip
+        writer.finish(
+            {
+                **facts,
+                "valid_fraction": _fraction(found, valid) if cut is not None else None,
+                "settings": settings,
+            }
+        )
+    return TokenStore.open(path, check=False)
+
+
+def encode_into(
+    write: Callable[[NDArray[Any]], None],
+    found: Survey,
+    tokenizer: Tokenizer,
+    documents: Documents,
+    *,
+    cut: int | None,
+    threads: int,
+    watch: Watch,
+    block: int = _BLOCK,
+) -> dict[str, Any]:
+    """Encode a corpus; hand the ids on in order, and return the metadata of a store.
+
+    cut : where the validation part begins, in bytes; None: there is none
+    """
+    end = tokenizer.boundary_id
+    tail = np.array([] if end is None else [end], dtype=tokenizer.dtype)
+    vocab = tokenizer.vocab_size
+    total = found.bytes
+    whole = WorkerState(lambda: block_encoder(tokenizer, documents, total=total))
+    by_line = WorkerState(lambda: block_encoder(tokenizer, "lines", total=total))
+
+    def encode(job: _Job) -> _Encoded:
+        parts: list[NDArray[Any]] = []
+        characters = octets = 0
+        for run in _runs(job.pieces, documents):
+            with (by_line if run.lines else whole).one() as encoder:
+                parts.append(encoder.encode(run.data))
+            if run.end:
+                parts.append(tail)
+            size = _document_size(run, documents)
+            characters, octets = characters + size[0], octets + size[1]
+        ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        with counters[job.part].one() as counter:
+            counter.add(ids)
+        return _Encoded(job.part, ids, characters, octets, job.bytes)
+
+    # Of the training part and of the validation part, one for each worker.
+    counters = [WorkerState(lambda: _IdCounts(vocab)) for _ in range(2)]
+    sizes = np.zeros((2, 2), dtype=np.int64)
+    with watch.phase("encoding", found.bytes) as report:
+        jobs = _jobs(found, cut, tokenizer, documents, block)
+        for done in in_order(encode, jobs, threads):
+            write(done.ids)
+            sizes[done.part] += done.characters, done.bytes
+            report(done.read)
+    counts = np.zeros((2, vocab), dtype=np.int64)
+    for part, states in enumerate(counters):
+        for counter in states.all:
+            counts[part] += counter.total()
+    return {
+        "tokenizer": tokenizer.to_dict(),
+        "tokenizer_fingerprint": tokenizer.fingerprint(),
+        "vocab": vocab,
+        "documents": documents,
+        "train": _facts(tokenizer, counts[0], sizes[0]),
+        "valid": _facts(tokenizer, counts[1], sizes[1]),
+        "counts": counts[0].tolist(),
+        "sources": [source.identity() for source in found.inputs],
+        "text_sha256": found.digest,
+        "description": "; ".join([described(found), *found.notes]),
+    }
+
+
+def tokenizer_for(
+    found: Survey,
+    choice: TokenizerChoice,
+    documents: str,
+    *,
+    cut: int | None,
+    threads: int,
+    watch: Watch,
+    block: int = _BLOCK,
+) -> Tokenizer:
+    """Make the tokenizer of a surveyed corpus, from the part before ``cut``."""
+    ready = choice.ready()
+    if ready is not None:
+        return ready
+    options = {
+        name: choice.options[name] for name in ("lowercase", "pattern") if name in choice.options
+    }
+
+    def new(mode: str) -> SymbolCounter:
+        return symbol_counter(choice.kind, documents=mode, total=found.bytes, **options)
+
+    jobs = _jobs(found, cut, choice.kind, documents, block)
+    if choice.kind == "bpe":
+        with watch.phase("learning", found.bytes) as report:
+            return choice.from_blocks(_training_blocks(jobs, report), documents)
+    whole = WorkerState(lambda: new(documents))
+    by_line = WorkerState(lambda: new("lines"))
+
+    def count(job: _Job) -> int:
+        if job.part == 0:
+            for run in _runs(job.pieces, documents):
+                with (by_line if run.lines else whole).one() as counter:
+                    counter.add(run.data)
+        return job.bytes
+
+    with watch.phase("counting", found.bytes) as report:
+        for done in in_order(count, jobs, threads):
+            report(done)
+    total: Counter[str] = Counter()
+    for counter in whole.all + by_line.all:
+        total.update(counter.counts())
+    return choice.from_counts(total)
+
+
+def _training_blocks(jobs: Iterable[_Job], report: Callable[[int], None]) -> Iterator[bytes]:
+    for job in jobs:
+        if job.part == 0:
+            yield from (piece.data for piece in job.pieces)
+        report(job.bytes)
+
+
+# ---------------------------------------------------------------------------- jobs
+
+
+class _Job(NamedTuple):
+    """What a worker takes at a time: some megabyte of one part, cut where tokens allow it."""
+
+    part: int
+    pieces: list[Piece]
+    bytes: int
+
+
+class _Run(NamedTuple):
+    """What an encoder takes in one call.
+
+    end : a text ends with it, and nobody has put the end symbol in yet
+    lines : several texts, each a line, in place of one document
+    """
+
+    data: bytes
+    end: bool
+    lines: bool
+    texts: int
+
+
+class _Encoded(NamedTuple):
+    part: int
+    ids: NDArray[Any]
+    characters: int
+    bytes: int
+    read: int
+
+
+class _IdCounts:
+    """How often each id occurs in arrays of them. They are counted when there are as many as the
+    vocabulary has tokens: counting costs as much as it has, however few they are."""
+
+    def __init__(self, vocab: int) -> None:
+        self._counts = np.zeros(vocab, dtype=np.int64)
+        self._waiting: list[NDArray[Any]] = []
+        self._size = 0
+
+    def add(self, ids: NDArray[Any]) -> None:
+        self._waiting.append(ids)
+        self._size += ids.size
+        if self._size >= self._counts.size:
+            self._count()
+
+    def total(self) -> NDArray[np.int64]:
+        if self._waiting:
+            self._count()
+        return self._counts
+
+    def _count(self) -> None:
+        ids = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._counts += np.bincount(ids, minlength=self._counts.size)
+        self._waiting, self._size = [], 0
+
+
+def _facts(
+    tokenizer: Tokenizer, counts: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> dict[str, int]:
+    """What the metadata says of a part. ``sizes`` : characters, bytes"""
+    end, unknown = tokenizer.boundary_id, tokenizer.unk_id
+    return {
+        "tokens": int(counts.sum()),
+        "documents": 0 if end is None else int(counts[end]),
+        "characters": int(sizes[0]),
+        "bytes": int(sizes[1]),
+        "unknown": 0 if unknown is None else int(counts[unknown]),
+    }
+
+
+def _jobs(
+    found: Survey, cut: int | None, source: Tokenizer | str, documents: str, block: int
+) -> Iterator[_Job]:
+    pieces: list[Piece] = []
+    current = size = 0
+    for part, piece in _safe_pieces(in_two(found.pieces(), cut), source, documents, block):
+        if pieces and (part != current or size + len(piece.data) > block):
+            yield _Job(current, pieces, size)
+            pieces, size = [], 0
+        current = part
+        pieces.append(piece)
+        size += len(piece.data)
+    if pieces:
+        yield _Job(current, pieces, size)
+
+
+def _safe_pieces(
+    parts: Iterable[tuple[int, Piece]], source: Tokenizer | str, documents: str, block: int
+) -> Iterator[tuple[int, Piece]]:
+    """Cut each text in pieces of about ``block`` bytes that do not depend on each other."""
+    held: list[bytes] = []
+    size, wanted = 0, block
+    for part, piece in parts:
+        for at in range(0, len(piece.data) or 1, block):
+            data = piece.data[at : at + block] if len(piece.data) > block else piece.data
+            held.append(data)
+            size += len(data)
+            if piece.end and at + block >= len(piece.data):
+                yield part, Piece(b"".join(held), True)
+                held, size, wanted = [], 0, block
+            elif size >= wanted:
+                whole = b"".join(held)
+                cut = safe_cut(source, documents, whole, False)
+                if cut:
+                    yield part, Piece(whole[:cut], False)
+                held = [whole[cut:]]
+                size = len(whole) - cut
+                # Where no cut was found, one is looked for when there is twice as much.
+                wanted = max(block, 2 * size)
+
+
+def _runs(pieces: list[Piece], documents: str) -> Iterator[_Run]:
+    """Join short texts, so that a call of the encoder has something to do."""
+    if documents != "file":
+        # A blank line ends lines and paragraphs alike, and is none itself.
+        joined = b"".join(p.data + b"\n\n" if p.end else p.data for p in pieces)
+        yield _Run(joined if len(pieces) > 1 else pieces[0].data, False, False, 1)
+        return
+    short: list[bytes] = []
+    for piece in pieces:
+        if piece.end and _is_one_line(piece.data):
+            short.append(piece.data)
+            continue
+        if short:
+            yield _Run(b"\n".join(short), False, True, len(short))
+            short = []
+        yield _Run(piece.data, piece.end, False, 1)
+    if short:
+        yield _Run(b"\n".join(short), False, True, len(short))
+
+
+def _is_one_line(data: bytes) -> bool:
+    """Whether it is, as a document, what it is as a line; for long texts it does not matter."""
+    return len(data) < 1 << 12 and b"\n" not in data and bool(data.decode("utf-8").strip())
+
+
+def _document_size(run: _Run, documents: str) -> tuple[int, int]:
+    """(characters, bytes) of the documents in a run."""
+    if documents == "file":
+        between = run.texts - 1
+        return count_characters(run.data) - between, len(run.data) - between
+    texts = list(split_documents(run.data.decode("utf-8"), documents))
+    characters = sum(map(len, texts))
+    if run.data.isascii():
+        return characters, characters
+    return characters, sum(len(text.encode("utf-8")) for text in texts)
+
+
+# ---------------------------------------------------------------------------- before the work
+
+
+def _check_settings(documents: str, valid: float | None) -> None:
+    if documents not in DOCUMENT_MODES:
+        raise CorpusError(
+            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
+        )
+    if valid is not None and valid != 0:
+        check_fraction(valid)
+
+
+def _fraction(found: Survey, valid: float | None) -> float:
+    if valid is not None:
+        return valid
+    return VALID_FRACTION if found.characters >= TOO_LITTLE else 0.0
+
+
+def validation_cut(found: Survey, valid: float | None, documents: str) -> int | None:
+    fraction = _fraction(found, valid)
+    if fraction == 0:
+        return None
+    try:
+        return held_out_from(found, fraction, documents)
+    except CorpusError:
+        if valid is not None:
+            raise
+        return None
+
+
+def refuse_stores(corpus: CorpusSource) -> None:
+    """Raise a StoreError if a store is among the files: there is no text in it."""
+    paths = [corpus] if isinstance(corpus, (str, PathLike)) else corpus or []
+    for path in paths if isinstance(paths, Sequence) else []:
+        if is_store(path):
+            raise StoreError(
+                f"{path} is a token store already; train on it, alone, or name the text it was "
+                "made from"
+            )
+
+
+@contextmanager
+def survey_of(
+    inputs: Sequence[Input], folder: Path | None, watch: Watch, *, keep: int | None
+) -> Iterator[Survey]:
+    """A survey with copies, in ``folder``, of what can be read only once."""
+
+    def spool() -> BinaryIO:
+        return tempfile.TemporaryFile(dir=folder, prefix="fastlm-")
+
+    with watch.phase("reading", None) as report:
+        try:
+            found = survey(inputs, keep=keep, spool=spool, report=report.at)
+            report.notes = tuple(found.notes)
+        except OSError as error:
+            raise StoreError(
+                f"cannot keep a copy of the text in {folder}: {error.strerror or error}; free "
+                "some space, or write the text to a file and name that"
+            ) from None
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+class Watch:
+    """Tells callbacks how far the phases are."""
+
+    def __init__(
+        self, callbacks: Sequence[Callback] = (), clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._callbacks = callbacks
+        self._clock = clock
+
+    @contextmanager
+    def phase(self, name: str, total: int | None) -> Iterator[_Phase]:
+        phase = _Phase(self._callbacks, self._clock, name, total)
+        yield phase
+        phase.close()
+
+
+class _Phase:
+    def __init__(
+        self,
+        callbacks: Sequence[Callback],
+        clock: Callable[[], float],
+        name: str,
+        total: int | None,
+    ) -> None:
+        self._callbacks, self._clock, self._name = callbacks, clock, name
+        self._done, self._total = 0, total
+        self._started = self._told = clock()
+        self.notes: tuple[str, ...] = ()
+
+    def __call__(self, more: int) -> None:
+        """``more`` bytes are done."""
+        self.at(self._done + more, self._total)
+
+    def at(self, done: int, total: int | None) -> None:
+        """``done`` of ``total`` bytes are done."""
+        self._done, self._total = done, total
+        if self._clock() - self._told >= _REPORT_SECONDS:
+            self._tell(ended=False)
+
+    def close(self) -> None:
+        self._tell(ended=True)
+
+    def _tell(self, ended: bool) -> None:
+        self._told = self._clock()
+        preparing = Preparing(
+            self._name, self._done, self._total, self._told - self._started, ended, self.notes
+        )
+        for callback in self._callbacks:
+            callback.on_prepare(preparing)

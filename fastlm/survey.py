@@ -1,0 +1,252 @@
+"""The first reading of a corpus: can it be read, how large is it, what does it hold?"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from fastlm.decoding import count_characters
+from fastlm.errors import CorpusError
+from fastlm.inputs import Input, Piece, SpoolInput
+
+__all__ = ["Report", "Size", "Survey", "survey"]
+
+_END = b"\xff"
+_HASHED = 1 << 18
+
+Report = Callable[[int, int | None], None]
+"""Called now and then with the bytes done and the bytes in all, None where nobody knows."""
+
+
+class Size(NamedTuple):
+    """Of the texts of one input, decoded: characters, bytes of UTF-8, texts, and a CRC-32 of all
+    of it, by which a second reading is known to have read the same."""
+
+    characters: int
+    bytes: int
+    texts: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in a corpus.
+
+    inputs : those that hold text; all of them can be read again
+    sizes : of each
+    kept : the pieces of all inputs, or None where they are more than the caller wanted kept
+    digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
+    notes : what was left out, for people
+    """
+
+    inputs: list[Input]
+    sizes: list[Size]
+    kept: list[Piece] | None
+    digest: str
+    notes: list[str]
+
+    @property
+    def characters(self) -> int:
+        return sum(size.characters for size in self.sizes)
+
+    @property
+    def bytes(self) -> int:
+        return sum(size.bytes for size in self.sizes)
+
+    @property
+    def texts(self) -> int:
+        return sum(size.texts for size in self.sizes)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Read everything again.
+
+        Raises CorpusError when it is not what it was.
+        """
+        if self.kept is not None:
+            yield from self.kept
+            return
+        for source, size in zip(self.inputs, self.sizes, strict=True):
+            crc = length = 0
+            for piece in source.pieces(trusted=True):
+                crc = _crc(piece, crc)
+                length += len(piece.data)
+                yield piece
+            if (crc, length) != (size.crc, size.bytes):
+                raise CorpusError(
+                    f"{source.name} changed while it was read; start again when nobody writes "
+                    "to it any more"
+                )
+
+    def close(self) -> None:
+        """Remove copies of what could be read only once."""
+        for source in self.inputs:
+            if isinstance(source, SpoolInput):
+                source.close()
+
+
+def survey(
+    inputs: Sequence[Input],
+    *,
+    keep: int | None = None,
+    spool: Callable[[], BinaryIO] | None = None,
+    report: Report | None = None,
+) -> Survey:
+    """Read all inputs once, in constant memory beside what is kept.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+    keep : int, optional
+        Keep the text in memory if it has no more bytes than this; None: keep it whatever its size.
+    spool : callable, optional
+        Opens a file for a copy of an input that can be read only once; needed unless all is kept.
+    report : callable, optional
+
+    Raises
+    ------
+    CorpusError
+        For what cannot be read, and an input with nothing but white space in it.
+    """
+    copies = _Copies(keep, spool)
+    sizes: list[Size] = []
+    notes: list[str] = []
+    known = [source.size for source in inputs]
+    on_disk = None if None in known else sum(size or 0 for size in known)
+    done = 0
+    digest = _Digest()
+    try:
+        for source in inputs:
+            copies.begin(source)
+            characters = octets = texts = crc = 0
+            blank = True
+            for piece in source.pieces():
+                copies.add(piece)
+                digest.update(piece)
+                characters += count_characters(piece.data)
+                octets += len(piece.data)
+                texts += piece.end
+                crc = _crc(piece, crc)
+                blank = blank and piece.data.decode("utf-8").isspace()
+                if report is not None:
+                    report(done + source.read, on_disk)
+            done += source.size or 0
+            notes += source.notes
+            if not blank:
+                sizes.append(Size(characters, octets, texts, crc))
+                continue
+            if not source.in_folder:
+                raise CorpusError(
+                    f"{source.name} holds only white space; name a file that holds text"
+                )
+            copies.drop()
+            if octets:
+                notes.append(f"{source.name} holds only white space and was left out")
+        if not sizes:
+            raise CorpusError(
+                f"{inputs[0].name} and all files with it in the folder hold no text; name a "
+                "folder with text in it"
+            )
+    except BaseException:
+        copies.close()
+        digest.close()
+        raise
+    kept = copies.kept
+    flat = None if kept is None else [piece for pieces in kept for piece in pieces]
+    return Survey(copies.inputs, sizes, flat, digest.hexdigest(), notes)
+
+
+class _Copies:
+    """What was read: in memory while it is little, then, where it cannot be read again, on disk."""
+
+    def __init__(self, keep: int | None, spool: Callable[[], BinaryIO] | None) -> None:
+        self.inputs: list[Input] = []
+        self.kept: list[list[Piece]] | None = []
+        self._left = keep
+        self._spool = spool
+
+    def begin(self, source: Input) -> None:
+        self.inputs.append(source)
+        if self.kept is not None:
+            self.kept.append([])
+        elif not source.lasting:
+            self._replace(len(self.inputs) - 1, [])
+
+    def add(self, piece: Piece) -> None:
+        current = self.inputs[-1]
+        if self.kept is not None:
+            self.kept[-1].append(piece)
+            if self._left is not None:
+                self._left -= len(piece.data)
+                if self._left < 0:
+                    self._let_go(self.kept)
+        elif isinstance(current, SpoolInput):
+            current.write(piece)
+
+    def drop(self) -> None:
+        """Forget the input that was read last."""
+        source = self.inputs.pop()
+        if isinstance(source, SpoolInput):
+            source.close()
+        if self.kept is not None:
+            self.kept.pop()
+
+    def close(self) -> None:
+        for source in self.inputs:
+            if isinstance(source, SpoolInput):
+                source.close()
+
+    def _let_go(self, kept: list[list[Piece]]) -> None:
+        self.kept = None
+        for index, pieces in enumerate(kept):
+            if not self.inputs[index].lasting:
+                self._replace(index, pieces)
+
+    def _replace(self, index: int, pieces: list[Piece]) -> None:
+        assert self._spool is not None
+        copy = SpoolInput(self.inputs[index], self._spool())
+        self.inputs[index] = copy
+        for piece in pieces:
+            copy.write(piece)
+
+
+class _Digest:
+    """SHA-256 of all texts, each followed by a byte that UTF-8 never has; computed by a thread of
+    its own, beside the reading."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
+        self._running: Future[None] | None = None
+
+    def update(self, piece: Piece) -> None:
+        self._parts.append(piece.data)
+        if piece.end:
+            self._parts.append(_END)
+        self._size += len(piece.data)
+        if self._size >= _HASHED:
+            self._start()
+
+    def hexdigest(self) -> str:
+        self._start()
+        self.close()
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _start(self) -> None:
+        if self._running is not None:
+            self._running.result()
+        self._running = self._pool.submit(self._digest.update, b"".join(self._parts))
+        self._parts, self._size = [], 0
+
+
+def _crc(piece: Piece, crc: int) -> int:
+    crc = zlib.crc32(piece.data, crc)
+    return zlib.crc32(_END, crc) if piece.end else crc

@@ -1,0 +1,295 @@
+"""The `bpe` tokenizer: pieces of words, learnt by the `tokenizers` library or read from its files.
+
+Byte pair encoding (Sennrich, Haddow, Birch 2016) over bytes (Radford et al. 2019): every text can
+be encoded, and is given back exactly. The library is an extra, `fastlm[bpe]`, imported when needed.
+
+It uses all processors (TOKENIZERS_PARALLELISM=false keeps it to one). A process that is forked
+after that gets one processor and a warning from the library; fastlm never forks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fastlm.documents import split_documents
+from fastlm.errors import MissingLibraryError, TokenizerError
+from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
+from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
+
+__all__ = ["DEFAULT_BPE_VOCAB", "BpeTokenizer", "is_library_form", "train_bpe"]
+
+DEFAULT_BPE_VOCAB = 8192
+
+PIECE = 1 << 14
+"""Characters the library gets at a time: it spreads a list of pieces over the processors, and
+holds 256 of them in memory while it trains."""
+
+PIECES = 64
+"""Pieces in a list, so that memory does not grow with the text."""
+
+# Where a pre-token of the byte-level pattern begins whatever stands before and after.
+_BEFORE_SPACE = re.compile(r"(?<=\S)[ \n\t]")
+
+
+class BpeTokenizer(Tokenizer):
+    """A tokenizer of the `tokenizers` library.
+
+    Text is text: what looks like a special token is encoded as any other text, `<end>` included.
+    `token` shows a token as the library writes it (`Ġ` stands for a space before it).
+
+    Parameters
+    ----------
+    library_form : mapping
+        The JSON of a tokenizer file of the library. Padding, truncation and dropout in it have no
+        effect.
+    boundary : bool
+        Whether there must be `<end>`; where it is missing it becomes the last token.
+
+    Raises
+    ------
+    TokenizerError
+        When the library cannot read the form or is not installed (MissingLibraryError), and for
+        ids that are not 0 .. V-1.
+    """
+
+    kind: ClassVar[str] = "bpe"
+
+    def __init__(self, library_form: Mapping[str, Any], *, boundary: bool = False) -> None:
+        form = dict(library_form)
+        if isinstance(form.get("model"), dict) and form["model"].get("dropout"):
+            form["model"] = {**form["model"], "dropout": None}
+        from_str = _library().Tokenizer.from_str
+        try:
+            library = from_str(json.dumps(form))
+        except Exception as error:  # the library raises this class itself
+            raise TokenizerError(
+                f"the tokenizers library cannot read this tokenizer: {error}; write it with the "
+                "library's save, or update the library"
+            ) from None
+        library.no_padding()
+        library.no_truncation()
+        if boundary and library.token_to_id(END) is None:
+            library.add_special_tokens([END])
+        library.encode_special_tokens = True
+        self._library = library
+        self._form: dict[str, Any] = json.loads(library.to_str())
+        self.vocabulary = _vocabulary(library, self._form)
+        self._is_byte_level = _type_of(self._form, "decoder") == "ByteLevel"
+        self.may_cut_before_space = _cuts_before_space(self._form)
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_vocab: int | None = None,
+        boundary: bool = True,
+    ) -> Self:
+        """Train on texts; see `train_bpe`."""
+        return cls(_trained_form(texts, min_count, max_vocab, boundary))
+
+    @property
+    def decodes_apart(self) -> bool:
+        return self._is_byte_level
+
+    def save_vocab(self, path: str | PathLike[str]) -> None:
+        if not self._saved_as_json(path):
+            raise TokenizerError(
+                f"a bpe vocabulary is more than a list of symbols; give a name that ends in .json, "
+                f"not {path}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "tokenizer": self._form}
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        return cls(checked_form(form, cls.kind, {"tokenizer": dict})["tokenizer"])
+
+    def settled_text(self, ids: list[int]) -> str:
+        if self._is_byte_level:
+            return super().settled_text(ids)
+        return self.decode(ids[:-1]).rstrip("\ufffd ")
+
+    def _encode(self, text: str) -> TokenArray:
+        if len(text) <= PIECE or not self.may_cut_before_space:
+            ids = self._library.encode(text, add_special_tokens=False).ids
+            return self._without_boundary(np.array(ids, dtype=self.dtype))
+        parts: list[TokenArray] = []
+        pieces = list(_pieces(text))
+        for first in range(0, len(pieces), PIECES):
+            batch = self._library.encode_batch_fast(
+                pieces[first : first + PIECES], add_special_tokens=False
+            )
+            parts += (np.array(encoding.ids, dtype=self.dtype) for encoding in batch)
+        return self._without_boundary(np.concatenate(parts))
+
+    def _without_boundary(self, ids: TokenArray) -> TokenArray:
+        # A vocabulary from a file may have <end> as a word like any other.
+        if self.boundary_id is not None and (ids == self.boundary_id).any():
+            if self.unk_id is None:
+                raise TokenizerError(
+                    f"the text holds {END}, which this vocabulary reads as the end of a document; "
+                    "take it out of the text"
+                )
+            ids[ids == self.boundary_id] = self.unk_id
+        return ids
+
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        text: str = self._library.decode(ids.tolist(), skip_special_tokens=False)
+        return text
+
+
+def train_bpe(
+    texts: Iterable[str] | Iterable[bytes],
+    *,
+    max_vocab: int | None = None,
+    min_count: int = 1,
+    boundary: bool = True,
+    documents: str = "file",
+) -> BpeTokenizer:
+    r"""Train a byte-level tokenizer on a stream of text, on all processors.
+
+    Parameters
+    ----------
+    texts : iterable of str, or of bytes in UTF-8
+        Read once. Memory grows with the number of distinct words only. A stream in blocks gives
+        what the whole text gives if it is cut with ``safe_cut("bpe", ...)``.
+    max_vocab : int, optional
+        The number of tokens, `<end>` and the 256 bytes included; fewer where the text has not
+        enough to merge. Default 8,192.
+    min_count : int
+        Pairs seen fewer times, or only once, are not merged.
+    boundary : bool
+        Whether there is `<end>`, with id 0.
+    documents : {"file", "lines", "paragraphs"}
+        What is not part of a document (see `split_documents`) is not learnt.
+
+    Raises
+    ------
+    TokenizerError
+        When the library is not installed, for a `max_vocab` that has no room for the bytes, and
+        when there is no text.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise TokenizerError(
+            f"expected several texts, got one {type(texts).__name__}; put it in a list"
+        )
+    parts = (
+        document
+        for text in texts
+        for document in split_documents(
+            text.decode("utf-8") if isinstance(text, bytes) else text, documents
+        )
+    )
+    return BpeTokenizer.build(parts, max_vocab=max_vocab, min_count=min_count, boundary=boundary)
+
+
+def is_library_form(form: Any) -> bool:
+    """Whether this looks like the JSON of a tokenizer file of the library."""
+    return isinstance(form, dict) and "kind" not in form and isinstance(form.get("model"), dict)
+
+
+def _trained_form(
+    texts: Iterable[str], min_count: int, max_vocab: int | None, boundary: bool
+) -> dict[str, Any]:
+    library = _library()
+    size = DEFAULT_BPE_VOCAB if max_vocab is None else max_vocab
+    if size < 256 + boundary:
+        raise TokenizerError(
+            f"max_vocab {size} has no room for the 256 bytes{' and ' + END if boundary else ''}; "
+            f"use at least {256 + boundary}"
+        )
+    byte_level = library.pre_tokenizers.ByteLevel
+    tokenizer = library.Tokenizer(library.models.BPE())
+    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size,
+        # A pair that is seen once is no pattern, and its token would be used once.
+        min_frequency=max(min_count, 2),
+        special_tokens=[END] * boundary,
+        initial_alphabet=byte_level.alphabet(),
+        show_progress=False,
+    )
+    has_text = False
+
+    def pieces() -> Iterator[str]:
+        nonlocal has_text
+        for text in iter_texts(texts):
+            has_text = has_text or bool(text)
+            yield from _pieces(text)
+
+    tokenizer.train_from_iterator(pieces(), trainer)
+    if not has_text:
+        raise TokenizerError("there is no text to learn a bpe vocabulary from; use more")
+    form: dict[str, Any] = json.loads(tokenizer.to_str())
+    return form
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield pieces of about PIECE characters that the byte-level pattern cuts apart anyway."""
+    start = 0
+    while start < len(text):
+        space = _BEFORE_SPACE.search(text, start + PIECE)
+        stop = space.start() if space else len(text)
+        yield text[start:stop]
+        start = stop
+
+
+def _vocabulary(library: Any, form: Mapping[str, Any]) -> Vocabulary:
+    ids: dict[str, int] = library.get_vocab(with_added_tokens=True)
+    symbols = sorted(ids, key=ids.__getitem__)
+    if [ids[symbol] for symbol in symbols] != list(range(len(symbols))):
+        raise TokenizerError(
+            f"the {len(symbols)} tokens of this tokenizer do not have the ids 0 to "
+            f"{len(symbols) - 1}; renumber them"
+        )
+    unknown = form["model"].get("unk_token")
+    if isinstance(unknown, str) and unknown in ids and UNK not in ids:
+        symbols[ids[unknown]] = UNK
+    return Vocabulary.from_ordered(symbols)
+
+
+def _cuts_before_space(form: Mapping[str, Any]) -> bool:
+    """Whether text cut between a visible character and white space has the same tokens: true of
+    the byte-level pattern alone, which looks at nothing but the characters of a pre-token."""
+    pattern = form.get("pre_tokenizer")
+    return (
+        form.get("normalizer") is None
+        and isinstance(pattern, dict)
+        and pattern.get("type") == "ByteLevel"
+        and pattern.get("add_prefix_space") is False
+        and pattern.get("use_regex", True) is True
+        and all(token.get("special") for token in form.get("added_tokens", ()))
+    )
+
+
+def _type_of(form: Mapping[str, Any], part: str) -> str | None:
+    value = form.get(part)
+    return value.get("type") if isinstance(value, dict) else None
+
+
+def _library() -> Any:
+    try:
+        import tokenizers.decoders
+        import tokenizers.models
+        import tokenizers.pre_tokenizers
+        import tokenizers.trainers
+
+        import tokenizers
+    except ImportError:
+        raise MissingLibraryError(
+            "the bpe tokenizer needs the tokenizers library, which is not installed; install it "
+            'with: pip install "fastlm[bpe]"'
+        ) from None
+    return tokenizers
