@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from fastlm.errors import ConfigError
 
-__all__ = ["Combine", "Documents", "ModelConfig", "Schedule", "TrainingConfig"]
+__all__ = ["Combine", "Documents", "FirstWeights", "ModelConfig", "Schedule", "TrainingConfig"]
 
 Combine = Literal["concat", "mean"]
 Documents = Literal["file", "paragraphs", "lines"]
+FirstWeights = Literal["scaled", "tiny", "mini"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 
@@ -33,6 +34,11 @@ def _number(name: str, value: Any, low: float, high: float, *, open_low: bool = 
     good = isinstance(value, int | float) and not isinstance(value, bool)
     if not good or not (low < value if open_low else low <= value) or not value < high:
         raise ConfigError(f"{name} is {value!r}; give a number {allowed}")
+
+
+def _flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r}; give True or False")
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -92,6 +98,7 @@ class ModelConfig:
             raise ConfigError(
                 f"cutoffs are {self.cutoffs}; give rising ids below the vocabulary's {self.vocab}"
             )
+        _flag("bias", self.bias)
         _number("tail_divisor", self.tail_divisor, 1, math.inf)
         _one_of("combine", self.combine, ("concat", "mean"))
         if self.boundary is not None:
@@ -175,7 +182,7 @@ class TrainingConfig:
     shuffle_window: int | None = None
     seed: int = 0
     threads: int | None = None
-    init: Literal["scaled", "tiny", "mini"] = "scaled"
+    init: FirstWeights = "scaled"
 
     def __post_init__(self) -> None:
         infinity = math.inf
@@ -201,6 +208,7 @@ class TrainingConfig:
             _whole("patience", self.patience, 1)
         if self.valid_every is not None:
             _number("valid_every", self.valid_every, 0, infinity, open_low=True)
+        _flag("shuffle", self.shuffle)
         if self.shuffle_window is not None:
             _whole("shuffle_window", self.shuffle_window, 1)
         _whole("seed", self.seed, 0)

@@ -6,6 +6,11 @@ exits with 1; a traceback is a bug.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastlm.model import LanguageModel
+
 __all__ = [
     "ConfigError",
     "CorpusError",
@@ -17,6 +22,7 @@ __all__ = [
     "TextError",
     "TokenizerError",
     "TrainingError",
+    "TrainingWarning",
 ]
 
 
@@ -69,4 +75,13 @@ class ExportError(FastlmError, RuntimeError):
 
 
 class TrainingError(FastlmError, RuntimeError):
-    """Training that cannot go on, such as a loss that is not finite."""
+    """Training that cannot go on, such as a loss that is not finite.
+
+    model : the last good model, where there is one; set by ``fastlm.train``
+    """
+
+    model: LanguageModel | None = None
+
+
+class TrainingWarning(UserWarning):
+    """What a training run has to say while it goes on, where no callback listens (``Notice``)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastlm.config import ModelConfig, TrainingConfig
 
-__all__ = ["Callback", "Preparing", "Progress", "Result", "Start", "Validation"]
+__all__ = ["Callback", "Notice", "Preparing", "Progress", "Result", "Start", "Validation"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Start:
     train_tokens, valid_tokens : number of tokens; valid_tokens is 0 without validation
     total_steps : None when the run is bounded by time
     compiling : kernels are not in the cache yet: the first step waits for the compiler
+    step, elapsed : steps and seconds done before: not 0 where a run is resumed
     """
 
     model: ModelConfig
@@ -46,6 +47,8 @@ class Start:
     total_steps: int | None
     threads: int
     compiling: bool
+    step: int = 0
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,20 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that a person should know of, while training goes on.
+
+    kind : ``rollback`` (training went back to the last good state), ``checkpoint`` (one could not
+        be written, or can be again), ``metrics`` (likewise), ``resume`` (from an older checkpoint,
+        since the newest is damaged), ``finished`` (nothing is left to train)
+    message : one line
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Result:
     """At the end; not when training raises.
 
@@ -98,6 +115,7 @@ class Result:
         what was given to ``Trainer.stop``
     best : the validation whose parameters the model has, None without validation
     tokens : training examples seen; tokens_per_second : over the whole run, validation left out
+    checkpoint : the file to resume from, None where none was written
     """
 
     reason: str
@@ -108,6 +126,7 @@ class Result:
     tokens_per_second: float
     train_loss: float
     best: Validation | None
+    checkpoint: str | None = None
 
 
 class Callback:
@@ -120,5 +139,7 @@ class Callback:
     def on_progress(self, progress: Progress) -> None: ...
 
     def on_validation(self, validation: Validation) -> None: ...
+
+    def on_notice(self, notice: Notice) -> None: ...
 
     def on_end(self, result: Result) -> None: ...

@@ -24,7 +24,10 @@ Metadata of every file: ``format_version`` (1), ``library_version`` (that wrote 
 Its tensors, all F32, are those of ``fastlm.layout.Layout``: ``embeddings`` [V, E],
 ``hidden.1.weight`` [fan_in, fan_out], ``hidden.1.bias`` [fan_out], ..., ``output.weight``,
 ``output.bias``. Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run
-that may go on, and to nobody who only reads the model.
+that may go on, and to nobody who only reads the model: ``fastlm.checkpoint`` says what they are,
+and what a file of kind ``checkpoint`` has besides.
+
+Tensors lie in the file by the size of their elements, the largest first, then by name.
 """
 
 from __future__ import annotations
@@ -33,13 +36,16 @@ import contextlib
 import errno
 import json
 import os
+import platform
+import re
 import secrets
 import stat
+import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, BinaryIO, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +53,14 @@ from numpy.typing import NDArray
 from fastlm._version import __version__
 from fastlm.errors import ModelFileError
 
-__all__ = ["FORMAT_VERSION", "read_model_file", "replace_file", "write_model_file"]
+__all__ = [
+    "FORMAT_VERSION",
+    "read_metadata",
+    "read_model_file",
+    "remove_stale",
+    "replace_file",
+    "write_model_file",
+]
 
 FORMAT_VERSION = 1
 
@@ -73,6 +86,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _REMEDIES = {
     errno.ENOSPC: "free some space or name another disk",
     errno.EDQUOT: "free some of your quota or name another disk",
+    errno.EFBIG: "allow larger files (ulimit -f) or name another disk",
     errno.ENOENT: "make the folder first or name another one",
     errno.ENOTDIR: "name a folder in place of the file in that path",
     errno.EACCES: "name a folder that you may write to",
@@ -88,10 +102,14 @@ FilePath = str | os.PathLike[str]
 
 
 def write_model_file(
-    path: FilePath, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+    path: FilePath,
+    tensors: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, Any],
+    what: str = "model",
 ) -> None:
     """Write a file whole or not at all: what was at ``path`` stays until the new file is safe.
 
+    what : it is, for error messages
     tensors : by name; of the dtypes that the format has (float32, float64, bool, integers)
     metadata : in types that JSON has; ``format_version``, ``library_version`` and ``checksum``
         are added
@@ -103,43 +121,115 @@ def write_model_file(
     ModelFileError
         When the file cannot be written, or the metadata or a tensor has no place in the format.
     """
-    content = _content(tensors, metadata)
+    arrays, header = _arranged(tensors, metadata)
     try:
         # Through a symbolic link: replace the file that it names, not the link.
         target = Path(os.path.realpath(os.fspath(path)))
         if target.exists() and not target.is_file():
-            what = "a folder" if target.is_dir() else "not a regular file"
-            raise ModelFileError(f"cannot write the model to {path}: it is {what}; name a file")
-        replace_file(target, [content])
+            found = "a folder" if target.is_dir() else "not a regular file"
+            raise ModelFileError(f"cannot write the {what} to {path}: it is {found}; name a file")
+        replace_file(target, [header, *(_bytes(array) for array in arrays.values())])
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unwritable(path, error) from None
+        raise _unwritable(what, path, error) from None
 
 
-def replace_file(target: Path, parts: Iterable[bytes]) -> None:
+def replace_file(target: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Put ``parts`` in the place of the file ``target``, whole or not at all, and onto the disk.
 
-    Raises OSError; then what was there is there still.
+    They are written to a temporary file beside it, which is synced and renamed. Raises OSError;
+    then what was there is there still, and the temporary file is not.
     """
-    temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = target.with_name(
+        f"{target.name}.tmp-{_this_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    )
+    _being_written.add(temporary.name)
     try:
         with temporary.open("xb") as file:
+            _moment("created")
             for part in parts:
                 file.write(part)
+                _moment("part written")
             file.flush()
+            _moment("written")
             os.fsync(file.fileno())
+        _moment("synced")
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    finally:
+        _being_written.discard(temporary.name)
+    _moment("renamed")
     _sync_folder(target.parent)
+    _moment("done")
 
 
-def _content(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
-    from safetensors.numpy import save
+def _moment(name: str) -> None:
+    """Called between the steps of a write: where tests end the process."""
 
+
+# Names of the temporary files that this process is writing.
+_being_written: set[str] = set()
+
+_TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
+
+_STALE_SECONDS = 24 * 3600.0
+
+
+def remove_stale(target: FilePath) -> list[Path]:
+    """Remove the temporary files of ``target`` whose writers were killed; returns what it removed.
+
+    A writer on another computer, or in another container, cannot be seen: its file counts as left
+    behind after a day.
+    """
+    target = Path(os.path.realpath(os.fspath(target)))
+    removed = []
+    try:
+        names = os.listdir(target.parent)
+    except OSError:
+        return []
+    for name in names:
+        found = (
+            _TEMPORARY.fullmatch(name, len(target.name)) if name.startswith(target.name) else None
+        )
+        if found is None or name in _being_written:
+            continue
+        path = target.with_name(name)
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > _STALE_SECONDS
+            if old or (found[1] == _this_host() and not _other_process(int(found[2]))):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _this_host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _other_process(number: int) -> bool:
+    """Whether another process has this number. (This one may have that of a dead one: containers
+    number theirs from 1.)"""
+    if number == os.getpid():
+        return False
+    if os.name == "nt":
+        return False  # a file that is open there cannot be removed
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _arranged(
+    tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> tuple[dict[str, NDArray[Any]], bytes]:
+    """The arrays in the order of the file, and the bytes before them."""
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     for name, array in arrays.items():
         if array.dtype not in _DTYPES.values():
@@ -150,7 +240,26 @@ def _content(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -
         "library_version": __version__,
     }
     described["checksum"] = _checksum(arrays, described)
-    return save(arrays, metadata={_KEY: _canonical_json(described)})
+    ordered = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    names = {dtype: name for name, dtype in _DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": {_KEY: _canonical_json(described)}}
+    end = 0
+    for name in ordered:
+        begin, end = end, end + arrays[name].nbytes
+        header[name] = {
+            "dtype": names[arrays[name].dtype],
+            "shape": list(arrays[name].shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)
+    return {name: arrays[name] for name in ordered}, len(text).to_bytes(8, "little") + text
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    """The elements little-endian and row-major, without a copy where they are so already."""
+    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return little_endian.reshape(-1).view(np.uint8).data
 
 
 def _canonical_json(metadata: Mapping[str, Any]) -> str:
@@ -170,15 +279,14 @@ def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) 
     for name in sorted(tensors):
         array = tensors[name]
         crc = zlib.crc32(f"{name} {array.dtype.name} {list(array.shape)}".encode(), crc)
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        crc = zlib.crc32(little_endian.reshape(-1).view(np.uint8).data, crc)
+        crc = zlib.crc32(_bytes(array), crc)
     return f"{crc:08x}"
 
 
-def _unwritable(path: FilePath, error: Exception) -> ModelFileError:
+def _unwritable(what: str, path: FilePath, error: Exception) -> ModelFileError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
-    return ModelFileError(f"cannot write the model to {path}: {reason}; {remedy}")
+    return ModelFileError(f"cannot write the {what} to {path}: {reason}; {remedy}")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -214,15 +322,36 @@ def read_model_file(
         When there is no such file, it cannot be read, is not a model file, comes from a newer
         version, or is cut short or altered.
     """
+
+    def read(file: BinaryIO, size: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        header = _read_header(path, file, size)
+        metadata = _read_metadata(path, header)
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        _check_tensors(path, entries, size - file.tell())
+        return (_mapped_tensors(path) if mmap else _read_tensors(path)), metadata
+
+    tensors, metadata = _opened(path, read)
+    _check_checksum(path, tensors, metadata)
+    return tensors, metadata
+
+
+def read_metadata(path: FilePath) -> dict[str, Any]:
+    """What a file says of itself, without looking at its tensors: quick, and not to be relied on.
+
+    Raises ModelFileError as ``read_model_file`` does, but finds no damage behind the header.
+    """
+    return _opened(path, lambda file, size: _read_metadata(path, _read_header(path, file, size)))
+
+
+_Read = TypeVar("_Read")
+
+
+def _opened(path: FilePath, read: Callable[[BinaryIO, int], _Read]) -> _Read:
+    """``read(file, its size)``; ModelFileError when the file is not there or cannot be read."""
     try:
         _check_regular(path)
         with Path(path).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            header = _read_header(path, file, size)
-            metadata = _read_metadata(path, header)
-            entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-            _check_tensors(path, entries, size - file.tell())
-        tensors = _mapped_tensors(path) if mmap else _read_tensors(path)
+            return read(file, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise ModelFileError(
             f"there is no file {path}; check the name, or train a model first"
@@ -234,8 +363,6 @@ def read_model_file(
         raise ModelFileError(
             f"cannot read {path}: {reason}; check the name and your permissions"
         ) from None
-    _check_checksum(path, tensors, metadata)
-    return tensors, metadata
 
 
 def _check_regular(path: FilePath) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import TextIO
 
 from fastlm.events import Callback, Preparing
-from fastlm.progress import _can_redraw, _duration
+from fastlm.progress import _can_redraw, duration_text
 
 __all__ = ["PreparationProgress"]
 
@@ -32,7 +32,7 @@ class PreparationProgress(Callback):
         if preparing.ended:
             self.clear()
             if preparing.elapsed >= _SHORT:
-                text = f"{_megabytes(preparing.done)} in {_duration(preparing.elapsed)}"
+                text = f"{_megabytes(preparing.done)} in {duration_text(preparing.elapsed)}"
                 self._write(f"{preparing.phase:<{_LABEL}}{text}, {_speed(preparing)}\n")
             for note in preparing.notes:
                 self._write(f"{'left out':<{_LABEL}}{note}\n")
@@ -63,7 +63,7 @@ def _state(preparing: Preparing) -> str:
     left = (preparing.total - preparing.done) * preparing.elapsed / max(1, preparing.done)
     return (
         f"{preparing.done / preparing.total:4.0%} of {_megabytes(preparing.total)}, "
-        f"{_speed(preparing)}, {_duration(left)} left"
+        f"{_speed(preparing)}, {duration_text(left)} left"
     )
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from fastlm.events import Callback, Preparing, Progress, Result, Start, Validation
+from fastlm.events import Callback, Notice, Preparing, Progress, Result, Start, Validation
 
 if TYPE_CHECKING:
     from rich.live import Live
 
     from fastlm.preparation_progress import PreparationProgress
 
-__all__ = ["ConsoleProgress", "quality_unit"]
+__all__ = ["ConsoleProgress", "count_text", "duration_text", "quality_unit"]
 
 # Together 79 columns: the last column of a terminal makes some of them wrap.
 _COLUMNS = (
@@ -84,6 +84,7 @@ class ConsoleProgress(Callback):
         self._headed = False
         self._last: Progress | None = None
         self._validation: Validation | None = None
+        self._first_step = 0
         self._shown_step = 0
         self._shown_at = clock()
         self._loss_sum = 0.0
@@ -125,6 +126,7 @@ class ConsoleProgress(Callback):
 
     def on_start(self, start: Start) -> None:
         model, training = start.model, start.training
+        self._first_step = start.step
         if self._corpus is not None:
             self._describe("corpus", self._corpus)
         held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
@@ -145,6 +147,10 @@ class ConsoleProgress(Callback):
         )
         threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
         self._describe("training", f"{length}, batch {training.batch:,}, {threads}")
+        if start.step:
+            self._describe(
+                "resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"
+            )
         if start.compiling:
             self._describe(
                 "compiling", "kernels for the first time: about 10 s; later starts use a cache ..."
@@ -152,7 +158,9 @@ class ConsoleProgress(Callback):
         self._shown_at = self._clock()
 
     def on_progress(self, progress: Progress) -> None:
-        steps = progress.step - (self._last.step if self._last else 0)
+        steps = progress.step - (self._last.step if self._last else self._first_step)
+        if steps < 0:  # training went back
+            steps = 1
         if math.isfinite(progress.loss):
             self._loss_sum += progress.loss * steps
             self._loss_steps += steps
@@ -175,10 +183,13 @@ class ConsoleProgress(Callback):
                 self._quality(validation),
                 _rate(last.lr) if last else "",
                 _speed(last) if last else "",
-                _duration(validation.elapsed),
-                _duration(last.remaining) if last else "",
+                duration_text(validation.elapsed),
+                duration_text(last.remaining) if last else "",
             ),
         )
+
+    def on_notice(self, notice: Notice) -> None:
+        self._describe(notice.kind, notice.message)
 
     def on_end(self, result: Result) -> None:
         if self._last is not None and self._shown_step != self._last.step:
@@ -187,8 +198,8 @@ class ConsoleProgress(Callback):
         epochs = f"{result.epoch:.3g} epoch{'' if result.epoch == 1 else 's'}"
         self._describe(
             result.reason,
-            f"after {result.step:,} steps ({epochs}) in {_duration(result.elapsed)}, "
-            f"{_count(result.tokens_per_second)} tokens/s",
+            f"after {result.step:,} steps ({epochs}) in {duration_text(result.elapsed)}, "
+            f"{count_text(result.tokens_per_second)} tokens/s",
         )
 
     def _show_progress(self, progress: Progress) -> None:
@@ -220,8 +231,8 @@ class ConsoleProgress(Callback):
             self._quality(validation) if validation else "",
             _rate(progress.lr),
             _speed(progress),
-            _duration(progress.elapsed),
-            _duration(progress.remaining),
+            duration_text(progress.elapsed),
+            duration_text(progress.remaining),
         )
 
     def _quality(self, validation: Validation) -> str:
@@ -310,7 +321,7 @@ def _line(cells: tuple[str, ...]) -> str:
 def _steps(step: int, total: int) -> str:
     if total < 100_000:
         return f"{step:,}/{total:,}"
-    return f"{_count(step)}/{_count(total)}"
+    return f"{count_text(step)}/{count_text(total)}"
 
 
 def _epochs(epoch: float, total: float) -> str:
@@ -318,7 +329,7 @@ def _epochs(epoch: float, total: float) -> str:
         return f"{epoch:.2g}"
     if total < 100:
         return f"{epoch:.1f}/{f'{total:.1f}'.removesuffix('.0')}"
-    return f"{epoch:.0f}/{total:.0f}" if total < 1000 else _count(epoch)
+    return f"{epoch:.0f}/{total:.0f}" if total < 1000 else count_text(epoch)
 
 
 def _loss(loss: float) -> str:
@@ -331,10 +342,10 @@ def _rate(rate: float) -> str:
 
 def _speed(progress: Progress) -> str:
     # 0 means that nothing could be measured yet.
-    return _count(progress.tokens_per_second) if progress.tokens_per_second else "-"
+    return count_text(progress.tokens_per_second) if progress.tokens_per_second else "-"
 
 
-def _count(number: float) -> str:
+def count_text(number: float) -> str:
     """Three digits and a unit: 950, 12.3k, 105k, 1.16M."""
     if not math.isfinite(number):
         return "-"
@@ -346,7 +357,7 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """0:42, 12:07, 1:02:03, 26h03m, 12d04h; "-" when it is not known."""
     if not math.isfinite(seconds):
         return "-"

@@ -1,4 +1,11 @@
-"""The trainer: batches through the engine, watches the validation loss, keeps the best model."""
+"""The trainer: batches through the engine, watches the losses, keeps the best model, and writes
+checkpoints from which a run goes on as if it had never stopped.
+
+What a run computes depends on its settings, tokens and step alone, never on where it was cut into
+chunks, calls or processes: sums that go across chunks add one step after the other, and all that is
+decided (validations, states to go back to) is decided at steps that the settings fix. Only a run
+bounded by time follows the clock.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +13,50 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.checkpoint import (
+    Checkpoint,
+    CheckpointFiles,
+    Origin,
+    RunState,
+    newest_checkpoint,
+    tokens_identity,
+)
 from fastlm.config import Documents, ModelConfig, TrainingConfig
+from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.engine import TrainingEngine, kernels_cached, token_array, token_counts
-from fastlm.errors import TrainingError
+from fastlm.errors import ConfigError, FastlmError, ModelFileError, TrainingError, TrainingWarning
 from fastlm.evaluation import mean_loss
-from fastlm.events import Callback, Progress, Result, Start, Validation
+from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
 from fastlm.initialize import scaled_params
+from fastlm.metrics import MetricsFile
+from fastlm.modelfile import FilePath
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
-from fastlm_kernels.training import count_nonfinite
 
 __all__ = ["Config", "Trainer"]
 
 # One compiled call runs so many seconds of steps: short enough for progress and Ctrl-C.
 _CHUNK_SECONDS = 0.2
 _SPEED_SECONDS = 3.0
+
+# Seconds between rows of the metrics, where no validation makes one.
+_ROW_SECONDS = 5.0
+
+# So often training goes back to the last good state; then it ends.
+_MOST_ROLLBACKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +68,27 @@ class Config:
     documents: Documents = "file"
 
 
+@dataclass
+class _Good:
+    """The last good state, to go back to: copies, but for the best parameters, which nobody
+    changes."""
+
+    run: RunState
+    arrays: dict[str, NDArray[Any]]
+    best: NDArray[np.float32] | None
+
+
 class Trainer:
     """Trains one model.
 
     train_tokens : int[T], ids below config.model.vocab; a boundary token ends each document
     valid_tokens : likewise, to measure on; None: no validation
     params : float32[n] to start from; None: initialised from the seed
+    momentum : float32[n] likewise; None: zeros
+    origin : where the tokens come from, for the checkpoints
+    checkpoints : where to write them, and how often; None: nowhere
+    metrics : where to write a row per validation, and every few seconds; None: nowhere
+    run : ``RunState``, how far it is
     """
 
     def __init__(
@@ -59,26 +99,143 @@ class Trainer:
         *,
         callbacks: Sequence[Callback] = (),
         params: NDArray[np.float32] | None = None,
+        momentum: NDArray[np.float32] | None = None,
+        origin: Origin | None = None,
+        checkpoints: CheckpointFiles | None = None,
+        metrics: MetricsFile | None = None,
     ) -> None:
         self.config = config
         self.callbacks = list(callbacks)
         if params is None:
             params = _initial_params(config, train_tokens)
         self.engine = TrainingEngine(config.model, config.training, train_tokens, params)
+        if momentum is not None:
+            self.engine.state.momentum[:] = momentum
         self.valid = None
         if valid_tokens is not None:
             self.valid = token_array(valid_tokens, config.model.vocab)
-        self.history: list[Validation] = []
+        self.origin = Origin() if origin is None else origin
+        self.checkpoints = checkpoints
+        self.metrics = metrics
         self.total_steps = planned_steps(config.training, self.engine.examples)
-        self._best: tuple[Validation, NDArray[np.float32]] | None = None
-        self._seconds = 0.0  # of training and validation, without compiling
-        self._training_seconds = 0.0
+        self.run = RunState()
+        self._best: NDArray[np.float32] | None = None
+        self._good: _Good | None = None
+        self._recent = RecentLoss(config.model.vocab, config.training.batch)
+        self._written: tuple[int, str] | None = None  # step and reason of the last checkpoint
+        self._write_failed = False
+        self._row_failed = False
         self._stop_reason: str | None = None
+        self._resumed = False
+
+    @classmethod
+    def resume(
+        cls,
+        path: FilePath | Checkpoint,
+        train_tokens: Any = None,
+        valid_tokens: Any = None,
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint_every: str | float = "60s",
+        keep: int = 0,
+        metrics: FilePath | None = None,
+        **changes: Any,
+    ) -> Self:
+        """The trainer of a checkpoint: ``fit`` goes on as if the run had never stopped.
+
+        Parameters
+        ----------
+        path : path, or a Checkpoint that was read
+            Where it is damaged, the newest sound one of those kept beside it is taken.
+        train_tokens, valid_tokens : int[T], optional
+            The same as before. None: the corpus is read again, where the checkpoint says how.
+        checkpoint_every, keep
+            See ``fastlm.checkpoint.CheckpointFiles``; it writes to ``path`` again.
+        metrics : path, optional
+            Of the metrics file, which loses the rows after the checkpoint.
+        **changes
+            What is another now: epochs, steps or minutes, threads, patience, lr. With another
+            ``lr`` what rollbacks took from it is forgotten.
+
+        Raises
+        ------
+        ModelFileError
+            When there is no sound checkpoint.
+        ConfigError
+            For other tokens, and for a change of anything else, with both values.
+        CorpusError
+            When the corpus cannot be read again.
+        """
+        said = None
+        if isinstance(path, Checkpoint):
+            saved, path = path, path.path
+        else:
+            saved, said = newest_checkpoint(path)
+        training = saved.changed_training(changes)
+        if train_tokens is None:
+            train_tokens, valid_tokens = _tokens_again(saved)
+        config = Config(model=saved.model, training=training, documents=saved.documents)
+        try:
+            trainer = cls(
+                config,
+                train_tokens,
+                valid_tokens,
+                callbacks=callbacks,
+                params=saved.arrays["params"],
+                origin=Origin(
+                    tokenizer=saved.tokenizer,
+                    description=saved.corpus["description"],
+                    recipe=saved.corpus["recipe"],
+                ),
+                checkpoints=CheckpointFiles(path, checkpoint_every, keep),
+                metrics=None if metrics is None else MetricsFile(metrics),
+            )
+        except FastlmError:
+            raise
+        except (MemoryError, OverflowError, ValueError):  # NumPy's ways to say: too large
+            raise ModelFileError(
+                f"{saved.path} asks for more memory than there is: its batch is {training.batch}"
+            ) from None
+        trainer._restore(saved)
+        if saved.training.lr != training.lr:
+            trainer.run.rate_factor, trainer.run.rollbacks = 1.0, []
+        if said is not None:
+            trainer.notice("resume", said)
+        return trainer
+
+    def _restore(self, saved: Checkpoint) -> None:
+        """Take over the state of a checkpoint, after checking it against this run."""
+        for part, found in self._corpus.items():
+            saved.check_corpus(part, found)
+        saved.load_into(self.engine)
+        self.run = saved.run.copy()
+        self._best = None if self.run.best is None else saved.params
+        self._written = (saved.run.step, saved.reason)
+        self._resumed = True
+        if self.checkpoints is not None:
+            self.checkpoints.start(saved.run.step)
+
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        for name, array in self.engine.state._asdict().items():
+            np.copyto(array, arrays[name])
+        self.engine.step = step
+
+    @cached_property
+    def _corpus(self) -> dict[str, Any]:
+        """What is trained and validated on, as checkpoints have it."""
+        return {
+            "train": tokens_identity(self.engine.tokens),
+            "valid": None if self.valid is None else tokens_identity(self.valid),
+        }
+
+    @property
+    def history(self) -> list[Validation]:
+        return self.run.history
 
     @property
     def params(self) -> NDArray[np.float32]:
         """float32[n]: of the best validation so far; without validation the current ones."""
-        return self._best[1] if self._best else self.engine.settled()[0]
+        return self.engine.settled()[0] if self._best is None else self._best
 
     @property
     def epoch(self) -> float:
@@ -91,54 +248,107 @@ class Trainer:
     def fit(self) -> Result:
         """Train to the end; returns how it went. The parameters are in ``params``.
 
-        SIGINT and SIGTERM end the running chunk and then the run, with everything kept.
-        Raises TrainingError when a loss or a weight is not finite any more.
+        SIGINT and SIGTERM end the running chunk and then the run, with everything kept and a
+        checkpoint written. Called again, it goes on from there.
+
+        A loss or a weight that is not finite, and a loss that explodes (``fastlm.divergence``), is
+        noticed at the end of the chunk: training goes back to the last good state and halves the
+        learning rate, three times at most.
+
+        Raises TrainingError when that does not help; ``params`` are then those of the last good
+        state.
         """
         with _signals_stop(self):
-            return self._fit()
+            try:
+                return self._fit()
+            finally:
+                self._stop_reason = None
 
     def _fit(self) -> Result:
-        training = self.config.training
         self._announce()
+        self._start_files()
         self.engine.compile()
-        losses = _LossMeter()
+        self._keep_state()
         speed = _Speed()
-        steps = 1
-        validations = self._validation_fractions()
-        next_validation = next(validations, math.inf)
-        bad_validations = 0
-        reason = "finished"
-        while True:
-            fraction = self._fraction()
-            if fraction >= next_validation or (fraction >= 1 and self._stale()):
-                validation = self._validate(losses.since_validation())
-                next_validation = next((f for f in validations if f > fraction), math.inf)
-                bad_validations = 0 if validation.best else bad_validations + 1
-                if training.patience is not None and bad_validations >= training.patience:
-                    reason = "early stop"
-                    break
-            if fraction >= 1:
-                break
-            if self._stop_reason is not None:
-                reason = self._stop_reason
-                break
-            steps = self._fit_chunk(steps, next_validation)
-            compiling = self.engine.step == 0
-            started = time.perf_counter()
-            rates = learning_rates(training, self._fractions(steps), self.engine.step)
-            chunk = self.engine.run(rates)
-            seconds = time.perf_counter() - started
-            self._check(chunk)
-            losses.add(chunk)
-            if compiling:
-                seconds = 0.0  # the first call may have waited for the compiler
-            else:
-                speed.add(steps * training.batch, seconds)
-            self._seconds += seconds
-            self._training_seconds += seconds
-            self._report(losses.since_report(), float(rates[-1]), speed.rate)
-            steps = _next_chunk(steps, seconds)
-        return self._end(reason, losses)
+        chunk = _Chunk()
+        reason = None
+        while reason is None:
+            try:
+                self._inspect()
+                reason = self._end_reason()
+                if reason is None:
+                    self._write_checkpoint_if_due()
+                    self._run_chunk(chunk, speed)
+            except BadNumbers as trouble:
+                self._go_back(trouble)
+        return self._end(reason)
+
+    def _start_files(self) -> None:
+        if self.checkpoints is not None and not self._resumed:
+            self.checkpoints.start()
+        if self.metrics is not None and not self._row_failed:
+            try:
+                self.metrics.start(self.run.rows)
+            except OSError as error:
+                self._row_failed = True
+                self.notice("metrics", f"cannot write {self.metrics.path}: {error.strerror}")
+        if self._resumed and (reason := self._end_reason()) is not None:
+            more = "--patience" if reason == "early stop" else "--steps, --epochs or --minutes"
+            self.notice(
+                "finished",
+                f"nothing is left to train: {reason} after {self.run.step:,} steps; raise {more} "
+                "to go on",
+            )
+        self._last_row = time.monotonic()
+
+    def _inspect(self) -> None:
+        """What is due after the steps so far: the check of the losses, validation, and a copy to
+        go back to.
+
+        Raises BadNumbers.
+        """
+        fraction = self._fraction()
+        on_grid = self.engine.step % self._snapshot_steps == 0
+        if on_grid or fraction >= 1:
+            self._recent.check(self.run)
+        if self._place() >= self._next_validation or (fraction >= 1 and self._stale()):
+            self._validate()
+        if on_grid:
+            self._keep_state()
+
+    def _end_reason(self) -> str | None:
+        patience = self.config.training.patience
+        if patience is not None and self.run.bad_validations >= patience:
+            return "early stop"
+        if self._fraction() >= 1:
+            return "finished"
+        return self._stop_reason
+
+    def _run_chunk(self, chunk: _Chunk, speed: _Speed) -> None:
+        """Raises BadNumbers."""
+        run, training = self.run, self.config.training
+        steps = self._fit_chunk(chunk.steps)
+        rates = learning_rates(training, self._fractions(steps), self.engine.step)
+        rates *= run.rate_factor
+        started = time.perf_counter()
+        losses = self.engine.run(rates)
+        seconds = time.perf_counter() - started
+        if chunk.first:
+            seconds = 0.0  # the first call may have waited for the compiler
+        else:
+            speed.add(steps * training.batch, seconds)
+        chunk.done(steps, seconds)
+        run.seconds += seconds
+        run.training_seconds += seconds
+        run.step = self.engine.step
+        check_finite(losses, self.engine.state.params, run.step)
+        run.since_validation = _added(run.since_validation, losses)
+        run.since_row = _added(run.since_row, losses)
+        run.last_loss = float(losses.mean())
+        self._recent.add(run, losses)
+        self._report(run.last_loss, float(rates[-1]), speed.rate)
+        if time.monotonic() - self._last_row >= _ROW_SECONDS:
+            self._add_row("progress", lr=float(rates[-1]), tokens_per_second=speed.rate)
 
     def _announce(self) -> None:
         start = Start(
@@ -150,52 +360,85 @@ class Trainer:
             total_steps=self.total_steps,
             threads=self.engine.threads,
             compiling=not kernels_cached(),
+            step=self.engine.step,
+            elapsed=self.run.seconds,
         )
         for callback in self.callbacks:
             callback.on_start(start)
+
+    def notice(self, kind: str, message: str) -> None:
+        """Tell the callbacks; where none listens, it is a warning."""
+        notice = Notice(kind, " ".join(message.split()))
+        heard = False
+        for callback in self.callbacks:
+            callback.on_notice(notice)
+            heard |= type(callback).on_notice is not Callback.on_notice
+        if not heard:
+            warnings.warn(notice.message, TrainingWarning, stacklevel=2)
 
     def _fraction(self) -> float:
         """How much of the run is done, 0 to 1."""
         if self.total_steps is not None:
             return min(1.0, self.engine.step / self.total_steps)
         assert self.config.training.minutes is not None
-        return min(1.0, self._seconds / (60 * self.config.training.minutes))
+        return min(1.0, self.run.seconds / (60 * self.config.training.minutes))
 
     def _fractions(self, steps: int) -> NDArray[np.float64]:
         """The fraction of the run before each of the next ``steps`` steps."""
         if self.total_steps is not None:
             return np.arange(self.engine.step, self.engine.step + steps) / self.total_steps
         assert self.config.training.minutes is not None
-        per_step = self._training_seconds / max(1, self.engine.step)
+        per_step = self.run.training_seconds / max(1, self.engine.step)
         ahead = per_step * np.arange(steps) / (60 * self.config.training.minutes)
         return np.asarray(self._fraction() + ahead)
 
-    def _fit_chunk(self, steps: int, next_validation: float) -> int:
-        """At most ``steps``, but not beyond the end of the run or the next validation."""
-        if self.total_steps is None:
-            left = (1 - self._fraction()) * 60 * (self.config.training.minutes or 0)
-            per_step = self._training_seconds / max(1, self.engine.step)
-            return max(1, min(steps, round(left / per_step))) if per_step else steps
-        target = min(1.0, next_validation) * self.total_steps
-        return max(1, min(steps, math.ceil(target) - self.engine.step))
+    @cached_property
+    def _snapshot_steps(self) -> int:
+        return snapshot_steps(self.config.training.batch)
 
-    def _validation_fractions(self) -> Iterator[float]:
-        """At which fractions of the run to validate."""
-        if self.valid is None:
-            return iter(())
-        training = self.config.training
-        if training.valid_every is not None and self.total_steps is not None:
-            every = training.valid_every * self.engine.examples / training.batch / self.total_steps
-            return (k * every for k in range(1, math.ceil(1 / every) + 1))
-        total = math.inf
+    def _fit_chunk(self, steps: int) -> int:
+        """At most ``steps``, but not beyond the end of the run, or the next validation, copy or
+        checkpoint that is due at a step."""
+        step = self.engine.step
+        target: float = (step // self._snapshot_steps + 1) * self._snapshot_steps
+        if self.checkpoints is not None:
+            target = min(target, self.checkpoints.next_step(step))
         if self.total_steps is not None:
-            total = self.total_steps * training.batch
-        count = (
-            validation_count(total, self.valid.ids.size // self.valid.width)
-            if math.isfinite(total)
-            else 20
-        )
-        return (k / count for k in range(1, count + 1))
+            target = min(target, self.total_steps, self._next_validation)
+        elif self.run.training_seconds:
+            left = (1 - self._fraction()) * 60 * (self.config.training.minutes or 0)
+            per_step = self.run.training_seconds / max(1, step)
+            target = min(target, step + max(1, round(left / per_step)))
+        return max(1, min(steps, int(target) - step))
+
+    def _place(self) -> float:
+        """How far the run is, as ``_next_validation`` counts: steps or, bounded by time, the
+        fraction."""
+        return self._fraction() if self.total_steps is None else self.engine.step
+
+    @cached_property
+    def _next_validation(self) -> float:
+        """Where to validate next, infinite for nowhere; forgotten by ``_validate``."""
+        done = self._place()
+        return next((place for place in self._validation_places() if place > done), math.inf)
+
+    def _validation_places(self) -> Iterable[float]:
+        """Where in the run to validate, in the unit of ``_place``."""
+        if self.valid is None:
+            return ()
+        training = self.config.training
+        if self.total_steps is None:
+            return (k / 20 for k in range(1, 21))
+        if training.valid_every is not None:
+            every = training.valid_every * self.engine.examples / training.batch
+            count = math.ceil(self.total_steps / every)
+        else:
+            count = validation_count(
+                self.total_steps * training.batch, self.valid.ids.size // self.valid.width
+            )
+            every = self.total_steps / count
+        # The first whole step at or behind each; not by comparing fractions, which round.
+        return (max(1, math.ceil(k * every - 1e-6)) for k in range(1, count + 1))
 
     def _stale(self) -> bool:
         """Whether the current parameters have not been validated."""
@@ -203,8 +446,10 @@ class Trainer:
             not self.history or self.history[-1].step != self.engine.step
         )
 
-    def _validate(self, train_loss: float) -> Validation:
+    def _validate(self) -> Validation:
+        """Raises BadNumbers when the loss is not finite."""
         assert self.valid is not None
+        run = self.run
         started = time.perf_counter()
         params = self.engine.settled()[0]
         total, count = mean_loss(
@@ -215,39 +460,36 @@ class Trainer:
             threads=thread_count(self.config.training.threads),
         )
         loss = total / count
-        best = self._best is None or loss < self._best[0].loss
-        self._seconds += time.perf_counter() - started
+        run.seconds += time.perf_counter() - started
+        if not math.isfinite(loss):
+            raise BadNumbers(f"the validation loss is {loss} after step {run.step}")
+        before = run.best_validation
         validation = Validation(
             step=self.engine.step,
             epoch=self.epoch,
-            elapsed=self._seconds,
+            elapsed=run.seconds,
             loss=loss,
             perplexity=math.exp(min(loss, 700.0)),
-            train_loss=train_loss,
-            best=best,
+            train_loss=_mean(run.since_validation),
+            best=before is None or loss < before.loss,
         )
-        if best:
-            self._best = (validation, params)
-        self.history.append(validation)
+        run.since_validation = (0.0, 0)
+        run.bad_validations = 0 if validation.best else run.bad_validations + 1
+        run.history.append(validation)
+        if validation.best:
+            run.best = len(run.history) - 1
+            self._best = params
+        self.__dict__.pop("_next_validation", None)
         for callback in self.callbacks:
             callback.on_validation(validation)
-        return validation
-
-    def _check(self, losses: NDArray[np.float64]) -> None:
-        """TrainingError if a loss of the chunk just run, or a weight after it, is not finite."""
-        bad = np.flatnonzero(~np.isfinite(losses))
-        rate = self.config.training.rate
-        if bad.size:
-            step = self.engine.step - losses.size + int(bad[0])
-            found = f"the loss is {losses[bad[0]]} at step {step}"
-        elif count_nonfinite(self.engine.state.params):
-            found = f"weights are not finite after step {self.engine.step}"
-        else:
-            return
-        raise TrainingError(
-            f"{found}: training diverged at learning rate {rate:g}; "
-            f"start again with a smaller one, e.g. --lr {rate / 4:g}"
+        self._add_row(
+            "validation",
+            loss=validation.train_loss,
+            valid_loss=loss,
+            perplexity=validation.perplexity,
+            best=validation.best,
         )
+        return validation
 
     def _report(self, loss: float, lr: float, speed: float) -> None:
         fraction = self._fraction()
@@ -256,7 +498,7 @@ class Trainer:
         total = self.total_steps or max(step, round(step / max(fraction, 1e-9)))
         remaining = (total - step) * training.batch / speed if speed else math.nan
         if self.total_steps is None:
-            remaining = 60 * (training.minutes or 0) - self._seconds
+            remaining = 60 * (training.minutes or 0) - self.run.seconds
         progress = Progress(
             step=step,
             total_steps=total,
@@ -266,27 +508,197 @@ class Trainer:
             loss=loss,
             lr=lr,
             tokens_per_second=speed,
-            elapsed=self._seconds,
+            elapsed=self.run.seconds,
             remaining=max(0.0, remaining),
         )
         for callback in self.callbacks:
             callback.on_progress(progress)
 
-    def _end(self, reason: str, losses: _LossMeter) -> Result:
+    # ------------------------------------------------------------------------ going back
+
+    def _keep_state(self) -> None:
+        """Copy the state, to go back to if what follows goes wrong."""
+        state = self.engine.state._asdict()
+        if self._good is None:
+            arrays = {name: array.copy() for name, array in state.items()}
+        else:
+            arrays = self._good.arrays
+            for name, array in state.items():
+                np.copyto(arrays[name], array)
+        self._good = _Good(self.run.copy(), arrays, self._best)
+
+    def _go_back(self, trouble: BadNumbers) -> None:
+        """To the last good state, with half the learning rate.
+
+        Raises TrainingError when that was done three times already.
+        """
+        good, failed = self._good, self.run
+        assert good is not None
+        self._set_state(good.arrays, good.run.step)
+        self._best = good.best
+        self.run = good.run.copy()
+        self.run.seconds, self.run.training_seconds = failed.seconds, failed.training_seconds
+        self.run.rate_factor, self.run.rollbacks = failed.rate_factor, failed.rollbacks
+        self.run.rows = failed.rows
+        self.__dict__.pop("_next_validation", None)
+        rate = self.config.training.rate
+        if len(failed.rollbacks) >= _MOST_ROLLBACKS:
+            self._write_checkpoint("diverged")
+            raise TrainingError(
+                f"{trouble}, after going back {_MOST_ROLLBACKS} times and halving the learning "
+                f"rate each time: training diverged at learning rate {rate:g}; start again with a "
+                f"smaller one, e.g. --lr {rate / 2 ** (_MOST_ROLLBACKS + 2):g}"
+            )
+        self.run.rate_factor = failed.rate_factor / 2
+        rollback = {
+            "step": failed.step,
+            "back_to": self.run.step,
+            "cause": str(trouble),
+            "rate_factor": self.run.rate_factor,
+        }
+        self.run.rollbacks = [*failed.rollbacks, rollback]
+        self.notice(
+            "rollback",
+            f"{trouble}: back to step {self.run.step:,} with half the learning rate, "
+            f"{rate * self.run.rate_factor:g}",
+        )
+        self._add_row("rollback", **rollback)
+        # So that no older one, with the rate that was too high, is gone on from.
+        self._write_checkpoint("running")
+
+    # ------------------------------------------------------------------------ files
+
+    def _add_row(self, event: str, **values: Any) -> None:
+        self._last_row = time.monotonic()
+        if self.metrics is None:
+            return
+        row = {
+            "event": event,
+            "step": self.engine.step,
+            "epoch": self.epoch,
+            "seconds": self.run.seconds,
+        }
+        if event == "progress":
+            row["loss"] = _mean(self.run.since_row)
+        if event != "rollback":
+            self.run.since_row = (0.0, 0)
+        try:
+            self.metrics.append(row | values)
+        except OSError as error:
+            if not self._row_failed:
+                self.notice(
+                    "metrics",
+                    f"cannot write {self.metrics.path}: {error.strerror}; training goes on, the "
+                    "rows wait in memory",
+                )
+            self._row_failed = True
+        else:
+            self._row_failed = False
+        self.run.rows = self.metrics.rows
+
+    def _write_checkpoint_if_due(self) -> None:
+        step = self.engine.step
+        if self.checkpoints is None or not step or not self.checkpoints.due(step):
+            return
+        if not self._recent.exploded(self.run):  # what is to be gone back from is not worth one
+            self._write_checkpoint("running")
+
+    def _write_checkpoint(self, reason: str) -> None:
+        """Write the state as it is; one that cannot be written is told of, and training goes on."""
+        files, step = self.checkpoints, self.engine.step
+        if files is None or not step or self._written == (step, reason):
+            return
+        started = time.perf_counter()
+        try:
+            if self.metrics is not None and not self._row_failed:
+                self.metrics.sync()
+            files.write(
+                step,
+                model=self.config.model,
+                training=self.config.training,
+                documents=self.config.documents,
+                origin=self.origin,
+                corpus=self._corpus,
+                run=self.run,
+                reason=reason,
+                details=self.details(reason),
+                params=self.params,
+                arrays=self.engine.state._asdict(),
+            )
+        except (ModelFileError, OSError) as error:
+            self._write_failed = True
+            kept = (
+                "there is none yet"
+                if files.written_step is None
+                else f"that of step {files.written_step:,} stays"
+            )
+            self.notice("checkpoint", f"no checkpoint at step {step:,}, {kept}: {error}")
+        else:
+            self._written = (step, reason)
+            if self._write_failed:
+                self.notice("checkpoint", f"checkpoints are written again, at step {step:,}")
+            self._write_failed = False
+        self.run.seconds += time.perf_counter() - started
+
+    def _end(self, reason: str) -> Result:
+        if self.run.since_row[1]:
+            self._add_row("progress")
+        self._write_checkpoint(reason)
+        run = self.run
         tokens = self.engine.step * self.config.training.batch
+        written = self.checkpoints is not None and self.checkpoints.written_step is not None
         result = Result(
             reason=reason,
             step=self.engine.step,
             epoch=self.epoch,
-            elapsed=self._seconds,
+            elapsed=run.seconds,
             tokens=tokens,
-            tokens_per_second=tokens / self._training_seconds if self._training_seconds else 0.0,
-            train_loss=losses.last,
-            best=self._best[0] if self._best else None,
+            tokens_per_second=tokens / run.training_seconds if run.training_seconds else 0.0,
+            train_loss=run.last_loss,
+            best=run.best_validation,
+            checkpoint=str(self.checkpoints.path) if written and self.checkpoints else None,
         )
         for callback in self.callbacks:
             callback.on_end(result)
         return result
+
+    def details(self, reason: str) -> dict[str, Any]:
+        """Facts about the run that stay with the model, in types that JSON has."""
+        run = self.run
+        details: dict[str, Any] = {
+            "reason": reason,
+            "step": run.step,
+            "epoch": self.epoch,
+            "seconds": run.seconds,
+            "train_loss": _or_none(run.last_loss),
+            "corpus": self.origin.description,
+            "history": [
+                {
+                    "step": validation.step,
+                    "epoch": validation.epoch,
+                    "seconds": validation.elapsed,
+                    "train_loss": _or_none(validation.train_loss),
+                    "valid_loss": validation.loss,
+                }
+                for validation in run.history
+            ],
+        }
+        if (best := run.best_validation) is not None:
+            details |= {"valid_loss": best.loss, "best_step": best.step}
+        if run.rollbacks:
+            details["rollbacks"] = run.rollbacks
+        return details
+
+
+def _tokens_again(saved: Checkpoint) -> tuple[Any, Any]:
+    """The tokens of a checkpoint's corpus, read again."""
+    if saved.corpus["recipe"] is None or saved.tokenizer is None:
+        raise ConfigError(
+            f"{saved.path} does not say where its corpus is; pass train_tokens (and valid_tokens)"
+        )
+    from fastlm.training import recorded_tokens
+
+    return recorded_tokens(saved)
 
 
 def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
@@ -296,27 +708,32 @@ def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
     return scaled_params(model, training.seed, token_counts(train_tokens, model.vocab))
 
 
-class _LossMeter:
-    """Mean losses over the steps since certain moments, in float64."""
+def _added(mean: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:
+    """(sum, number) with ``losses`` added one after the other, so that it does not matter how they
+    are cut into chunks."""
+    total, count = mean
+    return float(np.cumsum(np.concatenate(([total], losses)))[-1]), count + losses.size
+
+
+def _mean(mean: tuple[float, int]) -> float:
+    total, count = mean
+    return total / count if count else math.nan
+
+
+def _or_none(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+class _Chunk:
+    """How many steps to run in the next call."""
 
     def __init__(self) -> None:
-        self._report = (0.0, 0)
-        self._validation = (0.0, 0)
-        self.last = math.nan
+        self.first = True
+        self.steps = 1
 
-    def add(self, losses: NDArray[np.float64]) -> None:
-        total, count = float(losses.sum()), losses.size
-        self._report = (self._report[0] + total, self._report[1] + count)
-        self._validation = (self._validation[0] + total, self._validation[1] + count)
-        self.last = total / count
-
-    def since_report(self) -> float:
-        (total, count), self._report = self._report, (0.0, 0)
-        return total / count if count else math.nan
-
-    def since_validation(self) -> float:
-        (total, count), self._validation = self._validation, (0.0, 0)
-        return total / count if count else math.nan
+    def done(self, steps: int, seconds: float) -> None:
+        self.first = False
+        self.steps = _next_chunk(steps, seconds)
 
 
 class _Speed:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, get_args
 
-from fastlm.config import Documents, ModelConfig, TrainingConfig
+from fastlm.beginning import Beginning, recipe_of, recorded
+from fastlm.checkpoint import Checkpoint, Origin
+from fastlm.config import Documents, FirstWeights, ModelConfig, TrainingConfig
 from fastlm.decoding import Reading
-from fastlm.errors import ConfigError, CorpusError
-from fastlm.events import Callback, Result
+from fastlm.errors import ConfigError, CorpusError, TrainingError
+from fastlm.events import Callback
 from fastlm.inputs import CorpusSource
 from fastlm.model import LanguageModel
+from fastlm.modelfile import FilePath
 from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
 from fastlm.tokenizer_choice import TokenizerChoice
@@ -19,7 +23,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
 from fastlm.training_tokens import TrainingTokens, training_tokens
 
-__all__ = ["train"]
+__all__ = ["recorded_tokens", "train"]
 
 
 def train(
@@ -39,6 +43,14 @@ def train(
     cache: bool = True,
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: FilePath | None = None,
+    checkpoint_every: str | float = "60s",
+    keep: int = 0,
+    resume: bool = False,
+    restart: bool = False,
+    init: FilePath | LanguageModel | None = None,
+    init_momentum: bool = False,
+    metrics: FilePath | None = None,
     **settings: Any,
 ) -> LanguageModel:
     """Train a model.
@@ -72,6 +84,20 @@ def train(
         Settings of one of the founding systems; what is given here besides overrides them.
     callbacks : sequence of Callback
         Told how it goes (``fastlm.events``).
+    checkpoint : path, optional
+        Where to write checkpoints, every ``checkpoint_every`` ("60s", "5m", "2000 steps"), at the
+        end, and when interrupted; ``keep`` older ones stay beside it.
+    resume : bool
+        Go on from the checkpoint. What is not given is as it was: text, tokenizer, settings. Only
+        the length, patience, threads and lr may be others.
+    restart : bool
+        Begin anew although the checkpoint is one of a run that has not ended.
+    init : path or LanguageModel, optional
+        A model to start from: its weights, tokenizer and shape. With ``init_momentum`` it is a
+        checkpoint, and the run starts from the weights and the momentum of its last step. (The
+        words ``scaled``, ``tiny`` and ``mini`` are first weights: see ``TrainingConfig``.)
+    metrics : path, optional
+        Where to write a JSON object a line: one for each validation, and every few seconds.
     **settings
         Fields of ``ModelConfig`` (context, embed, hidden, combine, bias) and of ``TrainingConfig``
         (batch, lr, momentum, schedule, epochs, steps, minutes, patience, dropout, seed, ...).
@@ -89,48 +115,112 @@ def train(
         For text, a vocabulary or a setting that cannot be used.
     StoreError
         For a token store that cannot be used or written.
+    ModelFileError
+        For a checkpoint or a model to start from that cannot be read.
     TrainingError
-        When training diverges.
+        When training diverges; its ``model`` is the last good one, or None.
     """
+    if isinstance(init, str) and init in get_args(FirstWeights):
+        settings["init"], init = init, None
+    start = Beginning(
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        keep=keep,
+        resume=resume,
+        restart=restart,
+        init=init,
+        init_momentum=init_momentum,
+        metrics=metrics,
+    )
     chosen = preset_named(preset)
     model_settings, training_settings = _split_settings(settings, chosen)
-    training = TrainingConfig(**training_settings)
-    if valid is None:
-        valid = chosen.valid
+    training = start.training_config(training_settings)
+    valid = start.source("valid", valid, chosen.valid)
+    reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
+    if texts is None:
+        again = corpus is None
+        corpus = start.source("corpus", corpus)
+        if again and start.saved is not None and reading == Reading():
+            reading = _recorded_reading(start.saved)
+    wanted = tokenizer
+    if not (tokenizer or vocab or min_count != 1 or max_vocab):
+        wanted = start.tokenizer
     text = training_tokens(
         corpus,
-        TokenizerChoice.of(
-            tokenizer, chosen, vocab=vocab, min_count=min_count, max_vocab=max_vocab
-        ),
+        TokenizerChoice.of(wanted, chosen, vocab=vocab, min_count=min_count, max_vocab=max_vocab),
         texts=texts,
         valid=valid,
-        documents=documents,
-        reading=Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad),
+        documents=start.documents if documents is None else documents,
+        reading=reading,
         cache=cache,
         threads=training.threads,
         watch=Watch(callbacks),
     )
-    encoder = text.tokenizer
-    model = ModelConfig(vocab=encoder.vocab_size, boundary=encoder.boundary_id, **model_settings)
+    start.check_documents(text.documents)
+    start.check_tokenizer(text.tokenizer)
+    model = start.model_config(text.tokenizer, model_settings)
+    _check_valid(text, model)
+    trainer = start.trainer(
+        Config(model=model, training=training, documents=text.documents),
+        text.train,
+        text.valid,
+        given=training_settings,
+        callbacks=callbacks,
+        origin=Origin(
+            tokenizer=text.tokenizer,
+            description=text.description,
+            recipe=recipe_of(corpus, valid, texts=texts is not None)
+            | {"reading": dataclasses.asdict(reading)},
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except TrainingError as error:
+        if trainer.run.step:
+            error.model = _trained(trainer, text, "diverged")
+        raise
+    trained = _trained(trainer, text, result.reason)
+    trained.result = result
+    trained.corpus_description = text.description
+    return trained
+
+
+def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageModel:
+    return LanguageModel(
+        trainer.config.model,
+        trainer.params,
+        text.tokenizer,
+        documents=trainer.config.documents,
+        training=trainer.config.training,
+        details=trainer.details(reason)
+        | {"corpus": text.description, "corpus_fingerprint": text.fingerprint},
+    )
+
+
+def _check_valid(text: TrainingTokens, model: ModelConfig) -> None:
     if text.valid is not None and text.valid.size < model.context + 1:
         raise CorpusError(
             f"the validation text has {text.valid.size} tokens, but a context of "
             f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
         )
-    config = Config(model=model, training=training, documents=text.documents)
-    trainer = Trainer(config, text.train, text.valid, callbacks=callbacks)
-    result = trainer.fit()
-    trained = LanguageModel(
-        model,
-        trainer.params,
-        encoder,
-        documents=text.documents,
-        training=training,
-        details=_details(result, text),
+
+
+def recorded_tokens(saved: Checkpoint) -> tuple[Any, Any]:
+    """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again."""
+    text = training_tokens(
+        recorded(saved, "corpus"),
+        TokenizerChoice.of(saved.tokenizer),
+        valid=recorded(saved, "valid"),
+        documents=saved.documents,
+        reading=_recorded_reading(saved),
     )
-    trained.result = result
-    trained.corpus_description = text.description
-    return trained
+    return text.train, text.valid
+
+
+def _recorded_reading(saved: Checkpoint) -> Reading:
+    form = (saved.corpus["recipe"] or {}).get("reading", {})
+    known = form.keys() if isinstance(form, dict) else ()
+    return Reading(**{key: form[key] for key in known if key in Reading.__dataclass_fields__})
 
 
 def _split_settings(
@@ -152,19 +242,3 @@ def _split_settings(
         preset.model | {name: value for name, value in given.items() if name in in_model},
         training | {name: value for name, value in given.items() if name in in_training},
     )
-
-
-def _details(result: Result, text: TrainingTokens) -> dict[str, Any]:
-    """Facts about the run that stay with the model."""
-    details: dict[str, Any] = {
-        "reason": result.reason,
-        "step": result.step,
-        "epoch": result.epoch,
-        "seconds": result.elapsed,
-        "train_loss": result.train_loss,
-        "corpus": text.description,
-        "corpus_fingerprint": text.fingerprint,
-    }
-    if result.best is not None:
-        details |= {"valid_loss": result.best.loss, "best_step": result.best.step}
-    return details

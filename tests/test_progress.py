@@ -9,8 +9,15 @@ import re
 import pytest
 
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.events import Progress, Result, Start, Validation
-from fastlm.progress import ConsoleProgress, _count, _duration, _epochs, _rate, _steps
+from fastlm.events import Notice, Progress, Result, Start, Validation
+from fastlm.progress import (
+    ConsoleProgress,
+    _epochs,
+    _rate,
+    _steps,
+    count_text,
+    duration_text,
+)
 
 
 class Clock:
@@ -280,7 +287,7 @@ def test_lines_fit_79_columns_and_stay_in_their_columns(worst):
     ],
 )  # fmt: skip
 def test_counts(number, text):
-    assert _count(number) == text
+    assert count_text(number) == text
 
 
 @pytest.mark.parametrize(
@@ -292,7 +299,7 @@ def test_counts(number, text):
     ],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert _duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_rates_steps_and_epochs():
@@ -305,3 +312,25 @@ def test_rates_steps_and_epochs():
     assert _epochs(3.04, 8.0) == "3.0/8"
     assert _epochs(12.0, 150.0) == "12/150"
     assert _epochs(1234.0, 1500.0) == "1.23k"
+
+
+def test_a_run_that_goes_on_says_where():
+    stream = io.StringIO()
+    display = ConsoleProgress(stream=stream)
+    display.on_start(start(step=1200, elapsed=61.0))
+    display.on_progress(progress(1210, loss=1.0))
+    display.on_progress(progress(1220, loss=3.0))
+    display.on_validation(validation(1220))
+    assert "resuming    at step 1,200, after 1:01" in stream.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_notice_is_a_line(terminal):
+    stream = (Terminal if terminal else io.StringIO)()
+    display = ConsoleProgress(stream=stream)
+    display.on_start(start())
+    display.on_progress(progress(500))
+    display.on_notice(Notice("rollback", "the loss is nan: back to step 200"))
+    display.on_progress(progress(210))
+    display.close()
+    assert "rollback    the loss is nan: back to step 200" in stream.getvalue()

@@ -45,6 +45,9 @@ class Recorder(Callback):
     def on_validation(self, validation):
         self.said.append(validation)
 
+    def on_notice(self, notice):
+        self.said.append(notice)
+
     def on_end(self, result):
         self.said.append(result)
 
@@ -374,12 +377,12 @@ def test_an_error_in_a_callback_reaches_the_caller():
 
 
 def test_a_loss_that_is_not_finite_names_the_rate():
-    run = trainer(batch=8, lr=1e6, steps=200)
+    run = trainer(callbacks=[Recorder()], batch=8, lr=1e9, steps=200)
     with np.errstate(all="ignore"), pytest.raises(TrainingError) as caught:  # JIT off warns
         run.fit()
     message = str(caught.value)
-    assert "learning rate 1e+06" in message
-    assert "--lr 250000" in message
+    assert "learning rate 1e+09" in message
+    assert "--lr 3.125e+07" in message
     assert "at step" in message
     assert "\n" not in message
 
@@ -387,7 +390,10 @@ def test_a_loss_that_is_not_finite_names_the_rate():
 @pytest.mark.parametrize("valid", [None, VALID], ids=["unwatched", "validated"])
 def test_a_last_step_that_ruins_the_weights_is_not_called_finished(valid):
     """The loss of a step is that of its batch before the update: the last update shows nowhere."""
-    run = trainer(valid=valid, batch=8, lr=1e300, steps=1, schedule="constant", momentum=0.0)
+    run = trainer(
+        valid=valid, callbacks=[Recorder()], batch=8, lr=1e300, steps=1, schedule="constant",
+        momentum=0.0,
+    )  # fmt: skip
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match=r"learning rate 1e\+300"):
         run.fit()
 

@@ -6,7 +6,8 @@ import pytest
 from numba import config as numba_config
 
 import fastlm
-from fastlm.errors import ConfigError, CorpusError, FastlmError, TrainingError
+import fastlm.engine
+from fastlm.errors import ConfigError, CorpusError, FastlmError, TrainingError, TrainingWarning
 from fastlm.events import Callback
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer
 
@@ -186,6 +187,127 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, with JIT off
+@pytest.mark.filterwarnings("ignore::fastlm.errors.TrainingWarning")
 def test_training_that_diverges():
     with pytest.raises(TrainingError, match=r"learning rate 1e\+08; start again with a smaller"):
         small(lr=1e8, steps=60)
+
+
+# ---------------------------------------------------------------------------- stopping, going on
+
+
+class Stop(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_progress(self, progress):
+        if progress.step >= self.step:
+            raise KeyboardInterrupt
+
+
+def stopped(path, step=2, **settings):
+    """A run that died after the checkpoint of this step."""
+    with pytest.raises(KeyboardInterrupt):
+        small(
+            checkpoint=path,
+            checkpoint_every="1 step",
+            callbacks=[Stop(step + 1)],
+            steps=8,
+            **settings,
+        )
+
+
+def test_a_run_that_died_goes_on(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path, dropout=0.2, valid=0.2)
+    lm = fastlm.train(texts=[TEXT], checkpoint=path, resume=True)
+    whole = small(dropout=0.2, valid=0.2, steps=8)
+    assert lm.params.tobytes() == whole.params.tobytes()
+    assert lm.result.step == 8
+    assert lm.details["history"][0]["valid_loss"] == whole.details["history"][0]["valid_loss"]
+
+
+def test_a_corpus_of_files_is_found_again(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stopped(path, texts=None, corpus="corpus.txt", tokenizer="word", documents="lines", valid=0.1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    trainer = fastlm.Trainer.resume(path)
+    assert trainer.fit().step == 8
+    with pytest.warns(TrainingWarning, match="nothing is left to train"):
+        lm = fastlm.train(checkpoint=path, resume=True)
+    assert (lm.tokenizer.kind, lm.documents) == ("word", "lines")
+    assert lm.params.tobytes() == trainer.params.tobytes()
+
+
+def test_texts_have_to_be_given_again(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path)
+    for resume in (fastlm.Trainer.resume, lambda path: fastlm.train(checkpoint=path, resume=True)):
+        with pytest.raises(ConfigError, match=r"does not say where its corpus text is \(texts"):
+            resume(path)
+
+
+def test_a_run_that_can_go_on_is_not_overwritten(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path)
+    with pytest.raises(ConfigError, match="--restart"):
+        small(checkpoint=path)
+    assert small(checkpoint=path, restart=True).result.checkpoint == str(path)
+    small(checkpoint=path)  # a run that has ended may be
+
+
+def test_from_a_model(tmp_path):
+    first = small(tokenizer="word", steps=20)
+    first.save(tmp_path / "m.safetensors")
+    for init in (first, tmp_path / "m.safetensors"):
+        lm = fastlm.train(texts=["line 3 is a line"], init=init, steps=1, batch=2, lr=1e-9, valid=0)
+        assert lm.tokenizer == first.tokenizer
+        assert lm.config == first.config
+        assert abs(lm.params - first.params).max() < 1e-6
+    # The weights that were given stay what they are.
+    before = first.params.copy()
+    fastlm.train(texts=[TEXT], init=first, steps=3, batch=8, valid=0)
+    assert first.params.tobytes() == before.tobytes()
+
+
+def test_the_words_for_first_weights_are_no_files():
+    assert small(init="scaled").params.tobytes() == small().params.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resume": True}, "give checkpoint="),
+        ({"init_momentum": True}, "without init"),
+        ({"checkpoint": "c.safetensors", "keep": -1}, "keep is -1"),
+        ({"checkpoint": "c.safetensors", "checkpoint_every": "x"}, "checkpoint_every is 'x'"),
+        ({"checkpoint": "c.safetensors", "resume": True}, "no checkpoint c.safetensors"),
+    ],
+)
+def test_bad_arguments_for_checkpoints(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FastlmError, match=message):
+        small(**arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::fastlm.errors.TrainingWarning")
+def test_training_that_diverges_late_keeps_the_good_model(monkeypatch):
+    monkeypatch.setattr("fastlm.divergence._SNAPSHOT_EXAMPLES", 16)
+    run = fastlm.engine.TrainingEngine.run
+
+    def poisoned(engine, rates):
+        losses = run(engine, rates)
+        if engine.step >= 3:
+            engine.state.params[0] = float("nan")
+        return losses
+
+    monkeypatch.setattr(fastlm.engine.TrainingEngine, "run", poisoned)
+    with pytest.raises(TrainingError) as caught:
+        small()
+    assert caught.value.model.details["step"] == 2
+    assert caught.value.model.details["reason"] == "diverged"
+    assert len(caught.value.model.details["rollbacks"]) == 3

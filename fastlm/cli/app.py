@@ -20,6 +20,7 @@ from fastlm.cli.bench import bench
 from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
 from fastlm.cli.generate import generate
+from fastlm.cli.inspect import inspect
 from fastlm.cli.prepare import prepare
 from fastlm.cli.score import score
 from fastlm.cli.train import train
@@ -164,6 +165,7 @@ for _function, _name in (
     (train, "train"),
     (generate, "generate"),
     (evaluate, "eval"),
+    (inspect, "inspect"),
     (prepare, "prepare"),
     (export, "export"),
     (score, "score"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,15 +12,17 @@ import typer
 
 from fastlm.cli.options import check_output, hidden_widths, quoted, valid_source
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError, FastlmError, TrainingError
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
 
-__all__ = ["train"]
+__all__ = ["resume_command", "train"]
 
 _DATA = "Text and tokens"
 _MODEL = "Model"
 _TRAINING = "Training"
+_CHECKPOINTS = "Stopping and going on"
 
 _DEFAULT_OUTPUT = Path("model.safetensors")
 
@@ -259,15 +262,79 @@ def train(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the checkpoint beside the model. What is not given is as it was; "
+            "epochs, steps, minutes, patience, threads and lr may be others.",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin anew where the checkpoint is one of a run that has not ended.",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = False,
+    checkpoint_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="How often to write the checkpoint: 60s, 5m, '2000 steps', or never (default "
+            "60s).",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Older checkpoints to keep beside it (default 0).",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from the weights of a model, with its tokenizer and shape.",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
+    init_momentum: Annotated[
+        bool,
+        typer.Option(
+            "--init-momentum",
+            help="With --init CHECKPOINT: from its last weights, and from its momentum too.",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = False,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write the losses as they come, a JSON object a line (default: beside "
+            "the model).",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
     ] = False,
 ) -> int:
     """Train a model on text and save it.
 
-    Ctrl-C ends the training early and saves what there is.
+    Ctrl-C ends the training early and saves what there is; --resume goes on from there.
     """
     check_output(output)
+    checkpoint = None if checkpoint_every == "never" else _beside(output, "checkpoint.safetensors")
+    if checkpoint is None and (resume or restart or keep):
+        raise ConfigError(
+            "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
+        )
     settings: dict[str, Any] = {
         "valid": None if valid is None else valid_source(valid),
         "tokenizer": tokenizer,
@@ -296,9 +363,19 @@ def train(
         "dropout": dropout,
         "seed": seed,
         "threads": threads,
+        "checkpoint": checkpoint,
+        "checkpoint_every": checkpoint_every if checkpoint else None,
+        "keep": keep,
+        "resume": resume or None,
+        "restart": restart or None,
+        "init": None if init is None else Path(init),
+        "init_momentum": init_momentum or None,
+        "metrics": metrics or (checkpoint and _beside(output, "metrics.jsonl")),
     }
+    from fastlm.modelfile import remove_stale
     from fastlm.warmup import start_compiling
 
+    remove_stale(output)
     start_compiling()
     try:
         lm = _fit(
@@ -307,39 +384,85 @@ def train(
             quiet=quiet,
         )
     except KeyboardInterrupt:  # while reading, say; training itself ends with a result
-        return _nothing_saved(_EXIT_CODES["interrupted"], quiet=quiet)
+        return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
+    except TrainingError as error:
+        if error.model is not None:
+            error.model.save(output)
+            step = error.model.details.get("step")
+            raise TrainingError(f"{error}; the good model of step {step} is {output}") from None
+        raise
     result = lm.result
     assert result is not None
     code = _EXIT_CODES.get(result.reason, 0)
     if result.step == 0:
         # Never put untrained weights in the place of an older model.
-        return _nothing_saved(code, quiet=quiet)
+        return _nothing_saved(code, checkpoint, quiet=quiet)
     lm.save(output)
     if not quiet:
         _summarise(lm, output)
+        if code and result.checkpoint is not None:
+            print(f"go on with: {resume_command(output, corpus)}", file=sys.stderr)
     return code
 
 
-def _nothing_saved(code: int, *, quiet: bool) -> int:
+def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
+    """What to type to go on; the corpus only where a checkpoint cannot say where it is."""
+    words = ["fastlm", "train"]
+    if corpus and "-" in corpus:
+        words += corpus
+    words.append("--resume")
+    if output != _DEFAULT_OUTPUT:
+        words += ["-o", str(output)]
+    return " ".join(map(quoted, words))
+
+
+def _beside(output: Path, ending: str) -> Path:
+    """m.safetensors: m.checkpoint.safetensors, m.metrics.jsonl."""
+    stem = output.stem if output.suffix == ".safetensors" else output.name
+    return output.with_name(f"{stem}.{ending}")
+
+
+def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
     if not quiet:
-        print("interrupted before the first step; nothing is saved", file=sys.stderr)
+        stays = checkpoint is not None and checkpoint.exists()
+        more = f"; {checkpoint} stays as it is" if stays else ""
+        print(f"interrupted; nothing is saved{more}", file=sys.stderr)
     return code
 
 
 def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
     if quiet:
+        from fastlm.cli.notices import QuietNotices
         from fastlm.training import train as fit
 
-        return fit(corpus, **settings)
+        return fit(corpus, callbacks=[QuietNotices()], **settings)
 
     from fastlm.progress import ConsoleProgress
 
-    kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
-    with ConsoleProgress(corpus=_named(corpus), tokenizer=kind) as progress:
+    kind, before = _earlier(settings)
+    with ConsoleProgress(
+        corpus=before if before and corpus is None else _named(corpus), tokenizer=kind
+    ) as progress:
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.training import train as fit
 
         return fit(corpus, callbacks=[progress], **settings)
+
+
+def _earlier(settings: dict[str, Any]) -> tuple[str, str]:
+    """(kind of the tokenizer, the corpus of a checkpoint to resume from or ""), for the display."""
+    from fastlm.modelfile import read_metadata
+
+    kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
+    source = settings.get("checkpoint" if settings.get("resume") else "init")
+    if source is None:
+        return kind, ""
+    try:
+        metadata = read_metadata(source)
+        kind = str(metadata["tokenizer"]["kind"])
+        return kind, str(metadata["corpus"]["description"]) if settings.get("resume") else ""
+    except (FastlmError, KeyError, TypeError):  # training says what is wrong
+        return kind, ""
 
 
 def _named(corpus: list[str] | None) -> str:

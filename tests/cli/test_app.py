@@ -52,7 +52,7 @@ def failing(monkeypatch):
 def test_help_lists_the_commands(run):
     outcome = run("--help")
     assert outcome.code == 0
-    for command in ("train", "generate", "eval", "score"):
+    for command in ("train", "generate", "eval", "score", "prepare", "export", "inspect"):
         assert command in outcome.out
     assert "completion" not in outcome.out
 

@@ -84,8 +84,19 @@ def test_an_output_that_is_no_model_is_refused_before_training(run, fake, tmp_pa
 
 def test_only_what_is_given_is_passed_on(run, fake):
     calls = fake()
-    assert run("train", "--quiet").code == 0
-    assert calls == [((None,), {})]
+    assert run("train", "--quiet", "--checkpoint-every", "never").code == 0
+    ((arguments, settings),) = calls
+    assert arguments == (None,)
+    assert settings.keys() == {"callbacks"}
+
+
+def test_checkpoint_and_metrics_lie_beside_the_model(run, fake):
+    calls = fake()
+    for output, stem in (("a.safetensors", "a"), ("b.model", "b.model")):
+        assert run("train", "-o", output, "--quiet").code == 0
+        settings = calls.pop()[1]
+        assert settings["checkpoint"] == Path(f"{stem}.checkpoint.safetensors")
+        assert settings["metrics"] == Path(f"{stem}.metrics.jsonl")
 
 
 def test_every_option_reaches_training(run, fake):
@@ -113,11 +124,21 @@ def test_every_option_reaches_training(run, fake):
         "patience": ("3", 3),
         "seed": ("4", 4),
         "threads": ("2", 2),
+        "checkpoint-every": ("5m", "5m"),
+        "keep": ("2", 2),
+        "init": ("m.safetensors", Path("m.safetensors")),
+        "metrics": ("x.jsonl", Path("x.jsonl")),
     }
     arguments = [part for name, (text, _) in options.items() for part in (f"--{name}", text)]
+    flags = ("resume", "restart", "init-momentum")
+    arguments += [f"--{name}" for name in flags]
     assert run("train", "a.txt", "b.txt", "--quiet", *arguments).code == 0
     expected = {name.replace("-", "_"): value for name, (_, value) in options.items()}
-    assert calls == [((["a.txt", "b.txt"],), expected)]
+    expected |= {name.replace("-", "_"): True for name in flags}
+    ((corpus, settings),) = calls
+    assert corpus == (["a.txt", "b.txt"],)
+    del settings["callbacks"], settings["checkpoint"]
+    assert settings == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""`fastlm inspect`: what is this file, how far did its run come, and how does it go on?"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fastlm.inspection import Inspection
+
+__all__ = ["inspect"]
+
+_SHOWN_VALIDATIONS = 8
+
+
+def inspect(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A model or a checkpoint that fastlm wrote.", show_default=False
+        ),
+    ],
+    neighbors: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="Tokens whose embeddings are nearest to this one's."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Save the learning curve, as .png or .svg."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output.")
+    ] = False,
+) -> None:
+    """Show what a model or a checkpoint is, how its training went, and how to go on."""
+    from fastlm.bench.plot import check_plot
+    from fastlm.inspection import Inspection, save_curve
+
+    if plot is not None:
+        check_plot(plot)
+    inspection = Inspection(model)
+    facts = inspection.facts
+    if facts["kind"] == "checkpoint":
+        facts["resume"] = _resume(model)
+    near = None if neighbors is None else inspection.neighbors(neighbors)
+    if plot is not None:
+        save_curve(inspection, plot)
+    if as_json:
+        if near is not None:
+            facts["neighbors"] = [{"token": token, "cosine": cosine} for token, cosine in near]
+        typer.echo(json.dumps(facts, allow_nan=False))
+        return
+    for label, text in _lines(inspection):
+        typer.echo(f"{label:<12}{text}")
+    if near is not None:
+        typer.echo(f"{'neighbors':<12}{'cosine':>7}")
+        for token, cosine in near:
+            typer.echo(f"{'':<12}{cosine:7.3f}  {_shown(token)}")
+
+
+def _resume(checkpoint: Path) -> str:
+    from fastlm.checkpoint import model_beside
+    from fastlm.cli.train import resume_command
+
+    return resume_command(model_beside(checkpoint))
+
+
+def _lines(inspection: Inspection) -> list[tuple[str, str]]:
+    from fastlm.progress import count_text, duration_text
+
+    facts = inspection.facts
+    shape, training = facts["model"], facts["training"]
+    layers = ", ".join(map(str, shape["hidden"])) or "none"
+    lines = [
+        (
+            "file",
+            f"{facts['file']}: a {facts['kind']}, {facts['bytes'] / 1e6:.1f} MB, format "
+            f"{facts['format_version']}, written by fastlm {facts['library_version']}"
+            f"{_when(facts)}",
+        ),
+        (
+            "model",
+            f"context {shape['context']} ({shape['combine']}), embedding {shape['embed']}, "
+            f"hidden {layers}: {facts['parameters']:,} parameters",
+        ),
+    ]
+    if facts["tokenizer"] is not None:
+        lines.append(
+            (
+                "tokenizer",
+                f"{facts['tokenizer']['kind']}, {facts['tokenizer']['vocab']:,} tokens; "
+                f"a document is a {facts['documents'].removesuffix('s')}",
+            )
+        )
+    if facts.get("corpus"):
+        lines.append(("corpus", facts["corpus"]))
+    if "train" in facts:
+        held_out = f", {facts['valid']['tokens']:,} for validation" if facts["valid"] else ""
+        lines.append(("tokens", f"{facts['train']['tokens']:,} to train on{held_out}"))
+    if training is not None:
+        rate = training["batch"] / 64 if training["lr"] is None else training["lr"]
+        lines.append(
+            (
+                "training",
+                f"batch {training['batch']:,}, lr {rate:g}, momentum {training['momentum']:g}, "
+                f"{training['schedule']}, dropout {training['dropout']:g}, seed {training['seed']}",
+            )
+        )
+    if "step" in facts:
+        lines.append(("progress", _progress(facts)))
+        tokens = facts["step"] * training["batch"] if training else 0
+        speed = (
+            f", {count_text(tokens / facts['seconds'])} tokens/s" if facts.get("seconds") else ""
+        )
+        lines.append(("time", f"{duration_text(facts.get('seconds') or math.nan)}{speed}"))
+    if "lr" in facts:
+        halved = (
+            f", {facts['rate_factor']:g} of the plan after {len(facts['rollbacks'])} rollbacks"
+            if facts["rollbacks"]
+            else ""
+        )
+        lines.append(("lr now", f"{facts['lr']:.4g}{halved}"))
+    if facts.get("train_loss") is not None:
+        lines.append(("train loss", f"{facts['train_loss']:.4f} nats per token"))
+    if facts.get("valid_loss") is not None:
+        lines.append(
+            (
+                "best",
+                f"loss {facts['valid_loss']:.4f} nats per token, perplexity "
+                f"{math.exp(min(facts['valid_loss'], 700.0)):,.2f}, at step {facts['best_step']:,}",
+            )
+        )
+    lines += _history(facts)
+    if "resume" in facts:
+        more = " --steps N (more than now)" if facts["ended"] else ""
+        lines.append(("go on with", facts["resume"] + more))
+    return lines
+
+
+def _progress(facts: dict[str, Any]) -> str:
+    total = facts.get("total_steps")
+    steps = f"step {facts['step']:,}" + (f" of {total:,}" if total else "")
+    epochs = f", {facts['epoch']:.3g} epochs" if facts.get("epoch") is not None else ""
+    share = f" ({facts['fraction']:.0%})" if "fraction" in facts else ""
+    return f"{steps}{share}{epochs}, {facts.get('reason', 'not said why it ended')}"
+
+
+def _history(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = facts["history"][-_SHOWN_VALIDATIONS:]
+    if not rows:
+        return []
+    lines = [("validations", f"{'step':>10} {'train':>8} {'valid':>8}")]
+    for row in rows:
+        train = "-" if row.get("train_loss") is None else f"{row['train_loss']:.4f}"
+        lines.append(("", f"{row['step']:>10,} {train:>8} {row['valid_loss']:>8.4f}"))
+    return lines
+
+
+def _when(facts: dict[str, Any]) -> str:
+    written = facts.get("written")
+    if not isinstance(written, int | float):
+        return ""
+    try:
+        return time.strftime(", %Y-%m-%d %H:%M", time.localtime(written))
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def _shown(token: str) -> str:
+    return token if token.isprintable() and token.strip() == token else repr(token)
