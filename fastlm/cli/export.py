@@ -20,7 +20,7 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="onnx (needs fastlm[onnx]); safetensors, the model without what a checkpoint has "
+            help="onnx (needs the extra onnx); safetensors, the model without what a checkpoint has "
             "besides; or tokenizer, as JSON.",
             show_default=False,
         ),
