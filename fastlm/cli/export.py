@@ -20,8 +20,8 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="onnx (needs fastlm[onnx]); safetensors, the model without what a checkpoint has "
-            "besides; or tokenizer, as JSON.",
+            help="onnx (needs the extra onnx); safetensors, the model without what a checkpoint "
+            "has besides; or tokenizer, as JSON.",
             show_default=False,
         ),
     ],
