@@ -92,6 +92,11 @@ class Beginning:
         self._params, self._momentum = settled_state(read_checkpoint(init))
 
     @property
+    def anew(self) -> bool:
+        """Whether neither a checkpoint nor a model gives the shape."""
+        return self.saved is None and self.base is None
+
+    @property
     def tokenizer(self) -> Tokenizer | None:
         """The one that the run must have; None: any."""
         if self.saved is not None:

@@ -37,6 +37,7 @@ class Start:
     total_steps : None when the run is bounded by time
     compiling : kernels are not in the cache yet: the first step waits for the compiler
     step, elapsed : steps and seconds done before: not 0 where a run is resumed
+    reasons : why the sizes and rates that were not given are what they are, a line each
     """
 
     model: ModelConfig
@@ -49,6 +50,7 @@ class Start:
     compiling: bool
     step: int = 0
     elapsed: float = 0.0
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

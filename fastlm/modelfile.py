@@ -240,7 +240,9 @@ def _arranged(
         "library_version": __version__,
     }
     described["checksum"] = _checksum(arrays, described)
-    ordered = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    # Wide types first, so that all are aligned; else in their order, so that the file can be mapped
+    # as one array.
+    ordered = sorted(arrays, key=lambda name: -arrays[name].itemsize)
     names = {dtype: name for name, dtype in _DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": {_KEY: _canonical_json(described)}}
     end = 0

@@ -134,10 +134,13 @@ class ConsoleProgress(Callback):
         self._describe(
             "vocabulary", f"{model.vocab:,} {_TOKENS.get(self._tokenizer or '', 'tokens')}"
         )
+        for number, reason in enumerate(start.reasons):
+            self._describe("" if number else "picked", reason)
         layers = ", ".join(map(str, model.hidden)) or "none"
+        far = f" and {' and '.join(map(str, model.far))} further back" if model.far else ""
         self._describe(
             "model",
-            f"context {model.context} ({model.combine}), embedding {model.embed}, "
+            f"context {model.context} ({model.combine}){far}, embedding {model.embed}, "
             f"hidden {layers}: {start.parameters:,} parameters",
         )
         length = (

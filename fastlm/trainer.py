@@ -117,6 +117,7 @@ class Trainer:
         self.origin = Origin() if origin is None else origin
         self.checkpoints = checkpoints
         self.metrics = metrics
+        self.reasons: tuple[str, ...] = ()  # of the sizes that were picked, for ``Start``
         self.total_steps = planned_steps(config.training, self.engine.examples)
         self.run = RunState()
         self._best: NDArray[np.float32] | None = None
@@ -362,6 +363,7 @@ class Trainer:
             compiling=not kernels_cached(),
             step=self.engine.step,
             elapsed=self.run.seconds,
+            reasons=self.reasons,
         )
         for callback in self.callbacks:
             callback.on_start(start)

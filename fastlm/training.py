@@ -11,13 +11,16 @@ from fastlm.beginning import Beginning, recipe_of, recorded
 from fastlm.checkpoint import Checkpoint, Origin
 from fastlm.config import Documents, FirstWeights, ModelConfig, TrainingConfig
 from fastlm.decoding import Reading
+from fastlm.engine import kernels_cached, token_counts
 from fastlm.errors import ConfigError, CorpusError, TrainingError
-from fastlm.events import Callback
+from fastlm.events import Callback, Notice
 from fastlm.inputs import CorpusSource
 from fastlm.model import LanguageModel
 from fastlm.modelfile import FilePath
 from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
+from fastlm.recipe import recipe
+from fastlm.speed import SpeedProbe
 from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
@@ -41,6 +44,7 @@ def train(
     field: str | None = None,
     skip_bad: bool = False,
     cache: bool = True,
+    softmax: str | None = None,
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: FilePath | None = None,
@@ -80,6 +84,9 @@ def train(
     cache : bool
         Of more than 8 MB of text a token store is made in the cache folder (``fastlm.cache``), and
         used again when text and settings are the same. False: hold the tokens in memory.
+    softmax : {"auto", "full", "adaptive"}
+        Default ``auto``: an adaptive softmax (Grave et al. 2017) where the vocabulary is so large
+        that a step gets much cheaper by it. ``cutoffs`` says where to cut.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
     callbacks : sequence of Callback
@@ -101,7 +108,7 @@ def train(
     **settings
         Fields of ``ModelConfig`` (context, embed, hidden, combine, bias) and of ``TrainingConfig``
         (batch, lr, momentum, schedule, epochs, steps, minutes, patience, dropout, seed, ...).
-        None stands for the default.
+        What is left out, or None, is chosen for the corpus and the time (``fastlm.recipe``).
 
     Returns
     -------
@@ -158,6 +165,23 @@ def train(
     )
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
+    reasons: tuple[str, ...] = ()
+    if start.anew and preset is None:
+        picked = recipe(
+            token_counts(text.train, text.tokenizer.vocab_size),
+            documents=text.documents,
+            model=model_settings,
+            training=training_settings,
+            softmax=softmax or "auto",
+            speed=_probe(text, callbacks),
+        )
+        model_settings, training_settings = picked.model, picked.training
+        training, reasons = TrainingConfig(**training_settings), picked.reasons
+    elif softmax is not None:
+        raise ConfigError(
+            f"softmax is {softmax!r}, but the model's shape is given by a checkpoint, a model or a "
+            "preset; leave softmax out"
+        )
     model = start.model_config(text.tokenizer, model_settings)
     _check_valid(text, model)
     trainer = start.trainer(
@@ -173,6 +197,7 @@ def train(
             | {"reading": dataclasses.asdict(reading)},
         ),
     )
+    trainer.reasons = reasons
     try:
         result = trainer.fit()
     except TrainingError as error:
@@ -197,11 +222,22 @@ def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageMod
     )
 
 
+def _probe(text: TrainingTokens, callbacks: Sequence[Callback]) -> SpeedProbe:
+    if not kernels_cached():
+        for callback in callbacks:
+            callback.on_notice(
+                Notice(
+                    "compiling", "kernels for the first time: about 10 s; later starts use a cache"
+                )
+            )
+    return SpeedProbe(text.train)
+
+
 def _check_valid(text: TrainingTokens, model: ModelConfig) -> None:
-    if text.valid is not None and text.valid.size < model.context + 1:
+    if text.valid is not None and text.valid.size < model.span + 1:
         raise CorpusError(
             f"the validation text has {text.valid.size} tokens, but a context of "
-            f"{model.context} needs at least {model.context + 1}; hold out more or none (0)"
+            f"{model.span} needs at least {model.span + 1}; hold out more or none (0)"
         )
 
 

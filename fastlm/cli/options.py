@@ -10,24 +10,25 @@ from pathlib import Path
 
 from fastlm.errors import ConfigError, ModelFileError
 
-__all__ = ["check_output", "hidden_widths", "quoted", "valid_source"]
+__all__ = ["check_output", "quoted", "valid_source", "whole_numbers"]
 
 
-def hidden_widths(text: str) -> tuple[int, ...]:
-    """Return the widths of the hidden layers: "256,128", or "none" for none.
+def whole_numbers(name: str, text: str, example: str) -> tuple[int, ...]:
+    """Return the numbers of a list: "256,128", or "none" for none.
 
     Raises
     ------
     ConfigError
-        When it is neither; whether a width is allowed is for `ModelConfig` to say.
+        When it is neither; whether a number is allowed is for `ModelConfig` to say.
     """
     if text.strip().lower() == "none":
         return ()
     try:
-        return tuple(int(width) for width in text.split(","))
+        return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise ConfigError(
-            f"hidden is {text!r}; give widths separated by commas, such as 256,128, or none"
+            f"{name} is {text!r}; give whole numbers separated by commas, such as {example}, or "
+            "none"
         ) from None
 
 

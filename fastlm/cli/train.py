@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, hidden_widths, quoted, valid_source
+from fastlm.cli.options import check_output, quoted, valid_source, whole_numbers
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
@@ -29,10 +29,6 @@ _DEFAULT_OUTPUT = Path("model.safetensors")
 _EXIT_CODES = {"interrupted": 130, "terminated": 143}
 
 _SAMPLE_TEMPERATURE = 0.8
-
-
-def _widths(widths: tuple[int, ...]) -> str:
-    return ",".join(map(str, widths)) or "none"
 
 
 def train(
@@ -154,7 +150,7 @@ def train(
         int | None,
         typer.Option(
             metavar="N",
-            help=f"Tokens that the model looks back on (default {ModelConfig.context}).",
+            help="Tokens that the model looks back on (default: 8 characters, 4 words).",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -162,7 +158,25 @@ def train(
         int | None,
         typer.Option(
             metavar="N",
-            help=f"Numbers per token embedding (default {ModelConfig.embed}).",
+            help="Numbers per token embedding (default: chosen for the corpus and the time).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    far: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N...",
+            help="Pools of tokens further back than the context, each seen as one embedding, or "
+            "none (default: 12,48 words).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    softmax: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Of large vocabularies: full, adaptive or auto (default auto: adaptive where a "
+            "step gets much cheaper by it).",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -170,7 +184,8 @@ def train(
         str | None,
         typer.Option(
             metavar="N,N...",
-            help=f"Widths of the hidden layers, or none (default {_widths(ModelConfig.hidden)}).",
+            help="Widths of the hidden layers, or none (default: chosen for the corpus and the "
+            "time).",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -186,8 +201,16 @@ def train(
         float | None,
         typer.Option(
             metavar="P",
-            help="Share of hidden units left out in training (default "
-            f"{TrainingConfig.dropout:g}).",
+            help="Share of hidden units left out in training (default: the more the more often "
+            "the corpus is gone through).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    embed_dropout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Share of the first layer's inputs left out in training (default likewise).",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -350,7 +373,8 @@ def train(
         "preset": preset,
         "context": context,
         "embed": embed,
-        "hidden": None if hidden is None else hidden_widths(hidden),
+        "hidden": None if hidden is None else whole_numbers("hidden", hidden, "256,128"),
+        "far": None if far is None else whole_numbers("far", far, "12,48"),
         "combine": combine,
         "batch": batch,
         "lr": lr,
@@ -361,6 +385,8 @@ def train(
         "minutes": minutes,
         "patience": patience,
         "dropout": dropout,
+        "embed_dropout": embed_dropout,
+        "softmax": softmax,
         "seed": seed,
         "threads": threads,
         "checkpoint": checkpoint,

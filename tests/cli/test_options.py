@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastlm.cli.options import check_output, hidden_widths, valid_source
+from fastlm.cli.options import check_output, valid_source, whole_numbers
 from fastlm.errors import ConfigError
 
 
@@ -21,14 +21,14 @@ from fastlm.errors import ConfigError
         ("-1", (-1,)),
     ],
 )
-def test_hidden_widths(text, widths):
-    assert hidden_widths(text) == widths
+def test_whole_numbers(text, widths):
+    assert whole_numbers("hidden", text, "256,128") == widths
 
 
 @pytest.mark.parametrize("text", ["", "256,", "a", "1.5", "256 128"])
 def test_hidden_that_is_no_list_of_widths(text):
     with pytest.raises(ConfigError, match=r"256,128, or none"):
-        hidden_widths(text)
+        whole_numbers("hidden", text, "256,128")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""Which sizes and rates suit a corpus and the time there is, where the caller does not say.
+
+Two kinds of corpora: of *characters* (fewer than 1,000 ids: letters, bytes) and of *words*. Sizes
+follow from how often the corpus can be gone through: more passes carry a larger model, and need
+more dropout. ``bench/quality.py`` measures what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.adaptive import choose_cutoffs, output_cost
+from fastlm.config import Documents, ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError
+from fastlm.plan import step_flops
+from fastlm.schedule import default_epochs
+
+__all__ = ["SOFTMAXES", "Recipe", "recipe"]
+
+SOFTMAXES = ("auto", "full", "adaptive")
+
+# From so many ids on tokens are words (or pieces of words).
+_WORDS = 1000
+
+# An adaptive softmax is taken where the whole step has at most this share of the full one's cost.
+_WORTH_IT = 0.6
+
+
+@dataclass(frozen=True)
+class Size:
+    """A shape and how many passes over the corpus it is for, at least."""
+
+    passes: float
+    hidden: tuple[int, ...]
+    embed: int
+
+
+_CHARACTER_SIZES = (
+    Size(0, (128, 64), 16),
+    Size(3, (256, 128), 32),
+    Size(8, (256, 128), 48),
+    Size(20, (512, 256), 64),
+)
+_WORD_SIZES = (
+    Size(0, (200,), 64),
+    Size(6, (320,), 96),
+    Size(12, (512,), 128),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings for what the caller left open, and why.
+
+    model, training : fields of ModelConfig and of TrainingConfig
+    reasons : for people, a line each
+    """
+
+    model: dict[str, Any]
+    training: dict[str, Any]
+    reasons: tuple[str, ...]
+
+
+def recipe(
+    counts: NDArray[Any],
+    *,
+    documents: Documents,
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    softmax: str = "auto",
+    speed: Callable[[ModelConfig, TrainingConfig], float] | None = None,
+) -> Recipe:
+    """Complete ``model`` and ``training``, which hold what is given.
+
+    counts : int[V], how often each token occurs in the training text
+    softmax : ``full``, ``adaptive``, or ``auto``: adaptive where the training step gets much
+        cheaper by it
+    speed : examples a second that a model would train at, asked for runs bounded by time
+
+    Raises ConfigError for another softmax, and for ``full`` or ``auto`` beside cut-offs.
+    """
+    if softmax not in SOFTMAXES:
+        raise ConfigError(f"softmax is {softmax!r}; choose one of {', '.join(SOFTMAXES)}")
+    if softmax == "full" and model.get("cutoffs"):
+        raise ConfigError("softmax is 'full', but cutoffs are given; leave one of them out")
+    vocab, total = counts.size, max(1, int(counts.sum()))
+    words = vocab >= _WORDS
+    chosen_training = (_word_training if words else _character_training)(training)
+    chosen = {**_shape(words, documents), **model}
+    sizes = _WORD_SIZES if words else _CHARACTER_SIZES
+
+    def with_size(size: Size) -> dict[str, Any]:
+        shape = {"hidden": size.hidden, "embed": size.embed, **chosen}
+        if "cutoffs" not in shape:
+            shape["cutoffs"] = _cutoffs(counts, shape, chosen_training["batch"], softmax)
+        return shape
+
+    config = TrainingConfig(**chosen_training)
+
+    def passes_of(size: Size) -> float:
+        if config.minutes is not None and speed is not None:
+            shape = ModelConfig(vocab=vocab, **with_size(size))
+            return 60 * config.minutes * speed(shape, config) / total
+        if config.steps is not None:
+            return config.steps * config.batch / total
+        return default_epochs(total) if config.epochs is None else config.epochs
+
+    picked, passes = sizes[0], passes_of(sizes[0])
+    for size in sizes[1:]:
+        expected = passes_of(size)
+        if expected < size.passes:
+            break
+        picked, passes = size, expected
+    shape = with_size(picked)
+    drop, embed_drop = (_word_dropout if words else _character_dropout)(passes, total)
+    chosen_training.setdefault("dropout", drop)
+    chosen_training.setdefault("embed_dropout", embed_drop)
+    reasons = [
+        f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens: "
+        f"hidden {', '.join(map(str, shape['hidden'])) or 'none'}, dropout "
+        f"{chosen_training['dropout']:g}"
+    ]
+    if shape["cutoffs"] and "cutoffs" not in model:
+        reasons.append(
+            f"adaptive softmax, cut at {', '.join(f'{cut:,}' for cut in shape['cutoffs'])}"
+        )
+    return Recipe(shape, chosen_training, tuple(reasons))
+
+
+def _shape(words: bool, documents: Documents) -> dict[str, Any]:
+    if not words:
+        return {"context": 8}
+    # Lines are too short to have far context.
+    return {"context": 4, "far": () if documents == "lines" else (12, 48)}
+
+
+def _character_training(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"batch": 256, **given}
+
+
+def _word_training(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"batch": 512, "embed_lr_scale": 8.0, **given}
+
+
+def _character_dropout(passes: float, total: int) -> tuple[float, float]:
+    if passes < 8:
+        return 0.0, 0.0
+    return (0.1, 0.0) if passes < 20 else (0.2, 0.05)
+
+
+def _word_dropout(passes: float, total: int) -> tuple[float, float]:
+    if passes < 3:
+        return 0.0, 0.0
+    return (0.2, 0.1) if passes < 8 else (0.4, 0.2)
+
+
+def _cutoffs(
+    counts: NDArray[Any], shape: Mapping[str, Any], batch: int, softmax: str
+) -> tuple[int, ...]:
+    if softmax == "full":
+        return ()
+    rest = {name: value for name, value in shape.items() if name != "tail_divisor"}
+    full = ModelConfig(vocab=counts.size, **rest)
+    divisor = float(shape.get("tail_divisor", 2.0))
+    width = full.hidden[-1] if full.hidden else full.input_width
+    cutoffs = choose_cutoffs(counts, width=width, batch=batch, tail_divisor=divisor)
+    if softmax == "adaptive":
+        if not cutoffs:
+            raise ConfigError(
+                f"a vocabulary of {counts.size} is too small for an adaptive softmax; "
+                "leave softmax out"
+            )
+        return cutoffs
+    if not cutoffs or not _falling(counts):
+        return ()
+    before = step_flops(full, batch) / batch
+    output = output_cost(counts, (), width, batch, divisor)
+    after = before - 6 * width * counts.size + output_cost(counts, cutoffs, width, batch, divisor)
+    return cutoffs if after <= _WORTH_IT * (before - 6 * width * counts.size + output) else ()
+
+
+def _falling(counts: NDArray[Any]) -> bool:
+    """Whether ids go by falling frequency, more or less: the first tenth is the most frequent."""
+    tenth = max(1, counts.size // 10)
+    best = np.sort(counts)[-tenth:].sum()
+    return bool(counts[:tenth].sum() >= 0.9 * best)

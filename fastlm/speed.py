@@ -1,0 +1,48 @@
+"""How fast would a model train here? A fraction of a second of its steps tells."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine import TrainingEngine
+from fastlm.initialize import scaled_params
+from fastlm.plan import step_flops
+
+__all__ = ["SpeedProbe"]
+
+_SECONDS = 0.15
+
+
+class SpeedProbe:
+    """Examples a second on these tokens.
+
+    The first model asked about is tried out; for others the same number of operations a second is
+    expected, so that comparing sizes costs nothing.
+    """
+
+    def __init__(self, tokens: Any) -> None:
+        self._tokens = tokens
+        self._known: tuple[float, float] | None = None
+
+    def __call__(self, model: ModelConfig, training: TrainingConfig) -> float:
+        flops = step_flops(model, training.batch) / training.batch
+        if self._known is None:
+            self._known = self._measure(model, training), flops
+        rate, known_flops = self._known
+        return rate * known_flops / flops
+
+    def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
+        engine = TrainingEngine(model, training, self._tokens, scaled_params(model, 0))
+        engine.run(np.full(2, 1e-3))  # compiled, and in the cache of the processor
+        steps, seconds = 2, 0.0
+        while True:
+            started = time.perf_counter()
+            engine.run(np.full(steps, 1e-3))
+            seconds = time.perf_counter() - started
+            if seconds >= _SECONDS / 2:
+                return steps * training.batch / seconds
+            steps *= 2 if seconds == 0 else max(2, min(16, int(_SECONDS / seconds)))
