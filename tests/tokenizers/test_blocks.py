@@ -165,6 +165,32 @@ def test_a_word_longer_than_the_search_is_left_whole() -> None:
     assert safe_cut(tokenizer, "file", data[4:], final=False) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("a\n\nb\n", 3),
+        ("a\n \t\n\u3000\u0085\n\x1c\nb\nc", 13),
+        ("a\n\n\n", 4),
+        ("a\n\nb\n \nc", 7),
+        ("\n", 1),
+        (" \nb\n", 2),
+        ("\u00a0\n", 3),
+        ("a\n", 0),
+        ("a\n \u200b\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_last_blank_line(text: str, cut: int) -> None:
+    assert safe_cut("word", "paragraphs", text.encode(), final=False) == cut
+
+
+def test_every_white_space_makes_a_blank_line() -> None:
+    for character in map(chr, [*range(1, 0xD800), *range(0xE000, 0x11000)]):
+        if character.isspace() and character not in "\n\r":
+            block = f"a\n{character}\nb".encode()
+            assert safe_cut("word", "paragraphs", block, final=False) == len(block) - 1
+
+
 def test_documents_end_inside_blocks() -> None:
     tokenizer = build_tokenizer("char", ["ab c"])
     ids = block_encoder(tokenizer, "lines").encode(b"a\n \n\nb c\n")

@@ -17,7 +17,7 @@ from fastlm.config import ModelConfig
 from fastlm.documents import split_documents
 from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
 from fastlm.initialize import scaled_params
-from fastlm.model import LanguageModel, _new_text
+from fastlm.model import LanguageModel
 from fastlm.tokenizers import (
     END,
     UNK,
@@ -135,22 +135,25 @@ def test_json_and_pickle_round_trip(tokenizer: BpeTokenizer, tmp_path: Path) -> 
         assert np.array_equal(again.encode(TEXT), tokenizer.encode(TEXT))
 
 
-def streamed(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
-    text = _new_text(tokenizer, "", ())
-    return [*(text.push([i]) for i in ids), text.finish()]
+def settled(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
+    """What is settled after each token; checked to be what it stays."""
+    texts = [tokenizer.settled_text(ids[:n]) for n in range(1, len(ids) + 1)]
+    for earlier, later in zip(texts, [*texts[1:], tokenizer.decode(ids)], strict=True):
+        assert later.startswith(earlier)
+    return texts
 
 
 @pytest.mark.parametrize("text", ["naïve 第三 😀", "a  b\n c"])
-def test_decoding_streams(tokenizer: BpeTokenizer, text: str) -> None:
-    pieces = streamed(tokenizer, tokenizer.encode(text).tolist())
-    assert "".join(pieces) == text
-    assert not any("\ufffd" in piece for piece in pieces)
+def test_text_settles_when_a_character_is_whole(tokenizer: BpeTokenizer, text: str) -> None:
+    assert tokenizer.decodes_apart
+    texts = settled(tokenizer, tokenizer.encode(text).tolist())
+    assert texts[-1] == text
+    assert not any("\ufffd" in part for part in texts)
 
 
-def test_half_a_character_is_shown_in_the_end(tokenizer: BpeTokenizer) -> None:
+def test_half_a_character_is_no_error(tokenizer: BpeTokenizer) -> None:
     ids = tokenizer.encode("a😀").tolist()[:-1]
-    assert "".join(streamed(tokenizer, ids)) == tokenizer.decode(ids)
-    assert tokenizer.decode(ids).endswith("\ufffd")
+    assert tokenizer.decode(ids).rstrip("\ufffd") == tokenizer.settled_text(ids) == "a"
 
 
 class TestFilesOfTheLibrary:
@@ -201,7 +204,9 @@ class TestFilesOfTheLibrary:
         assert safe_cut(tokenizer, "file", b"the cats the cats ", final=True) == 18
         assert safe_cut(tokenizer, "lines", b"the\ncats", final=False) == 4
         ids = [1, 2, 3, 1, 2, 4]
-        assert "".join(streamed(tokenizer, ids)) == tokenizer.decode(ids) == "the cats the cat."
+        assert not tokenizer.decodes_apart
+        assert settled(tokenizer, ids)[-1] == "the cats the cat"
+        assert tokenizer.decode(ids) == "the cats the cat."
 
     def test_end_as_a_word(self, tmp_path: Path) -> None:
         for unknown in ("[UNK]", "none"):
