@@ -54,8 +54,8 @@ VALID_FRACTION = 0.05
 TOO_LITTLE = 10_000
 """Characters below which nothing is held out unless it is asked for."""
 
-# Bytes of text that a worker takes at a time. Each thread keeps freed memory for itself, the more the
-# larger the blocks: peak memory for 2 GB was 36 MB above that for 90 MB; with blocks of 256 kB 76 MB.
+# Bytes of text that a worker takes at a time. Each thread keeps freed memory for itself, the more
+# the larger the blocks: 2 GB took 36 MB more memory than 90 MB, and 76 MB with blocks of 256 kB.
 _BLOCK = 1 << 17
 _REPORT_SECONDS = 0.1
 
