@@ -14,7 +14,7 @@ __all__ = ["COMPRESSED", "read_chunks"]
 
 COMPRESSED = (".gz", ".zst")
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
 # What a frame of a few bytes may stand for is bounded by what is fed at once.
 _ZST_CHUNK = 1 << 14
 
