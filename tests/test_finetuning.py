@@ -112,7 +112,7 @@ def test_it_comes_back_from_its_file(tmp_path):
         (3, {}, CorpusError, "expected an iterable of str, got int"),
         (["ab"], {}, ConfigError, "the text has 3 tokens, but a context of 4 needs at least 5"),
         (["猫は魚を見た"], {}, CorpusError, "86% of the text is unknown to the model's vocab"),
-        (["\ud800"], {}, TokenizerError, "lone surrogate"),
+        (["\ud800"], {}, CorpusError, "lone surrogate"),
         ([NEW], {"lr": 1e30}, TrainingError, "learning rate"),
     ],
 )
