@@ -37,7 +37,8 @@ class SpeedProbe:
 
     def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
         engine = TrainingEngine(model, training, self._tokens, scaled_params(model, 0))
-        engine.run(np.full(2, 1e-3))  # compiled, and in the cache of the processor
+        engine.compile()  # while another process compiles the matrix product, on a first start
+        engine.run(np.full(2, 1e-3))
         steps, seconds = 2, 0.0
         while True:
             started = time.perf_counter()

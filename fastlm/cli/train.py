@@ -234,7 +234,7 @@ def train(
         int | None,
         typer.Option(
             metavar="N",
-            help=f"Examples per step (default {TrainingConfig.batch}).",
+            help=f"Examples per step (default {TrainingConfig.batch}; words 512).",
             rich_help_panel=_TRAINING,
         ),
     ] = None,

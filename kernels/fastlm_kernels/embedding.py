@@ -170,7 +170,7 @@ def settle_all(state, network, plan, step):
 @inner_kernel
 def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, occurrences, d_x, far, decays,
-    rest, divisor, network, width, step, rate, beta, scale, embed_scales,
+    rest, divisor, network, width, step, rate, beta, scale, embed_scales, only_prepare,
 ):  # fmt: skip
     """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``, a power
     of two; then those that the next step will read are settled: all of them where the vocabulary is
@@ -182,39 +182,41 @@ def update_embeddings(
     far : float32[sum of far * E], the pools' weights
     decays : of ``fill_decays`` for the next step
     scale : (1 - beta) / B
-    Sums run in the order of the examples, whoever runs the tile.
+    only_prepare : 1: no step is done; rows are settled for the next
+    Sums run in the order of the examples, whoever runs the tile. The row sweep could not settle
+    rows: several threads read the same one there.
     """
     vocab = network.vocab
     embed = network.embed
     decay = F(beta)
-    count = find_occurrences(occurrences, contexts, rest, divisor)
+    count = np.int64(0)
+    if not only_prepare:
+        count = find_occurrences(occurrences, contexts, rest, divisor)
     for n in range(count):
-        row = np.int64(contexts[occurrences[n]])
+        k = np.int64(occurrences[n])
+        row = np.int64(contexts[k])
         if row_steps[row] >= 0:  # its first occurrence in this step
             row_steps[row] = -1
             m = momentum[row * embed : (row + 1) * embed]
             for e in range(embed):
                 m[e] *= decay
-        k = np.int64(occurrences[n])
         add_occurrence(momentum, row, k, d_x, far, network, width, scale)
-    small = 8 * vocab <= contexts.size  # then nearly all rows occur
-    if small or (step + 1) % SETTLE_EVERY == 0:
-        for row in range(rest, vocab, divisor):
-            if row_steps[row] < 0:
-                end_row(params, momentum, row_steps, row, embed, step, rate, embed_scales)
-            else:
-                settle_row_by(
-                    decays, params, momentum, row_steps, row, embed, step + 1, beta, embed_scales
-                )
-        return
     for n in range(count):
         row = np.int64(contexts[occurrences[n]])
         if row_steps[row] < 0:
             end_row(params, momentum, row_steps, row, embed, step, rate, embed_scales)
-    settle_rows(
-        decays, params, momentum, row_steps, next_contexts, occurrences, rest, divisor, embed,
-        step + 1, beta, embed_scales,
-    )  # fmt: skip
+    small = 8 * vocab <= contexts.size  # then nearly all rows occur
+    if small or (step + 1) % SETTLE_EVERY == 0:
+        for row in range(rest, vocab, divisor):
+            settle_row_by(
+                decays, params, momentum, row_steps, row, embed, step + 1, beta, embed_scales
+            )
+        return
+    for n in range(find_occurrences(occurrences, next_contexts, rest, divisor)):
+        settle_row_by(
+            decays, params, momentum, row_steps, np.int64(next_contexts[occurrences[n]]), embed,
+            step + 1, beta, embed_scales,
+        )  # fmt: skip
 
 
 @inner_kernel
@@ -260,22 +262,6 @@ def end_row(params, momentum, row_steps, row, embed, step, rate, embed_scales):
     m = momentum[row * embed : (row + 1) * embed]
     for e in range(embed):
         w[e] -= move * m[e]
-
-
-@inner_kernel
-def settle_rows(
-    decays, params, momentum, row_steps, contexts, occurrences, rest, divisor, embed, step, beta,
-    embed_scales,
-):  # fmt: skip
-    """Settle the rows that ``step`` will read and whose id leaves ``rest`` divided by ``divisor``.
-
-    The row sweep could not do it: several threads read the same row there.
-    """
-    for n in range(find_occurrences(occurrences, contexts, rest, divisor)):
-        settle_row_by(
-            decays, params, momentum, row_steps, np.int64(contexts[occurrences[n]]), embed, step,
-            beta, embed_scales,
-        )  # fmt: skip
 
 
 @inner_kernel

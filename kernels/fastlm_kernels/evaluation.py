@@ -15,6 +15,7 @@ from fastlm_kernels.rows import (
     forward_rows,
     forward_tail,
     rewind,
+    target_in,
 )
 from fastlm_kernels.softmax import log_sum_exp
 from fastlm_kernels.team import claim, finish
@@ -102,26 +103,25 @@ def row_losses(
     width = network.layers[last, FAN_OUT]
     if last > 0:
         forward_layer(logits, workspace, inputs, params, network, last, rows, np.int64(0), count)
-    for row in range(count):
-        target = np.int64(order[0, order[1, row]])
-        cluster = cluster_of(target, network.cutoffs)
-        if cluster > 0:
-            target = network.cutoffs[0] + cluster - 1
-        z = logits[row * width : (row + 1) * width]
-        losses[order[1, row]] = log_sum_exp(z) - z[target]
-    for cluster in range(1, network.cutoffs.size):
-        low, high = cluster_rows(starts, cluster, np.int64(0), count)
-        if low < high:
-            first_id = network.cutoffs[cluster - 1]
-            size = network.cutoffs[cluster] - first_id
-            tail = rows * width
+    for part in range(network.cutoffs.size):
+        low = np.int64(0)
+        high = count
+        place = np.int64(0)
+        size = width
+        if part > 0:
+            low, high = cluster_rows(starts, part, np.int64(0), count)
+            if low >= high:
+                continue
+            place = rows * width
+            size = network.cutoffs[part] - network.cutoffs[part - 1]
             forward_tail(
-                logits, tail, size, inputs, workspace, params, network, cluster, rows, low, high
+                logits, place, size, inputs, workspace, params, network, part, rows, low, high
             )
-            for row in range(low, high):
-                z = logits[tail + (row - low) * size : tail + (row - low + 1) * size]
-                element = order[1, row]
-                losses[element] += log_sum_exp(z) - z[order[0, element] - first_id]
+        for row in range(low, high):
+            z = logits[place + (row - low) * size : place + (row - low + 1) * size]
+            element = order[1, row]
+            loss = log_sum_exp(z) - z[target_in(part, np.int64(order[0, element]), network.cutoffs)]
+            losses[element] = loss if part == 0 else losses[element] + loss
 
 
 @kernel

@@ -29,9 +29,50 @@ def _decorator(**flags):
         dispatcher = jit(function)
         if not JIT_DISABLED:
             drop_stale_cache(dispatcher.stats.cache_path)
+            _optimise(dispatcher, by_itself=not flags.get("no_cpython_wrapper"))
         return dispatcher
 
     return decorate
+
+
+def _optimise(dispatcher, by_itself):
+    """Whether LLVM optimises a kernel by itself, or only where it has been inlined into another.
+
+    Otherwise each would be optimised once alone, once in the kernel that calls it, and once more in
+    the one that calls that: 14.3 s in place of 9.3 for ``train_steps``.
+    """
+    compile_one = dispatcher.compile
+
+    def compile_so(signature):
+        before = _left_to_callers[0]
+        _left_to_callers[0] = not by_itself
+        try:
+            return compile_one(signature)
+        finally:
+            _left_to_callers[0] = before
+
+    dispatcher.compile = compile_so
+
+
+_left_to_callers = [False]
+
+
+def _skip_where_left_to_callers():
+    """Without effect where a version of Numba has no such method: compiling takes longer then."""
+    from numba.core import codegen
+
+    optimise = getattr(codegen.CPUCodeLibrary, "_optimize_final_module", None)
+    if optimise is None:
+        return
+
+    def optimise_unless_left(library):
+        if not _left_to_callers[0]:
+            optimise(library)
+
+    codegen.CPUCodeLibrary._optimize_final_module = optimise_unless_left
+
+
+_skip_where_left_to_callers()
 
 
 _fresh = set()

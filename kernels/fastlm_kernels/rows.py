@@ -307,69 +307,73 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
 
 @inner_kernel
 def sweep_output(scratch, workspace, params, network, plan, step, first, last):
-    """The output's part of ``sweep_rows``: from its input to the gradient of that."""
+    """The output's part of ``sweep_rows``: from its input to the gradient of that.
+
+    Part 0 is the output layer, the head of an adaptive softmax; then each cluster adds its loss,
+    and its part of the gradient, for those of the rows that belong to it. One loop for both, so
+    that the softmax is compiled once.
+    """
+    table = network.layers
     batch = plan.batch
     targets = scratch.targets[step % 2]
     starts = scratch.starts[step % 2]
-    logits = scratch.logits
+    inputs = scratch.inputs
     d_inputs = scratch.d_inputs
-    clusters = network.cutoffs.size - 1
-    logits0, width = forward_layer(
-        logits, workspace, scratch.inputs, params, network, network.depth - 1, batch, first, last
-    )
+    logits = scratch.logits
     loss = 0.0
-    for row in range(first, last):
-        target = np.int64(targets[row])
-        cluster = cluster_of(target, network.cutoffs)
-        if cluster > 0:
-            target = network.cutoffs[0] + cluster - 1
-        start = logits0 + (row - first) * width
-        loss += softmax_cross_entropy(logits[start : start + width], target)
-    backward_layer(
-        d_inputs, workspace, logits, params, network, network.depth - 1, batch, first, last
-    )
-    for cluster in range(1, clusters + 1):
-        low, high = cluster_rows(starts, cluster, first, last)
-        if low < high:
-            loss += sweep_tail(scratch, workspace, params, network, batch, step, cluster, low, high)
+    for part in range(network.cutoffs.size):
+        layer = network.depth - 1
+        low = first
+        high = last
+        logits0 = first * table[layer, FAN_OUT]
+        if part > 0:
+            layer = tail_layer(network, part)
+            low, high = cluster_rows(starts, part, first, last)
+            if low >= high:
+                continue
+            logits0 = tail_logits(network, starts, batch, part)
+            logits0 += (low - starts[part]) * table[layer, FAN_OUT]
+        fan_in = table[layer, FAN_IN]
+        fan_out = table[layer, FAN_OUT]
+        x0 = batch * table[layer, WIDTH_BEFORE] + low * fan_in
+        # Of the projection, the layer before the tail.
+        width = table[layer - 1, FAN_IN]
+        h0 = batch * table[layer - 1, WIDTH_BEFORE] + low * width
+        if part > 0:
+            affine(
+                inputs, x0, fan_in, workspace, inputs, h0, params, table[layer - 1, WEIGHT],
+                np.int64(-1), high - low, width, fan_in,
+            )  # fmt: skip
+        affine(
+            logits, logits0, fan_out, workspace, inputs, x0, params, table[layer, WEIGHT],
+            table[layer, BIAS], high - low, fan_in, fan_out,
+        )  # fmt: skip
+        for row in range(low, high):
+            start = logits0 + (row - low) * fan_out
+            loss += softmax_cross_entropy(
+                logits[start : start + fan_out],
+                target_in(part, np.int64(targets[row]), network.cutoffs),
+            )
+        affine_backward(
+            d_inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
+            high - low, fan_in, fan_out, 0.0,
+        )  # fmt: skip
+        if part > 0:
+            affine_backward(
+                d_inputs, h0, workspace, d_inputs, x0, params, table[layer - 1, WEIGHT],
+                high - low, width, fan_in, 1.0,
+            )  # fmt: skip
     return loss
 
 
 @inner_kernel
-def sweep_tail(scratch, workspace, params, network, batch, step, cluster, first, last):
-    """``sweep_output`` for the rows first to last, which belong to one cluster of the adaptive
-    softmax: the loss within the cluster, and its part of the gradient of the output's input."""
-    table = network.layers
-    targets = scratch.targets[step % 2]
-    starts = scratch.starts[step % 2]
-    logits = scratch.logits
-    d_inputs = scratch.d_inputs
-    tail = tail_layer(network, cluster)
-    fan_in = table[tail - 1, FAN_IN]
-    width = table[tail, FAN_IN]
-    fan_out = table[tail, FAN_OUT]
-    logits0 = tail_logits(network, starts, batch, cluster) + (first - starts[cluster]) * fan_out
-    forward_tail(
-        logits, logits0, fan_out, scratch.inputs, workspace, params, network, cluster, batch,
-        first, last,
-    )  # fmt: skip
-    loss = 0.0
-    for row in range(first, last):
-        start = logits0 + (row - first) * fan_out
-        loss += softmax_cross_entropy(
-            logits[start : start + fan_out], np.int64(targets[row]) - network.cutoffs[cluster - 1]
-        )
-    rows = last - first
-    place = batch * table[tail, WIDTH_BEFORE] + first * width
-    affine_backward(
-        d_inputs, place, workspace, logits, logits0, params, table[tail, WEIGHT],
-        rows, width, fan_out, 0.0,
-    )  # fmt: skip
-    affine_backward(
-        d_inputs, batch * table[tail - 1, WIDTH_BEFORE] + first * fan_in, workspace,
-        d_inputs, place, params, table[tail - 1, WEIGHT], rows, fan_in, width, 1.0,
-    )  # fmt: skip
-    return loss
+def target_in(part, id, cutoffs):
+    """Where an id stands among the outputs of the head (0: there its cluster may stand for it) or
+    of its cluster (1, 2, ...)."""
+    if part > 0:
+        return id - cutoffs[part - 1]
+    cluster = cluster_of(id, cutoffs)
+    return id if cluster == 0 else cutoffs[0] + cluster - 1
 
 
 @inner_kernel

@@ -19,7 +19,6 @@ from fastlm_kernels.arguments import (
 from fastlm_kernels.embedding import (
     fill_decays,
     scatter_gradient,
-    settle_rows,
     update_embeddings,
     update_far,
 )
@@ -72,19 +71,15 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
                 scratch.tile_losses[tile] = sweep_rows(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
-        elif nth >= 0:
-            if tile == row_tiles:
-                losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
-            run_update(state, scratch, workspace, network, plan, tile - row_tiles, step, rates[nth])
-        elif plan.updates[tile - row_tiles, LAYER] == SORT:
-            sort_rows(scratch, network, plan, first_step)
-        elif plan.updates[tile - row_tiles, LAYER] == EMBEDDING:
-            settle_rows(
-                scratch.decays, state.params, state.momentum, state.row_steps,
-                scratch.contexts[gathered_place(network, first_step)],
-                scratch.occurrences[plan.updates[tile - row_tiles, START]],
-                plan.updates[tile - row_tiles, START], plan.updates[tile - row_tiles, STOP],
-                network.embed, first_step, plan.beta, plan.embed_scales,
+        else:
+            rate = 0.0
+            if nth >= 0:
+                rate = rates[nth]
+                if tile == row_tiles:
+                    losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
+            run_update(
+                state, scratch, workspace, network, plan, tile - row_tiles, step, rate,
+                np.int64(nth < 0),
             )  # fmt: skip
         finish(sync)
 
@@ -106,10 +101,13 @@ def keep_far(far, params, network):
 
 
 @inner_kernel
-def run_update(state, scratch, workspace, network, plan, tile, step, rate):
+def run_update(state, scratch, workspace, network, plan, tile, step, rate, only_prepare):
     """One tile of phase 2: momentum and weights of some columns of a layer, or of some rows of the
     embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate M while M is in
-    cache."""
+    cache.
+
+    only_prepare : 1 before the first step: only what the next step needs is done
+    """
     table = network.layers
     layer = plan.updates[tile, LAYER]
     start = plan.updates[tile, START]
@@ -122,8 +120,10 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate):
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
             scratch.contexts[gathered_place(network, step + 1)], scratch.occurrences[start],
             scratch.d_inputs, scratch.far, scratch.decays, start, stop, network, table[0, FAN_IN],
-            step, rate, plan.beta, scale, plan.embed_scales,
+            step, rate, plan.beta, scale, plan.embed_scales, only_prepare,
         )  # fmt: skip
+    elif only_prepare:
+        return
     elif layer == FAR:
         update_far(
             state.params, state.momentum, scratch.d_far, plan.row_tiles, network, rate, plan.beta,

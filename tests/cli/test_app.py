@@ -77,7 +77,12 @@ def test_each_command_has_help(run, command):
 def test_train_help_names_the_defaults(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = run("train", "--help").out
-    for default in ("(default 8)", "(default 256,128)", "(default 256)", "(default 0.9)"):
+    for default in (
+        "(default: 8 characters",
+        "(default concat)",
+        "(default 256; words 512)",
+        "(default 0.9)",
+    ):
         assert default in text
 
 
