@@ -378,7 +378,7 @@ class Checkpoint:
         Otherwise a kernel might run for hours to settle a row that claims to lag that far behind.
         """
         rows, step = self.arrays["row_steps"], self.run.step
-        by_example = getattr(engine, "_by_example", self.training.batch == 1)
+        by_example = engine.by_example
         settled = rows if by_example else rows[: self.model.vocab]
         return bool(
             np.isfinite(self.arrays["momentum"]).all()

@@ -215,7 +215,7 @@ class TrainingEngine:
             self.threads = thread_count(training.threads)
 
     @property
-    def _by_example(self) -> bool:
+    def by_example(self) -> bool:
         """Whether the path for a batch of one is taken."""
         return self.training.batch == 1 and not self.model.cutoffs and not self.model.far
 
@@ -244,7 +244,7 @@ class TrainingEngine:
         threads: int,
         workspace: Callable[[], Workspace],
     ) -> None:
-        if self._by_example:
+        if self.by_example:
             run_team(
                 1,
                 examples.train_examples,
@@ -270,7 +270,7 @@ class TrainingEngine:
         momentum is zeros where training has none (beta = 0): the array is then scratch.
         """
         copy = State(*(array.copy() for array in self.state))
-        if self._by_example:
+        if self.by_example:
             examples.settle_everything(copy, self.network, self.plan, self.step)
         else:
             embedding.settle_all(copy, self.network, self.plan, self.step)

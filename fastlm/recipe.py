@@ -33,21 +33,24 @@ _WORTH_IT = 0.6
 
 @dataclass(frozen=True)
 class Size:
-    """A shape and how many passes over the corpus it is for, at least."""
+    """A shape, and for how many passes over how many tokens it is, at least."""
 
     passes: float
     hidden: tuple[int, ...]
     embed: int
+    tokens: int = 0
 
 
 _CHARACTER_SIZES = (
     Size(0, (128, 64), 16),
     Size(3, (256, 128), 32),
-    Size(8, (256, 128), 48),
-    Size(20, (512, 256), 64),
+    Size(7, (256, 128), 48),
+    Size(7, (384, 128), 32, tokens=500_000),
+    Size(20, (512, 256), 48, tokens=500_000),
 )
 _WORD_SIZES = (
-    Size(0, (200,), 64),
+    Size(0, (128,), 64),
+    Size(4.5, (200,), 64),
     Size(6, (320,), 96),
     Size(12, (512,), 128),
 )
@@ -113,11 +116,10 @@ def recipe(
     picked, passes = sizes[0], passes_of(sizes[0])
     for size in sizes[1:]:
         expected = passes_of(size)
-        if expected < size.passes:
-            break
-        picked, passes = size, expected
+        if expected >= size.passes and total >= size.tokens:
+            picked, passes = size, expected
     shape = with_size(picked)
-    drop, embed_drop = (_word_dropout if words else _character_dropout)(passes, total)
+    drop, embed_drop = (_word_dropout if words else _character_dropout)(passes)
     chosen_training.setdefault("dropout", drop)
     chosen_training.setdefault("embed_dropout", embed_drop)
     reasons = [
@@ -147,15 +149,20 @@ def _word_training(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"batch": 512, "embed_lr_scale": 8.0, **given}
 
 
-def _character_dropout(passes: float, total: int) -> tuple[float, float]:
-    if passes < 8:
+# Shakespeare's characters, a minute: 2.242 bits with dropout 0.1 and 256, 128 units, 2.236 without,
+# 2.225 with 384, 128 and 0.1 of the inputs dropped.
+def _character_dropout(passes: float) -> tuple[float, float]:
+    if passes < 6:
         return 0.0, 0.0
-    return (0.1, 0.0) if passes < 20 else (0.2, 0.05)
+    return (0.0, 0.1) if passes < 15 else (0.2, 0.05)
 
 
-def _word_dropout(passes: float, total: int) -> tuple[float, float]:
-    if passes < 3:
+# Brown, a minute: perplexity 263.6 with 0.2 and 0.1 and 200 units, 261.2 with 0.1 and 0.1 and 160, 260.4 with 128.
+def _word_dropout(passes: float) -> tuple[float, float]:
+    if passes < 2:
         return 0.0, 0.0
+    if passes < 4.5:
+        return 0.1, 0.1
     return (0.2, 0.1) if passes < 8 else (0.4, 0.2)
 
 
