@@ -157,7 +157,8 @@ def _character_dropout(passes: float) -> tuple[float, float]:
     return (0.0, 0.1) if passes < 15 else (0.2, 0.05)
 
 
-# Brown, a minute: perplexity 263.6 with 0.2 and 0.1 and 200 units, 261.2 with 0.1 and 0.1 and 160, 260.4 with 128.
+# Brown, a minute: perplexity 263.6 with 0.2 and 0.1 and 200 units, 261.2 with 0.1 and 0.1 and 160,
+# 260.4 with 128.
 def _word_dropout(passes: float) -> tuple[float, float]:
     if passes < 2:
         return 0.0, 0.0
