@@ -109,7 +109,8 @@ def test_affine(benchmark, by: str):
 
     def ours():
         affine(
-            out, 0, workspace, x.reshape(-1), 0, params, 0, HIDDEN * VOCAB, BATCH, HIDDEN, VOCAB
+            out, 0, VOCAB, workspace, x.reshape(-1), 0, params, 0, HIDDEN * VOCAB,
+            BATCH, HIDDEN, VOCAB,
         )  # fmt: skip
 
     if by == "torch":
