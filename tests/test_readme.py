@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastlm.cli import main
+from fastlm_kernels.jit import JIT_DISABLED
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -22,7 +23,7 @@ def folder_with_texts(tmp_path, monkeypatch):
     (tmp_path / "other.txt").write_text(TEXT[:200], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     # A few steps are enough to see that a command works.
-    monkeypatch.setattr("fastlm.schedule._DEFAULT_EXAMPLES", 20_000)
+    monkeypatch.setattr("fastlm.schedule._DEFAULT_EXAMPLES", 2_000 if JIT_DISABLED else 20_000)
 
 
 def test_every_fastlm_command(folder_with_texts, capsys):
