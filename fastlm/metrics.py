@@ -20,8 +20,6 @@ _KEYS = frozenset({"event", "step", "seconds"})
 
 _START = b'{"event"'
 
-_START = b'{"event"'
-
 # Rows that wait for room on a full disk; then the oldest go.
 _MOST_WAITING = 100_000
 

@@ -173,7 +173,7 @@ def train(
             model=model_settings,
             training=training_settings,
             softmax=softmax or "auto",
-            speed=_probe(text, callbacks),
+            speed=_probe(text, training, callbacks),
         )
         model_settings, training_settings = picked.model, picked.training
         training, reasons = TrainingConfig(**training_settings), picked.reasons
@@ -222,8 +222,11 @@ def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageMod
     )
 
 
-def _probe(text: TrainingTokens, callbacks: Sequence[Callback]) -> SpeedProbe:
-    if not kernels_cached():
+def _probe(
+    text: TrainingTokens, training: TrainingConfig, callbacks: Sequence[Callback]
+) -> SpeedProbe:
+    # Only for a run bounded by time is the speed asked for, before the trainer announces itself.
+    if training.minutes is not None and not kernels_cached():
         for callback in callbacks:
             callback.on_notice(
                 Notice(

@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 
 from numba import config, njit
+from numba.core.compiler_lock import global_compiler_lock
 
 # Without nnan and ninf: LLVM may reorder and contract sums, but isnan keeps its meaning.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -44,12 +45,14 @@ def _optimise(dispatcher, by_itself):
     compile_one = dispatcher.compile
 
     def compile_so(signature):
-        before = _left_to_callers[0]
-        _left_to_callers[0] = not by_itself
-        try:
-            return compile_one(signature)
-        finally:
-            _left_to_callers[0] = before
+        # Numba's own lock, so that what another thread compiles meanwhile is not affected.
+        with global_compiler_lock:
+            before = _left_to_callers[0]
+            _left_to_callers[0] = not by_itself
+            try:
+                return compile_one(signature)
+            finally:
+                _left_to_callers[0] = before
 
     dispatcher.compile = compile_so
 

@@ -326,6 +326,9 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
         low = first
         high = last
         logits0 = first * table[layer, FAN_OUT]
+        # The projection before a tail: the width of what it reads, and where that lies.
+        width = np.int64(0)
+        h0 = np.int64(0)
         if part > 0:
             layer = tail_layer(network, part)
             low, high = cluster_rows(starts, part, first, last)
@@ -333,12 +336,11 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
                 continue
             logits0 = tail_logits(network, starts, batch, part)
             logits0 += (low - starts[part]) * table[layer, FAN_OUT]
+            width = table[layer - 1, FAN_IN]
+            h0 = batch * table[layer - 1, WIDTH_BEFORE] + low * width
         fan_in = table[layer, FAN_IN]
         fan_out = table[layer, FAN_OUT]
         x0 = batch * table[layer, WIDTH_BEFORE] + low * fan_in
-        # Of the projection, the layer before the tail.
-        width = table[layer - 1, FAN_IN]
-        h0 = batch * table[layer - 1, WIDTH_BEFORE] + low * width
         if part > 0:
             affine(
                 inputs, x0, fan_in, workspace, inputs, h0, params, table[layer - 1, WEIGHT],
