@@ -20,6 +20,7 @@ from fastlm_kernels.arguments import EMBEDDING, LAYER, Network, Plan, Scratch, S
 from fastlm_kernels.embedding import SETTLE_EVERY
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.team import OWN_SIZE, Team
 
 __all__ = [
     "TrainingEngine",
@@ -213,6 +214,7 @@ class TrainingEngine:
         self.threads = 1
         if worth_sharing(model, batch):
             self.threads = thread_count(training.threads)
+        self._own = np.zeros((0, OWN_SIZE), dtype=np.int64)
 
     @property
     def by_example(self) -> bool:
@@ -254,13 +256,16 @@ class TrainingEngine:
                 ),
             )  # fmt: skip
         else:
+            if threads > len(self._own):
+                self._own = np.zeros((threads, OWN_SIZE), dtype=np.int64)
             run_team(
                 threads,
                 steps.train_steps,
-                lambda _, sync: (
-                    losses, self.state, self.scratch, workspace(), sync, self.tokens, rates,
+                lambda _, team: (
+                    losses, self.state, self.scratch, workspace(), team, self.tokens, rates,
                     self.network, self.plan, self.step,
                 ),
+                self._own,
             )  # fmt: skip
 
     def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -368,7 +373,7 @@ def position_losses(
     if table is None:
         table = np.empty(0, dtype=np.float32)
 
-    def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
+    def arguments(_: int, team: Team) -> tuple[Any, ...]:
         return (
             losses,
             np.empty(rows * network.widths, dtype=np.float32),
@@ -376,7 +381,7 @@ def position_losses(
             np.empty(rows * model.span, dtype=np.int32),
             np.empty((2, rows), dtype=np.int32),
             np.empty(len(model.cutoffs) + 1, dtype=np.int64),
-            new_workspace(), sync, tokens, table, params, network, first, rows,
+            new_workspace(), team, tokens, table, params, network, first, rows,
         )  # fmt: skip
 
     run_team(

@@ -30,6 +30,7 @@ from fastlm_kernels.generation import (
 )
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.sampling import ChoiceScratch, Rules, sum_places
+from fastlm_kernels.team import Team
 
 __all__ = [
     "Generation",
@@ -265,10 +266,10 @@ class Generation:
         running = texts.states == RUNNING
         before = texts.drawn.copy()
 
-        def arguments(index: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
+        def arguments(index: int, team: Team) -> tuple[Any, ...]:
             scratch, workspace = self._memory[index]
             return (
-                tokens, texts, scratch, workspace, sync, self._excluded, self._params,
+                tokens, texts, scratch, workspace, team, self._excluded, self._params,
                 self._network, self._rules, self._seed, self._end, steps, self._rows,
             )  # fmt: skip
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastlm.errors import ConfigError
 from fastlm_kernels.jit import JIT_DISABLED
-from fastlm_kernels.team import STOP, SYNC_SIZE
+from fastlm_kernels.team import AWAY, OWN_SIZE, STOP, SYNC_SIZE, Team
 
 __all__ = ["available_processors", "run_team", "thread_count"]
 
@@ -77,14 +77,19 @@ def _read_quota(*files: Path) -> list[float]:
 def run_team(
     threads: int,
     call: Callable[..., Any],
-    arguments: Callable[[int, NDArray[np.int64]], Sequence[Any]],
+    arguments: Callable[[int, Team], Sequence[Any]],
+    own: NDArray[np.int64] | None = None,
 ) -> None:
-    """Run ``call(*arguments(i, sync))`` for i = 0 .. threads - 1 at once; i = 0 in this thread.
+    """Run ``call(*arguments(i, team))`` for i = 0 .. threads - 1 at once; i = 0 in this thread.
 
-    sync : int64[SYNC_SIZE], zeros: the ticket counter that the calls share
+    team : the ticket counter that the calls share, and what each thread knows of itself
+    own : int64[threads or more, OWN_SIZE], what they knew after the call before; None: nothing
     An exception in any of them stops all at their next tile and is raised here.
     """
     sync = np.zeros(SYNC_SIZE, dtype=np.int64)
+    if own is None:
+        own = np.zeros((threads, OWN_SIZE), dtype=np.int64)
+    own[:, AWAY] = 0  # other threads of the system than in the call before
     if JIT_DISABLED:
         threads = 1  # no atomics in plain Python
     failures: list[BaseException] = []
@@ -94,7 +99,7 @@ def run_team(
             # NumPy scalars warn where unsigned kernel arithmetic wraps around on purpose; that is
             # only met with JIT off.
             with np.errstate(over="ignore"):
-                call(*arguments(index, sync))
+                call(*arguments(index, Team(sync, own[index])))
         except BaseException as error:
             sync[STOP] = 1
             failures.append(error)

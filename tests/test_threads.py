@@ -165,7 +165,7 @@ def test_training_and_scoring_leave_the_blas_setting_alone():
     np.ones((2, 2)) @ np.ones((2, 2))
 
     def blas_threads():
-        return [info["num_threads"] for info in threadpoolctl.threadpool_info()]
+        return {info["filepath"]: info["num_threads"] for info in threadpoolctl.threadpool_info()}
 
     model = ModelConfig(vocab=9, context=2, embed=3, hidden=(4,))
     params = scaled_params(model, 0)
@@ -178,8 +178,9 @@ def test_training_and_scoring_leave_the_blas_setting_alone():
             engine.gradient()
             position_losses(params, model, engine.tokens, 2, 30, threads=2)
             with pytest.raises(RuntimeError, match="on purpose"):
-                run_team(2, fail, lambda index, sync: (index, sync))
-            assert blas_threads() == before
+                run_team(2, fail, lambda index, team: (index, team))
+            # Compiling may bring in a library that was not there.
+            assert before.items() <= blas_threads().items()
 
 
 # ---------------------------------------------------------------------------- the team
@@ -193,11 +194,11 @@ def fail(*arguments):
 def test_every_member_of_a_team_runs_once_in_a_thread_of_its_own():
     members = []
 
-    def call(index, sync):
-        members.append((index, threading.get_ident(), sync.size, int(sync.sum())))
+    def call(index, team):
+        members.append((index, threading.get_ident(), team.sync.size, int(team.sync.sum())))
         time.sleep(0.02)  # so that no thread's ident is used again
 
-    run_team(4, call, lambda index, sync: (index, sync))
+    run_team(4, call, lambda index, team: (index, team))
     assert sorted(index for index, *_ in members) == [0, 1, 2, 3]
     assert len({ident for _, ident, *_ in members}) == 4
     assert (0, threading.get_ident(), SYNC_SIZE, 0) in members
@@ -205,18 +206,18 @@ def test_every_member_of_a_team_runs_once_in_a_thread_of_its_own():
 
 def test_a_team_of_one_runs_in_the_calling_thread():
     seen = []
-    run_team(1, lambda: seen.append(threading.get_ident()), lambda index, sync: ())
+    run_team(1, lambda: seen.append(threading.get_ident()), lambda index, team: ())
     assert seen == [threading.get_ident()]
 
 
-def work(index, sync, failing):
+def work(index, team, failing):
     """Take tiles as a kernel does; the failing member dies while holding one."""
     if index == failing:
-        claim(sync, 100, 2, 1)
+        claim(team, 100, 2, 1)
         raise ValueError(f"member {index} failed")
-    while (ticket := claim(sync, 100, 2, 1)) >= 0:
+    while (ticket := claim(team, 100, 2, 1)) >= 0:
         time.sleep(0.001)
-        finish(sync)
+        finish(team)
     assert ticket == -1
 
 
@@ -228,7 +229,7 @@ def test_an_error_in_any_thread_reaches_the_caller_and_nobody_hangs(failing):
 
     def call():
         try:
-            run_team(3, work, lambda index, sync: (index, sync, failing))
+            run_team(3, work, lambda index, team: (index, team, failing))
         except ValueError as error:
             outcome.append(str(error))
 
@@ -242,10 +243,10 @@ def test_an_error_in_any_thread_reaches_the_caller_and_nobody_hangs(failing):
 
 @needs_jit
 def test_an_error_in_the_arguments_of_a_helper_reaches_the_caller():
-    def arguments(index, sync):
+    def arguments(index, team):
         if index == 1:
             raise MemoryError("no scratch for member 1")
-        return (index, sync, -1)
+        return (index, team, -1)
 
     with pytest.raises(MemoryError, match="no scratch for member 1"):
         run_team(2, work, arguments)
@@ -254,5 +255,5 @@ def test_an_error_in_the_arguments_of_a_helper_reaches_the_caller():
 def test_the_stop_flag_is_set_for_the_others():
     syncs = []
     with pytest.raises(RuntimeError, match="on purpose"):
-        run_team(1, fail, lambda index, sync: (syncs.append(sync),))
+        run_team(1, fail, lambda index, team: (syncs.append(team.sync),))
     assert syncs[0][STOP] == 1

@@ -23,7 +23,7 @@ from fastlm_kernels.team import claim, finish
 
 @kernel
 def position_losses(
-    losses, inputs, logits, contexts, order, starts, workspace, sync, tokens, table, params,
+    losses, inputs, logits, contexts, order, starts, workspace, team, tokens, table, params,
     network, first, rows,
 ):  # fmt: skip
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
@@ -32,13 +32,13 @@ def position_losses(
     inputs : float32[rows * widths], logits : float32[rows * head + rows * largest cluster],
         contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1],
         workspace : Workspace, each thread's own
-    sync : int64[SYNC_SIZE], zeros, shared by the threads of the call
+    team : Team, of counters shared by the threads of the call
     table : of ``first_layer.fill_table``, or float32[0] to multiply instead
     """
     span = network.span
     tiles = (losses.size + rows - 1) // rows
     while True:
-        tile = claim(sync, tiles, tiles, tiles)
+        tile = claim(team, tiles, tiles, tiles)
         if tile < 0:
             return
         start = tile * rows
@@ -59,7 +59,7 @@ def position_losses(
             losses[start : start + count], logits, inputs, workspace, order, starts, params,
             network, rows, count,
         )  # fmt: skip
-        finish(sync)
+        finish(team)
 
 
 @inner_kernel

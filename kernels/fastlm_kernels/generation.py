@@ -53,7 +53,7 @@ class GenerationScratch(NamedTuple):
 
 @kernel
 def generate_tokens(
-    tokens, texts, scratch, workspace, sync, excluded, params, network, rules,
+    tokens, texts, scratch, workspace, team, excluded, params, network, rules,
     seed, end, steps, rows,
 ):  # fmt: skip
     """Up to ``steps`` more tokens for every text that is RUNNING.
@@ -61,7 +61,7 @@ def generate_tokens(
     tokens : int32[S * steps], written: the new tokens of text s from s * steps on
     texts : Texts, changed
     scratch : GenerationScratch, workspace : Workspace, each thread's own
-    sync : int64[SYNC_SIZE], zeros, shared by the threads of the call
+    team : Team, of counters shared by the threads of the call
     excluded : int64[...], ids that are never chosen; the others' probabilities are renormalised
     rules : Rules
     end : the id that ends a text and is not written, or -1
@@ -72,7 +72,7 @@ def generate_tokens(
     context = texts.contexts.size // count
     tiles = (count + rows - 1) // rows
     while True:
-        tile = claim(sync, tiles, tiles, tiles)
+        tile = claim(team, tiles, tiles, tiles)
         if tile < 0:
             return
         running = np.int64(0)
@@ -114,7 +114,7 @@ def generate_tokens(
             running = left
             if running == 0:
                 break
-        finish(sync)
+        finish(team)
 
 
 @inner_kernel

@@ -6,27 +6,54 @@ once its phase is open, so that a thread which the operating system has put asid
 one tile it was working on, and others take the rest. Which thread runs a tile changes nothing in
 the result: tiles do not depend on the number of threads.
 
+The others still wait for that one tile. A thread that was put aside while they waited therefore
+sleeps for a while once it is done, and leaves the work to those that have a processor: the longer,
+the more often it happens.
+
 Threads are Python threads in the same nogil kernel. No OpenMP or TBB is needed, a process that
 trained can fork, several calls can run at once, and nothing has to compile with ``parallel=True``.
 """
 
 import ctypes
 import sys
+import time
+from collections import namedtuple
 
+import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastlm_kernels.jit import JIT_DISABLED, shared_kernel
 
-# Places in the shared int64 array, one cache line (8 of 8 bytes) or more apart.
+# sync : int64[SYNC_SIZE], zeros at the start of a call, shared by its threads
+# own : int64[OWN_SIZE], zeros at first, each thread's own; kept from call to call
+Team = namedtuple("Team", ("sync", "own"))
+
+# Places in sync, one cache line (8 of 8 bytes) or more apart.
 NEXT = 0
 DONE = 16
 STOP = 32
-SYNC_SIZE = 48
+MISSED = 48  # 1: a thread has waited long for another
+SYNC_SIZE = 64
 
-# After so many looks the processor is offered to others instead of being kept from them. With
-# another process busy on one of two cores, two threads reach 0.85 to 0.94 of one on the free core.
+# Places in own.
+AWAY = 0  # nanoseconds that the thread had not run when it was last looked at; 0: not yet
+RESTS = 1  # 1: it is to sleep before its next tile
+UNTIL = 2  # when its sleep ends or ended, by the clock of ``nanoseconds``
+LENGTH = 3  # of that sleep, in nanoseconds
+PATIENCE = 4  # how many times as long as it was put aside that is
+OWN_SIZE = 16  # two cache lines, so that two threads' rows do not share one
+
+# After so many looks the processor is offered to others instead of being kept from them.
 _SPINS = 4000
+# Nanoseconds. Tiles take some 100,000; what is put aside waits for others' 3,000,000 and more.
+_LONG_WAIT = 200_000
+_PUT_ASIDE = 500_000
+_LONGEST_SLEEP = 250_000_000
+_MOST_PATIENCE = 64
+_NAP = 500  # microseconds
 
 if JIT_DISABLED:  # one thread only, so plain reads and writes are atomic enough
 
@@ -44,6 +71,15 @@ if JIT_DISABLED:  # one thread only, so plain reads and writes are atomic enough
 
     def give_way():
         pass
+
+    def nap():
+        pass
+
+    def nanoseconds():
+        return 0
+
+    def nanoseconds_away():
+        return 0
 
 else:
     from llvmlite import binding
@@ -83,23 +119,87 @@ else:
 
         return types.boolean(array, types.intp, types.int64, types.int64), codegen
 
+    def _external(name, function):
+        binding.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+
+    def _clock(name, number):
+        """An intrinsic that reads a POSIX clock in nanoseconds."""
+
+        @intrinsic
+        def read(typing_context):
+            def codegen(context, builder, signature, arguments):
+                int32, int64 = ir.IntType(32), ir.IntType(64)
+                time_spec = cgutils.alloca_once(builder, ir.ArrayType(int64, 2))
+                function = cgutils.get_or_insert_function(
+                    builder.module, ir.FunctionType(int32, [int32, time_spec.type]), name
+                )
+                builder.call(function, [int32(number), time_spec])
+                seconds, rest = (
+                    builder.extract_value(builder.load(time_spec), index) for index in range(2)
+                )
+                return builder.add(builder.mul(seconds, int64(10**9)), rest)
+
+            return types.int64(), codegen
+
+        return read
+
     if sys.platform == "win32":
-        _yield_function = ctypes.WinDLL("kernel32").SwitchToThread
+        _kernel32 = ctypes.WinDLL("kernel32")
+        _external("fastlm_yield", _kernel32.SwitchToThread)
+        give_way = types.ExternalFunction("fastlm_yield", types.int32())
+
+        # There a thread's own time is known to 16 ms only: none is ever found late.
+        @shared_kernel
+        def nap():
+            give_way()
+
+        @shared_kernel
+        def nanoseconds():
+            return np.int64(0)
+
+        @shared_kernel
+        def nanoseconds_away():
+            return np.int64(0)
+
     else:
-        _yield_function = ctypes.CDLL(None).sched_yield
-    binding.add_symbol("fastlm_yield", ctypes.cast(_yield_function, ctypes.c_void_p).value)
-    give_way = types.ExternalFunction("fastlm_yield", types.int32())
+        _libc = ctypes.CDLL(None)
+        _external("fastlm_yield", _libc.sched_yield)
+        _external("fastlm_sleep", _libc.usleep)
+        _external("fastlm_clock", _libc.clock_gettime)
+        give_way = types.ExternalFunction("fastlm_yield", types.int32())
+        _sleep = types.ExternalFunction("fastlm_sleep", types.int32(types.uint32))
+        _nanoseconds = _clock("fastlm_clock", time.CLOCK_MONOTONIC)
+        _own_nanoseconds = _clock("fastlm_clock", time.CLOCK_THREAD_CPUTIME_ID)
+
+        @shared_kernel
+        def nap():
+            _sleep(np.uint32(_NAP))
+
+        @shared_kernel
+        def nanoseconds():
+            return _nanoseconds()
+
+        @shared_kernel
+        def nanoseconds_away():
+            """For how long the calling thread has not run, since some moment in the past."""
+            return _nanoseconds() - _own_nanoseconds()
 
 
 @shared_kernel
-def claim(sync, total, per_cycle, split):
+def claim(team, total, per_cycle, split):
     """The next ticket that may run now, or -1 when none is left or the team was stopped.
 
-    sync : int64[SYNC_SIZE], zeros at the start of a call
     A cycle (a training step) has two phases: its first ``split`` tickets, then the rest of its
     ``per_cycle`` tickets.
     """
-    spins = 0
+    sync = team.sync
+    own = team.own
+    if own[RESTS] != 0:
+        rest(team, total)
+    elif own[AWAY] == 0:
+        own[AWAY] = nanoseconds_away()
+    looks = 0
+    since = np.int64(0)
     while True:
         ticket = load(sync, NEXT)
         if ticket >= total or load(sync, STOP) != 0:
@@ -109,14 +209,57 @@ def claim(sync, total, per_cycle, split):
             start += split
         if load(sync, DONE) >= start:
             if replace(sync, NEXT, ticket, ticket + 1):
+                if looks > _SPINS:
+                    # While it waited nobody waited for it.
+                    own[AWAY] = nanoseconds_away()
+                    replace(sync, MISSED, np.int64(1), np.int64(0))
                 return ticket
         else:
-            spins += 1
-            if spins >= _SPINS:
+            looks += 1
+            if looks == _SPINS:
+                since = nanoseconds()
+            elif looks > _SPINS:
                 give_way()
+                if nanoseconds() - since > _LONG_WAIT:
+                    replace(sync, MISSED, np.int64(0), np.int64(1))
 
 
 @shared_kernel
-def finish(sync):
+def finish(team):
     """The tile of a claimed ticket is done."""
-    add(sync, DONE, 1)
+    if load(team.sync, MISSED) != 0:
+        look_for_own_absence(team.own)
+    add(team.sync, DONE, 1)
+
+
+@shared_kernel
+def look_for_own_absence(own):
+    """Somebody waits: a thread that was put aside since its last look is to sleep.
+
+    As long as it was away, and twice as long each time that this happens again soon. With another
+    process busy on its processor it is away for half of its time, and the others wait for it.
+    """
+    away = nanoseconds_away()
+    late = away - own[AWAY]
+    own[AWAY] = away
+    if late < _PUT_ASIDE:
+        return
+    now = nanoseconds()
+    if now - own[UNTIL] < 4 * own[LENGTH]:
+        own[PATIENCE] = min(2 * own[PATIENCE], _MOST_PATIENCE)
+    else:
+        own[PATIENCE] = 1
+    own[LENGTH] = min(own[PATIENCE] * late, _LONGEST_SLEEP)
+    own[UNTIL] = now + own[LENGTH]
+    own[RESTS] = 1
+
+
+@shared_kernel
+def rest(team, total):
+    """Leave the tickets to others until the thread's time has come, or none is left."""
+    while nanoseconds() < team.own[UNTIL]:
+        if load(team.sync, NEXT) >= total or load(team.sync, STOP) != 0:
+            return  # goes on in the next call
+        nap()
+    team.own[RESTS] = 0
+    team.own[AWAY] = nanoseconds_away()

@@ -34,12 +34,12 @@ from fastlm_kernels.team import claim, finish
 
 
 @kernel
-def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network, plan, first_step):
+def train_steps(losses, state, scratch, workspace, team, tokens, rates, network, plan, first_step):
     """Run the steps first_step, first_step + 1, ...: one per element of ``rates``.
 
     losses : float64[steps], the mean loss of each batch before its update (nats), written
     workspace : Workspace, each thread's own
-    sync : int64[SYNC_SIZE], zeros; the same array for all threads of the call
+    team : Team, of the same counters for all threads of the call
     rates : float64[steps], the learning rates
     Every thread of the team makes this same call. Per step a row sweep (phase 1) and, once all rows
     are done, the weight and embedding updates (phase 2), both in tiles that do not depend on the
@@ -52,7 +52,7 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
     row_tiles = plan.row_tiles
     per_cycle = row_tiles + plan.updates.shape[0]
     while True:
-        ticket = claim(sync, (rates.size + 1) * per_cycle, per_cycle, row_tiles)
+        ticket = claim(team, (rates.size + 1) * per_cycle, per_cycle, row_tiles)
         if ticket < 0:
             return
         nth = ticket // per_cycle - 1
@@ -81,7 +81,7 @@ def train_steps(losses, state, scratch, workspace, sync, tokens, rates, network,
                 state, scratch, workspace, network, plan, tile - row_tiles, step, rate,
                 np.int64(nth < 0),
             )  # fmt: skip
-        finish(sync)
+        finish(team)
 
 
 @exact_kernel
