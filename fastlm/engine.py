@@ -112,7 +112,7 @@ def token_counts(ids: Any, vocab: int) -> NDArray[np.int64]:
     known = getattr(ids, "counts", None)
     if known is not None and known.size == vocab:
         return np.asarray(known, dtype=np.int64)
-    tokens = token_array(ids, vocab)
+    tokens = ids if isinstance(ids, Tokens) else token_array(ids, vocab)
     flat = tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
     counts = np.zeros(vocab, dtype=np.int64)
     # np.bincount makes a copy of 8 bytes an id.

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
+from fastlm.unigram import log_unigram
 
-__all__ = ["log_unigram", "scaled_params"]
+__all__ = ["scaled_params"]
 
 
 def scaled_params(
@@ -58,9 +59,3 @@ def _set_output_biases(
         tensors[f"tail.{number}.bias"][:] = unigram[start:stop]
         share = np.exp(unigram[start:stop].astype(np.float64)).sum()
         bias[head + number - 1] = math.log(share)
-
-
-def log_unigram(counts: NDArray[Any]) -> NDArray[np.float32]:
-    """float32[V]: log((count + 1/2) / total), so that tokens never seen are rare but possible."""
-    smoothed = np.asarray(counts, dtype=np.float64) + 0.5
-    return np.asarray(np.log(smoothed / smoothed.sum()), dtype=np.float32)

@@ -45,8 +45,12 @@ from fastlm.metrics import MetricsFile
 from fastlm.modelfile import FilePath
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
+from fastlm.unigram import unigram_loss
 
 __all__ = ["Config", "Trainer"]
+
+# A model with this share of the loss of knowing nothing but frequencies, or more, knows no more.
+_NOTHING_LEARNED = 0.995
 
 # One compiled call runs so many seconds of steps: short enough for progress and Ctrl-C.
 _CHUNK_SECONDS = 0.2
@@ -646,6 +650,7 @@ class Trainer:
         if self.run.since_row[1]:
             self._add_row("progress")
         self._write_checkpoint(reason)
+        self._compare_with_frequencies()
         run = self.run
         tokens = self.engine.step * self.config.training.batch
         written = self.checkpoints is not None and self.checkpoints.written_step is not None
@@ -663,6 +668,27 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_end(result)
         return result
+
+    def _compare_with_frequencies(self) -> None:
+        """Say so where a pass over the text or more has not taught the model anything."""
+        best = self.run.best_validation
+        if best is None or self.valid is None or self.epoch < 1:
+            return
+        vocab, boundary = self.config.model.vocab, self.config.model.boundary
+        measured = token_counts(self.valid, vocab)
+        if boundary is not None and self.config.documents == "file":
+            measured[boundary] = 0
+        # Frequencies of the text to predict itself predict it best, and are counted at once.
+        if best.loss < _NOTHING_LEARNED * unigram_loss(measured, measured):
+            return
+        frequencies = unigram_loss(token_counts(self.engine.tokens, vocab), measured)
+        if best.loss >= _NOTHING_LEARNED * frequencies:
+            self.notice(
+                "nothing learned",
+                f"the validation loss, {best.loss:.4f} nats, is that of the tokens' frequencies "
+                f"alone, {frequencies:.4f}: nothing in this text follows from the tokens before, "
+                "or the learning rate does not suit it",
+            )
 
     def details(self, reason: str) -> dict[str, Any]:
         """Facts about the run that stay with the model, in types that JSON has."""

@@ -7,8 +7,9 @@ import pytest
 
 from fastlm.config import ModelConfig
 from fastlm.engine import context_logits
-from fastlm.initialize import log_unigram, scaled_params
+from fastlm.initialize import scaled_params
 from fastlm.layout import Layout
+from fastlm.unigram import log_unigram
 
 MODEL = ModelConfig(vocab=300, context=4, embed=50, hidden=(128, 64))
 
@@ -44,16 +45,6 @@ def test_the_output_bias_starts_at_the_log_unigram():
 def test_a_model_without_bias_takes_counts_too():
     model = ModelConfig(vocab=30, hidden=(), bias=False)
     np.testing.assert_array_equal(scaled_params(model, 0, np.ones(30)), scaled_params(model, 0))
-
-
-def test_log_unigram():
-    logs = log_unigram(np.array([3, 0, 1]))
-    assert logs.dtype == np.float32
-    np.testing.assert_allclose(np.exp(logs), np.array([3.5, 0.5, 1.5]) / 5.5, rtol=1e-6)
-
-
-def test_log_unigram_of_nothing_seen_is_even():
-    np.testing.assert_allclose(np.exp(log_unigram(np.zeros(4))), 0.25)
 
 
 def test_the_seed_decides():
