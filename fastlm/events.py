@@ -101,8 +101,8 @@ class Notice:
 
     kind : ``rollback`` (training went back to the last good state), ``checkpoint`` (one could not
         be written, or can be again), ``metrics`` (likewise), ``resume`` (from an older checkpoint,
-        since the newest is damaged), ``finished`` (nothing is left to train), ``nothing learned``
-        (no more than how frequent tokens are)
+        since the newest is damaged), ``finished`` (nothing is left to train), ``no gain``
+        (beyond how frequent tokens are)
     message : one line
     """
 

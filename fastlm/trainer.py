@@ -372,14 +372,14 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_start(start)
 
-    def notice(self, kind: str, message: str) -> None:
-        """Tell the callbacks; where none listens, it is a warning."""
+    def notice(self, kind: str, message: str, warn: bool = True) -> None:
+        """Tell the callbacks; where none listens, it is a warning if it is a trouble (``warn``)."""
         notice = Notice(kind, " ".join(message.split()))
         heard = False
         for callback in self.callbacks:
             callback.on_notice(notice)
             heard |= type(callback).on_notice is not Callback.on_notice
-        if not heard:
+        if warn and not heard:
             warnings.warn(notice.message, TrainingWarning, stacklevel=2)
 
     def _fraction(self) -> float:
@@ -684,10 +684,11 @@ class Trainer:
         frequencies = unigram_loss(token_counts(self.engine.tokens, vocab), measured)
         if best.loss >= _NOTHING_LEARNED * frequencies:
             self.notice(
-                "nothing learned",
+                "no gain",
                 f"the validation loss, {best.loss:.4f} nats, is that of the tokens' frequencies "
                 f"alone, {frequencies:.4f}: nothing in this text follows from the tokens before, "
                 "or the learning rate does not suit it",
+                warn=False,
             )
 
     def details(self, reason: str) -> dict[str, Any]:

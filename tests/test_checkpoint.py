@@ -341,7 +341,7 @@ def test_a_run_that_is_over_says_so(path):
     listener = Listener()
     result = resumed(path, listener).fit()
     assert (result.reason, result.step) == ("finished", STEPS)
-    (notice,) = listener.notices
+    notice = listener.notices[0]
     assert "nothing is left to train: finished after 24 steps" in notice.message
     assert path.read_bytes() == before
     assert resumed(path, Listener(), steps=30).fit().step == 30

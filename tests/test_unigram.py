@@ -51,7 +51,7 @@ def train(tokens, documents="file", boundary=None, **settings):
 
 def test_a_text_with_nothing_to_learn_is_noticed():
     found = train(np.random.default_rng(3).choice(8, 4000, p=[0.3] + [0.1] * 7))
-    assert found.kinds == ["nothing learned"]
+    assert found.kinds == ["no gain"]
     numbers = [float(word.strip(",:")) for word in found.message.split() if "." in word]
     expected = unigram_loss(np.array([30] + [10] * 7), np.array([30] + [10] * 7))
     assert numbers == pytest.approx([expected, expected], abs=0.1)
@@ -60,7 +60,7 @@ def test_a_text_with_nothing_to_learn_is_noticed():
 def test_documents_ends_that_are_not_measured_are_left_out():
     tokens = np.random.default_rng(3).integers(0, 7, 4000)
     tokens[::10] = 7
-    assert train(tokens, boundary=7).kinds == ["nothing learned"]
+    assert train(tokens, boundary=7).kinds == ["no gain"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"epochs": None, "steps": 20}])
