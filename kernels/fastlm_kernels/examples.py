@@ -271,7 +271,7 @@ def affine_plain(out, x, params, weight, bias):
         start = min(j, width - LANES)
         narrow_one(
             out, start, width, x, np.int64(0), x.size, np.int64(1), params, weight + start, width,
-            x.size, F(1), F(0),
+            x.size, F(1), F(0), np.int64(0),
         )  # fmt: skip
     if bias >= 0:
         b = params[bias : bias + width]

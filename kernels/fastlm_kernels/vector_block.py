@@ -27,6 +27,9 @@ LANES, BLOCK_ROWS, VECTORS = _vector_shape()
 PANEL = LANES * VECTORS  # columns of a block
 
 
+LINE = 16  # floats in a cache line of 64 bytes
+LINES = -(-PANEL // LINE)
+
 _FLOAT = ir.FloatType()
 _INT = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -49,16 +52,32 @@ def _vector_at(builder, pointer, index):
     return builder.bitcast(place, _VECTOR.as_pointer())
 
 
+def _prefetch(builder, pointer, write, locality):
+    """Bring the cache line of a pointer near; locality 3 is the first level, 2 the second."""
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag]),
+        "llvm.prefetch.p0",
+    )  # fmt: skip
+    builder.call(function, [builder.bitcast(pointer, byte), flag(write), flag(locality), flag(1)])
+
+
 def _block_of(rows, vectors):
-    """The intrinsic that computes a block of ``rows`` rows, ``vectors`` vectors wide."""
+    """The intrinsic that computes a block of ``rows`` rows, ``vectors`` vectors wide.
+
+    ``ahead`` : how far behind each row of B a line lies that will be needed soon. Rows lie on pages
+    of their own, so the processor does not foresee it: 73 GFLOP/s without, in place of 100.
+    """
 
     @intrinsic
-    def block(typing_context, c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, k, alpha, beta):
+    def block(
+        typing_context, c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, k, alpha, beta, ahead
+    ):
         i, f = types.int64, types.float32
-        signature = types.void(c, i, i, a, i, i, i, b, i, i, i, f, f)
+        signature = types.void(c, i, i, a, i, i, i, b, i, i, i, f, f, i)
 
         def codegen(context, builder, signature, arguments):
-            _, c0, ldc, _, a0, a_row, a_column, _, b0, ldb, k, alpha, beta = arguments
+            _, c0, ldc, _, a0, a_row, a_column, _, b0, ldb, k, alpha, beta, ahead = arguments
 
             def data(position, offset):
                 array = context.make_array(signature.args[position])
@@ -72,6 +91,10 @@ def _block_of(rows, vectors):
             places = [(m, v) for m in range(rows) for v in range(vectors)]
             a_rows = [builder.gep(data(3, a0), [builder.mul(a_row, _int(m))]) for m in range(rows)]
             b_start = data(7, b0)
+            c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, _int(m))]) for m in range(rows)]
+            if rows > 1:
+                for m, v in places:
+                    _prefetch(builder, _vector_at(builder, c_rows[m], v), 1, 3)
 
             # for step in range(k): sums[m, v] += A[m, step] * B[step, v], all in registers.
             before = builder.block
@@ -84,6 +107,8 @@ def _block_of(rows, vectors):
             sums = {place: builder.phi(_VECTOR) for place in places}
             b_row = builder.gep(b_start, [builder.mul(step, ldb)])
             right = [builder.load(_vector_at(builder, b_row, v), align=4) for v in range(vectors)]
+            if rows > 1:
+                _prefetch(builder, builder.gep(b_row, [ahead]), 0, 2)
             a_step = builder.mul(step, a_column)
             new = {}
             for m in range(rows):
@@ -105,7 +130,6 @@ def _block_of(rows, vectors):
             scale = splat(builder, alpha)
             keep = splat(builder, beta)
             scaled = {place: builder.fmul(scale, totals[place]) for place in places}
-            c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, _int(m))]) for m in range(rows)]
             # As in BLAS, beta = 0 does not read C: it may hold anything, NaN included.
             reads = builder.fcmp_unordered("!=", beta, ir.Constant(_FLOAT, 0.0))
             with builder.if_else(reads) as (then, otherwise):

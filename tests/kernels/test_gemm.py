@@ -108,6 +108,17 @@ def test_rows_of_b_that_are_a_power_of_two_apart():
     check(9, 2 * PANEL, 5, True, False, 1.0, 0.0, pads=(0, 4096 - 2 * PANEL, 0))
 
 
+@pytest.mark.parametrize("beta", [0.0, 0.9])
+def test_a_large_matrix_that_is_transposed(beta):
+    """Such products are turned round: the smaller matrix is transposed in its place."""
+    for m, n, k in (
+        (PANEL, 1024 + 9, 1024),
+        (PANEL // 2, 300, 3500 + 7),
+        (2 * PANEL + PANEL // 2, 4100, PANEL_ROWS + 1),
+    ):
+        check(m, n, k, False, True, 0.25, beta)
+
+
 @pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (True, True)])
 def test_the_order_of_rows_and_columns(transpose_a, transpose_b):
     """Numbers that tell a matrix from its transpose, row-major from column-major."""
@@ -124,11 +135,18 @@ def test_the_order_of_rows_and_columns(transpose_a, transpose_b):
 
 
 @pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
-@pytest.mark.parametrize("transpose_b", [False, True])
-def test_a_row_has_the_same_bits_whatever_rows_stand_beside_it(transpose_b):
+@pytest.mark.parametrize(
+    ("transpose_b", "size"),
+    [
+        (False, (29, PANEL + 9, PANEL_ROWS + 11)),
+        (True, (29, PANEL + 9, PANEL_ROWS + 11)),
+        (True, (PANEL, 300, 3500)),
+    ],
+)
+def test_a_row_has_the_same_bits_whatever_rows_stand_beside_it(transpose_b, size):
     """So the losses of a text do not depend on how its positions are cut into batches."""
     rng = np.random.default_rng(0)
-    m, n, k = 29, PANEL + 9, PANEL_ROWS + 11
+    m, n, k = size
     a = rng.standard_normal((m, k)).astype(np.float32)
     b = rng.standard_normal(n * k).astype(np.float32)
 

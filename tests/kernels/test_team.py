@@ -198,7 +198,7 @@ def test_patience_begins_anew_when_it_has_not_happened_for_a_while(team):
 
 
 @needs_clock
-@pytest.mark.parametrize(("missed", "milliseconds"), [(0, 50), (1, 0)])
+@pytest.mark.parametrize(("missed", "milliseconds"), [(0, 50), (1, -10_000)])
 def test_who_is_not_missed_or_was_not_away_does_not_sleep(team, missed, milliseconds):
     put_aside(team, milliseconds)
     team.sync[MISSED] = missed
