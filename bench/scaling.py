@@ -45,9 +45,9 @@ class Point:
 def measured(work: Work, x: int, threads: int | None, settings: Settings) -> Point:
     """The engine's rate and the limit, with these threads or (None) its own choice of them."""
     with Engine(work, threads) as engine:
-        rates, limits = measure_in_turns(work, [engine], settings)
-    limit = limits[engine.threads].median * 1e9 / work.flops_per_token
-    return Point(x, rates[engine.name].median, limit)
+        found = measure_in_turns(work, [engine], settings)
+    limit = found.limits[engine.threads].median * 1e9 / work.flops_per_token
+    return Point(x, found.rates[engine.name].median, limit)
 
 
 def over(
