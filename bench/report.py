@@ -5,8 +5,8 @@
     python bench/report.py --compare before.json after.json
 
 No figure in the README is typed by hand. --compare prints what became slower, by the median over
-the machine's own sgemm in the same rounds, and ends with 1 if anything did; then every ratio of both
-runs, and how far the two are apart.
+the machine's own sgemm in the same rounds, and ends with 1 if anything did; then every ratio of
+both runs, and how far the two are apart.
 """
 
 from __future__ import annotations

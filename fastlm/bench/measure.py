@@ -38,6 +38,9 @@ __all__ = [
 # who comes next is not to be measured on a busy machine.
 _PAUSE = 0.03
 
+# Rounds that have to do where the machine is never quiet: more would only be worse ones.
+_FEWEST = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -46,7 +49,8 @@ class Settings:
 
     limit_seconds : that the machine's own sgemm is measured for, before each turn
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
-    work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``
+    work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``;
+    twice as long for a machine so busy that fewer were undisturbed
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -138,17 +142,18 @@ def measure_in_turns(
         for implementation in implementations
     }
     rounds: list[_Round] = []
-    end = time.perf_counter() + settings.work_seconds
+    began = time.perf_counter()
     while True:
         # There and back again.
         order = implementations if len(rounds) % 2 == 0 else implementations[::-1]
         rounds.append(_round(work, order, steps, settings))
-        found = _measurement(rounds, settings.rounds)
         if len(rounds) < settings.rounds:
             continue
-        if found.clean >= settings.rounds and _is_sure(found, settings.precision):
+        found = _measurement(rounds)
+        enough = found.clean >= settings.rounds
+        if enough and _is_sure(found, settings.precision):
             return found
-        if time.perf_counter() >= end:
+        if time.perf_counter() - began >= settings.work_seconds * (1 if enough else 2):
             return found
 
 
@@ -194,9 +199,9 @@ def _others(
     return max(0.0, after[2] - before[2] - own) / wall
 
 
-def _measurement(rounds: Sequence[_Round], least: int) -> Measurement:
+def _measurement(rounds: Sequence[_Round]) -> Measurement:
     disturbed = disturbances([each.limits for each in rounds], [each.others for each in rounds])
-    counted = [rounds[number] for number in undisturbed(disturbed, least)]
+    counted = [rounds[number] for number in undisturbed(disturbed, _FEWEST)]
     return Measurement(
         rates={name: figure([each.rates[name] for each in counted]) for name in rounds[0].rates},
         limits={
