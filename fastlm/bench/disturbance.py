@@ -16,11 +16,14 @@ import numpy as np
 
 from fastlm.threads import available_processors
 
-__all__ = ["DISTURBED", "busy_seconds", "disturbances", "undisturbed"]
+__all__ = ["DISTURBED", "FEWEST", "busy_seconds", "disturbances", "undisturbed"]
 
 DISTURBED = 0.15
 """A round is disturbed where others took more than this share of a processor, or where sgemm was
 slower by more than this share than in the better rounds."""
+
+FEWEST = 3
+"""Clean rounds that are enough for a median."""
 
 _STAT = Path("/proc/stat")
 # user, nice, system, irq, softirq, steal; 4 and 5 are idle and iowait.
@@ -69,9 +72,9 @@ def disturbances(
     ]
 
 
-def undisturbed(disturbed: Sequence[float], least: int) -> list[int]:
-    """The rounds that count: the undisturbed ones, or the ``least`` of all that were disturbed
-    least; in their order."""
+def undisturbed(disturbed: Sequence[float]) -> list[int]:
+    """The rounds that count, in their order: those that were not disturbed, or, where these are
+    fewer than ``FEWEST``, the better half of all."""
     order = sorted(range(len(disturbed)), key=lambda number: disturbed[number])
     clean = sum(value <= DISTURBED for value in disturbed)
-    return sorted(order[: max(clean, least)])
+    return sorted(order[: clean if clean >= FEWEST else -(-len(order) // 2)])

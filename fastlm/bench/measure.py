@@ -38,9 +38,6 @@ __all__ = [
 # who comes next is not to be measured on a busy machine.
 _PAUSE = 0.03
 
-# Rounds that have to do where the machine is never quiet: more would only be worse ones.
-_FEWEST = 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -201,7 +198,7 @@ def _others(
 
 def _measurement(rounds: Sequence[_Round]) -> Measurement:
     disturbed = disturbances([each.limits for each in rounds], [each.others for each in rounds])
-    counted = [rounds[number] for number in undisturbed(disturbed, _FEWEST)]
+    counted = [rounds[number] for number in undisturbed(disturbed)]
     return Measurement(
         rates={name: figure([each.rates[name] for each in counted]) for name in rounds[0].rates},
         limits={

@@ -26,6 +26,7 @@ from typing import Any
 
 from fastlm.bench.candidates import candidates
 from fastlm.bench.check import check_same_work, check_steps
+from fastlm.bench.disturbance import FEWEST
 from fastlm.bench.limits import TELL_BLAS, blas_obeys
 from fastlm.bench.machine import machine_facts, machine_limits
 from fastlm.bench.measure import Settings, measure_in_turns, ratio
@@ -102,11 +103,11 @@ def run_benchmark(
             break
         say(work.title)
         results.append(_measure(work, settings, torch_compile, facts["cores"]))
-    busy = [work["name"] for work in results if work["rounds"]["clean"] < settings.rounds]
+    busy = [work["name"] for work in results if work["rounds"]["clean"] < FEWEST]
     if busy:
         notes.append(
-            "the machine was busy with something else, and the least disturbed rounds had to do, "
-            f"for {', '.join(busy)}; measure again when it is quiet"
+            "the machine was busy with something else, and disturbed rounds had to do, "
+            f"for {', '.join(busy)}: these figures are rough; measure again when it is quiet"
         )
     return {
         "format": FORMAT,
