@@ -32,12 +32,12 @@ from fastlm.bench.machine import machine_facts, machine_limits
 from fastlm.bench.measure import Settings, measure_in_turns, ratio
 from fastlm.bench.results import FORMAT
 from fastlm.bench.start import measure_start
-from fastlm.bench.torch_steps import can_compile, torch_is_installed
+from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
 from fastlm.bench.works import Work
 from fastlm.errors import ConfigError
 from fastlm_kernels.jit import JIT_DISABLED
 
-__all__ = ["FULL", "INSTALL_TORCH", "QUICK", "run_benchmark"]
+__all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(rounds=9, seconds=0.2, limit_seconds=0.05, precision=0.02, work_seconds=25.0)
 QUICK = Settings(
@@ -51,8 +51,6 @@ QUICK = Settings(
 )
 
 _LIMIT_SECONDS = 0.2
-
-INSTALL_TORCH = 'PyTorch is not installed: pip install "fastlm[bench]"'
 
 
 def run_benchmark(
@@ -89,7 +87,7 @@ def run_benchmark(
         start = measure_start()
     notes = []
     if not torch_is_installed():
-        notes.append(INSTALL_TORCH)
+        notes.append(f"PyTorch is not installed: {INSTALL_TORCH}")
     if not blas_obeys():
         notes.append(TELL_BLAS)
     if torch_compile and not can_compile():

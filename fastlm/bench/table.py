@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastlm.bench.machine import machine_line
+from fastlm.bench.torch_steps import INSTALL_TORCH
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,6 +48,7 @@ def share_text(share: float | None) -> str:
 
 def result_table(result: dict[str, Any]) -> RenderableType:
     """A section per work, a row per implementation."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=None, pad_edge=False)
@@ -58,6 +60,8 @@ def result_table(result: dict[str, Any]) -> RenderableType:
     for work in result["works"]:
         table.add_section()
         table.add_row(f"[bold]{work['title']}[/bold]")
+        if not any(row["kind"].startswith("torch") for row in work["rows"]):
+            table.add_row(escape(f"  PyTorch: {INSTALL_TORCH}"))
         for row in work["rows"]:
             rate = row["tokens_per_second"]
             ours = row is work["rows"][-1]

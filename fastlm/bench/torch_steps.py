@@ -15,7 +15,9 @@ from fastlm.bench.implementations import Implementation, ready_batches
 from fastlm.bench.works import Work, initial_params
 from fastlm.layout import Layout
 
-__all__ = ["Torch", "can_compile", "torch_is_installed"]
+__all__ = ["INSTALL_TORCH", "Torch", "can_compile", "torch_is_installed"]
+
+INSTALL_TORCH = 'pip install "fastlm[bench]"'
 
 
 def torch_is_installed() -> bool:

@@ -80,3 +80,9 @@ def test_what_blas_cannot_tell_is_left_out(result):
 
 def test_no_start_in_the_quick_form(result):
     assert "start:" not in result_text({**result, "start": None})
+
+
+def test_without_pytorch_its_row_says_how_to_get_it(result):
+    assert 'PyTorch: pip install "fastlm[bench]"' in table_text(result)
+    result["works"].pop()  # the work without PyTorch
+    assert not any("pip install" in line for line in table_text(result))
