@@ -1,6 +1,6 @@
 """Single kernels next to NumPy, PyTorch and, at small sizes, plain Python: one thread each.
 
-Ours is first compared with NumPy's result. With NUMBA_DISABLE_JIT=1 the small sizes show what the
+Every result is compared with NumPy's. With NUMBA_DISABLE_JIT=1 the small sizes show what the
 same kernels do as plain Python.
 """
 
@@ -69,8 +69,9 @@ def single_threaded_torch():
 
 
 def in_torch(torch, by: str, call: Callable) -> Callable:
-    """The call as it is, or compiled, with its first run over."""
+    """The call as it is, or compiled; its first run is over."""
     if by != "torch-compile":
+        call()
         return call
     with warnings.catch_warnings():
         # Of what torch.compile's own imports use though it is deprecated.
@@ -120,10 +121,14 @@ def test_gather(benchmark, by: str, work: Work, engine: TrainingEngine):
         torch = single_threaded_torch()
         table, indices = torch.from_numpy(embeddings), torch.from_numpy(contexts)
         look_up = torch.nn.functional.embedding
-        benchmark(in_torch(torch, by, lambda: look_up(indices, table).flatten(1)))
+        found = benchmark(in_torch(torch, by, lambda: look_up(indices, table).flatten(1)))
+        np.testing.assert_array_equal(found.numpy().ravel(), embeddings[contexts].ravel())
     elif by == "python":
         rows, lists = embeddings.tolist(), contexts.tolist()
-        benchmark(lambda: [[value for id in context for value in rows[id]] for context in lists])
+        found = benchmark(
+            lambda: [[value for id in context for value in rows[id]] for context in lists]
+        )
+        np.testing.assert_array_equal(np.ravel(found), embeddings[contexts].ravel())
     elif by == "numpy":
         benchmark(lambda: embeddings[contexts].reshape(work.batch, -1))
     else:
@@ -151,11 +156,15 @@ def test_affine(benchmark, by: str, work: Work):
     if by.startswith("torch"):
         torch = single_threaded_torch()
         tensors = [torch.from_numpy(array) for array in (bias, x, weight)]
-        benchmark(in_torch(torch, by, lambda: torch.addmm(*tensors)))
+        found = benchmark(in_torch(torch, by, lambda: torch.addmm(*tensors)))
+        np.testing.assert_allclose(found.numpy(), x @ weight + bias, atol=1e-3)
     elif by == "python":
         rows, columns, last = x.tolist(), weight.T.tolist(), bias.tolist()
         pairs = list(zip(columns, last, strict=True))
-        benchmark(lambda: [[tiny.dot(row, column) + b for column, b in pairs] for row in rows])
+        found = benchmark(
+            lambda: [[tiny.dot(row, column) + b for column, b in pairs] for row in rows]
+        )
+        np.testing.assert_allclose(found, x @ weight + bias, atol=1e-3)
     elif by == "numpy":
         benchmark(lambda: x @ weight + bias)
     else:
@@ -199,9 +208,12 @@ def test_softmax_loss(benchmark, by: str, work: Work):
             loss_of().backward()
 
         benchmark(there_and_back)
+        assert loss_of().item() == pytest.approx(in_numpy()[0], rel=1e-5)
+        np.testing.assert_allclose(z.grad.numpy(), in_numpy()[1], atol=1e-6)
     elif by == "python":
-        loss, _ = benchmark(in_python, logits.tolist(), targets.tolist())
+        loss, d_logits = benchmark(in_python, logits.tolist(), targets.tolist())
         assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
+        np.testing.assert_allclose(d_logits, in_numpy()[1], atol=1e-6)
     elif by == "numpy":
         benchmark(in_numpy)
     else:
@@ -242,15 +254,24 @@ def test_update(benchmark, by: str, work: Work):
 
     if by.startswith("torch"):
         torch = single_threaded_torch()
-        w, m, inputs, deltas = (torch.from_numpy(array) for array in (weight, momentum, x, d))
+        w, m, inputs, deltas = (
+            torch.from_numpy(array.copy()) for array in (weight, momentum, x, d)
+        )
 
         def update():
             m.addmm_(inputs.T, deltas, beta=beta, alpha=scale)
             w.sub_(m, alpha=rate)
 
-        benchmark(in_torch(torch, by, update))
+        again = in_torch(torch, by, update)
+        in_numpy()
+        np.testing.assert_allclose(w.numpy(), weight, atol=1e-5)
+        benchmark(again)
     elif by == "python":
-        benchmark(in_python, *(array.tolist() for array in (weight, momentum, x.T, d.T)))
+        lists = [array.tolist() for array in (weight, momentum, x.T, d.T)]
+        in_python(*lists)
+        in_numpy()
+        np.testing.assert_allclose(lists[0], weight, atol=1e-5)
+        benchmark(in_python, *lists)
     elif by == "numpy":
         benchmark(in_numpy)
     else:
@@ -268,10 +289,12 @@ def test_exponential(benchmark, by: str, work: Work):
     if by.startswith("torch"):
         torch = single_threaded_torch()
         numbers = torch.from_numpy(x)
-        benchmark(in_torch(torch, by, lambda: torch.exp(numbers)))
+        found = benchmark(in_torch(torch, by, lambda: torch.exp(numbers)))
+        np.testing.assert_allclose(found.numpy(), np.exp(x), rtol=1e-6)
     elif by == "python":
         numbers = x.tolist()
-        benchmark(lambda: [math.exp(number) for number in numbers])
+        found = benchmark(lambda: [math.exp(number) for number in numbers])
+        np.testing.assert_allclose(found, np.exp(x), rtol=1e-6)
     elif by == "numpy":
         benchmark(np.exp, x)
     else:
