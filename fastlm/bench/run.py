@@ -1,6 +1,6 @@
 """A whole benchmark: check, measure, and what came out as one dictionary that JSON can hold.
 
-``format`` 1, with the keys
+``format`` 2, with the keys
 
 - ``quick``; ``machine``: see ``machine.machine_facts``; ``limits``: see ``machine.machine_limits``
 - ``start``: see ``start.measure_start``, or null

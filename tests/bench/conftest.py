@@ -104,7 +104,7 @@ def make_result() -> dict[str, Any]:
         },
     ]
     return {
-        "format": 1,
+        "format": 2,
         "quick": False,
         "machine": {
             "processor": "Abacus 9",

@@ -93,7 +93,7 @@ def test_a_readme_without_a_place(files, capsys):
 def test_a_file_that_is_no_result(tmp_path, text):
     path = tmp_path / "run.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(FastlmError, match="is not a result of format 1"):
+    with pytest.raises(FastlmError, match="is not a result of format 2"):
         read_result(path)
 
 
