@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from fastlm.bench.works import initial_params, works_named
+from fastlm.bench.torch_steps import Torch
+from fastlm.bench.works import Work, initial_params, works_named
 from fastlm.config import ModelConfig
 from fastlm.handover import to_mini, to_tiny
 from fastlm.initialize import scaled_params
 from fastlm.model import LanguageModel
 from fastlm.reference import tiny
 from fastlm.threads import available_processors
+from fastlm.tokenizers import CharTokenizer, Tokenizer, Vocabulary, WhitespaceTokenizer
+
+Writer = Callable[[int], list[int]]
+"""Tokens to write -> ids of the prompt and of what was written."""
 
 LENGTH = 200
 
@@ -67,15 +74,74 @@ def test_generate(benchmark, char_model, options: dict):
     assert len(text) > len("The ")
 
 
-def test_generate_pure_python(benchmark):
-    """200 characters, Tiny."""
-    work = works_named(["tiny-1"])[0]
-    weights = to_tiny(initial_params(work), work.model)
-    assert len(benchmark(tiny.generate_text, "the c", weights, LENGTH)) == len("the c") + LENGTH
+# ---------------------------------------------------------------------------- by everybody
+
+TINY, MINI = works_named(["tiny-1", "mini-1"])
+PROMPT = [1, 2, 3, 4, 5]
 
 
-def test_generate_numpy(benchmark):
-    """200 words, Mini."""
-    work = works_named(["mini-1"])[0]
+def by_fastlm(work: Work) -> Writer:
+    tokenizer: Tokenizer
+    if work is TINY:
+        tokenizer, space = CharTokenizer.tiny(), ""
+    else:
+        words = tuple(f"w{id}" for id in range(work.vocab))
+        tokenizer, space = WhitespaceTokenizer(Vocabulary(words, None, None)), " "
+    lm = LanguageModel(work.model, initial_params(work), tokenizer)
+    prompt = tokenizer.decode(np.array(PROMPT))
+
+    def write(length: int) -> list[int]:
+        text = lm.generate(prompt + space, length=length, greedy=True)
+        return tokenizer.encode(text).tolist()
+
+    return write
+
+
+def by_reference(work: Work) -> Writer:
+    """Pure Python for Tiny, NumPy for Mini, one token at a time, as their own functions do."""
+    if work is TINY:
+        weights, prompt = to_tiny(initial_params(work), work.model), tiny.decode(PROMPT)
+        return lambda length: tiny.encode(tiny.generate_text(prompt, weights, length))
     mini = to_mini(initial_params(work), work.model, dtype=np.float32)
-    assert len(benchmark(mini.generate, [1, 2, 3, 4], LENGTH)) == 4 + LENGTH
+
+    def write(length: int) -> list[int]:
+        ids = list(PROMPT)
+        for _ in range(length):
+            ids.append(int(mini.forward(ids[-work.context :])[0].argmax()))
+        return ids
+
+    return write
+
+
+def by_torch(work: Work) -> Writer:
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    # The model of the training benchmark, as it is before its first step.
+    model = Torch(work, threads=1).module
+
+    def write(length: int) -> list[int]:
+        ids = list(PROMPT)
+        with torch.inference_mode():
+            for _ in range(length):
+                ids.append(int(model(torch.tensor([ids[-work.context :]])).argmax()))
+        return ids
+
+    return write
+
+
+WRITERS: dict[str, Callable[[Work], Writer]] = {
+    "reference": by_reference,
+    "torch": by_torch,
+    "fastlm": by_fastlm,
+}
+
+
+@pytest.mark.parametrize("by", WRITERS)
+@pytest.mark.parametrize("work", [TINY, MINI], ids=["tiny", "mini"])
+def test_same_text(benchmark, work: Work, by: str, smoke: bool):
+    """200 tokens, the most probable one each time: the same from everybody."""
+    length = 20 if smoke else LENGTH
+    write = WRITERS[by](work)
+    benchmark.group = f"{work.name}, {length} tokens"
+    benchmark.extra_info["tokens"] = length
+    assert benchmark(write, length) == by_reference(work)(length)

@@ -1,32 +1,50 @@
-"""Single kernels next to NumPy and PyTorch, one thread each, sizes of Mini with a batch of 256.
+"""Single kernels next to NumPy, PyTorch and, at small sizes, plain Python: one thread each.
 
-Each is first compared with NumPy's result.
+Every result is compared with NumPy's. With NUMBA_DISABLE_JIT=1 the small sizes show what the
+same kernels do as plain Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fastlm.bench.works import batches, initial_params, tokens, works_named
+from fastlm.bench.torch_steps import can_compile
+from fastlm.bench.works import Work, batches, initial_params, tokens, works_named
 from fastlm.engine import TrainingEngine
 from fastlm.layout import Layout
+from fastlm.reference import tiny
 from fastlm_kernels.affine import accumulate_gradient, affine, descend
 from fastlm_kernels.exponential import exp32
 from fastlm_kernels.gemm import new_workspace
-from fastlm_kernels.jit import kernel
+from fastlm_kernels.jit import JIT_DISABLED, kernel
 from fastlm_kernels.rows import combine_rows, gather_rows
 from fastlm_kernels.softmax import softmax_cross_entropy
 
-WORK = works_named(["mini-256"])[0]
-BATCH, VOCAB = WORK.batch, WORK.vocab
-HIDDEN = WORK.hidden[-1]
+WORKS = works_named(["mini-256", "char-256", "10k-256"])
+SMALL = "char-256"  # where plain Python ends
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-everybody = pytest.mark.parametrize("by", ["fastlm", "numpy", "torch"])
+everybody = pytest.mark.parametrize("by", ["fastlm", "numpy", "torch", "torch-compile", "python"])
+
+
+@pytest.fixture(params=WORKS, ids=lambda work: work.name, autouse=True)
+def work(request: pytest.FixtureRequest, smoke: bool) -> Work:
+    """Sizes; leaves out what would take minutes."""
+    by, work = request.node.callspec.params["by"], request.param
+    if work.name != SMALL and (by == "python" or (by == "fastlm" and JIT_DISABLED)):
+        pytest.skip("takes minutes in plain Python")
+    if by == "torch-compile" and (smoke or not can_compile()):
+        pytest.skip("compiles for long, and needs a C++ compiler; runs where benchmarks are timed")
+    # Not before now: a skipped test must not have made one.
+    benchmark = request.getfixturevalue("benchmark")
+    benchmark.group = f"{request.node.originalname.removeprefix('test_')}, {work.title}"
+    return work
 
 
 @pytest.fixture
@@ -37,10 +55,10 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def engine() -> TrainingEngine:
+def engine(work: Work) -> TrainingEngine:
     """With the first batch swept: every buffer holds what it holds in training."""
-    engine = TrainingEngine(WORK.model, WORK.training(1), tokens(WORK), initial_params(WORK))
-    engine.run([WORK.lr])
+    engine = TrainingEngine(work.model, work.training(1), tokens(work), initial_params(work))
+    engine.run([work.lr])
     return engine
 
 
@@ -48,6 +66,19 @@ def single_threaded_torch():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     return torch
+
+
+def in_torch(torch, by: str, call: Callable) -> Callable:
+    """The call as it is, or compiled; its first run is over."""
+    if by != "torch-compile":
+        call()
+        return call
+    with warnings.catch_warnings():
+        # Of what torch.compile's own imports use though it is deprecated.
+        warnings.simplefilter("ignore")
+        compiled = torch.compile(call)
+        compiled()
+    return compiled
 
 
 def random32(*shape: int) -> np.ndarray:
@@ -76,61 +107,78 @@ def gather_batch(scratch, tokens, params, network, plan):
 
 
 @everybody
-def test_gather(benchmark, by: str, engine: TrainingEngine):
-    """Embeddings of a batch side by side, float32[256, 4 * 64]; for fastlm from the tokens on, in
+def test_gather(benchmark, by: str, work: Work, engine: TrainingEngine):
+    """Embeddings of a batch side by side, float32[B, C * E]; for fastlm from the tokens on, in
     shuffled order, for the others from contexts that are there already."""
-    params = initial_params(WORK)
-    embeddings = Layout(WORK.model).views(params)["embeddings"]
-    contexts = batches(WORK, 1)[0][0]
+    params = initial_params(work)
+    embeddings = Layout(work.model).views(params)["embeddings"]
+    contexts = batches(work, 1)[0][0]
 
     def ours():
         gather_batch(engine.scratch, engine.tokens, params, engine.network, engine.plan)
 
-    if by == "torch":
+    if by.startswith("torch"):
         torch = single_threaded_torch()
         table, indices = torch.from_numpy(embeddings), torch.from_numpy(contexts)
-        benchmark(lambda: torch.nn.functional.embedding(indices, table).flatten(1))
+        look_up = torch.nn.functional.embedding
+        found = benchmark(in_torch(torch, by, lambda: look_up(indices, table).flatten(1)))
+        np.testing.assert_array_equal(found.numpy().ravel(), embeddings[contexts].ravel())
+    elif by == "python":
+        rows, lists = embeddings.tolist(), contexts.tolist()
+        found = benchmark(
+            lambda: [[value for id in context for value in rows[id]] for context in lists]
+        )
+        np.testing.assert_array_equal(np.ravel(found), embeddings[contexts].ravel())
     elif by == "numpy":
-        benchmark(lambda: embeddings[contexts].reshape(BATCH, -1))
+        benchmark(lambda: embeddings[contexts].reshape(work.batch, -1))
     else:
         with np.errstate(over="ignore"):
             ours()
-            found = engine.scratch.inputs[: contexts.size * WORK.embed]
+            found = engine.scratch.inputs[: contexts.size * work.embed]
             np.testing.assert_array_equal(found, embeddings[contexts].ravel())
             benchmark(ours)
 
 
 @everybody
-def test_affine(benchmark, by: str):
-    """x @ W + b into the output layer: [256, 128] @ [128, 1000]."""
-    x, params = random32(BATCH, HIDDEN), random32(HIDDEN * VOCAB + VOCAB)
-    weight, bias = params[: HIDDEN * VOCAB].reshape(HIDDEN, VOCAB), params[HIDDEN * VOCAB :]
-    out, workspace = np.empty(BATCH * VOCAB, dtype=np.float32), new_workspace()
+def test_affine(benchmark, by: str, work: Work):
+    """x @ W + b into the output layer: [B, H] @ [H, V]."""
+    batch, hidden, vocab = work.batch, work.hidden[-1], work.vocab
+    x, params = random32(batch, hidden), random32(hidden * vocab + vocab)
+    weight, bias = params[: hidden * vocab].reshape(hidden, vocab), params[hidden * vocab :]
+    out, workspace = np.empty(batch * vocab, dtype=np.float32), new_workspace()
 
     def ours():
         affine(
-            out, 0, VOCAB, workspace, x.reshape(-1), 0, params, 0, HIDDEN * VOCAB,
-            BATCH, HIDDEN, VOCAB,
+            out, 0, vocab, workspace, x.reshape(-1), 0, params, 0, hidden * vocab,
+            batch, hidden, vocab,
         )  # fmt: skip
 
-    if by == "torch":
+    if by.startswith("torch"):
         torch = single_threaded_torch()
         tensors = [torch.from_numpy(array) for array in (bias, x, weight)]
-        benchmark(torch.addmm, *tensors)
+        found = benchmark(in_torch(torch, by, lambda: torch.addmm(*tensors)))
+        np.testing.assert_allclose(found.numpy(), x @ weight + bias, atol=1e-3)
+    elif by == "python":
+        rows, columns, last = x.tolist(), weight.T.tolist(), bias.tolist()
+        pairs = list(zip(columns, last, strict=True))
+        found = benchmark(
+            lambda: [[tiny.dot(row, column) + b for column, b in pairs] for row in rows]
+        )
+        np.testing.assert_allclose(found, x @ weight + bias, atol=1e-3)
     elif by == "numpy":
         benchmark(lambda: x @ weight + bias)
     else:
         ours()
-        np.testing.assert_allclose(out.reshape(BATCH, VOCAB), x @ weight + bias, atol=1e-4)
+        np.testing.assert_allclose(out.reshape(batch, vocab), x @ weight + bias, atol=1e-3)
         benchmark(ours)
 
 
 @everybody
-def test_softmax_loss(benchmark, by: str):
-    """Loss and d loss / d logits of [256, 1000] logits."""
-    logits = random32(BATCH, VOCAB)
-    targets = batches(WORK, 1)[1][0].astype(np.int32)
-    rows = np.arange(BATCH)
+def test_softmax_loss(benchmark, by: str, work: Work):
+    """Loss and d loss / d logits of [B, V] logits."""
+    logits = random32(work.batch, work.vocab)
+    targets = batches(work, 1)[1][0].astype(np.int32)
+    rows = np.arange(work.batch)
 
     def in_numpy():
         z = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -139,34 +187,52 @@ def test_softmax_loss(benchmark, by: str):
         z[rows, targets] -= 1
         return loss, z
 
-    if by == "torch":
+    def in_python(logits, targets):
+        loss, d_logits = 0.0, []
+        for scores, target in zip(logits, targets, strict=True):
+            probabilities = tiny.softmax(scores)
+            loss += tiny.cross_entropy_loss(probabilities, target)
+            probabilities[target] -= 1
+            d_logits.append(probabilities)
+        return loss, d_logits
+
+    if by.startswith("torch"):
         torch = single_threaded_torch()
         z = torch.from_numpy(logits).requires_grad_()
         wanted = torch.from_numpy(targets.astype(np.int64))
+        cross_entropy = torch.nn.functional.cross_entropy
+        loss_of = in_torch(torch, by, lambda: cross_entropy(z, wanted, reduction="sum"))
 
-        def in_torch():
+        def there_and_back():
             z.grad = None
-            torch.nn.functional.cross_entropy(z, wanted, reduction="sum").backward()
+            loss_of().backward()
 
-        benchmark(in_torch)
+        benchmark(there_and_back)
+        assert loss_of().item() == pytest.approx(in_numpy()[0], rel=1e-5)
+        np.testing.assert_allclose(z.grad.numpy(), in_numpy()[1], atol=1e-6)
+    elif by == "python":
+        loss, d_logits = benchmark(in_python, logits.tolist(), targets.tolist())
+        assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
+        np.testing.assert_allclose(d_logits, in_numpy()[1], atol=1e-6)
     elif by == "numpy":
         benchmark(in_numpy)
     else:
         z = logits.ravel().copy()
-        loss = softmax_rows(z, targets, BATCH, VOCAB)
+        loss = softmax_rows(z, targets, work.batch, work.vocab)
         assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
-        np.testing.assert_allclose(z.reshape(BATCH, VOCAB), in_numpy()[1], atol=1e-6)
+        np.testing.assert_allclose(z.reshape(logits.shape), in_numpy()[1], atol=1e-6)
         # What it leaves is as good as logits: the time does not depend on the numbers.
-        benchmark(softmax_rows, z, targets, BATCH, VOCAB)
+        benchmark(softmax_rows, z, targets, work.batch, work.vocab)
 
 
 @everybody
-def test_update(benchmark, by: str):
-    """Gradient, momentum and weights of the output layer [128, 1000], from a batch of 256."""
-    x, d = random32(BATCH, HIDDEN), random32(BATCH, VOCAB)
-    weight, momentum = random32(HIDDEN, VOCAB), np.zeros((HIDDEN, VOCAB), dtype=np.float32)
+def test_update(benchmark, by: str, work: Work):
+    """Gradient, momentum and weights of the output layer [H, V], from a batch."""
+    batch, hidden, vocab = work.batch, work.hidden[-1], work.vocab
+    x, d = random32(batch, hidden), random32(batch, vocab)
+    weight, momentum = random32(hidden, vocab), np.zeros((hidden, vocab), dtype=np.float32)
     beta, rate, workspace = 0.9, 0.1, new_workspace()
-    scale = (1 - beta) / BATCH
+    scale = (1 - beta) / batch
 
     def in_numpy():
         np.multiply(momentum, np.float32(beta), out=momentum)
@@ -176,36 +242,59 @@ def test_update(benchmark, by: str):
     def ours(weight, momentum):
         accumulate_gradient(
             momentum, workspace, x.reshape(-1), 0, d.reshape(-1), 0,
-            0, -1, BATCH, HIDDEN, VOCAB, 0, VOCAB, scale, beta,
+            0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
         )  # fmt: skip
-        descend(weight, momentum, 0, -1, HIDDEN, VOCAB, 0, VOCAB, rate)
+        descend(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)
 
-    if by == "torch":
+    def in_python(weight, momentum, inputs, deltas):
+        for weights, momenta, column in zip(weight, momentum, inputs, strict=True):
+            for v, delta in enumerate(deltas):
+                momenta[v] = beta * momenta[v] + scale * tiny.dot(column, delta)
+                weights[v] -= rate * momenta[v]
+
+    if by.startswith("torch"):
         torch = single_threaded_torch()
-        w, m, inputs, deltas = (torch.from_numpy(array) for array in (weight, momentum, x, d))
+        w, m, inputs, deltas = (
+            torch.from_numpy(array.copy()) for array in (weight, momentum, x, d)
+        )
 
-        def in_torch():
+        def update():
             m.addmm_(inputs.T, deltas, beta=beta, alpha=scale)
             w.sub_(m, alpha=rate)
 
-        benchmark(in_torch)
+        again = in_torch(torch, by, update)
+        in_numpy()
+        np.testing.assert_allclose(w.numpy(), weight, atol=1e-5)
+        benchmark(again)
+    elif by == "python":
+        lists = [array.tolist() for array in (weight, momentum, x.T, d.T)]
+        in_python(*lists)
+        in_numpy()
+        np.testing.assert_allclose(lists[0], weight, atol=1e-5)
+        benchmark(in_python, *lists)
     elif by == "numpy":
         benchmark(in_numpy)
     else:
         found = weight.ravel().copy(), momentum.ravel().copy()
         ours(*found)
         in_numpy()
-        np.testing.assert_allclose(found[0].reshape(HIDDEN, VOCAB), weight, atol=1e-5)
+        np.testing.assert_allclose(found[0].reshape(hidden, vocab), weight, atol=1e-5)
         benchmark(ours, *found)
 
 
 @everybody
-def test_exponential(benchmark, by: str):
-    """e^x of 256,000 numbers of at most 0."""
-    x = -np.abs(random32(BATCH * VOCAB))
-    if by == "torch":
+def test_exponential(benchmark, by: str, work: Work):
+    """e^x of B * V numbers of at most 0."""
+    x = -np.abs(random32(work.batch * work.vocab))
+    if by.startswith("torch"):
         torch = single_threaded_torch()
-        benchmark(torch.exp, torch.from_numpy(x))
+        numbers = torch.from_numpy(x)
+        found = benchmark(in_torch(torch, by, lambda: torch.exp(numbers)))
+        np.testing.assert_allclose(found.numpy(), np.exp(x), rtol=1e-6)
+    elif by == "python":
+        numbers = x.tolist()
+        found = benchmark(lambda: [math.exp(number) for number in numbers])
+        np.testing.assert_allclose(found, np.exp(x), rtol=1e-6)
     elif by == "numpy":
         benchmark(np.exp, x)
     else:

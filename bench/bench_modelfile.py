@@ -1,14 +1,19 @@
-"""A model to its file and back: 1.3 million parameters, 5 MB."""
+"""A model and a checkpoint to their files and back: 1.3 million parameters, 5 MB, twice that with
+momentum."""
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import pytest
 
-from fastlm.config import ModelConfig
+from fastlm.checkpoint import Origin, write_checkpoint
+from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.initialize import scaled_params
 from fastlm.model import LanguageModel, load
 from fastlm.tokenizers import build_tokenizer
+from fastlm.trainer import Config, Trainer
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +37,47 @@ def test_load(benchmark, word_model: LanguageModel, tmp_path):
     word_model.save(path)
     loaded = benchmark(load, path)
     np.testing.assert_array_equal(loaded.params, word_model.params)
+
+
+@pytest.mark.parametrize("by", ["numpy", "torch", "fastlm"])
+def test_checkpoint(benchmark, word_model: LanguageModel, tmp_path, by: str):
+    """Weights and momentum to a file that is synced and renamed; fastlm's has checksums, the
+    tokenizer and the state of the run too."""
+    path = tmp_path / f"checkpoint-{by}"
+    beside = tmp_path / "beside"
+    ids = np.arange(2_000) % word_model.config.vocab
+    trainer = Trainer(
+        Config(model=word_model.config, training=TrainingConfig()), ids, params=word_model.params
+    )
+    arrays = trainer.engine.state._asdict()
+    tensors = {"params": trainer.params, "momentum": arrays["momentum"]}
+    content = {
+        "model": word_model.config,
+        "training": trainer.config.training,
+        "documents": "file",
+        "origin": Origin(tokenizer=word_model.tokenizer),
+        "corpus": {},
+        "run": trainer.run,
+        "reason": "running",
+        "details": {},
+        "params": trainer.params,
+        "arrays": arrays,
+    }
+
+    def by_fastlm() -> None:
+        write_checkpoint(path, **content)
+
+    def by_others() -> None:
+        with open(beside, "wb") as file:
+            save(tensors, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+
+    if by == "torch":
+        torch = pytest.importorskip("torch")
+        save, tensors = torch.save, {k: torch.from_numpy(v) for k, v in tensors.items()}
+    else:
+        save = lambda tensors, file: np.savez(file, **tensors)  # noqa: E731
+    benchmark(by_fastlm if by == "fastlm" else by_others)
+    assert path.stat().st_size > 8 * word_model.params.size

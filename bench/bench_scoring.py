@@ -78,9 +78,9 @@ def wide_model(char_model: LanguageModel) -> LanguageModel:
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("size", [None, 1000, 50])
-def test_score(benchmark, wide_model, text, size: int | None, threads: int):
+def test_score(benchmark, wide_model, text, smoke, size: int | None, threads: int):
     """200,000 characters as one text, and cut into texts of 1,000 and of 50."""
-    part = text[:CHARACTERS]
+    part = text[: 2_000 if smoke else CHARACTERS]
     size = size or len(part)
     texts = [part[start : start + size] for start in range(0, len(part), size)]
     benchmark.extra_info["tokens"] = len(part)
@@ -90,13 +90,14 @@ def test_score(benchmark, wide_model, text, size: int | None, threads: int):
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("batch", TORCH_BATCHES)
-def test_score_by_torch(benchmark, wide_model, text, batch: int, threads: int):
+def test_score_by_torch(benchmark, wide_model, text, smoke, batch: int, threads: int):
     """The same model in PyTorch, in inference mode; its best batch is the one to compare with."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(threads)
+    part = text[: 2_000 if smoke else CHARACTERS]
     lm, context = wide_model, wide_model.config.context
     weights = {name: torch.from_numpy(tensor) for name, tensor in lm.tensors.items()}
-    ids = lm.tokenizer.encode(text[:CHARACTERS]).astype(np.int64)
+    ids = lm.tokenizer.encode(part).astype(np.int64)
     padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
 
     def score() -> float:
@@ -115,4 +116,4 @@ def test_score_by_torch(benchmark, wide_model, text, batch: int, threads: int):
 
     benchmark.extra_info["tokens"] = len(ids)
     log_prob = benchmark(score)
-    assert log_prob == pytest.approx(next(lm.score([text[:CHARACTERS]])).log_prob, rel=1e-5)
+    assert log_prob == pytest.approx(next(lm.score([part])).log_prob, rel=1e-5)

@@ -13,6 +13,7 @@ import fastlm
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine
 from fastlm.initialize import scaled_params
+from fastlm.store import TokenStore
 
 COPIES = 200  # of 465 kB: as large as the corpus that the figures are stated for
 
@@ -34,6 +35,24 @@ def test_prepare(benchmark, corpus: Path, tmp_path, kind: str, smoke: bool):
     )
     assert store.count > 0
     benchmark.extra_info["bytes"] = corpus.stat().st_size
+
+
+@pytest.mark.parametrize("by", ["numpy", "fastlm"])
+def test_read(benchmark, corpus: Path, tmp_path, by: str):
+    """Open a store, checksum included, and add all its ids up; NumPy's own file for comparison."""
+    store = fastlm.prepare(str(corpus), tmp_path / "s.tokens", tokenizer="char")
+    np.save(tmp_path / "ids.npy", store.ids)
+    right = int(np.sum(store.ids, dtype=np.int64))
+
+    def read() -> int:
+        if by == "numpy":
+            ids = np.load(tmp_path / "ids.npy", mmap_mode="r")
+        else:
+            ids = TokenStore.open(tmp_path / "s.tokens").ids
+        return int(np.sum(ids, dtype=np.int64))
+
+    assert benchmark(read) == right
+    benchmark.extra_info["tokens"] = store.count
 
 
 def test_peak_memory(benchmark, corpus: Path, tmp_path, smoke: bool):

@@ -9,7 +9,15 @@ from importlib.util import find_spec
 
 import pytest
 
-from fastlm.tokenizers import TOKENIZER_KINDS, build_tokenizer
+from fastlm.reference import tiny
+from fastlm.reference.mini import TextPreprocessor
+from fastlm.tokenizers import (
+    TOKENIZER_KINDS,
+    CharTokenizer,
+    Vocabulary,
+    WordTokenizer,
+    build_tokenizer,
+)
 from fastlm.tokenizers.blocks import (
     COUNTED_KINDS,
     block_encoder,
@@ -42,6 +50,25 @@ def test_decode(benchmark, text: str, kind: str):
     ids = tokenizer.encode(text)
     decoded = benchmark(tokenizer.decode, ids)
     assert decoded.split() == text.split() or kind in ("word", "whitespace")
+
+
+@pytest.mark.parametrize("by", ["reference", "fastlm"])
+@pytest.mark.parametrize("system", ["tiny", "mini"])
+def test_encode_like_the_reference(benchmark, text: str, system: str, by: str):
+    """Tiny's characters and Mini's words to ids, by the reference systems and by fastlm: the same
+    ids from both."""
+    if system == "tiny":
+        part = "".join(c for c in text.lower() if c == " " or "a" <= c <= "z")
+        ours, reference = CharTokenizer.tiny(), tiny.encode
+    else:
+        part = "".join(c for c in text.lower() if c.isascii())
+        words = TextPreprocessor(part)
+        vocabulary = Vocabulary(tuple(words.vocabulary), None, None)
+        ours, reference = WordTokenizer(vocabulary, pattern="mini"), words.text_to_indices
+    encode = ours.encode if by == "fastlm" else reference
+    benchmark.group = f"{system}'s tokens"
+    benchmark.extra_info["characters"] = len(part)
+    assert list(benchmark(encode, part)) == reference(part)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -2,9 +2,9 @@
 
     python bench/busy.py
 
-Prints tokens/s with two threads on both cores and with one thread on the free core, while the
-other process spins all along, and their ratio: what asking for a second thread costs where it
-cannot help. Linux only: elsewhere a process cannot be tied to a core.
+Prints a table: tokens/s with two threads on both cores and with one thread on the free core, while
+the other process spins all along, and their ratio: 1 is what a second thread that cannot help
+should cost, less than 1 is a loss. Linux only: elsewhere a process cannot be tied to a core.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ use_kernel_cache()
 
 from fastlm.bench.engine_steps import Engine  # noqa: E402
 from fastlm.bench.measure import figure, ratio, steps_for  # noqa: E402
+from fastlm.bench.table import rate_text  # noqa: E402
 from fastlm.bench.works import WORKS, Work, works_named  # noqa: E402
 
 NAMES = ["mini-256", "char-256", "10k-256"]
@@ -80,13 +81,19 @@ def main(arguments: list[str] | None = None) -> int:
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         print("error: needs Linux and at least two cores", file=sys.stderr)
         return 1
+    print(
+        "| tokens/s, a core busy | 2 threads, both cores | 1 thread, free core "
+        "| ratio | quartiles |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: |")
     for work in works_named(options.only or NAMES):
         both, alone = measure(work, options.rounds, options.seconds)
         share = ratio(both, alone)
         print(
-            f"{work.title}: two threads {figure(both).median:,.0f} tokens/s, one on the free core "
-            f"{figure(alone).median:,.0f}; ratio {share.median:.2f} "
-            f"(quartiles {share.low:.2f} to {share.high:.2f})"
+            f"| {work.title} | {rate_text(figure(both).median)} "
+            f"| {rate_text(figure(alone).median)} | {share.median:.2f} "
+            f"| {share.low:.2f} to {share.high:.2f} |",
+            flush=True,
         )
     return 0
 

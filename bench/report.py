@@ -5,19 +5,30 @@
     python bench/report.py --compare before.json after.json
 
 No figure in the README is typed by hand. --compare prints what became slower, by the median over
-the machine's own sgemm in the same rounds, and ends with 1 if anything did.
+the machine's own sgemm in the same rounds, and ends with 1 if anything did; then every ratio of
+both runs, and how far the two are apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from fastlm.bench.disturbance import DISTURBED
 from fastlm.bench.machine import machine_line
 from fastlm.bench.results import best_row, our_row, read_result, tokens_per_second
-from fastlm.bench.table import rate_text, share_text, spread_text, times_text
+from fastlm.bench.table import (
+    limits_text,
+    rate_text,
+    rounds_text,
+    share_text,
+    spread_text,
+    times_text,
+)
 from fastlm.errors import FastlmError
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -64,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.compare:
             slower = compare(*runs)
             print("\n".join(slower) or f"nothing became slower by more than {SLOWER:.0%}")
+            print("", ratio_table(*runs), sep="\n")
             return 1 if slower else 0
         options.results.write_text(results_page(runs[0]), encoding="utf-8")
         replace_table(options.readme, readme_table(runs[0]))
@@ -109,30 +121,27 @@ def replace_table(readme: Path, table: str) -> None:
 
 def results_page(run: dict[str, Any]) -> str:
     """Everything that was measured, as Markdown."""
-    limits = run["limits"]
-    sgemm, copy = limits["sgemm_gflops"], limits["copy_gbytes"]
     parts = [
         "# Benchmark results",
         "Written by `python bench/report.py` from a run of `fastlm bench --json`.",
         f"{machine_line(run['machine'])}.",
-        f"The machine's limits: sgemm {sgemm['one']:.0f} GFLOP/s on one core and "
-        f"{sgemm['all']:.0f} on all; copying memory {copy['one']:.1f} and {copy['all']:.1f} GB/s.",
+        f"The machine's limits: {limits_text(run['limits'])}.",
         "All implementations start from the same weights, take the same batches in the same order, "
         "and are compared with a float64 oracle before anything is timed: losses to 1e-4, weights "
-        "to 1e-3 of the way they moved. They take turns in one process; a figure is the median of "
-        f"{_rounds(run)} rounds, its spread half the distance of the quartiles, a ratio the median "
-        "of the ratios within the rounds. Shares are of what sgemm reached in the same rounds on "
-        "as many threads, at 6 FLOP per weight and token.",
+        "to 1e-3 of the way they moved. They take turns in one process, every other round "
+        "backwards, until the ratios are sure to 2 % or the time is over: "
+        f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
+        f"took more than {DISTURBED:.0%} of a processor or sgemm beside the turns was slower by "
+        "more than that than in the better rounds. A figure is the median of the rounds, its "
+        "spread half the distance of the quartiles, a ratio the median of the ratios within the "
+        "rounds. Shares are of what sgemm reached in the same rounds on as many threads, at 6 FLOP "
+        "per weight and token.",
     ]
     if run["start"]:
         parts.append(_start_table(run["start"]))
     parts += [_goal_table(run), *(_work_table(work) for work in run["works"])]
     parts += [f"Note: {note}." for note in run["notes"]]
     return "\n\n".join(parts) + "\n"
-
-
-def _rounds(run: dict[str, Any]) -> int:
-    return max(len(our_row(work)["tokens_per_second"]["rounds"]) for work in run["works"])
 
 
 def _start_table(start: dict[str, Any]) -> str:
@@ -168,8 +177,8 @@ def _goal_table(run: dict[str, Any]) -> str:
 def _reached(work: dict[str, Any], against: str) -> float | None:
     """The ratio or share that a goal is about; None where it was not measured."""
     if against == "sgemm":
-        share: float = our_row(work)["sgemm_share"]["median"]
-        return share
+        share = our_row(work)["sgemm_share"]
+        return None if share is None else float(share["median"])
     kind, _, threads = against.partition("-")
     row = best_row(work, kind, int(threads) if threads else None)
     if row is None or row is our_row(work):
@@ -200,7 +209,7 @@ def _work_table(work: dict[str, Any]) -> str:
         quartiles = "" if ours else f"{times['low']:.3g} to {times['high']:.3g}"
         lines.append(
             f"| {row['name']} | {rate_text(rate['median'])} | {spread_text(rate)} | {ratio} "
-            f"| {quartiles} | {share_text(row['sgemm_share']['median'])} "
+            f"| {quartiles} | {share_text(row['sgemm_share'] and row['sgemm_share']['median'])} "
             f"| {row['first_step_seconds']:.2g} |"
         )
     return "\n".join(lines)
@@ -212,6 +221,18 @@ def _rate(row: dict[str, Any] | None) -> str:
 
 # ---------------------------------------------------------------------------- two runs
 
+Row = dict[str, Any]
+
+
+def shared_rows(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[Row, Row, Row]]:
+    """(work, row before, row after) for everything that both runs measured."""
+    old = {(work["name"], row["name"]): row for work in before["works"] for row in work["rows"]}
+    for work in after["works"]:
+        for row in work["rows"]:
+            was = old.get((work["name"], row["name"]))
+            if was is not None:
+                yield work, was, row
+
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """A line for everything of ours that became slower by more than SLOWER.
@@ -219,24 +240,44 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     Each rate counts as a share of the machine's sgemm in the same rounds, so that a machine that is
     slower today is not taken for code that is.
     """
-    old = {work["name"]: work for work in before["works"]}
     lines = []
-    for work in after["works"]:
-        if work["name"] not in old:
+    for work, was, row in shared_rows(before, after):
+        if row["kind"] != "engine":
             continue
-        rows = {row["name"]: row for row in old[work["name"]]["rows"]}
-        for row in work["rows"]:
-            was = rows.get(row["name"])
-            if row["kind"] != "engine" or was is None:
-                continue
+        if was["sgemm_share"] and row["sgemm_share"]:
             change = row["sgemm_share"]["median"] / was["sgemm_share"]["median"] - 1
-            if change < -SLOWER:
-                lines.append(
-                    f"{work['title']}, {row['name']}: {-change:.0%} slower "
-                    f"({rate_text(tokens_per_second(was))} before, "
-                    f"{rate_text(tokens_per_second(row))} tokens/s now)"
-                )
+        else:
+            change = tokens_per_second(row) / tokens_per_second(was) - 1
+        if change < -SLOWER:
+            lines.append(
+                f"{work['title']}, {row['name']}: {-change:.0%} slower "
+                f"({rate_text(tokens_per_second(was))} before, "
+                f"{rate_text(tokens_per_second(row))} tokens/s now)"
+            )
     return lines
+
+
+def ratio_table(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """How many times as fast fastlm was, before and after, and how far the two are apart."""
+    lines = [
+        "| work | fastlm against | before | after | change |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    changes = []
+    for work, was, row in shared_rows(before, after):
+        if row is our_row(work):
+            continue
+        old, new = (each["slower_than_fastlm"]["median"] for each in (was, row))
+        changes.append(abs(new / old - 1))
+        lines.append(
+            f"| {work['title']} | {row['name']} | {times_text(old)} | {times_text(new)} "
+            f"| {new / old - 1:+.1%} |"
+        )
+    if not changes:
+        return "the two runs have no ratio in common"
+    return "\n".join(
+        [*lines, f"ratios differ by {median(changes):.1%} (median), {max(changes):.1%} at most"]
+    )
 
 
 if __name__ == "__main__":

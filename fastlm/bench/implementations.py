@@ -49,11 +49,13 @@ class Implementation(ABC):
     kind : what it is, for finding it in a result
     name : the same for people
     threads : that it may use
+    seconds_elsewhere : processor time that it has used so far in other processes
     """
 
     kind: str
     name: str
     threads: int
+    seconds_elsewhere: float = 0.0
 
     @abstractmethod
     def run(self, steps: int) -> Sequence[float] | NDArray[np.float64]:

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from numpy.typing import NDArray
 
-__all__ = ["copy_gbytes", "sgemm_gflops"]
+__all__ = ["TELL_BLAS", "blas_obeys", "copy_gbytes", "sgemm_gflops"]
+
+TELL_BLAS = (
+    "what sgemm reaches on one thread is not known without threadpoolctl: pip install threadpoolctl"
+)
 
 # 2 * 1536^3 = 7 GFLOP: OpenBLAS is at full speed from a few hundred on.
 _SGEMM_SIZE = 1536
 _COPY_BYTES = 256 * 2**20
 
 
+def blas_obeys() -> bool:
+    """Whether BLAS can be told how many threads to use."""
+    return importlib.util.find_spec("threadpoolctl") is not None
+
+
 def sgemm_gflops(threads: int, seconds: float = 0.2, size: int = _SGEMM_SIZE) -> float:
     """GFLOP/s of the sgemm in NumPy's BLAS, on large square matrices.
 
-    Where BLAS cannot be told how many threads to use (Accelerate), it takes what it likes.
+    Where BLAS cannot be told how many threads to use (``blas_obeys``; Accelerate), it takes what it
+    likes.
     """
-    rng = np.random.default_rng(0)
-    a, b, c = (rng.random((size, size), dtype=np.float32) for _ in range(3))
-    with threadpool_limits(limits=threads, user_api="blas"):
+    a, b, c = _matrices(size)
+    with _blas_threads(threads):
         np.matmul(a, b, out=c)
         return _rate(lambda: np.matmul(a, b, out=c), 2e-9 * size**3, seconds)
+
+
+def _blas_threads(threads: int) -> AbstractContextManager[Any]:
+    if not blas_obeys():
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=threads, user_api="blas")
+    return limits
+
+
+@lru_cache(maxsize=1)
+def _matrices(size: int) -> tuple[NDArray[np.float32], ...]:
+    rng = np.random.default_rng(0)
+    return tuple(rng.random((size, size), dtype=np.float32) for _ in range(3))
 
 
 def copy_gbytes(threads: int, seconds: float = 0.2, size: int = _COPY_BYTES) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm._version import __version__
-from fastlm.bench.limits import copy_gbytes, sgemm_gflops
+from fastlm.bench.limits import blas_obeys, copy_gbytes, sgemm_gflops
 from fastlm.threads import available_processors
 
 __all__ = ["machine_facts", "machine_limits", "machine_line"]
@@ -32,11 +32,14 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def machine_limits(cores: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Rates on one core and on all: sgemm in GFLOP/s, copying in GB/s read and written."""
+def machine_limits(cores: int, seconds: float) -> dict[str, dict[str, float | None]]:
+    """Rates on one core and on all: sgemm in GFLOP/s, copying in GB/s read and written.
+
+    None where BLAS cannot be told to use one core.
+    """
     return {
         "sgemm_gflops": {
-            "one": sgemm_gflops(1, seconds),
+            "one": sgemm_gflops(1, seconds) if blas_obeys() or cores == 1 else None,
             "all": sgemm_gflops(cores, seconds),
         },
         "copy_gbytes": {"one": copy_gbytes(1, seconds), "all": copy_gbytes(cores, seconds)},
@@ -85,6 +88,8 @@ def _processor() -> str:
 
 def _blas() -> str:
     """Name and version of NumPy's BLAS: that of the NumPy rows and of the limit."""
+    if not blas_obeys():
+        return "unknown"
     from threadpoolctl import threadpool_info
 
     found = [library for library in threadpool_info() if library.get("user_api") == "blas"]

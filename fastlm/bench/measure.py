@@ -1,11 +1,15 @@
 """How fast, on a machine that is never quite quiet: everybody takes turns, round after round.
 
 What the machine does besides (a slower clock, another process) then falls on all alike, and the
-ratio of two is taken within each round, never between figures from different times.
+ratio of two is taken within each round, never between figures from different times. Every other
+round goes backwards, so that nobody is always the first or after the same neighbour. Rounds that
+were disturbed from outside do not count (``disturbance``), and there are as many rounds as it takes
+until the ratios are sure, or the time is over.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,22 +17,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastlm.bench.check import check_finite
+from fastlm.bench.disturbance import DISTURBED, busy_seconds, disturbances, undisturbed
 from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.limits import sgemm_gflops
 from fastlm.bench.works import Work
 
-__all__ = ["Figure", "Settings", "figure", "measure_in_turns", "ratio", "steps_for", "take_turn"]
+__all__ = [
+    "Figure",
+    "Measurement",
+    "Settings",
+    "figure",
+    "measure_in_turns",
+    "ratio",
+    "steps_for",
+    "take_turn",
+    "uncertainty",
+]
 
 # OpenMP's threads (PyTorch's, OpenBLAS's) go on spinning for a few milliseconds after their work;
 # who comes next is not to be measured on a busy machine.
-_PAUSE = 0.05
+_PAUSE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """rounds : turns of each; seconds : that a turn should last, at least one step
+    """rounds : undisturbed turns of each that are wanted; seconds : that a turn should last, at
+    least one step
 
-    limit_seconds : that the machine's own sgemm is measured for, in each round
+    limit_seconds : that the machine's own sgemm is measured for, before each turn
+    precision : rounds end where every ratio is sure to this share (``uncertainty``)
+    work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``;
+    twice as long for a machine so busy that fewer were undisturbed
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -36,6 +55,8 @@ class Settings:
     rounds: int
     seconds: float
     limit_seconds: float
+    precision: float = 0.0
+    work_seconds: float = 0.0
     budget: float | None = None
     start: bool = True
 
@@ -50,6 +71,19 @@ class Figure:
     rounds: list[float]
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """rates : tokens/s of each implementation, by name
+    limits : what the machine's sgemm reached beside them, GFLOP/s by number of threads
+    rounds : that were measured; clean : that were not disturbed; the figures have those that count
+    """
+
+    rates: dict[str, Figure]
+    limits: dict[int, Figure]
+    rounds: int
+    clean: int
+
+
 def figure(rounds: Sequence[float]) -> Figure:
     low, median, high = (float(q) for q in np.quantile(rounds, (0.25, 0.5, 0.75)))
     return Figure(median, low, high, [float(value) for value in rounds])
@@ -58,6 +92,15 @@ def figure(rounds: Sequence[float]) -> Figure:
 def ratio(above: Sequence[float], below: Sequence[float]) -> Figure:
     """above / below, round by round."""
     return figure([a / b for a, b in zip(above, below, strict=True)])
+
+
+def uncertainty(found: Figure) -> float:
+    """How far the median may be off, as a share of it: 1.57 (high - low) / sqrt(rounds).
+
+    Medians of two runs further apart than that differ with about 95 % certainty: the notches of
+    McGill, Tukey and Larsen, "Variations of box plots" (1978), section 7.
+    """
+    return 1.57 * (found.high - found.low) / math.sqrt(len(found.rounds)) / found.median
 
 
 def steps_for(implementation: Implementation, seconds: float) -> int:
@@ -86,11 +129,8 @@ def measure_in_turns(
     work: Work,
     implementations: Sequence[Implementation],
     settings: Settings,
-) -> tuple[dict[str, Figure], dict[int, Figure]]:
-    """Everybody's turns, in paired rounds.
-
-    Returns tokens/s of each implementation by name, and what the machine's sgemm reached meanwhile,
-    in GFLOP/s, by number of threads: all the numbers that implementations have.
+) -> Measurement:
+    """Everybody's turns, in paired rounds; ratios are to the last of them.
 
     Raises BenchmarkError when a loss stops being a number.
     """
@@ -98,18 +138,79 @@ def measure_in_turns(
         implementation.name: steps_for(implementation, settings.seconds)
         for implementation in implementations
     }
-    rates: dict[str, list[float]] = {name: [] for name in steps}
-    limits: dict[int, list[float]] = {i.threads: [] for i in implementations}
-    for _ in range(settings.rounds):
-        for threads, gflops in limits.items():
-            time.sleep(_PAUSE)
-            gflops.append(sgemm_gflops(threads, settings.limit_seconds))
-        for implementation in implementations:
-            time.sleep(_PAUSE)
-            turn = take_turn(implementation, steps[implementation.name], settings.seconds)
-            check_finite(work, implementation.name, turn)
-            rates[implementation.name].append(turn.steps * work.batch / turn.seconds)
-    return (
-        {name: figure(values) for name, values in rates.items()},
-        {threads: figure(values) for threads, values in limits.items()},
+    rounds: list[_Round] = []
+    began = time.perf_counter()
+    while True:
+        # There and back again.
+        order = implementations if len(rounds) % 2 == 0 else implementations[::-1]
+        rounds.append(_round(work, order, steps, settings))
+        if len(rounds) < settings.rounds:
+            continue
+        found = _measurement(rounds)
+        enough = found.clean >= settings.rounds
+        if enough and _is_sure(found, settings.precision):
+            return found
+        if time.perf_counter() - began >= settings.work_seconds * (1 if enough else 2):
+            return found
+
+
+@dataclass(frozen=True)
+class _Round:
+    rates: dict[str, float]
+    limits: dict[int, float]
+    others: float | None  # processors that others kept busy, on average
+
+
+def _round(
+    work: Work, order: Sequence[Implementation], steps: dict[str, int], settings: Settings
+) -> _Round:
+    rates: dict[str, float] = {}
+    limits: dict[int, list[float]] = {}
+    before = _times(order)
+    for implementation in order:
+        time.sleep(_PAUSE)
+        gflops = sgemm_gflops(implementation.threads, settings.limit_seconds)
+        limits.setdefault(implementation.threads, []).append(gflops)
+        time.sleep(_PAUSE)
+        turn = take_turn(implementation, steps[implementation.name], settings.seconds)
+        check_finite(work, implementation.name, turn)
+        rates[implementation.name] = turn.steps * work.batch / turn.seconds
+    medians = {threads: float(np.median(values)) for threads, values in limits.items()}
+    return _Round(rates, medians, _others(before, _times(order)))
+
+
+def _times(implementations: Sequence[Implementation]) -> tuple[float, float, float | None]:
+    """Seconds: (wall, processor time that we used, here and in processes that work for us,
+    processor time that anybody used, where that is known)."""
+    own = time.process_time() + sum(each.seconds_elsewhere for each in implementations)
+    return time.perf_counter(), own, busy_seconds()
+
+
+def _others(
+    before: tuple[float, float, float | None], after: tuple[float, float, float | None]
+) -> float | None:
+    """Processors that others kept busy, on average, between two ``_times``."""
+    wall, own = after[0] - before[0], after[1] - before[1]
+    if before[2] is None or after[2] is None or wall <= 0:
+        return None
+    return max(0.0, after[2] - before[2] - own) / wall
+
+
+def _measurement(rounds: Sequence[_Round]) -> Measurement:
+    disturbed = disturbances([each.limits for each in rounds], [each.others for each in rounds])
+    counted = [rounds[number] for number in undisturbed(disturbed)]
+    return Measurement(
+        rates={name: figure([each.rates[name] for each in counted]) for name in rounds[0].rates},
+        limits={
+            threads: figure([each.limits[threads] for each in counted])
+            for threads in rounds[0].limits
+        },
+        rounds=len(rounds),
+        clean=sum(value <= DISTURBED for value in disturbed),
     )
+
+
+def _is_sure(found: Measurement, precision: float) -> bool:
+    """Whether the ratios of the last to all others, which are what is reported, are sure enough."""
+    *others, ours = (rate.rounds for rate in found.rates.values())
+    return all(uncertainty(ratio(ours, other)) <= precision for other in others)

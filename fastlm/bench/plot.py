@@ -1,5 +1,5 @@
 """A result as a bar chart, on a log scale: five orders of magnitude lie between the slowest and
-the fastest."""
+the fastest. Bars lie down, one below the other, so that any number of works stays readable."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.bench.results import best_row, our_row, tokens_per_second
+from fastlm.bench.table import rate_text
 from fastlm.errors import ConfigError
 
 __all__ = ["check_plot", "save_plot"]
 
 _SUFFIXES = (".png", ".svg")
 
+# The palette of Okabe and Ito (2008), which colour-blind people can tell apart.
 _COLOURS = {
-    "pure Python": "#b8860b",
-    "fastlm, JIT off": "#c0c0c0",
-    "NumPy": "#6a9f58",
-    "PyTorch": "#d1605e",
-    "torch.compile": "#e7a5a4",
-    "fastlm, 1 thread": "#86b4d8",
-    "fastlm": "#1f5f99",
+    "pure Python": "#e69f00",
+    "fastlm, JIT off": "#999999",
+    "NumPy": "#009e73",
+    "PyTorch": "#d55e00",
+    "torch.compile": "#cc79a7",
+    "fastlm, 1 thread": "#56b4e9",
+    "fastlm": "#0072b2",
 }
+
+_BAR_INCHES = 0.16
+_GAP_BARS = 1.2  # between works
 
 
 def check_plot(path: Path) -> None:
@@ -42,36 +47,54 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    works = result["works"]
-    figure = Figure(figsize=(max(5.0, 1.6 * len(works) + 1.5), 4.8), layout="constrained")
+    machine = result["machine"]
+    groups = [(work["title"].replace(", ", "\n"), _bars(work)) for work in result["works"]]
+    if not groups:
+        raise ConfigError(f"nothing was measured, so there is no chart to save as {path}")
+    count = sum(len(bars) + _GAP_BARS for _, bars in groups)
+    figure = Figure(figsize=(8, max(2.0, _BAR_INCHES * count + 1.1)), layout="constrained")
     axes = figure.add_subplot()
-    labelled: set[str] = set()
-    for place, work in enumerate(works):
-        bars = _bars(work)
-        width = 0.8 / len(bars)
-        for nth, (label, rate) in enumerate(bars.items()):
-            axes.bar(
-                place + (nth - (len(bars) - 1) / 2) * width,
-                rate,
-                width,
-                color=_COLOURS[label],
+    place = 0.0
+    ticks: list[float] = []
+    for _, bars in groups:
+        ticks.append(place + (len(bars) - 1) / 2)
+        for label, row in bars.items():
+            rate = row["tokens_per_second"]
+            axes.barh(place, rate["median"], 0.9, color=_COLOURS[label])
+            axes.plot([rate["low"], rate["high"]], [place, place], color="black", linewidth=0.8)
+            axes.annotate(
+                rate_text(rate["median"]),
+                (max(rate["median"], rate["high"]), place),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
             )
-            labelled.add(label)
-    axes.set_yscale("log")
-    axes.set_ylabel("tokens/s in training")
-    axes.set_xticks(
-        range(len(works)), [work["title"].replace(", ", "\n") for work in works], fontsize=8
-    )
-    axes.grid(axis="y", alpha=0.3)
+            place += 1
+        place += _GAP_BARS
+    rates = [tokens_per_second(row) for _, bars in groups for row in bars.values()]
+    axes.set_xscale("log")
+    # A bar of a log scale starts anywhere: below the slowest, and room for the figure at the end.
+    axes.set_xlim(min(rates) / 3, max(rates) * 6)
+    axes.set_ylim(place - _GAP_BARS + 0.2, -1.2)
+    axes.set_yticks(ticks, [title for title, _ in groups], fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("tokens/s in training (log scale; lines: quartiles)", fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    keys = [Patch(color=_COLOURS[label], label=label) for label in _COLOURS if label in labelled]
-    figure.legend(handles=keys, loc="outside lower center", ncols=4, fontsize=8)
-    axes.set_title(f"{result['machine']['processor']}, {result['machine']['cores']} cores", size=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    labelled = {label for _, bars in groups for label in bars}
+    keys = [
+        Patch(color=colour, label=label) for label, colour in _COLOURS.items() if label in labelled
+    ]
+    figure.legend(handles=keys, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    axes.set_title(f"{machine['processor']}, {machine['cores']} cores", fontsize=9)
     figure.savefig(path, dpi=150)
 
 
-def _bars(work: dict[str, Any]) -> dict[str, float]:
-    """Tokens/s by label: of several numbers of threads the best."""
+def _bars(work: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows by label: of several numbers of threads the best."""
     rows = {
         "pure Python": best_row(work, "python"),
         "fastlm, JIT off": best_row(work, "nojit"),
@@ -83,4 +106,4 @@ def _bars(work: dict[str, Any]) -> dict[str, float]:
     }
     if rows["fastlm, 1 thread"] is rows["fastlm"]:
         del rows["fastlm, 1 thread"]
-    return {label: tokens_per_second(row) for label, row in rows.items() if row is not None}
+    return {label: row for label, row in rows.items() if row is not None}

@@ -1,15 +1,16 @@
 """A whole benchmark: check, measure, and what came out as one dictionary that JSON can hold.
 
-``format`` 1, with the keys
+``format`` 2, with the keys
 
 - ``quick``; ``machine``: see ``machine.machine_facts``; ``limits``: see ``machine.machine_limits``
 - ``start``: see ``start.measure_start``, or null
 - ``works``: for each its ``name``, ``title``, sizes, ``flops_per_token``, ``checked_steps``,
-  ``sgemm_gflops`` (the machine's in the same rounds, by number of threads), and ``rows``: for each
-  implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``, ``slower_than_fastlm`` (how
-  many times as fast fastlm with its own choice of threads is), ``sgemm_share`` (of what sgemm
-  reached on as many threads) and ``first_step_seconds`` (its first step of this work, compilation
-  included; never part of a rate)
+  ``rounds`` (how many were measured, and how many of them were not disturbed from outside: see
+  ``disturbance``), ``sgemm_gflops`` (the machine's in the same rounds, by number of threads), and
+  ``rows``: for each implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``,
+  ``slower_than_fastlm`` (how many times as fast fastlm with its own choice of threads is),
+  ``sgemm_share`` (of what sgemm reached on as many threads, or null: ``limits.blas_obeys``) and
+  ``first_step_seconds`` (its first step of this work, compilation included; never part of a rate)
 - ``notes``: what was left out, and why
 
 A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its quartiles.
@@ -25,21 +26,31 @@ from typing import Any
 
 from fastlm.bench.candidates import candidates
 from fastlm.bench.check import check_same_work, check_steps
+from fastlm.bench.disturbance import FEWEST
+from fastlm.bench.limits import TELL_BLAS, blas_obeys
 from fastlm.bench.machine import machine_facts, machine_limits
 from fastlm.bench.measure import Settings, measure_in_turns, ratio
 from fastlm.bench.results import FORMAT
 from fastlm.bench.start import measure_start
-from fastlm.bench.torch_steps import can_compile, torch_is_installed
+from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
 from fastlm.bench.works import Work
 from fastlm.errors import ConfigError
 from fastlm_kernels.jit import JIT_DISABLED
 
-__all__ = ["FULL", "INSTALL_TORCH", "QUICK", "run_benchmark"]
+__all__ = ["FULL", "QUICK", "run_benchmark"]
 
-FULL = Settings(rounds=7, seconds=0.5, limit_seconds=0.2)
-QUICK = Settings(rounds=3, seconds=0.1, limit_seconds=0.05, budget=40.0, start=False)
+FULL = Settings(rounds=9, seconds=0.2, limit_seconds=0.05, precision=0.02, work_seconds=25.0)
+QUICK = Settings(
+    rounds=3,
+    seconds=0.05,
+    limit_seconds=0.02,
+    precision=0.03,
+    work_seconds=3.0,
+    budget=40.0,
+    start=False,
+)
 
-INSTALL_TORCH = 'PyTorch is not installed: pip install "fastlm[bench]"'
+_LIMIT_SECONDS = 0.2
 
 
 def run_benchmark(
@@ -69,14 +80,16 @@ def run_benchmark(
     began = time.perf_counter()
     facts = machine_facts()
     say("the machine's limits")
-    limits = machine_limits(facts["cores"], settings.limit_seconds)
+    limits = machine_limits(facts["cores"], _LIMIT_SECONDS)
     start = None
     if settings.start:
         say("cold and warm start")
         start = measure_start()
     notes = []
     if not torch_is_installed():
-        notes.append(INSTALL_TORCH)
+        notes.append(f"PyTorch is not installed: {INSTALL_TORCH}")
+    if not blas_obeys():
+        notes.append(TELL_BLAS)
     if torch_compile and not can_compile():
         notes.append("torch.compile is left out: there is no C++ compiler")
         torch_compile = False
@@ -87,7 +100,13 @@ def run_benchmark(
             notes.append(f"left out, to keep the quick form quick: {left}")
             break
         say(work.title)
-        results.append(_measure(work, settings, torch_compile))
+        results.append(_measure(work, settings, torch_compile, facts["cores"]))
+    busy = [work["name"] for work in results if work["rounds"]["clean"] < FEWEST]
+    if busy:
+        notes.append(
+            "the machine was busy with something else, and disturbed rounds had to do, "
+            f"for {', '.join(busy)}: these figures are rough; measure again when it is quiet"
+        )
     return {
         "format": FORMAT,
         "quick": settings.budget is not None,
@@ -99,20 +118,23 @@ def run_benchmark(
     }
 
 
-def _measure(work: Work, settings: Settings, torch_compile: bool) -> dict[str, Any]:
+def _measure(work: Work, settings: Settings, torch_compile: bool, cores: int) -> dict[str, Any]:
     with ExitStack() as stack:
         implementations = [
             stack.enter_context(make())
             for make in candidates(work, torch_compile=torch_compile).values()
         ]
         first_steps = check_same_work(work, implementations)
-        rates, limits = measure_in_turns(work, implementations, settings)
-    ours = rates[implementations[-1].name].rounds
+        found = measure_in_turns(work, implementations, settings)
+    ours = found.rates[implementations[-1].name].rounds
     rows = []
     for implementation in implementations:
-        rate = rates[implementation.name]
-        flops = [tokens * work.flops_per_token for tokens in rate.rounds]
-        limit = [gflops * 1e9 for gflops in limits[implementation.threads].rounds]
+        rate = found.rates[implementation.name]
+        share = None
+        if blas_obeys() or implementation.threads == cores:
+            flops = [tokens * work.flops_per_token for tokens in rate.rounds]
+            limit = [gflops * 1e9 for gflops in found.limits[implementation.threads].rounds]
+            share = dataclasses.asdict(ratio(flops, limit))
         rows.append(
             {
                 "kind": implementation.kind,
@@ -120,7 +142,7 @@ def _measure(work: Work, settings: Settings, torch_compile: bool) -> dict[str, A
                 "threads": implementation.threads,
                 "tokens_per_second": dataclasses.asdict(rate),
                 "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
-                "sgemm_share": dataclasses.asdict(ratio(flops, limit)),
+                "sgemm_share": share,
                 "first_step_seconds": first_steps[implementation.name],
             }
         )
@@ -130,8 +152,9 @@ def _measure(work: Work, settings: Settings, torch_compile: bool) -> dict[str, A
         "cutoffs": list(work.cutoffs),
         "flops_per_token": work.flops_per_token,
         "checked_steps": check_steps(work),
+        "rounds": {"measured": found.rounds, "clean": found.clean},
         "sgemm_gflops": {
-            str(threads): dataclasses.asdict(limit) for threads, limit in limits.items()
+            str(threads): dataclasses.asdict(limit) for threads, limit in found.limits.items()
         },
         "rows": rows,
     }

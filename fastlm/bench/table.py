@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastlm.bench.machine import machine_line
+from fastlm.bench.torch_steps import INSTALL_TORCH
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["rate_text", "result_table", "result_text", "share_text", "spread_text", "times_text"]
+__all__ = [
+    "limits_text",
+    "rate_text",
+    "result_table",
+    "result_text",
+    "rounds_text",
+    "share_text",
+    "spread_text",
+    "times_text",
+]
 
 
 def rate_text(rate: float) -> str:
@@ -30,12 +40,15 @@ def times_text(ratio: float) -> str:
     return f"{rate_text(ratio) if ratio >= 100 else f'{ratio:.3g}'} ×"
 
 
-def share_text(share: float) -> str:
+def share_text(share: float | None) -> str:
+    if share is None:
+        return ""
     return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
 def result_table(result: dict[str, Any]) -> RenderableType:
     """A section per work, a row per implementation."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=None, pad_edge=False)
@@ -47,6 +60,8 @@ def result_table(result: dict[str, Any]) -> RenderableType:
     for work in result["works"]:
         table.add_section()
         table.add_row(f"[bold]{work['title']}[/bold]")
+        if not any(row["kind"].startswith("torch") for row in work["rows"]):
+            table.add_row(escape(f"  PyTorch: {INSTALL_TORCH}"))
         for row in work["rows"]:
             rate = row["tokens_per_second"]
             ours = row is work["rows"][-1]
@@ -55,19 +70,32 @@ def result_table(result: dict[str, Any]) -> RenderableType:
                 rate_text(rate["median"]),
                 spread_text(rate),
                 "" if ours else times_text(row["slower_than_fastlm"]["median"]),
-                share_text(row["sgemm_share"]["median"]),
+                share_text(row["sgemm_share"] and row["sgemm_share"]["median"]),
             )
     return table
 
 
+def limits_text(limits: dict[str, Any]) -> str:
+    """sgemm and copying on one core and on all, in words."""
+    sgemm, copy = limits["sgemm_gflops"], limits["copy_gbytes"]
+    one = "" if sgemm["one"] is None else f"{sgemm['one']:.0f} GFLOP/s on one core, "
+    return (
+        f"sgemm {one}{sgemm['all']:.0f} GFLOP/s on all; "
+        f"copying memory {copy['one']:.1f} GB/s on one core, {copy['all']:.1f} on all"
+    )
+
+
+def rounds_text(works: list[dict[str, Any]]) -> str:
+    """How many rounds there were, and how many of them did not count."""
+    rounds = [work["rounds"] for work in works]
+    measured = sum(each["measured"] for each in rounds)
+    counted = sum(len(work["rows"][-1]["tokens_per_second"]["rounds"]) for work in works)
+    return f"{measured} rounds, of which {measured - counted} were disturbed and do not count"
+
+
 def result_text(result: dict[str, Any]) -> str:
     """What stands below the table: limits, start, notes, machine."""
-    limits = result["limits"]
-    sgemm, copy = limits["sgemm_gflops"], limits["copy_gbytes"]
-    lines = [
-        f"limits: sgemm {sgemm['one']:.0f} GFLOP/s on one core, {sgemm['all']:.0f} on all; "
-        f"copying memory {copy['one']:.1f} and {copy['all']:.1f} GB/s"
-    ]
+    lines = [f"limits: {limits_text(result['limits'])}"]
     start = result["start"]
     if start is not None:
         lines.append(
@@ -76,7 +104,7 @@ def result_text(result: dict[str, Any]) -> str:
         )
     lines.append(
         "spread: half the distance of the quartiles; all in turns in one process, after a check "
-        "that all do the same sums"
+        f"that all do the same sums; {rounds_text(result['works'])}"
     )
     lines += result["notes"]
     return "\n".join([*lines, machine_line(result["machine"])])

@@ -15,7 +15,9 @@ from fastlm.bench.implementations import Implementation, ready_batches
 from fastlm.bench.works import Work, initial_params
 from fastlm.layout import Layout
 
-__all__ = ["Torch", "can_compile", "torch_is_installed"]
+__all__ = ["INSTALL_TORCH", "Torch", "can_compile", "torch_is_installed"]
+
+INSTALL_TORCH = 'pip install "fastlm[bench]"'
 
 
 def torch_is_installed() -> bool:
@@ -34,6 +36,8 @@ class Torch(Implementation):
     The batches are index tensors made ahead of time. ``SGD(momentum=b, dampening=b)`` is our
     update m = b m + (1 - b) g, with one exception: PyTorch's first m is the bare gradient. A
     momentum of zero, put there before the first step, makes it the same from the start.
+
+    module : from contexts int64[B, C] to logits float32[B, V] (where the softmax is not adaptive)
     """
 
     def __init__(self, work: Work, threads: int, *, compiled: bool = False) -> None:
@@ -52,7 +56,7 @@ class Torch(Implementation):
         with warnings.catch_warnings():
             # Of what torch.compile's own imports use though it is deprecated.
             warnings.simplefilter("ignore")
-            self._model = torch.compile(model) if compiled else model
+            self.module = torch.compile(model) if compiled else model
         parameters = list(self._tensors.values())
         beta = work.momentum
         self._optimizer = torch.optim.SGD(
@@ -72,7 +76,7 @@ class Torch(Implementation):
         import torch
 
         torch.set_num_threads(self.threads)
-        model, optimizer, batches = self._model, self._optimizer, self._batches
+        model, optimizer, batches = self.module, self._optimizer, self._batches
         cross_entropy = torch.nn.functional.cross_entropy
         losses = []
         with warnings.catch_warnings():

@@ -1,7 +1,8 @@
 """The engine's own kernels as plain Python: a second process, in which Numba compiles nothing.
 
 The process reads a line of JSON for each request and answers with one:
-the fields of the work -> ``{}``; ``{"steps": n}`` -> ``{"seconds": s, "losses": [...]}``;
+the fields of the work -> ``{}``; ``{"steps": n}`` -> ``{"seconds": s, "losses": [...],
+"processor_seconds": s}``, the last since its beginning;
 ``{"params": true}`` -> ``{"params": "..."}``, float32 in base64.
 """
 
@@ -52,11 +53,11 @@ class WithoutJit(Implementation):
         self._ask(dataclasses.asdict(work))
 
     def run(self, steps: int) -> list[float]:
-        losses: list[float] = self._ask({"steps": steps})["losses"]
+        losses: list[float] = self._steps(steps)["losses"]
         return losses
 
     def turn(self, steps: int) -> Turn:
-        answer = self._ask({"steps": steps})
+        answer = self._steps(steps)
         return Turn(steps, answer["seconds"], answer["losses"][-1])
 
     def params(self) -> NDArray[np.float32]:
@@ -73,6 +74,11 @@ class WithoutJit(Implementation):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _steps(self, steps: int) -> dict[str, Any]:
+        answer = self._ask({"steps": steps})
+        self.seconds_elsewhere = answer["processor_seconds"]
+        return answer
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -104,7 +110,11 @@ def _serve(requests: TextIO, answers: TextIO) -> None:
             start = time.perf_counter()
             losses = engine.run(request["steps"])
             seconds = time.perf_counter() - start
-            answer = {"seconds": seconds, "losses": losses.tolist()}
+            answer = {
+                "seconds": seconds,
+                "losses": losses.tolist(),
+                "processor_seconds": time.process_time(),
+            }
         else:
             answer = {"params": base64.b64encode(engine.params().tobytes()).decode("ascii")}
         print(json.dumps(answer), file=answers, flush=True)

@@ -202,7 +202,7 @@ def tokens(work: Work) -> NDArray[np.uint16]:
         edges = np.cumsum(_shares(work))
         drawn = np.searchsorted(edges, rng.random(work.corpus) * edges[-1], side="right")
         return np.asarray(drawn, dtype=np.uint16)
-    return rng.integers(0, work.vocab, work.corpus).astype(np.uint16)
+    return rng.integers(0, work.vocab, work.corpus, dtype=np.uint16)
 
 
 def _shares(work: Work) -> NDArray[np.float64]:

@@ -77,6 +77,7 @@ def make_result() -> dict[str, Any]:
             "title": "Mini, batch 256",
             "flops_per_token": 1000.0,
             "checked_steps": 5,
+            "rounds": {"measured": 4, "clean": 3},
             "sgemm_gflops": {},
             "rows": [
                 make_row("numpy", "NumPy", 2, [50_000.0, 51_000.0, 49_000.0], ours),
@@ -94,6 +95,7 @@ def make_result() -> dict[str, Any]:
             "title": "Tiny, batch 1",
             "flops_per_token": 10.0,
             "checked_steps": 5,
+            "rounds": {"measured": 4, "clean": 3},
             "sgemm_gflops": {},
             "rows": [
                 make_row("python", "pure Python", 1, [2_000.0] * 3, [900_000.0] * 3),
@@ -102,7 +104,7 @@ def make_result() -> dict[str, Any]:
         },
     ]
     return {
-        "format": 1,
+        "format": 2,
         "quick": False,
         "machine": {
             "processor": "Abacus 9",

@@ -48,6 +48,7 @@ def limits(monkeypatch):
 
     monkeypatch.setattr(measure, "sgemm_gflops", sgemm)
     monkeypatch.setattr(measure.time, "sleep", lambda _: None)
+    monkeypatch.setattr(measure, "busy_seconds", lambda: None)
     return asked
 
 
@@ -78,16 +79,19 @@ def test_a_turn_that_takes_far_longer_than_it_should_is_cut_short():
 
 def test_everybody_takes_turns(limits):
     diary = []
-    rates, found = measure_in_turns(
+    found = measure_in_turns(
         CONCAT,
         [Scripted("a", 0.5, diary, threads=1), Scripted("b", 0.25, diary, threads=2)],
         SETTINGS,
     )
-    assert diary[-18:] == ([("a", 1)] * 2 + [("b", 1)] * 4) * 3
-    assert limits == [1, 2] * 3
-    assert rates["a"].rounds == [CONCAT.batch / 0.5] * 3
-    assert rates["b"].median == CONCAT.batch / 0.25
-    assert {threads: limit.median for threads, limit in found.items()} == {1: 100.0, 2: 200.0}
+    a, b = [("a", 1)] * 2, [("b", 1)] * 4
+    assert diary[-18:] == a + b + b + a + a + b
+    assert limits == [1, 2, 2, 1, 1, 2]
+    assert found.rates["a"].rounds == [CONCAT.batch / 0.5] * 3
+    assert found.rates["b"].median == CONCAT.batch / 0.25
+    medians = {threads: limit.median for threads, limit in found.limits.items()}
+    assert medians == {1: 100.0, 2: 200.0}
+    assert (found.rounds, found.clean) == (3, 3)
 
 
 def test_a_loss_that_is_no_number_ends_it(limits):

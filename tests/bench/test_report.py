@@ -93,7 +93,7 @@ def test_a_readme_without_a_place(files, capsys):
 def test_a_file_that_is_no_result(tmp_path, text):
     path = tmp_path / "run.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(FastlmError, match="is not a result of format 1"):
+    with pytest.raises(FastlmError, match="is not a result of format 2"):
         read_result(path)
 
 
@@ -116,7 +116,7 @@ def test_what_became_slower_is_named(result, tmp_path, capsys):
     before.write_text(json.dumps(result), "utf-8")
     after.write_text(json.dumps(slowed(result, 0.8, 0.8)), "utf-8")
     assert report.main(["--compare", str(before), str(after)]) == 1
-    assert capsys.readouterr().out == (
+    assert capsys.readouterr().out.startswith(
         "Mini, batch 256, fastlm, 2 threads: 20% slower (400,000 before, 320,000 tokens/s now)\n"
     )
     assert report.main(["--compare", str(before), str(before)]) == 0
@@ -125,6 +125,33 @@ def test_what_became_slower_is_named(result, tmp_path, capsys):
 @pytest.mark.parametrize(("share", "rate"), [(0.95, 0.95), (1.0, 0.5), (1.5, 1.5)])
 def test_noise_a_slow_machine_and_gains_are_not_reported(result, share, rate):
     assert report.compare(result, slowed(result, share, rate)) == []
+
+
+def test_ratios_of_two_runs_stand_side_by_side(result, tmp_path, capsys):
+    other = copy.deepcopy(result)
+    other["works"][0]["rows"][1]["slower_than_fastlm"]["median"] = 2.1
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    before.write_text(json.dumps(result), "utf-8")
+    after.write_text(json.dumps(other), "utf-8")
+    assert report.main(["--compare", str(before), str(after)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "nothing became slower by more than 10%"
+    assert "| Mini, batch 256 | PyTorch, 1 thread | 2 × | 2.1 × | +5.0% |" in lines
+    assert lines[-1] == "ratios differ by 0.0% (median), 5.0% at most"
+
+
+def test_without_shares_rates_are_compared(result):
+    for run in (result, other := slowed(result, 1.0, 0.8)):
+        for row in run["works"][0]["rows"]:
+            row["sgemm_share"] = None
+    assert report.compare(result, other) == [
+        "Mini, batch 256, fastlm, 2 threads: 20% slower (400,000 before, 320,000 tokens/s now)"
+    ]
+    assert "86%" not in report.results_page(result)
+
+
+def test_runs_that_have_nothing_in_common(result):
+    assert "no ratio in common" in report.ratio_table(result, {**result, "works": []})
 
 
 def test_works_and_rows_that_one_run_lacks_are_passed_over(result):

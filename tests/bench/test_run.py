@@ -18,7 +18,7 @@ from fastlm_kernels.jit import JIT_DISABLED
 
 from .conftest import CONCAT, TINY
 
-SHORT = Settings(rounds=2, seconds=0.001, limit_seconds=0.0, start=False)
+SHORT = Settings(rounds=3, seconds=0.001, limit_seconds=0.0, start=False)
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compiler")
 
@@ -27,6 +27,7 @@ needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compi
 def small_limits(monkeypatch):
     monkeypatch.setattr(run, "machine_limits", lambda cores, seconds: {"measured": cores})
     monkeypatch.setattr("fastlm.bench.measure.sgemm_gflops", lambda threads, seconds: 100.0)
+    monkeypatch.setattr("fastlm.bench.measure.busy_seconds", lambda: None)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_result_holds_what_was_measured():
         ours = work["rows"][-1]["tokens_per_second"]["rounds"]
         for row in work["rows"]:
             rates = row["tokens_per_second"]["rounds"]
-            assert len(rates) == 2
+            assert len(rates) == 3
             assert min(rates) > 0
             assert row["slower_than_fastlm"]["rounds"] == [
                 a / b for a, b in zip(ours, rates, strict=True)
@@ -58,6 +59,26 @@ def test_result_holds_what_was_measured():
                 [rate * work["flops_per_token"] / 100e9 for rate in rates]
             )
             assert row["first_step_seconds"] > 0
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
+def test_a_busy_machine_is_told_of(monkeypatch):
+    monkeypatch.setattr("fastlm.bench.measure._others", lambda *_: 1.0)
+    result = run.run_benchmark([TINY], SHORT)
+    assert result["works"][0]["rounds"] == {"measured": 3, "clean": 0}
+    assert "disturbed rounds had to do, for small-tiny" in result["notes"][-1]
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
+def test_without_threadpoolctl_one_thread_has_no_share(monkeypatch):
+    monkeypatch.setattr(run, "blas_obeys", lambda: False)
+    result = run.run_benchmark([TINY], SHORT)
+    cores = result["machine"]["cores"]
+    shares = {row["threads"]: row["sgemm_share"] for row in result["works"][0]["rows"]}
+    assert all((share is None) == (threads != cores) for threads, share in shares.items())
+    assert any("pip install threadpoolctl" in note for note in result["notes"])
 
 
 @needs_jit

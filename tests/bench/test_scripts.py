@@ -22,6 +22,18 @@ def test_scaling_draws(tmp_path, capsys):
     assert [line.split(":")[0] for line in lines] == ["corpus 1,000", "corpus 10,000"]
 
 
+def test_scaling_draws_the_limits(tmp_path):
+    pytest.importorskip("matplotlib")
+    scaling = script("scaling")
+    points = [
+        scaling.Point(x, 1e4 * x, 0.9e4 * x, 1.1e4 * x, 0.8, 1.25e4 * x, 1e6) for x in (1, 2, 64)
+    ]
+    scaling.save(points, "batch, examples", tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text("utf-8")
+    for part in ("limit: sgemm", "limit: memory, nothing cached", "80%"):
+        assert f"<!-- {part} -->" in drawn
+
+
 def test_scaling_needs_a_folder(tmp_path, capsys):
     scaling = script("scaling")
     assert scaling.main(["--quick", "--out", str(tmp_path / "nowhere")]) == 1
@@ -37,4 +49,7 @@ def test_busy_measures_both_and_cleans_up(capsys):
     before = os.sched_getaffinity(0)
     assert busy.main(["--rounds", "1", "--seconds", "0.01", "--only", "mini-256"]) == 0
     assert os.sched_getaffinity(0) == before
-    assert "ratio" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("| ratio | quartiles |")
+    assert lines[2].startswith("| Mini, batch 256 | ")
+    assert len({line.count("|") for line in lines}) == 1
