@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
+from fastlm.first_layer import first_layer_tables
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
@@ -18,6 +19,8 @@ from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
 from fastlm_kernels.arguments import EMBEDDING, LAYER, Network, Plan, Scratch, State, Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
+from fastlm_kernels.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScratch
+from fastlm_kernels.first_layer import FILL_ROWS, Table
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
 
@@ -350,39 +353,50 @@ def position_losses(
     first: int,
     stop: int,
     threads: int = 1,
-    table: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """-log p(token | its context) in nats, for the positions first <= t < stop.
-
-    table : of the first layer (``fastlm_kernels.first_layer``), to add in place of multiplying
 
     Returns float64[stop - first]. The same bits for any number of threads, and wherever in the
     array a token and its context lie.
     """
     losses = np.empty(stop - first, dtype=np.float64)
-    if losses.size == 0:
-        return losses
-    rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, losses.size)
-    tiles = -(-losses.size // rows)
     network = network_of(model)
-    if table is None:
-        table = np.empty(0, dtype=np.float32)
+    for table, start, end in first_layer_tables(model, network, tokens, first, stop):
+        part = losses[start - first : end - first]
+        rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, part.size)
 
-    def arguments(_: int, sync: NDArray[np.int64]) -> tuple[Any, ...]:
-        return (
-            losses,
-            np.empty(rows * network.widths, dtype=np.float32),
-            np.empty(rows * _logits_per_row(model), dtype=np.float32),
-            np.empty(rows * model.span, dtype=np.int32),
-            np.empty((2, rows), dtype=np.int32),
-            np.empty(len(model.cutoffs) + 1, dtype=np.int64),
-            new_workspace(), sync, tokens, table, params, network, first, rows,
-        )  # fmt: skip
+        def arguments(
+            _: int,
+            sync: NDArray[np.int64],
+            part: NDArray[np.float64] = part,
+            table: Table = table,
+            start: int = start,
+            rows: int = rows,
+        ) -> tuple[Any, ...]:
+            scratch = _evaluation_scratch(model, network, rows)
+            return (
+                part, scratch, new_workspace(), sync, tokens, table, params, network, start, rows
+            )  # fmt: skip
 
-    run_team(
-        max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
-    )
+        tiles = -(-part.size // rows)
+        run_team(
+            max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
+        )
     return losses
+
+
+def _evaluation_scratch(model: ModelConfig, network: Network, rows: int) -> EvaluationScratch:
+    logits = max(min(rows, LOGIT_ROWS) * LOGIT_COLUMNS, 0 if model.hidden else rows * model.head)
+    return EvaluationScratch(
+        inputs=np.empty(max(rows * network.widths, FILL_ROWS * model.embed), dtype=np.float32),
+        logits=np.empty(logits, dtype=np.float32),
+        contexts=np.empty(rows * model.span, dtype=np.int32),
+        order=np.empty((2, rows), dtype=np.int32),
+        starts=np.empty(len(model.cutoffs) + 1, dtype=np.int64),
+        tops=np.empty(LOGIT_ROWS, dtype=np.float32),
+        totals=np.empty(LOGIT_ROWS, dtype=np.float64),
+        at_target=np.empty(LOGIT_ROWS, dtype=np.float64),
+    )
 
 
 def context_logits(
