@@ -27,10 +27,10 @@ from fastlm_kernels.team import claim, finish
 
 F = np.float32
 
-# Logits that are there at a time: 256 KB, and the same of the rows they are computed from, so that
-# both stay in a core's own cache until their exponentials are summed.
+# Logits that are there at a time, 128 KB, so that they and the rows they come from stay in a
+# core's own cache until their exponentials are summed.
 LOGIT_ROWS = 128
-LOGIT_COLUMNS = 512
+LOGIT_COLUMNS = 256
 
 
 class EvaluationScratch(NamedTuple):
