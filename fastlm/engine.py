@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
+from fastlm.first_layer import first_layer_tables
 from fastlm.layout import Layout
 from fastlm.plan import row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
@@ -18,6 +19,8 @@ from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
 from fastlm_kernels.arguments import EMBEDDING, LAYER, Network, Plan, Scratch, State, Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
+from fastlm_kernels.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScratch
+from fastlm_kernels.first_layer import FILL_ROWS, Table
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.team import OWN_SIZE, Team
@@ -46,7 +49,7 @@ _COUNTED = 1 << 22
 _EVALUATION_ROWS = 128
 
 # With an adaptive softmax few rows of a tile fall into each cluster, whose whole tail is read for
-# them: V = 30,000 with cut-offs 1,000 and 8,000 ran at 46k tokens/s with 128 rows, 72k with 1,024.
+# them: V = 30,000 with three clusters took 10.4 microseconds a token with 128 rows, 8.9 with 1,024.
 _ADAPTIVE_ROWS = 1024
 
 # A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
@@ -355,39 +358,56 @@ def position_losses(
     first: int,
     stop: int,
     threads: int = 1,
-    table: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """-log p(token | its context) in nats, for the positions first <= t < stop.
-
-    table : of the first layer (``fastlm_kernels.first_layer``), to add in place of multiplying
 
     Returns float64[stop - first]. The same bits for any number of threads, and wherever in the
     array a token and its context lie.
     """
     losses = np.empty(stop - first, dtype=np.float64)
-    if losses.size == 0:
-        return losses
+    network = network_of(model)
+    for table, start, end in first_layer_tables(model, network, tokens, first, stop):
+        part = losses[start - first : end - first]
+        _fill_losses(part, params, model, network, tokens, table, start, threads)
+    return losses
+
+
+def _fill_losses(
+    losses: NDArray[np.float64],
+    params: NDArray[np.float32],
+    model: ModelConfig,
+    network: Network,
+    tokens: Tokens,
+    table: Table,
+    first: int,
+    threads: int,
+) -> None:
     rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, losses.size)
     tiles = -(-losses.size // rows)
-    network = network_of(model)
-    if table is None:
-        table = np.empty(0, dtype=np.float32)
 
     def arguments(_: int, team: Team) -> tuple[Any, ...]:
+        scratch = _evaluation_scratch(model, network, rows)
         return (
-            losses,
-            np.empty(rows * network.widths, dtype=np.float32),
-            np.empty(rows * _logits_per_row(model), dtype=np.float32),
-            np.empty(rows * model.span, dtype=np.int32),
-            np.empty((2, rows), dtype=np.int32),
-            np.empty(len(model.cutoffs) + 1, dtype=np.int64),
-            new_workspace(), team, tokens, table, params, network, first, rows,
+            losses, scratch, new_workspace(), team, tokens, table, params, network, first, rows
         )  # fmt: skip
 
     run_team(
         max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
     )
-    return losses
+
+
+def _evaluation_scratch(model: ModelConfig, network: Network, rows: int) -> EvaluationScratch:
+    logits = max(min(rows, LOGIT_ROWS) * LOGIT_COLUMNS, 0 if model.hidden else rows * model.head)
+    return EvaluationScratch(
+        inputs=np.empty(max(rows * network.widths, FILL_ROWS * model.embed), dtype=np.float32),
+        logits=np.empty(logits, dtype=np.float32),
+        contexts=np.empty(rows * model.span, dtype=np.int32),
+        order=np.empty((2, rows), dtype=np.int32),
+        starts=np.empty(len(model.cutoffs) + 1, dtype=np.int64),
+        tops=np.empty(LOGIT_ROWS, dtype=np.float32),
+        totals=np.empty(LOGIT_ROWS, dtype=np.float64),
+        at_target=np.empty(LOGIT_ROWS, dtype=np.float64),
+    )
 
 
 def context_logits(

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.engine import first_target, token_array
+from fastlm.engine import first_target, position_losses, token_array
 from fastlm.errors import ConfigError, TokenizerError, TrainingError
 from fastlm.evaluation import END_CHARS, skipped_size
 from fastlm.text_batches import Batch, encode_batch, text_batches
-from fastlm.token_losses import reach, token_losses
 from fastlm_kernels.scoring import sum_texts
 
 if TYPE_CHECKING:
@@ -254,7 +253,9 @@ class _Scorer:
         lm = self.lm
         first = self._before.size
         tokens = token_array(np.concatenate((self._before, ids)), lm.config.vocab)
-        losses = token_losses(lm, tokens, first, self.threads)
+        losses = position_losses(
+            lm.params, lm.config, tokens, first, first + ids.size, self.threads
+        )
         counted, chars, octets = self._counted(batch, ids, piece_ends)
 
         pieces = np.array(
@@ -281,7 +282,7 @@ class _Scorer:
             )
         parts = self._tokens(ids, losses, counted, ends) if self.return_tokens else []
         if batch.open_text:
-            self._before = np.concatenate((self._before, ids))[-reach(lm.config) :]
+            self._before = np.concatenate((self._before, ids))[-lm.config.span :]
             self._sums = [column[-1:] for column in sums]
             self._parts = parts.pop() if parts else []
         else:

@@ -9,11 +9,12 @@ import pytest
 
 import fastlm.evaluation
 from fastlm.config import ModelConfig
-from fastlm.engine import token_array
+from fastlm.engine import position_losses, token_array
 from fastlm.errors import CorpusError, TrainingError
 from fastlm.evaluation import Evaluation, evaluate_documents, evaluate_tokens, mean_loss
 from fastlm.layout import Layout
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer, build_tokenizer
+from fastlm_kernels.jit import JIT_DISABLED
 from tests import naive
 
 TEXTS = ["the cat sat", "", "on thé mat", "q", "a fat cat"]
@@ -162,3 +163,21 @@ def test_losses_that_are_not_finite_are_refused():
     params[:] = 3e38
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match="weights are out of range"):
         evaluate_documents(params, config, tokenizer, ["the cat"], "file")
+
+
+def test_losses_whose_logits_come_in_blocks():
+    """More outputs, more rows of a cluster, and larger logits late in a row than one block has."""
+    vocab, cutoffs = 700, (300,)
+    config = ModelConfig(vocab=vocab, context=2, embed=4, hidden=(5,), boundary=0, cutoffs=cutoffs)
+    rng = np.random.default_rng(4)
+    params = rng.normal(0, 1, Layout(config).size).astype(np.float32)
+    Layout(config).views(params)["output.bias"][290:] += 20
+    ids = rng.integers(1, vocab, 12 if JIT_DISABLED else 700)
+    ids[:3] = 301, 556, 699
+    shape = naive.NaiveConfig(
+        vocab=vocab, context=2, embed=4, hidden=(5,), cutoffs=cutoffs, combine="concat"
+    )
+    tensors = naive.split(params.astype(np.float64), shape)
+    expected = naive.nll_of_positions(tensors, shape, ids, np.arange(len(ids)), 0)
+    found = position_losses(params, config, token_array(ids, vocab), 0, len(ids))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)

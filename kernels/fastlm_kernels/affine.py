@@ -15,17 +15,28 @@ NO = np.bool_(False)
 def affine(out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out):
     """out[i] = x[i] @ W + b for ``rows`` rows; out [rows, N], its rows ldo apart, and x [rows, K]
     at their offsets."""
+    affine_columns(
+        out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out,
+        np.int64(0), fan_out,
+    )  # fmt: skip
+
+
+@shared_kernel
+def affine_columns(
+    out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out, start, columns
+):  # fmt: skip
+    """The columns ``start`` to start + columns of ``affine``: out [rows, columns]."""
     beta = 0.0
     if bias >= 0:
         beta = 1.0
-        b = params[bias : bias + fan_out]
+        b = params[bias + start : bias + start + columns]
         for i in range(rows):
-            row = out[out0 + i * ldo : out0 + i * ldo + fan_out]
-            for j in range(fan_out):  # a slice assignment would add two seconds of compile time
+            row = out[out0 + i * ldo : out0 + i * ldo + columns]
+            for j in range(columns):  # a slice assignment would add two seconds of compile time
                 row[j] = b[j]
     gemm(
-        out, out0, ldo, x, x0, fan_in, ONE, params, weight, fan_out, NO,
-        rows, fan_out, fan_in, 1.0, beta, workspace,
+        out, out0, ldo, x, x0, fan_in, ONE, params, weight + start, fan_out, NO,
+        rows, columns, fan_in, 1.0, beta, workspace,
     )  # fmt: skip
 
 

@@ -1,11 +1,15 @@
 """Forward only: losses of positions of a token array, and logits of given contexts."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from fastlm_kernels.activation import relu
-from fastlm_kernels.arguments import FAN_OUT, WIDTH_BEFORE
+from fastlm_kernels.affine import affine_columns
+from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import gather_context, token_at
-from fastlm_kernels.first_layer import first_layer
+from fastlm_kernels.first_layer import FILL_ROWS, fill_shares, first_layer
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import (
     cluster_of,
@@ -13,39 +17,75 @@ from fastlm_kernels.rows import (
     count_clusters,
     forward_layer,
     forward_rows,
-    forward_tail,
+    project_rows,
     rewind,
+    tail_layer,
     target_in,
 )
-from fastlm_kernels.softmax import log_sum_exp
+from fastlm_kernels.softmax import add_to_log_sum
 from fastlm_kernels.team import claim, finish
+
+F = np.float32
+
+# Logits that are there at a time, 128 KB, so that they and the rows they come from stay in a
+# core's own cache until their exponentials are summed.
+LOGIT_ROWS = 128
+LOGIT_COLUMNS = 256
+
+
+class EvaluationScratch(NamedTuple):
+    """Memory of a thread for ``rows`` positions at a time.
+
+    inputs : float32[rows * widths], and FILL_ROWS * E at least
+    logits : float32[LOGIT_ROWS * LOGIT_COLUMNS], and without hidden layers rows * V at least
+    contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1]
+    tops : float32[LOGIT_ROWS], totals, at_target : float64[LOGIT_ROWS]
+    """
+
+    inputs: np.ndarray
+    logits: np.ndarray
+    contexts: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+    tops: np.ndarray
+    totals: np.ndarray
+    at_target: np.ndarray
 
 
 @kernel
 def position_losses(
-    losses, inputs, logits, contexts, order, starts, workspace, team, tokens, table, params,
-    network, first, rows,
+    losses, scratch, workspace, team, tokens, table, params, network, first, rows
 ):  # fmt: skip
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
     losses : float64[n], written
-    inputs : float32[rows * widths], logits : float32[rows * head + rows * largest cluster],
-        contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1],
-        workspace : Workspace, each thread's own
+    scratch : EvaluationScratch, workspace : Workspace, each thread's own
     team : Team, of counters shared by the threads of the call
-    table : of ``first_layer.fill_table``, or float32[0] to multiply instead
+    table : Table of the first layer, whose shares are computed first
+    rows : positions of a tile
     """
     span = network.span
-    tiles = (losses.size + rows - 1) // rows
+    order = scratch.order
+    contexts = scratch.contexts
+    fills = (table.ids.size + FILL_ROWS - 1) // FILL_ROWS
+    total = fills + (losses.size + rows - 1) // rows
     while True:
-        tile = claim(team, tiles, tiles, tiles)
-        if tile < 0:
+        ticket = claim(team, total, total, fills)
+        if ticket < 0:
             return
-        start = tile * rows
+        if ticket < fills:
+            low = ticket * FILL_ROWS
+            fill_shares(
+                table, scratch.inputs, workspace, params, network,
+                low, min(low + FILL_ROWS, table.ids.size),
+            )  # fmt: skip
+            finish(team)
+            continue
+        start = (ticket - fills) * rows
         count = min(rows, losses.size - start)
         for row in range(count):
             order[0, row] = token_at(tokens.ids, tokens.width, first + start + row)
-        order_by_cluster(order, starts, count, network.cutoffs)
+        order_by_cluster(order, scratch.starts, count, network.cutoffs)
         for row in range(count):
             gather_context(
                 contexts[row * span : (row + 1) * span],
@@ -54,11 +94,10 @@ def position_losses(
                 first + start + order[1, row],
                 network.boundary,
             )
-        hidden_rows(inputs, logits, contexts, workspace, table, params, network, rows, count)
-        row_losses(
-            losses[start : start + count], logits, inputs, workspace, order, starts, params,
-            network, rows, count,
-        )  # fmt: skip
+        hidden_rows(
+            scratch.inputs, scratch.logits, contexts, workspace, table, params, network, rows, count
+        )
+        row_losses(losses[start : start + count], scratch, workspace, params, network, rows, count)
         finish(team)
 
 
@@ -91,37 +130,74 @@ def order_by_cluster(order, starts, count, cutoffs):
 
 
 @inner_kernel
-def row_losses(
-    losses, logits, inputs, workspace, order, starts, params, network, rows, count
-):  # fmt: skip
+def row_losses(losses, scratch, workspace, params, network, rows, count):
     """Losses of rows of which ``hidden_rows`` is done.
 
     losses : float64[count], written
-    order : int32[2, rows], the target of each element, and which element each row is
+    scratch.order : the target of each element, and which element each row is
+    Part 0 is the output layer, or the head of an adaptive softmax; its clusters follow.
     """
-    last = network.depth - 1
-    width = network.layers[last, FAN_OUT]
-    if last > 0:
-        forward_layer(logits, workspace, inputs, params, network, last, rows, np.int64(0), count)
     for part in range(network.cutoffs.size):
         low = np.int64(0)
         high = count
-        place = np.int64(0)
-        size = width
+        layer = network.depth - 1
+        x0 = rows * network.layers[layer, WIDTH_BEFORE]
         if part > 0:
-            low, high = cluster_rows(starts, part, np.int64(0), count)
+            low, high = cluster_rows(scratch.starts, part, np.int64(0), count)
             if low >= high:
                 continue
-            place = rows * width
-            size = network.cutoffs[part] - network.cutoffs[part - 1]
-            forward_tail(
-                logits, place, size, inputs, workspace, params, network, part, rows, low, high
-            )
-        for row in range(low, high):
-            z = logits[place + (row - low) * size : place + (row - low + 1) * size]
-            element = order[1, row]
-            loss = log_sum_exp(z) - z[target_in(part, np.int64(order[0, element]), network.cutoffs)]
-            losses[element] = loss if part == 0 else losses[element] + loss
+            layer = tail_layer(network, part)
+            x0 = project_rows(scratch.inputs, workspace, params, network, part, rows, low, high)
+        fan_in = network.layers[layer, FAN_IN]
+        for start in range(low, high, LOGIT_ROWS):
+            stop = min(start + LOGIT_ROWS, high)
+            log_sums(
+                scratch, workspace, params, network, part, layer, x0 + (start - low) * fan_in,
+                start, stop,
+            )  # fmt: skip
+            for row in range(start, stop):
+                element = scratch.order[1, row]
+                log_sum = math.log(scratch.totals[row - start]) + np.float64(
+                    scratch.tops[row - start]
+                )
+                loss = log_sum - scratch.at_target[row - start]
+                losses[element] = loss if part == 0 else losses[element] + loss
+
+
+@inner_kernel
+def log_sums(scratch, workspace, params, network, part, layer, x0, first, last):
+    """For the rows first to last of a part: the log of the sum of e^logit, and the target's logit.
+
+    x0 : where in scratch.inputs the layer's input of row ``first`` is
+    The logits come some columns at a time and are in the cache when they are summed.
+    """
+    fan_in = network.layers[layer, FAN_IN]
+    width = network.layers[layer, FAN_OUT]
+    columns = LOGIT_COLUMNS
+    place = np.int64(0)
+    if layer == 0:  # without hidden layers they are all there
+        columns = width
+        place = first * width
+    tops = scratch.tops
+    totals = scratch.totals
+    for row in range(last - first):
+        tops[row] = F(-np.inf)
+        totals[row] = 0.0
+    for start in range(0, width, columns):
+        size = min(columns, width - start)
+        if layer > 0:
+            affine_columns(
+                scratch.logits, place, size, workspace, scratch.inputs, x0, params,
+                network.layers[layer, WEIGHT], network.layers[layer, BIAS], last - first,
+                fan_in, width, start, size,
+            )  # fmt: skip
+        for row in range(last - first):
+            z = scratch.logits[place + row * size : place + (row + 1) * size]
+            add_to_log_sum(tops, totals, row, z)
+            target = np.int64(scratch.order[0, scratch.order[1, first + row]])
+            at = target_in(part, target, network.cutoffs) - start
+            if 0 <= at < size:
+                scratch.at_target[row] = np.float64(z[at])
 
 
 @kernel

@@ -221,6 +221,18 @@ def forward_tail(
     out : float32[...], the logits go to out0, rows ldo apart
     inputs : float32[B * widths], the projection is written to its place
     """
+    place = project_rows(inputs, workspace, params, network, cluster, batch, first, last)
+    table = network.layers
+    tail = tail_layer(network, cluster)
+    affine(
+        out, out0, ldo, workspace, inputs, place, params, table[tail, WEIGHT], table[tail, BIAS],
+        last - first, table[tail, FAN_IN], table[tail, FAN_OUT],
+    )  # fmt: skip
+
+
+@inner_kernel
+def project_rows(inputs, workspace, params, network, cluster, batch, first, last):
+    """The projection of a cluster for the rows first to last; returns its place in ``inputs``."""
     table = network.layers
     tail = tail_layer(network, cluster)
     fan_in = table[tail - 1, FAN_IN]
@@ -231,10 +243,7 @@ def forward_tail(
         inputs, batch * table[tail - 1, WIDTH_BEFORE] + first * fan_in,
         params, table[tail - 1, WEIGHT], np.int64(-1), last - first, fan_in, width,
     )  # fmt: skip
-    affine(
-        out, out0, ldo, workspace, inputs, place, params, table[tail, WEIGHT], table[tail, BIAS],
-        last - first, width, table[tail, FAN_OUT],
-    )  # fmt: skip
+    return place
 
 
 @inner_kernel

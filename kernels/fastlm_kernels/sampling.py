@@ -1,15 +1,14 @@
 """Which token comes next: a uniform random number, and a choice among logits by it.
 
 What top_k and top_p keep is found without sorting: logits as integers in the same order, and among
-all integers the smallest one that stays, by bisection. That sums the row 32 times in whole vectors,
-whatever is kept.
+these the smallest one that stays, by bisection. Each round sums the row in whole vectors.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fastlm_kernels.exponential import bits_from_float, exp32
+from fastlm_kernels.exponential import bits_from_float, exp32, float_from_bits
 from fastlm_kernels.hashing import PURPOSE_SAMPLING, U64, absorb, key
 from fastlm_kernels.jit import inner_kernel, shared_kernel
 from fastlm_kernels.softmax import flip, row_max
@@ -21,6 +20,10 @@ _BLOCK = 64
 
 # The bit pattern of -0.0, and the smallest key; no float has the largest.
 _MINUS_ZERO = np.int32(-2147483648)
+
+# The search for a cut halves the range of values so many times, which are spread more evenly; then
+# that of the integers, of which no row needs more than 32.
+_VALUE_ROUNDS = 12
 
 # Below it exp32 is only like zero.
 _LEAST = F(-87.0)
@@ -106,15 +109,22 @@ def keep_largest(weights, masses, z, top, need):
     masses : float32[V], which may be the weights; top : the largest z
     Of equal z the lower ids stay.
     """
-    # The largest key such that it and those above it have the mass.
-    low = np.int64(_MINUS_ZERO)
+    # The largest key such that it and those above it have the mass. Both ends are keys of the row
+    # and move to the next one that is left, so that there are about as many rounds as halvings.
+    low = least_from(z, np.int32(_MINUS_ZERO))
     high = np.int64(logit_key(top))
+    rounds = 0
     while low < high:
-        middle = (low + high + 1) >> 1
-        if mass_from(masses, z, np.int32(middle)) >= need:
-            low = middle
+        if rounds < _VALUE_ROUNDS:
+            value = F(0.5) * key_value(low) + F(0.5) * key_value(high)
+            middle = min(max(np.int64(logit_key(value)), low + 1), high)
         else:
-            high = middle - 1
+            middle = (low + high + 1) >> 1
+        if mass_from(masses, z, np.int32(middle)) >= need:
+            low = least_from(z, np.int32(middle))
+        else:
+            high = largest_below(z, np.int32(middle))
+        rounds += 1
     last = np.int32(low)
     rest = need - mass_from(masses, z, np.int32(low + 1))
     for j in range(z.size):
@@ -126,6 +136,39 @@ def keep_largest(weights, masses, z, top, need):
             if rest <= 0.0:
                 weights[j] = F(0)
             rest -= mass
+
+
+@inner_kernel
+def key_value(key):
+    """The float32 that has this key."""
+    return float_from_bits(flip(np.int32(key)))
+
+
+@inner_kernel
+def least_from(z, key):
+    """The least key of the row that is this or larger; there is one.
+
+    As the least distance modulo 2^32, by which smaller keys are farther than all larger ones.
+    """
+    least = np.uint32(0xFFFFFFFF)
+    for j in range(z.size):
+        least = min(least, distance(key, logit_key(z[j])))
+    return np.int64(key) + np.int64(least)
+
+
+@inner_kernel
+def largest_below(z, key):
+    """The largest key of the row that is smaller than this; there is one."""
+    least = np.uint32(0xFFFFFFFF)
+    for j in range(z.size):
+        least = min(least, distance(logit_key(z[j]), np.int64(key) - 1))
+    return np.int64(key) - np.int64(1) - np.int64(least)
+
+
+@inner_kernel
+def distance(low, high):
+    """high - low modulo 2^32, as uint32."""
+    return np.uint32((np.int64(high) - np.int64(low)) & np.int64(0xFFFFFFFF))
 
 
 @inner_kernel

@@ -37,6 +37,24 @@ def log_sum_exp(z):
 
 
 @shared_kernel
+def add_to_log_sum(tops, totals, row, z):
+    """Go on with a row's log of the sum of e^z, ``log(totals[row]) + tops[row]``.
+
+    tops : float32[...], -inf before the first z; totals : float64[...], 0 before it; changed
+    """
+    top = row_max(z)
+    # Written so that a NaN goes on, too.
+    if not top <= tops[row]:
+        totals[row] *= math.exp(np.float64(tops[row]) - np.float64(top))
+        tops[row] = top
+    top = tops[row]
+    total = F(0)
+    for j in range(z.size):
+        total += exp32(z[j] - top)
+    totals[row] += np.float64(total)
+
+
+@shared_kernel
 def softmax_cross_entropy(z, target):
     """Turn logits into d loss / d logits = softmax(z) - onehot(target); return the loss.
 

@@ -109,7 +109,7 @@ def test_no_kernel_has_a_second_signature(two_processes):
         "training.train_steps", "training.batch_gradient",
         "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
         "generation.generate_tokens", "sampling.choose",
-        "first_layer.fill_table", "scoring.sum_texts",
+        "first_layer.number_tokens", "scoring.sum_texts",
         "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)

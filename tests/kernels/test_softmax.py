@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm_kernels.softmax import log_sum_exp, row_max, softmax_cross_entropy
+from fastlm_kernels.softmax import add_to_log_sum, log_sum_exp, row_max, softmax_cross_entropy
 from tests import naive
 
 finite_rows = st.lists(
@@ -70,3 +70,30 @@ def test_a_bad_score_shows_in_the_loss(bad):
     with np.errstate(invalid="ignore"):  # NumPy notices with JIT off
         assert math.isnan(log_sum_exp(z))
         assert math.isnan(softmax_cross_entropy(z, 0))
+
+
+def sum_in_parts(z, size):
+    """The log of the sum of e^z, from parts of so many elements."""
+    tops, totals = np.full(1, -np.inf, dtype=np.float32), np.zeros(1)
+    for start in range(0, len(z), size):
+        add_to_log_sum(tops, totals, 0, z[start : start + size])
+    return math.log(totals[0]) + float(tops[0])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("scale", [0.1, 10, 1000])
+def test_a_sum_in_parts_is_the_sum(scale, order):
+    z = np.sort(np.random.default_rng(3).normal(0, scale, 100))[::order].astype(np.float32)
+    wide = z.astype(np.float64)
+    expected = wide.max() + math.log(np.exp(wide - wide.max()).sum())
+    for size in (1, 7, 50, 100):
+        assert sum_in_parts(z, size) == pytest.approx(expected, rel=3e-7)
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf])
+def test_a_bad_score_shows_in_a_sum_in_parts(bad, place):
+    z = np.arange(6, dtype=np.float32)
+    z[place] = bad
+    with np.errstate(invalid="ignore"):
+        assert math.isnan(sum_in_parts(z, 2))
