@@ -36,7 +36,7 @@ from fastlm.threads import thread_count
 from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, safe_cut, symbol_counter
-from fastlm.tokenizers.compiled_pays import compiled_pays
+from fastlm.tokenizers.compiled_pays import kernels_loaded
 
 __all__ = [
     "TOO_LITTLE",
@@ -200,12 +200,11 @@ def encode_into(
             characters, octets = characters + size[0], octets + size[1]
         ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
         with counters[job.part].one() as counter:
-            count_ids(counter, ids)
+            _count_ids(counter, ids)
         return _Encoded(job.part, ids, characters, octets, job.bytes)
 
     # Of the training part and of the validation part, one for each worker.
     counters = [WorkerState(lambda: np.zeros(vocab, dtype=np.int64)) for _ in range(2)]
-    count_ids = _id_counter(vocab, total)
     sizes = np.zeros((2, 2), dtype=np.int64)
     with watch.phase("encoding", found.bytes) as report:
         jobs = _jobs(found, cut, tokenizer, documents, block)
@@ -314,17 +313,14 @@ class _Encoded(NamedTuple):
     read: int
 
 
-def _id_counter(vocab: int, total: int) -> Callable[[NDArray[np.int64], NDArray[Any]], None]:
-    """What adds to counts[V] how often each id occurs, for a text of so many bytes."""
-    if compiled_pays(total):
+def _count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
+    """Add to counts[V] how often each id occurs."""
+    if kernels_loaded():
         from fastlm.tokenizers.compiled_blocks import count_ids
 
-        return count_ids
-
-    def count(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
-        counts += np.bincount(ids, minlength=vocab)
-
-    return count
+        count_ids(counts, ids)
+    else:
+        counts += np.bincount(ids, minlength=counts.size)
 
 
 def _facts(

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.errors import ConfigError
-from fastlm_kernels.jit import JIT_DISABLED
-from fastlm_kernels.team import STOP, SYNC_SIZE
 
 __all__ = ["available_processors", "run_team", "thread_count"]
 
@@ -84,6 +82,10 @@ def run_team(
     sync : int64[SYNC_SIZE], zeros: the ticket counter that the calls share
     An exception in any of them stops all at their next tile and is raised here.
     """
+    # Not at the top: preparing text counts threads, and may do without Numba.
+    from fastlm_kernels.jit import JIT_DISABLED
+    from fastlm_kernels.team import STOP, SYNC_SIZE
+
     sync = np.zeros(SYNC_SIZE, dtype=np.int64)
     if JIT_DISABLED:
         threads = 1  # no atomics in plain Python

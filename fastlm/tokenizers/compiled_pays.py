@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["compiled_pays"]
+import sys
+
+__all__ = ["compiled_pays", "kernels_loaded"]
 
 READY_FROM = 2 << 20
 """Bytes from which on kernels pay that are compiled already. Loading them and making their tables
@@ -23,3 +25,12 @@ def compiled_pays(size: int) -> bool:
     if JIT_DISABLED:
         return False
     return size >= (READY_FROM if kernels_ready() else COMPILED_FROM)
+
+
+def kernels_loaded() -> bool:
+    """Whether compiled kernels for text are there, so that using one more costs nothing."""
+    if "fastlm.tokenizers.compiled_blocks" not in sys.modules:
+        return False
+    from fastlm_kernels.jit import JIT_DISABLED
+
+    return not JIT_DISABLED
