@@ -1,6 +1,6 @@
 """What does the adaptive softmax cost in quality? Full and adaptive, the same run otherwise.
 
-    python bench/adaptive_quality.py TEXT [--megabytes 5] [--max-vocab 30000] [--seeds 1] [--threads N]
+    python bench/adaptive_quality.py TEXT [--megabytes 5] [--max-vocab 30000] [--seeds 1]
 
 Words, context 4, E = 128, H = 256, one epoch over the first megabytes of TEXT, of which the last
 5 % are validated on; rates and batch are those that the library picks. The cut-offs are its choice,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.control_groups import MEMBERSHIP, ROOT, control_groups
 from fastlm.errors import ConfigError
 
 __all__ = ["available_processors", "run_team", "thread_count"]
@@ -36,30 +37,19 @@ def available_processors() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         count = os.cpu_count() or 1
-    quota = _cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    quota = _cgroup_quota(MEMBERSHIP, ROOT)
     # A quota of 1.5 processors is used by two threads for three quarters of the time.
     return max(1, count if quota is None else min(count, -int(-quota // 1)))
 
 
 def _cgroup_quota(membership: Path, root: Path) -> float | None:
     """The smallest CPU quota, in processors, of this process's control group and its parents."""
-    try:
-        lines = membership.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
     quotas: list[float] = []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        relative = Path(path.lstrip("/"))
-        if controllers == "":  # version 2
-            for group in (relative, *relative.parents):
-                quotas += _read_quota(root / group / "cpu.max")
-        elif "cpu" in controllers.split(","):
-            # A container often sees its own group as the root, whatever the path says.
-            for group in (relative, *relative.parents):
-                base = root / "cpu" / group
-                quotas += _read_quota(base / "cpu.cfs_quota_us", base / "cpu.cfs_period_us")
+    for version, group in control_groups("cpu", membership, root):
+        if version == 2:
+            quotas += _read_quota(group / "cpu.max")
+        else:
+            quotas += _read_quota(group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us")
     return min(quotas, default=None)
 
 

@@ -5,7 +5,7 @@ the text begins or where `safe_cut` cut it, and ends where `safe_cut` cuts it or
 ends. Blocks then do not depend on each other: any worker may take any of them.
 
 Small text is done in Python, large text by compiled kernels, with the same result; characters and
-bytes by NumPy, but for lower case, lines and paragraphs. A counter or
+bytes by NumPy as long as that is sooner than loading Numba. A counter or
 encoder begins in Python, unless it is told how much is to come, and goes over to the kernels when
 it has seen enough that they would have paid.
 """
@@ -13,7 +13,7 @@ it has seen enough that they would have paid.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from fastlm.documents import DOCUMENT_MODES, split_documents
@@ -21,7 +21,7 @@ from fastlm.errors import CorpusError, TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.build import COUNTED_KINDS, build_tokenizer_from_counts
 from fastlm.tokenizers.char import CharacterCounts
-from fastlm.tokenizers.compiled_pays import compiled_pays
+from fastlm.tokenizers.compiled_pays import compiled_pays, compiled_pays_beside_numpy
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.symbols import Cut
 from fastlm.tokenizers.whitespace import whitespace_cut
@@ -55,12 +55,12 @@ class SymbolCounter:
         self._counts: Counter[str] = Counter()  # of others, merged
         self._python = _python_counter(kind, lowercase, pattern)
         self._compiled: CompiledCounter | None = None
-        self._can_compile = not _done_by_numpy(kind, lowercase, documents)
+        self._compiled_pays = _compiled_from(kind, lowercase, documents)
         self._seen = total or 0
 
     def add(self, block: bytes) -> None:
         """Count the symbols of a block. The kernels release the GIL."""
-        if self._compiled is None and self._can_compile and compiled_pays(self._seen + len(block)):
+        if self._compiled is None and self._compiled_pays(self._seen + len(block)):
             from fastlm.tokenizers.compiled_blocks import compiled_counter
 
             self._compiled = compiled_counter(*self._settings)
@@ -100,7 +100,8 @@ class BlockEncoder:
         self._documents = documents
         self._compiled: CompiledEncoder | None = None
         lowercase = bool(getattr(tokenizer, "lowercase", False))
-        self._can_compile = not _done_by_numpy(tokenizer.kind, lowercase, documents)
+        self._compiled_pays = _compiled_from(tokenizer.kind, lowercase, documents)
+        self._can_compile = True
         self._seen = total or 0
 
     def encode(self, block: bytes) -> TokenArray:
@@ -111,7 +112,11 @@ class BlockEncoder:
         TokenizerError
             For a symbol that the vocabulary lacks where it has no `<unk>`.
         """
-        if self._compiled is None and self._can_compile and compiled_pays(self._seen + len(block)):
+        if (
+            self._compiled is None
+            and self._can_compile
+            and self._compiled_pays(self._seen + len(block))
+        ):
             from fastlm.tokenizers.compiled_blocks import compiled_encoder
 
             self._compiled = compiled_encoder(self._tokenizer, self._documents)
@@ -186,10 +191,10 @@ def block_encoder(
     return BlockEncoder(tokenizer, documents, total)
 
 
-def _done_by_numpy(kind: str, lowercase: bool, documents: str) -> bool:
-    """Whether tables and NumPy do it as fast as kernels: 1.3 and 1.2 ns a character to encode. They
-    need no Numba, which takes half a second to begin."""
-    return kind in ("char", "byte") and not lowercase and documents == "file"
+def _compiled_from(kind: str, lowercase: bool, documents: str) -> Callable[[int], bool]:
+    """What says from which size on kernels pay."""
+    by_numpy = kind in ("char", "byte") and not lowercase and documents == "file"
+    return compiled_pays_beside_numpy if by_numpy else compiled_pays
 
 
 class _PythonCounter(Protocol):
