@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fastlm.documents import DOCUMENT_MODES, split_documents
@@ -21,7 +22,7 @@ from fastlm.errors import CorpusError, TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.build import COUNTED_KINDS, build_tokenizer_from_counts
 from fastlm.tokenizers.char import CharacterCounts
-from fastlm.tokenizers.compiled_pays import compiled_pays, compiled_pays_beside_numpy
+from fastlm.tokenizers.compiled_pays import NUMPY_UP_TO, compiled_pays, compiled_pays_beside_numpy
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.symbols import Cut
 from fastlm.tokenizers.whitespace import whitespace_cut
@@ -193,8 +194,9 @@ def block_encoder(
 
 def _compiled_from(kind: str, lowercase: bool, documents: str) -> Callable[[int], bool]:
     """What says from which size on kernels pay."""
-    by_numpy = kind in ("char", "byte") and not lowercase and documents == "file"
-    return compiled_pays_beside_numpy if by_numpy else compiled_pays
+    if kind in NUMPY_UP_TO and not lowercase and documents == "file":
+        return partial(compiled_pays_beside_numpy, kind)
+    return compiled_pays
 
 
 class _PythonCounter(Protocol):

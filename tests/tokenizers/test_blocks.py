@@ -49,7 +49,7 @@ def road(request, monkeypatch):
     """Every test takes both roads; without JIT the kernels run as Python too."""
     pays = request.param == "kernels"
     for name in ("compiled_pays", "compiled_pays_beside_numpy"):
-        monkeypatch.setattr(f"fastlm.tokenizers.blocks.{name}", lambda size: pays)
+        monkeypatch.setattr(f"fastlm.tokenizers.blocks.{name}", lambda *of: pays)
 
 
 def cut_blocks(source: Tokenizer | str, documents: str, text: str, sizes: list[int]) -> list[bytes]:
