@@ -73,6 +73,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     # The last bytes may be half a character.
     text = data.decode("utf-8", "ignore")
+    try:
+        runs = _runs(text, options)
+    except fastlm.FastlmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    adaptive, full = (
+        mean(one.perplexity for one in runs if one.softmax == softmax)
+        for softmax in ("adaptive", "full")
+    )
+    print(f"adaptive / full: {adaptive / full:.3f}")
+    return 0
+
+
+def _runs(text: str, options: argparse.Namespace) -> list[Run]:
     runs: list[Run] = []
     for seed in range(options.seeds):
         for softmax in ("adaptive", "full"):
@@ -84,12 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"tokens, {one.seconds:.0f} s of CPU time; V = {one.vocab:,}{cut}",
                 flush=True,
             )
-    adaptive, full = (
-        mean(one.perplexity for one in runs if one.softmax == softmax)
-        for softmax in ("adaptive", "full")
-    )
-    print(f"adaptive / full: {adaptive / full:.3f}")
-    return 0
+    return runs
 
 
 if __name__ == "__main__":
