@@ -35,10 +35,25 @@ def output_cost(
     cutoffs : of the adaptive softmax; none for the full one
     width : H, of the layer before the output
     """
-    share = np.concatenate(([0.0], np.cumsum(counts, dtype=np.float64) / max(1, counts.sum())))
-    head = (cutoffs[0] if cutoffs else counts.size) + len(cutoffs)
+    return _output_cost(_shares(counts), cutoffs, width, batch, tail_divisor)
+
+
+def _shares(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """float64[V + 1]: the share of the ids below each."""
+    return np.concatenate(([0.0], np.cumsum(counts, dtype=np.float64) / max(1, counts.sum())))
+
+
+def _output_cost(
+    share: NDArray[np.float64],
+    cutoffs: tuple[int, ...],
+    width: int,
+    batch: int,
+    tail_divisor: float,
+) -> float:
+    vocab = share.size - 1
+    head = (cutoffs[0] if cutoffs else vocab) + len(cutoffs)
     cost = (6 + _UPDATE_FLOPS / batch) * width * head
-    for number, (start, stop) in enumerate(pairwise((*cutoffs, counts.size)), start=1):
+    for number, (start, stop) in enumerate(pairwise((*cutoffs, vocab)), start=1):
         projected = max(1, int(width / tail_divisor**number))
         weights = projected * (width + stop - start)
         cost += (6 * (share[stop] - share[start]) + _UPDATE_FLOPS / batch) * weights
@@ -53,9 +68,10 @@ def choose_cutoffs(
     The ids are meant to go by falling frequency. Candidates are spaced evenly on a logarithmic
     scale, so that the choice takes milliseconds.
     """
+    share = _shares(counts)
     return min(
         _candidates(counts.size),
-        key=lambda cutoffs: output_cost(counts, cutoffs, width, batch, tail_divisor),
+        key=lambda cutoffs: _output_cost(share, cutoffs, width, batch, tail_divisor),
         default=(),
     )
 

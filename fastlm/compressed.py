@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from fastlm.errors import CorpusError
 
-__all__ = ["COMPRESSED", "read_chunks"]
+__all__ = ["COMPRESSED", "is_compressed", "read_chunks"]
 
 COMPRESSED = (".gz", ".zst")
 
@@ -19,6 +19,11 @@ _CHUNK = 1 << 17
 _ZST_CHUNK = 1 << 14
 
 Chunks = Iterator[bytes]
+
+
+def is_compressed(name: str) -> bool:
+    """Whether a file is read as a compressed one, as its name says."""
+    return Path(name).suffix.lower() in COMPRESSED
 
 
 def read_chunks(file: BinaryIO, name: str) -> Chunks:
@@ -30,10 +35,10 @@ def read_chunks(file: BinaryIO, name: str) -> Chunks:
         For a compressed file that ends early, is damaged, or is not compressed as its name says,
         and for .zst where this Python has nothing to read it with.
     """
-    suffix = Path(name).suffix.lower()
-    if suffix not in COMPRESSED:
+    if not is_compressed(name):
         yield from _plain(file)
         return
+    suffix = Path(name).suffix.lower()
     chunks = _gzip if suffix == ".gz" else _zst()
     beginning = file.read(4)
     file.seek(0)

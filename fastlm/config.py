@@ -158,7 +158,9 @@ class TrainingConfig:
     valid_every : epochs between validations; None: about twenty over the run
     shuffle : a new order of the examples every epoch; False: as they come
     shuffle_window : shuffle only within so many examples at a time, for a corpus larger than
-        memory: each window is put together from 64 stretches of the corpus, taken in random order
+        memory: each window is put together from 64 stretches of the corpus, taken in random order.
+        None: all at once; ``fastlm.train`` chooses a window for a store that takes more than half
+        of the memory
     seed : of weights, order and dropout
     threads : None: FASTLM_THREADS, or the processors this process may use
     init : ``scaled`` (the default of this library), or ``tiny`` or ``mini``: the weights

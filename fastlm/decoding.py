@@ -59,7 +59,12 @@ class Reading:
 
 
 def text_blocks(
-    chunks: Iterable[bytes], name: str, reading: Reading, *, trusted: bool = False
+    chunks: Iterable[bytes],
+    name: str,
+    reading: Reading,
+    *,
+    trusted: bool = False,
+    beginning: bool = True,
 ) -> Iterator[bytes]:
     r"""Yield a text as blocks of UTF-8 that hold whole characters.
 
@@ -74,6 +79,8 @@ def text_blocks(
     reading : Reading
     trusted : bool
         The bytes were decoded before: UTF-8 is not checked again.
+    beginning : bool
+        Whether the text begins here, and may do so with a byte order mark.
 
     Raises
     ------
@@ -81,7 +88,6 @@ def text_blocks(
         For bytes that cannot be decoded, with the offset of the first and its line.
     """
     decoder = (_Utf8Decoder if reading.utf8 else _Decoder)(name, reading, trusted)
-    beginning = True
     # The last, empty chunk says that there are no more.
     for chunk in chain(chunks, (b"",)):
         data = decoder.decode(chunk)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from fastlm.decoding import count_characters
 from fastlm.documents import check_fraction, first_document_end
 from fastlm.errors import CorpusError
 from fastlm.inputs import Input, Piece
-from fastlm.survey import Survey
+from fastlm.survey import Mark, Size, Survey
 from fastlm.tokenizers.blocks import safe_cut
 
 __all__ = ["held_out_from", "in_two"]
@@ -37,14 +39,14 @@ def held_out_from(found: Survey, fraction: float, mode: str) -> int:
         before += found.sizes[number].bytes
         number += 1
         behind -= found.sizes[number].characters
-    source, size = found.inputs[number], found.sizes[number]
+    source = _Placed(found.inputs[number], found.sizes[number], found.marks[number])
     if mode == "file":
-        cuts = [_inside_text(source, size.characters, held_out - behind)]
+        cuts = [_inside_text(source, held_out - behind)]
     else:
-        kept = round(size.characters - (held_out - behind))
-        cuts = _between_documents(source, min(max(kept, 0), size.characters), mode)
+        kept = round(source.size.characters - (held_out - behind))
+        cuts = _between_documents(source, min(max(kept, 0), source.size.characters), mode)
     for cut in cuts:
-        train, valid = _have_text(source, cut)
+        train, valid = source.has_text(before=cut), source.has_text(behind=cut)
         if (train or number > 0) and (valid or number < len(found.inputs) - 1):
             return before + cut
     raise CorpusError(
@@ -71,16 +73,47 @@ def in_two(pieces: Iterable[Piece], cut: int | None) -> Iterator[tuple[int, Piec
         done = end
 
 
-def _inside_text(source: Input, characters: int, held_out: float) -> int:
-    """Where to cut an input of so many characters to hold out so many of them: behind a line end,
-    else behind white space, else exactly there, as `split_train_valid` does."""
-    begin, end = _text_around(source, characters, held_out)
+class _Placed(NamedTuple):
+    """An input with what its survey found, so that all of it need not be read again."""
+
+    source: Input
+    size: Size
+    marks: list[Mark]
+
+    def blocks(self, characters: int) -> Iterator[tuple[bytes, int, int]]:
+        """(data, characters before it, bytes before it), from so many characters on or sooner."""
+        at = bisect_right(self.marks, characters, key=lambda mark: mark.characters) - 1
+        before, octets = self.marks[at]
+        for data in self.source.text_from(octets, self.size.bytes):
+            yield data, before, octets
+            before += count_characters(data)
+            octets += len(data)
+
+    def has_text(self, *, before: int | None = None, behind: int = 0) -> bool:
+        """Whether there is more than white space before a place in bytes, or behind one."""
+        at = bisect_right(self.marks, behind, key=lambda mark: mark.bytes) - 1
+        octets = self.marks[at].bytes
+        for data in self.source.text_from(octets, self.size.bytes):
+            part = data[max(behind - octets, 0) : None if before is None else before - octets]
+            if part.decode("utf-8").strip():
+                return True
+            octets += len(data)
+            if before is not None and octets >= before:
+                break
+        return False
+
+
+def _inside_text(source: _Placed, held_out: float) -> int:
+    """Where to cut an input to hold out so many characters of it: behind a line end, else behind
+    white space, else exactly there, as `split_train_valid` does."""
+    characters = source.size.characters
+    begin, end = _text_around(source, held_out)
     # The same sums as there: they round alike.
     kept = max(begin + round(end - begin - (held_out - (characters - end))), begin)
     low = max(kept - 1, begin)
     high = kept + (end - kept) // 2
     space = exact = None
-    for data, before, octets in _placed(source):
+    for data, before, octets in source.blocks(low):
         if before + count_characters(data) < low:
             continue
         if exact is not None and before >= high:
@@ -98,10 +131,13 @@ def _inside_text(source: Input, characters: int, held_out: float) -> int:
     return exact if space is None else space
 
 
-def _text_around(source: Input, characters: int, held_out: float) -> tuple[int, int]:
+def _text_around(source: _Placed, held_out: float) -> tuple[int, int]:
     """(first character, end) of the text that the cut goes through."""
+    characters = source.size.characters
+    if source.size.texts == 1:
+        return 0, characters
     begin = end = 0
-    for piece in source.pieces(trusted=True):
+    for piece in source.source.pieces(trusted=True):
         end += count_characters(piece.data)
         if piece.end:
             if characters - end <= held_out:
@@ -110,15 +146,15 @@ def _text_around(source: Input, characters: int, held_out: float) -> tuple[int, 
     return begin, end
 
 
-def _between_documents(source: Input, kept: int, mode: str) -> list[int]:
+def _between_documents(source: _Placed, kept: int, mode: str) -> list[int]:
     """The ends of documents before and behind the first ``kept`` characters, the closer first."""
     target = next(
         octets + _size(data.decode("utf-8"), kept - characters)
-        for data, characters, octets in _placed(source)
+        for data, characters, octets in source.blocks(max(kept - 1, 0))
         if kept <= characters + count_characters(data)
     )
     before, rest, behind = 0, b"", 0
-    for piece in source.pieces(trusted=True):
+    for piece in source.source.pieces(trusted=True):
         rest += piece.data
         behind = before + len(rest)
         if behind <= target:
@@ -134,25 +170,6 @@ def _between_documents(source: Input, kept: int, mode: str) -> list[int]:
             if piece.end:
                 break
     return sorted((before, behind), key=lambda cut: abs(cut - target))
-
-
-def _have_text(source: Input, cut: int) -> tuple[bool, bool]:
-    """Whether an input has more than white space before a cut, and behind it."""
-    have = [False, False]
-    for part, piece in in_two(source.pieces(trusted=True), cut):
-        have[part] = have[part] or bool(piece.data.decode("utf-8").strip())
-        if part == 1 and have[1]:
-            break
-    return have[0], have[1]
-
-
-def _placed(source: Input) -> Iterator[tuple[bytes, int, int]]:
-    """(data, characters before it, bytes before it) of each piece of an input."""
-    characters = octets = 0
-    for piece in source.pieces(trusted=True):
-        yield piece.data, characters, octets
-        characters += count_characters(piece.data)
-        octets += len(piece.data)
 
 
 def _size(text: str, characters: int) -> int:

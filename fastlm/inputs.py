@@ -9,12 +9,13 @@ import struct
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
-from fastlm.compressed import COMPRESSED, read_chunks
+from fastlm.compressed import COMPRESSED, is_compressed, read_chunks
 from fastlm.decoding import Reading, normal_line_ends, text_blocks
 from fastlm.default_corpus import default_corpus
 from fastlm.errors import CorpusError
@@ -80,6 +81,17 @@ class Input(ABC):
 
         Raises CorpusError when it cannot be read.
         """
+
+    def text_from(self, start: int, size: int) -> Iterator[bytes]:
+        """Yield what lies ``start`` bytes behind the beginning of all texts put together.
+
+        size : bytes of all texts, as the reading before this one found; ``start``, which is less,
+            lies between two characters
+        """
+        for piece in self.pieces(trusted=True):
+            if start < len(piece.data):
+                yield piece.data[start:] if start else piece.data
+            start = max(start - len(piece.data), 0)
 
     @property
     def notes(self) -> list[str]:
@@ -183,6 +195,25 @@ class FileInput(Input):
     def pieces(self, *, trusted: bool = False) -> Iterator[Piece]:
         self.read = 0
         self._empty = False
+        with self._opened() as file:
+            yield from self._pieces(self._counted(file), trusted)
+
+    def text_from(self, start: int, size: int) -> Iterator[bytes]:
+        # Decoding a strict UTF-8 only takes bytes away: a file as large as its text is the text,
+        # but for the kind of line ends.
+        is_text = self.size == size and self.reading.utf8 and self.reading.errors == "strict"
+        if not is_text or is_json_lines(self.name, self.reading) or is_compressed(self.name):
+            yield from super().text_from(start, size)
+            return
+        with self._opened() as file:
+            file.seek(start)
+            chunks = read_chunks(file, self.name)
+            yield from text_blocks(
+                chunks, self.name, self.reading, trusted=True, beginning=start == 0
+            )
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         try:
             # Windows reports a folder as a lack of permission, so ask before opening.
             if Path(self.path).is_dir():
@@ -190,7 +221,7 @@ class FileInput(Input):
                     f"{self.name} is a folder; name files in it, e.g. {Path(self.path) / '*.txt'}"
                 )
             with open(self.path, "rb", buffering=0) as file:
-                yield from self._pieces(self._counted(file), trusted)
+                yield file
         except FileNotFoundError:
             raise CorpusError(
                 f"{self.name}: no such file; check the name and the current folder"

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-__all__ = ["WorkerState", "in_order"]
+__all__ = ["WorkerState", "in_order", "read_ahead"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -33,6 +33,40 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def read_ahead(items: Iterator[Job], size: int, size_of: Callable[[Job], int]) -> Iterator[Job]:
+    """Yield the items; a thread makes them in groups, of ``size`` in all, one group in advance.
+
+    What making them raises is raised here, behind the items that were made before.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="fastlm-read") as pool:
+        made = pool.submit(_group, items, size, size_of)
+        while True:
+            group, error = made.result()
+            if error is not None or not group:
+                break
+            made = pool.submit(_group, items, size, size_of)
+            yield from group
+    yield from group
+    if error is not None:
+        raise error
+
+
+def _group(
+    items: Iterator[Job], size: int, size_of: Callable[[Job], int]
+) -> tuple[list[Job], Exception | None]:
+    group: list[Job] = []
+    left = size
+    try:
+        for item in items:
+            group.append(item)
+            left -= size_of(item)
+            if left <= 0:
+                break
+    except Exception as error:
+        return group, error
+    return group, None
 
 
 class WorkerState(Generic[State]):

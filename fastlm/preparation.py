@@ -36,6 +36,7 @@ from fastlm.threads import thread_count
 from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, safe_cut, symbol_counter
+from fastlm.tokenizers.compiled_pays import kernels_loaded
 
 __all__ = [
     "TOO_LITTLE",
@@ -199,11 +200,11 @@ def encode_into(
             characters, octets = characters + size[0], octets + size[1]
         ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
         with counters[job.part].one() as counter:
-            counter.add(ids)
+            _count_ids(counter, ids)
         return _Encoded(job.part, ids, characters, octets, job.bytes)
 
     # Of the training part and of the validation part, one for each worker.
-    counters = [WorkerState(lambda: _IdCounts(vocab)) for _ in range(2)]
+    counters = [WorkerState(lambda: np.zeros(vocab, dtype=np.int64)) for _ in range(2)]
     sizes = np.zeros((2, 2), dtype=np.int64)
     with watch.phase("encoding", found.bytes) as report:
         jobs = _jobs(found, cut, tokenizer, documents, block)
@@ -214,7 +215,7 @@ def encode_into(
     counts = np.zeros((2, vocab), dtype=np.int64)
     for part, states in enumerate(counters):
         for counter in states.all:
-            counts[part] += counter.total()
+            counts[part] += counter
     return {
         "tokenizer": tokenizer.to_dict(),
         "tokenizer_fingerprint": tokenizer.fingerprint(),
@@ -312,30 +313,14 @@ class _Encoded(NamedTuple):
     read: int
 
 
-class _IdCounts:
-    """How often each id occurs in arrays of them. They are counted when there are as many as the
-    vocabulary has tokens: counting costs as much as it has, however few they are."""
+def _count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
+    """Add to counts[V] how often each id occurs."""
+    if kernels_loaded():
+        from fastlm.tokenizers.compiled_blocks import count_ids
 
-    def __init__(self, vocab: int) -> None:
-        self._counts = np.zeros(vocab, dtype=np.int64)
-        self._waiting: list[NDArray[Any]] = []
-        self._size = 0
-
-    def add(self, ids: NDArray[Any]) -> None:
-        self._waiting.append(ids)
-        self._size += ids.size
-        if self._size >= self._counts.size:
-            self._count()
-
-    def total(self) -> NDArray[np.int64]:
-        if self._waiting:
-            self._count()
-        return self._counts
-
-    def _count(self) -> None:
-        ids = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
-        self._counts += np.bincount(ids, minlength=self._counts.size)
-        self._waiting, self._size = [], 0
+        count_ids(counts, ids)
+    else:
+        counts += np.bincount(ids, minlength=counts.size)
 
 
 def _facts(

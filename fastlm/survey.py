@@ -6,17 +6,20 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from fastlm.decoding import count_characters
 from fastlm.errors import CorpusError
 from fastlm.inputs import Input, Piece, SpoolInput
+from fastlm.pipeline import read_ahead
 
-__all__ = ["Report", "Size", "Survey", "survey"]
+__all__ = ["Mark", "Report", "Size", "Survey", "survey"]
 
 _END = b"\xff"
-_HASHED = 1 << 18
+_SUMMED = 1 << 18
+_MARKED = 1 << 20
+_AHEAD = 1 << 19  # bytes
 
 Report = Callable[[int, int | None], None]
 """Called now and then with the bytes done and the bytes in all, None where nobody knows."""
@@ -32,12 +35,20 @@ class Size(NamedTuple):
     crc: int
 
 
+class Mark(NamedTuple):
+    """A place in the texts of an input put together, between two characters: how many characters
+    and bytes lie before it."""
+
+    characters: int
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Survey:
     """What was found in a corpus.
 
     inputs : those that hold text; all of them can be read again
-    sizes : of each
+    sizes, marks : of each; marks lie about a megabyte apart, the first is the beginning
     kept : the pieces of all inputs, or None where they are more than the caller wanted kept
     digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
     notes : what was left out, for people
@@ -45,6 +56,7 @@ class Survey:
 
     inputs: list[Input]
     sizes: list[Size]
+    marks: list[list[Mark]]
     kept: list[Piece] | None
     digest: str
     notes: list[str]
@@ -69,6 +81,9 @@ class Survey:
         if self.kept is not None:
             yield from self.kept
             return
+        yield from read_ahead(self._again(), _AHEAD, lambda piece: len(piece.data))
+
+    def _again(self) -> Iterator[Piece]:
         for source, size in zip(self.inputs, self.sizes, strict=True):
             crc = length = 0
             for piece in source.pieces(trusted=True):
@@ -113,30 +128,31 @@ def survey(
     """
     copies = _Copies(keep, spool)
     sizes: list[Size] = []
+    marks: list[list[Mark]] = []
     notes: list[str] = []
     known = [source.size for source in inputs]
     on_disk = None if None in known else sum(size or 0 for size in known)
     done = 0
-    digest = _Digest()
+    sums = _Sums()
     try:
         for source in inputs:
             copies.begin(source)
-            characters = octets = texts = crc = 0
+            octets = texts = 0
             blank = True
             for piece in source.pieces():
                 copies.add(piece)
-                digest.update(piece)
-                characters += count_characters(piece.data)
+                sums.add(piece)
                 octets += len(piece.data)
                 texts += piece.end
-                crc = _crc(piece, crc)
                 blank = blank and piece.data.decode("utf-8").isspace()
                 if report is not None:
                     report(done + source.read, on_disk)
             done += source.size or 0
             notes += source.notes
+            of_input = sums.of_input()
             if not blank:
-                sizes.append(Size(characters, octets, texts, crc))
+                sizes.append(Size(of_input.characters, octets, texts, of_input.crc))
+                marks.append(of_input.marks)
                 continue
             if not source.in_folder:
                 raise CorpusError(
@@ -152,11 +168,11 @@ def survey(
             )
     except BaseException:
         copies.close()
-        digest.close()
+        sums.close()
         raise
     kept = copies.kept
     flat = None if kept is None else [piece for pieces in kept for piece in pieces]
-    return Survey(copies.inputs, sizes, flat, digest.hexdigest(), notes)
+    return Survey(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes)
 
 
 class _Copies:
@@ -213,24 +229,41 @@ class _Copies:
             copy.write(piece)
 
 
-class _Digest:
-    """SHA-256 of all texts, each followed by a byte that UTF-8 never has; computed by a thread of
-    its own, beside the reading."""
+@dataclass
+class _OfInput:
+    characters: int = 0
+    bytes: int = 0
+    crc: int = 0
+    marks: list[Mark] = field(default_factory=lambda: [Mark(0, 0)])
+
+
+class _Sums:
+    """SHA-256 of all texts, each followed by a byte that UTF-8 never has, and what is summed up of
+    each input; computed by a thread of its own, beside the reading."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
+        self._input = _OfInput()
         self._parts: list[bytes] = []
-        self._size = 0
+        self._size = self._ends = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
         self._running: Future[None] | None = None
 
-    def update(self, piece: Piece) -> None:
+    def add(self, piece: Piece) -> None:
         self._parts.append(piece.data)
         if piece.end:
             self._parts.append(_END)
+            self._ends += 1
         self._size += len(piece.data)
-        if self._size >= _HASHED:
+        if self._size >= _SUMMED:
             self._start()
+
+    def of_input(self) -> _OfInput:
+        """What was added since it was last asked for."""
+        self._start()
+        self._wait()
+        done, self._input = self._input, _OfInput()
+        return done
 
     def hexdigest(self) -> str:
         self._start()
@@ -240,11 +273,23 @@ class _Digest:
     def close(self) -> None:
         self._pool.shutdown()
 
-    def _start(self) -> None:
+    def _wait(self) -> None:
         if self._running is not None:
             self._running.result()
-        self._running = self._pool.submit(self._digest.update, b"".join(self._parts))
-        self._parts, self._size = [], 0
+
+    def _start(self) -> None:
+        self._wait()
+        self._running = self._pool.submit(self._sum, b"".join(self._parts), self._ends)
+        self._parts, self._size, self._ends = [], 0, 0
+
+    def _sum(self, data: bytes, ends: int) -> None:
+        self._digest.update(data)
+        done = self._input
+        done.crc = zlib.crc32(data, done.crc)
+        done.characters += count_characters(data) - ends
+        done.bytes += len(data) - ends
+        if done.bytes - done.marks[-1].bytes >= _MARKED:
+            done.marks.append(Mark(done.characters, done.bytes))
 
 
 def _crc(piece: Piece, crc: int) -> int:

@@ -6,14 +6,16 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.control_groups import MEMBERSHIP, ROOT, control_groups
 from fastlm.errors import ConfigError
-from fastlm_kernels.jit import JIT_DISABLED
-from fastlm_kernels.team import AWAY, OWN_SIZE, STOP, SYNC_SIZE, Team
+
+if TYPE_CHECKING:
+    from fastlm_kernels.team import Team
 
 __all__ = ["available_processors", "run_team", "thread_count"]
 
@@ -38,30 +40,19 @@ def available_processors() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         count = os.cpu_count() or 1
-    quota = _cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    quota = _cgroup_quota(MEMBERSHIP, ROOT)
     # A quota of 1.5 processors is used by two threads for three quarters of the time.
     return max(1, count if quota is None else min(count, -int(-quota // 1)))
 
 
 def _cgroup_quota(membership: Path, root: Path) -> float | None:
     """The smallest CPU quota, in processors, of this process's control group and its parents."""
-    try:
-        lines = membership.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
     quotas: list[float] = []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        relative = Path(path.lstrip("/"))
-        if controllers == "":  # version 2
-            for group in (relative, *relative.parents):
-                quotas += _read_quota(root / group / "cpu.max")
-        elif "cpu" in controllers.split(","):
-            # A container often sees its own group as the root, whatever the path says.
-            for group in (relative, *relative.parents):
-                base = root / "cpu" / group
-                quotas += _read_quota(base / "cpu.cfs_quota_us", base / "cpu.cfs_period_us")
+    for version, group in control_groups("cpu", membership, root):
+        if version == 2:
+            quotas += _read_quota(group / "cpu.max")
+        else:
+            quotas += _read_quota(group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us")
     return min(quotas, default=None)
 
 
@@ -86,6 +77,10 @@ def run_team(
     own : int64[threads or more, OWN_SIZE], what they knew after the call before; None: nothing
     An exception in any of them stops all at their next tile and is raised here.
     """
+    # Not at the top: preparing text counts threads, and may do without Numba.
+    from fastlm_kernels.jit import JIT_DISABLED
+    from fastlm_kernels.team import AWAY, OWN_SIZE, STOP, SYNC_SIZE, Team
+
     sync = np.zeros(SYNC_SIZE, dtype=np.int64)
     if own is None:
         own = np.zeros((threads, OWN_SIZE), dtype=np.int64)

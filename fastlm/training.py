@@ -15,6 +15,7 @@ from fastlm.engine import kernels_cached, token_counts
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.events import Callback, Notice
 from fastlm.inputs import CorpusSource
+from fastlm.memory import automatic_window
 from fastlm.model import LanguageModel
 from fastlm.modelfile import FilePath
 from fastlm.preparation import Watch
@@ -166,6 +167,11 @@ def train(
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
     reasons: tuple[str, ...] = ()
+    window = ""
+    if start.saved is None and training.shuffle and training.shuffle_window is None:
+        # A checkpoint has its own, whatever the memory is now.
+        training_settings["shuffle_window"], window = automatic_window(text.train)
+        training = start.training_config(training_settings)
     if start.anew and preset is None:
         picked = recipe(
             token_counts(text.train, text.tokenizer.vocab_size),
@@ -197,7 +203,7 @@ def train(
             | {"reading": dataclasses.asdict(reading)},
         ),
     )
-    trainer.reasons = reasons
+    trainer.reasons = (*reasons, window) if window else reasons
     try:
         result = trainer.fit()
     except TrainingError as error:

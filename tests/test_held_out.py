@@ -35,6 +35,12 @@ def surveyed(inputs: list[Input]) -> Survey:
     return survey(inputs, keep=0, spool=tempfile.TemporaryFile)
 
 
+@pytest.fixture(autouse=True)
+def many_marks(monkeypatch):
+    monkeypatch.setattr("fastlm.survey._SUMMED", 5)
+    monkeypatch.setattr("fastlm.survey._MARKED", 5)
+
+
 def parts(found: Survey, cut: int | None) -> tuple[list[str], list[str]]:
     """The texts before and behind a cut."""
     texts: tuple[list[str], list[str]] = ([], [])

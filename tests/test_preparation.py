@@ -22,7 +22,7 @@ from fastlm.documents import split_train_valid
 from fastlm.errors import CorpusError, StoreError, TokenizerError
 from fastlm.events import Callback, Preparing
 from fastlm.inputs import Piece, SpoolInput, inputs_of
-from fastlm.pipeline import WorkerState, in_order
+from fastlm.pipeline import WorkerState, in_order, read_ahead
 from fastlm.preparation import Watch, encode_into, tokenizer_for, validation_cut, write_store
 from fastlm.store import StoreWriter, TokenStore
 from fastlm.survey import survey
@@ -325,6 +325,31 @@ def test_jobs_are_made_no_faster_than_they_are_done():
     next(results)
     assert len(made) <= 4
     results.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_reading_ahead_changes_nothing(size):
+    assert list(read_ahead(iter(range(10)), size, lambda item: item)) == list(range(10))
+
+
+def test_reading_ahead_is_bounded_and_raises_behind_what_was_read():
+    made = []
+
+    def items():
+        for number in range(1, 100):
+            made.append(number)
+            yield number
+            if number == 50:
+                raise StoreError("no")
+
+    ahead = read_ahead(items(), 4, lambda item: 1)
+    assert next(ahead) == 1
+    ahead.close()
+    assert len(made) <= 8
+    done = []
+    with pytest.raises(StoreError, match="no"):
+        done.extend(read_ahead(items(), 4, lambda item: 1))
+    assert done == list(range(1, 51))
 
 
 def test_what_a_worker_raises_ends_the_work():

@@ -316,6 +316,24 @@ def test_a_full_disk_leaves_nothing_behind_and_what_was_there_whole(path, monkey
     assert path.read_bytes() == before
 
 
+def test_what_a_sync_beside_the_work_cannot_write_is_not_forgotten(path, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("fastlm.store._SYNCED", 1)
+    calls = []
+
+    def fail_once(file):
+        calls.append(file)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with pytest.raises(StoreError, match="Input/output error"):
+        make(path)
+    assert calls
+    assert os.listdir(path.parent) == ["a.tokens"]
+    assert path.read_bytes() == before
+
+
 def test_an_interruption_leaves_nothing_behind(path):
     before = path.read_bytes()
     with (

@@ -277,6 +277,15 @@ def train(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    shuffle_window: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Shuffle within so many examples at a time (default: all, or what fits into "
+            "memory).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -388,6 +397,7 @@ def train(
         "embed_dropout": embed_dropout,
         "softmax": softmax,
         "seed": seed,
+        "shuffle_window": shuffle_window,
         "threads": threads,
         "checkpoint": checkpoint,
         "checkpoint_every": checkpoint_every if checkpoint else None,

@@ -4,7 +4,8 @@ A block is UTF-8 with \n for every line end and no byte order mark, of any lengt
 the text begins or where `safe_cut` cut it, and ends where `safe_cut` cuts it or where the text
 ends. Blocks then do not depend on each other: any worker may take any of them.
 
-Small text is done in Python, large text by compiled kernels, with the same result. A counter or
+Small text is done in Python, large text by compiled kernels, with the same result; characters and
+bytes by NumPy as long as that is sooner than loading Numba. A counter or
 encoder begins in Python, unless it is told how much is to come, and goes over to the kernels when
 it has seen enough that they would have paid.
 """
@@ -12,13 +13,16 @@ it has seen enough that they would have paid.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from fastlm.documents import DOCUMENT_MODES, split_documents
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.build import COUNTED_KINDS, build_tokenizer_from_counts
-from fastlm.tokenizers.compiled_pays import compiled_pays
+from fastlm.tokenizers.char import CharacterCounts
+from fastlm.tokenizers.compiled_pays import NUMPY_UP_TO, compiled_pays, compiled_pays_beside_numpy
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.symbols import Cut
 from fastlm.tokenizers.whitespace import whitespace_cut
@@ -49,14 +53,15 @@ class SymbolCounter:
         self, kind: str, lowercase: bool, pattern: str, documents: str, total: int | None
     ) -> None:
         self._settings = (kind, lowercase, pattern, documents)
-        self._cut = _cut_of(kind, lowercase, pattern)
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()  # of others, merged
+        self._python = _python_counter(kind, lowercase, pattern)
         self._compiled: CompiledCounter | None = None
+        self._compiled_pays = _compiled_from(kind, lowercase, documents)
         self._seen = total or 0
 
     def add(self, block: bytes) -> None:
         """Count the symbols of a block. The kernels release the GIL."""
-        if self._compiled is None and compiled_pays(self._seen + len(block)):
+        if self._compiled is None and self._compiled_pays(self._seen + len(block)):
             from fastlm.tokenizers.compiled_blocks import compiled_counter
 
             self._compiled = compiled_counter(*self._settings)
@@ -65,7 +70,7 @@ class SymbolCounter:
             return
         self._seen += len(block)
         for text in split_documents(block.decode("utf-8"), self._settings[-1]):
-            self._counts.update(self._cut(text))
+            self._python.add(text)
 
     def merge(self, other: SymbolCounter) -> None:
         """Add what another counter of the same settings has counted.
@@ -81,10 +86,10 @@ class SymbolCounter:
 
     def counts(self) -> Counter[str]:
         """Return how often each symbol occurred, in no particular order."""
-        if self._compiled is None:
-            return Counter(self._counts)
-        counts = self._compiled.counts()
-        counts.update(self._counts)
+        counts = Counter(self._counts)
+        counts.update(self._python.counts())
+        if self._compiled is not None:
+            counts.update(self._compiled.counts())
         return counts
 
 
@@ -95,6 +100,8 @@ class BlockEncoder:
         self._tokenizer = tokenizer
         self._documents = documents
         self._compiled: CompiledEncoder | None = None
+        lowercase = bool(getattr(tokenizer, "lowercase", False))
+        self._compiled_pays = _compiled_from(tokenizer.kind, lowercase, documents)
         self._can_compile = True
         self._seen = total or 0
 
@@ -106,7 +113,11 @@ class BlockEncoder:
         TokenizerError
             For a symbol that the vocabulary lacks where it has no `<unk>`.
         """
-        if self._compiled is None and self._can_compile and compiled_pays(self._seen + len(block)):
+        if (
+            self._compiled is None
+            and self._can_compile
+            and self._compiled_pays(self._seen + len(block))
+        ):
             from fastlm.tokenizers.compiled_blocks import compiled_encoder
 
             self._compiled = compiled_encoder(self._tokenizer, self._documents)
@@ -181,16 +192,35 @@ def block_encoder(
     return BlockEncoder(tokenizer, documents, total)
 
 
-def _cut_of(kind: str, lowercase: bool, pattern: str) -> Cut:
+def _compiled_from(kind: str, lowercase: bool, documents: str) -> Callable[[int], bool]:
+    """What says from which size on kernels pay."""
+    if kind in NUMPY_UP_TO and not lowercase and documents == "file":
+        return partial(compiled_pays_beside_numpy, kind)
+    return compiled_pays
+
+
+class _PythonCounter(Protocol):
+    def add(self, text: str) -> None: ...
+
+    def counts(self) -> Mapping[str, int]: ...
+
+
+class _CutCounts:
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._counts: Counter[str] = Counter()
+
+    def add(self, text: str) -> None:
+        self._counts.update(self._cut(text))
+
+    def counts(self) -> Counter[str]:
+        return self._counts
+
+
+def _python_counter(kind: str, lowercase: bool, pattern: str) -> _PythonCounter:
     if kind == "char":
-        return _lower_characters if lowercase else list
-    if kind == "word":
-        return WordCut(pattern, lowercase)
-    return whitespace_cut(lowercase)
-
-
-def _lower_characters(text: str) -> list[str]:
-    return list(text.lower())
+        return CharacterCounts(lowercase)
+    return _CutCounts(WordCut(pattern, lowercase) if kind == "word" else whitespace_cut(lowercase))
 
 
 def _check_documents(documents: str) -> None:

@@ -87,15 +87,11 @@ class CharTokenizer(Tokenizer):
         lowercase: bool = False,
     ) -> Self:
         """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
-        counts = np.zeros(CODE_POINTS, dtype=np.int64)
+        counts = CharacterCounts(lowercase)
         for text in iter_texts(texts):
-            for codes in _code_points(text.lower() if lowercase else text):
-                found = np.bincount(codes)
-                counts[: len(found)] += found
+            counts.add(text)
         limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
-        vocabulary = Vocabulary.from_counts(
-            counted_characters(counts), **limits, boundary=boundary, unk=unk
-        )
+        vocabulary = Vocabulary.from_counts(counts.counts(), **limits, boundary=boundary, unk=unk)
         return cls(vocabulary, lowercase=lowercase)
 
     @classmethod
@@ -172,6 +168,22 @@ class CharTokenizer(Tokenizer):
 
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
         return self._code_point_of_id[ids].tobytes().decode("utf-32-le")
+
+
+class CharacterCounts:
+    """How often each character occurs in texts."""
+
+    def __init__(self, lowercase: bool) -> None:
+        self._lowercase = lowercase
+        self._counts = np.zeros(CODE_POINTS, dtype=np.int64)
+
+    def add(self, text: str) -> None:
+        for codes in _code_points(text.lower() if self._lowercase else text):
+            found = np.bincount(codes)
+            self._counts[: len(found)] += found
+
+    def counts(self) -> dict[str, int]:
+        return counted_characters(self._counts)
 
 
 def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:

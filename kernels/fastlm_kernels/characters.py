@@ -1,4 +1,4 @@
-"""Characters of UTF-8 text: counted, and looked up. What text is, see ``utf8``."""
+"""Characters of UTF-8 text, and ids: counted, and looked up. What text is, see ``utf8``."""
 
 import numpy as np
 
@@ -36,6 +36,17 @@ def count_characters(counts, data, size):
             code, length = decode(data, i)
             counts[code] += 1
             i += length
+
+
+@kernel
+def count_ids(counts, ids, width):
+    """counts : int64[V], added to; ids : uint16[width * T], all below V"""
+    if width == 1:
+        for k in range(ids.size):
+            counts[ids[k]] += 1
+    else:
+        for k in range(ids.size // 2):
+            counts[np.int64(ids[2 * k]) | (np.int64(ids[2 * k + 1]) << 16)] += 1
 
 
 @kernel

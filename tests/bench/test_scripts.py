@@ -53,3 +53,18 @@ def test_busy_measures_both_and_cleans_up(capsys):
     assert lines[0].endswith("| ratio | quartiles |")
     assert lines[2].startswith("| Mini, batch 256 | ")
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_adaptive_quality_compares(tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    words = [f"w{n * n % 499}" for n in range(3000)]
+    text.write_text("\n".join(" ".join(words[at : at + 9]) for at in range(0, 3000, 9)))
+    assert script("adaptive_quality").main([str(text), "--threads", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[:2]] == ["adaptive", "full"]
+    assert 0.5 < float(lines[2].removeprefix("adaptive / full: ")) < 2
+
+
+def test_adaptive_quality_needs_a_text(tmp_path, capsys):
+    assert script("adaptive_quality").main([str(tmp_path / "none.txt")]) == 1
+    assert "No such file" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from fastlm.tokenizers.character_tables import (
     lower_case_table,
     space_table,
 )
-from fastlm.tokenizers.compiled_blocks import compiled_counter
+from fastlm.tokenizers.compiled_blocks import compiled_counter, count_ids
 from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, word_pattern
 from fastlm_kernels import utf8
 from fastlm_kernels.utf8 import END, PADDING
@@ -120,6 +120,14 @@ def test_a_table_grows_by_symbols_and_by_text() -> None:
         counter.add(" ".join(words[start : start + 50]).encode())
     counter.add(" ".join(words).encode())
     assert counter.counts() == dict.fromkeys(words, 2)
+
+
+@pytest.mark.parametrize(("dtype", "vocab"), [(np.uint16, 300), (np.uint32, 70_000)])
+def test_ids_are_counted(dtype: type, vocab: int) -> None:
+    ids = np.random.default_rng(0).integers(0, vocab, 5000).astype(dtype)
+    counts = np.ones(vocab, dtype=np.int64)
+    count_ids(counts, ids)
+    assert (counts == 1 + np.bincount(ids, minlength=vocab)).all()
 
 
 def test_long_words_that_begin_and_end_alike() -> None:

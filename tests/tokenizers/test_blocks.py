@@ -48,7 +48,8 @@ EVERYTHING = " a b\n\n" + SAMPLE_LINES + "\nΟΔΟΣ ΌΔΟΣ. İSTANBUL Σ\n \u
 def road(request, monkeypatch):
     """Every test takes both roads; without JIT the kernels run as Python too."""
     pays = request.param == "kernels"
-    monkeypatch.setattr("fastlm.tokenizers.blocks.compiled_pays", lambda size: pays)
+    for name in ("compiled_pays", "compiled_pays_beside_numpy"):
+        monkeypatch.setattr(f"fastlm.tokenizers.blocks.{name}", lambda *of: pays)
 
 
 def cut_blocks(source: Tokenizer | str, documents: str, text: str, sizes: list[int]) -> list[bytes]:
