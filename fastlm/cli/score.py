@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from fastlm.errors import ConfigError, CorpusError, TextError
+from fastlm.json_record import DEFAULT_FIELD
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from fastlm.scoring import Score
 
 __all__ = ["score"]
-
-_FIELD = "text"
 
 # What is written for a record, in parts: a line may be large.
 _Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
@@ -84,7 +83,7 @@ def score(
     from fastlm.records import RecordReader, is_json_lines
 
     if field is None and is_json_lines(file):
-        field = _FIELD
+        field = DEFAULT_FIELD
     if tokens and not (as_json or field is not None):
         raise ConfigError("--tokens needs JSON; add --json")
     lm = LanguageModel.load(model)
@@ -245,7 +244,7 @@ class _LineAsJson:
         self._prefix = prefix
 
     def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
-        return _json({_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
+        return _json({DEFAULT_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
 
 
 class _WithScores:
