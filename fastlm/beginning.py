@@ -28,9 +28,9 @@ from fastlm.events import Callback
 from fastlm.layout import Layout
 from fastlm.metrics import MetricsFile
 from fastlm.model import LanguageModel
-from fastlm.modelfile import FilePath
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
+from fastlm.whole_file import FilePath
 
 __all__ = ["GIVEN", "Beginning", "recipe_of", "recorded", "settled_state"]
 

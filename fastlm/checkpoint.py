@@ -51,15 +51,9 @@ from fastlm.errors import ConfigError, FastlmError, ModelFileError
 from fastlm.events import Validation
 from fastlm.layout import Layout
 from fastlm.model import _flat, _settings
-from fastlm.modelfile import (
-    FilePath,
-    read_metadata,
-    read_model_file,
-    remove_stale,
-    replace_file,
-    write_model_file,
-)
+from fastlm.modelfile import read_metadata, read_model_file, write_model_file
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
+from fastlm.whole_file import FilePath, reason_of, remove_stale, replace_file
 from fastlm_kernels.arguments import Tokens
 from fastlm_kernels.embedding import SETTLE_EVERY
 
@@ -701,7 +695,7 @@ class CheckpointFiles:
         except OSError as error:
             raise ModelFileError(
                 f"cannot keep the checkpoint of step {self.written_step} as {older}: "
-                f"{error.strerror or error}; free some space"
+                f"{reason_of(error)}; free some space"
             ) from None
 
 

@@ -16,9 +16,10 @@ from fastlm.errors import ConfigError, TokenizerError
 from fastlm.layout import Layout
 from fastlm.metrics import read_rows
 from fastlm.model import LanguageModel, load
-from fastlm.modelfile import FilePath, read_metadata
+from fastlm.modelfile import read_metadata
 from fastlm.schedule import learning_rates, planned_steps
 from fastlm.tokenizers import Tokenizer
+from fastlm.whole_file import FilePath
 
 __all__ = ["Inspection", "save_curve"]
 

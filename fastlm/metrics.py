@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.errors import ConfigError
-from fastlm.modelfile import FilePath
+from fastlm.whole_file import FilePath, reason_of
 
 __all__ = ["MetricsFile", "read_rows"]
 
@@ -106,8 +106,9 @@ def check_metrics(path: FilePath) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ConfigError(f"cannot write metrics to {path}: {reason}; name another file") from None
+        raise ConfigError(
+            f"cannot write metrics to {path}: {reason_of(error)}; name another file"
+        ) from None
     begun = first.startswith(_START) or _START.startswith(first)  # cut short by a kill, or empty
     if not begun and not _is_row(first):
         raise ConfigError(

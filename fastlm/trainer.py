@@ -42,9 +42,9 @@ from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
 from fastlm.initialize import scaled_params
 from fastlm.metrics import MetricsFile
-from fastlm.modelfile import FilePath
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
+from fastlm.whole_file import FilePath
 
 __all__ = ["Config", "Trainer"]
 

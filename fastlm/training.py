@@ -16,7 +16,6 @@ from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.events import Callback, Notice
 from fastlm.inputs import CorpusSource
 from fastlm.model import LanguageModel
-from fastlm.modelfile import FilePath
 from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
 from fastlm.recipe import recipe
@@ -25,6 +24,7 @@ from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
 from fastlm.training_tokens import TrainingTokens, training_tokens
+from fastlm.whole_file import FilePath
 
 __all__ = ["recorded_tokens", "train"]
 

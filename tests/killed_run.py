@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import fastlm.engine
-import fastlm.modelfile
+import fastlm.whole_file
 from fastlm.checkpoint import CheckpointFiles, Origin
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.events import Callback
@@ -95,7 +95,7 @@ def train(order: dict) -> int:
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        fastlm.modelfile._moment = moment
+        fastlm.whole_file._moment = moment
     if order["threads"] > 1:
         fastlm.engine.worth_sharing = lambda *_: True
     result = trainer(Path(order["folder"]), order["steps"], order["threads"], callback).fit()

@@ -398,8 +398,8 @@ def train(
         "init_momentum": init_momentum or None,
         "metrics": metrics or (checkpoint and _beside(output, "metrics.jsonl")),
     }
-    from fastlm.modelfile import remove_stale
     from fastlm.warmup import start_compiling
+    from fastlm.whole_file import remove_stale
 
     remove_stale(output)
     start_compiling()
