@@ -50,8 +50,8 @@ from fastlm.engine import TrainingEngine
 from fastlm.errors import ConfigError, FastlmError, ModelFileError
 from fastlm.events import Validation
 from fastlm.layout import Layout
-from fastlm.model import _flat, _settings
 from fastlm.modelfile import read_metadata, read_model_file, write_model_file
+from fastlm.saved_model import saved_config, saved_params
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.whole_file import FilePath, reason_of, remove_stale, replace_file
 from fastlm_kernels.arguments import Tokens
@@ -481,8 +481,8 @@ def read_checkpoint(path: FilePath) -> Checkpoint:
 def _from_file(
     path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, Any]
 ) -> Checkpoint:
-    model: ModelConfig = _settings(ModelConfig, metadata.get("model"), "model")
-    training: TrainingConfig = _settings(TrainingConfig, metadata.get("training"), "training")
+    model: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
+    training: TrainingConfig = saved_config(TrainingConfig, metadata.get("training"), "training")
     documents = metadata.get("documents")
     if documents not in get_args(Documents):
         raise ModelFileError(f"its documents is {documents!r}")
@@ -499,7 +499,7 @@ def _from_file(
     layout = Layout(model)
     run = RunState.from_dict(metadata.get("run"))
     # Before memory is taken: these compare sizes.
-    params = _flat(layout, tensors)
+    params = saved_params(layout, tensors)
     momentum = {
         name.removeprefix("momentum."): tensor
         for name, tensor in tensors.items()
@@ -510,7 +510,7 @@ def _from_file(
         for name, tensor in tensors.items()
         if name.startswith("state.")
     }
-    arrays["momentum"] = _flat(layout, momentum)
+    arrays["momentum"] = saved_params(layout, momentum)
     _check_params(arrays.get("params"), layout)
     return Checkpoint(
         model=model,

@@ -27,14 +27,12 @@ from fastlm.generation import Request, checked_seed, finite_logits, start_contex
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
 from fastlm.sampling import Sampling
+from fastlm.saved_model import saved_config, saved_params
 from fastlm.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
 __all__ = ["LanguageModel", "load"]
-
-# Tensors of a training run that may go on; who reads the model leaves them aside.
-_RUN_PREFIXES = ("momentum.", "state.")
 
 
 class LanguageModel:
@@ -519,8 +517,9 @@ class LanguageModel:
     def _from_file(
         cls, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     ) -> LanguageModel:
-        config: ModelConfig = _settings(ModelConfig, metadata.get("model"), "model")
-        training = metadata.get("training")
+        config: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
+        form = metadata.get("training")
+        training = None if form is None else saved_config(TrainingConfig, form, "training")
         details = metadata.get("details", {})
         if not isinstance(details, dict):
             raise ModelFileError("its details are not a JSON object")
@@ -529,10 +528,10 @@ class LanguageModel:
         _check_tokenizer(config, tokenizer)
         return cls(
             config,
-            _flat(Layout(config), tensors),
+            saved_params(Layout(config), tensors),
             tokenizer,
             documents=metadata.get("documents", "file"),
-            training=None if training is None else _settings(TrainingConfig, training, "training"),
+            training=training,
             details=details,
         )
 
@@ -548,62 +547,6 @@ def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
             f"the tokenizer's end symbol has id {tokenizer.boundary_id}, but the model's boundary "
             f"is {config.boundary}; use the tokenizer that the model was made for"
         )
-
-
-def _settings(cls: Any, form: Any, name: str) -> Any:
-    """A configuration from its JSON form; fields that are not there have their default."""
-    if not isinstance(form, dict):
-        raise ModelFileError(f"its {name} configuration is not a JSON object")
-    unknown = sorted(form.keys() - cls.__dataclass_fields__.keys())
-    if unknown:
-        raise ModelFileError(
-            f"its {name} configuration has a setting {unknown[0]!r} that this version does not know"
-        )
-    try:
-        return cls(**form)
-    except TypeError as error:
-        raise ModelFileError(f"its {name} configuration is incomplete: {error}") from None
-
-
-def _flat(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """The flat array float32[n] of a file's tensors, after checking them against the layout."""
-    found = {name for name in tensors if not name.startswith(_RUN_PREFIXES)}
-    for name in sorted(found - layout.tensors.keys()):
-        raise ModelFileError(f"tensor {name} has no place in a model of its configuration")
-    for name, expected in layout.tensors.items():
-        if name not in found:
-            raise ModelFileError(f"tensor {name} of shape {expected.shape} is missing")
-        tensor = tensors[name]
-        if tensor.shape != expected.shape or tensor.dtype != np.float32:
-            raise ModelFileError(
-                f"tensor {name} is {tensor.dtype} of shape {tensor.shape}, but its configuration "
-                f"needs float32 of shape {expected.shape}"
-            )
-        if not np.isfinite(tensor).all():
-            raise ModelFileError(f"tensor {name} holds numbers that are not finite")
-    if _follow_each_other(layout, tensors):
-        first = next(iter(layout.tensors))
-        return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
-    flat = np.empty(layout.size, dtype=np.float32)
-    for name, view in layout.views(flat).items():
-        view[...] = tensors[name]
-    return flat
-
-
-def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the tensors, views of one mapped file, are one flat array already."""
-
-    def owner(array: NDArray[Any]) -> int:
-        return id(array.base) if isinstance(array.base, np.ndarray) else id(array)
-
-    arrays = [tensors[name] for name in layout.tensors]
-    start = arrays[0].ctypes.data
-    offsets = [array.ctypes.data - start for array in arrays]
-    return (
-        len({owner(array) for array in arrays}) == 1
-        and all(array.flags.aligned for array in arrays)
-        and offsets == [4 * tensor.offset for tensor in layout.tensors.values()]
-    )
 
 
 def _check_number(name: str, value: int, least: int) -> None:
