@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fastlm.cli.options import ModelArgument
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
 
 
 def generate(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to go on from.")] = "",
     length: Annotated[int, typer.Option(metavar="N", help="New tokens at most.")] = 200,
     temperature: Annotated[

@@ -7,11 +7,11 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from fastlm.cli.options import ModelArgument, ThreadsOption
 from fastlm.errors import ConfigError, CorpusError, TextError
 from fastlm.json_record import DEFAULT_FIELD
 
@@ -27,9 +27,7 @@ _Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
 
 
 def score(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     file: Annotated[
         str,
         typer.Argument(
@@ -70,7 +68,7 @@ def score(
         bool,
         typer.Option("--skip-bad", help="Leave out records that cannot be read, say how many."),
     ] = False,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads to use.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Score each line, or each record of a JSON lines file, in order.
 

@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, quoted, valid_source, whole_numbers
+from fastlm.cli.options import (
+    DATA,
+    DocumentsOption,
+    EncodingOption,
+    ErrorsOption,
+    FieldOption,
+    MaxVocabOption,
+    MinCountOption,
+    QuietOption,
+    SkipBadOption,
+    ThreadsOption,
+    TokenizerOption,
+    VocabOption,
+    check_output,
+    quoted,
+    valid_source,
+    whole_numbers,
+)
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
@@ -19,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["resume_command", "train"]
 
-_DATA = "Text and tokens"
 _MODEL = "Model"
 _TRAINING = "Training"
 _CHECKPOINTS = "Stopping and going on"
@@ -56,86 +72,24 @@ def train(
             metavar="FILE",
             help="Text to validate on, or a number: the share of the corpus to hold out from its "
             "end, 0 for none (default 0.05).",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a token is: char, word, whitespace, byte or bpe (default char).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    vocab: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="The vocabulary, one token a line, in place of the corpus's own.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    min_count: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Tokens seen fewer times are unknown (default 1).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    max_vocab: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Keep the N most frequent tokens only.", rich_help_panel=_DATA
-        ),
-    ] = None,
-    documents: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a document is: file, paragraphs or lines (default file). No context "
-            "crosses the end of a document.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The key of the text in JSON lines (default text).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    skip_bad: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad",
-            help="Leave out JSON lines that cannot be used.",
-            rich_help_panel=_DATA,
-        ),
-    ] = False,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of the files, such as latin-1 (default utf-8).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="Bytes that cannot be decoded: strict or replace (default strict).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
+    tokenizer: TokenizerOption = None,
+    vocab: VocabOption = None,
+    min_count: MinCountOption = None,
+    max_vocab: MaxVocabOption = None,
+    documents: DocumentsOption = None,
+    field: FieldOption = None,
+    skip_bad: SkipBadOption = False,
+    encoding: EncodingOption = None,
+    errors: ErrorsOption = None,
     no_cache: Annotated[
         bool,
         typer.Option(
             "--no-cache",
             help="Of large text, keep no token store in the cache folder (FASTLM_CACHE).",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
     ] = False,
     preset: Annotated[
@@ -277,14 +231,7 @@ def train(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Processors to use (default: FASTLM_THREADS, or all); the result is the same.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -344,9 +291,7 @@ def train(
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
-    ] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Train a model on text and save it.
 
