@@ -159,11 +159,15 @@ class Beginning:
         train_tokens: Any,
         valid_tokens: Any,
         *,
+        counts: NDArray[np.int64] | None,
         given: Mapping[str, Any],
         callbacks: Sequence[Callback],
         origin: Origin,
     ) -> Trainer:
-        """The trainer that begins so; ``given`` are the settings of ``training_config``."""
+        """The trainer that begins so.
+
+        counts : as ``Trainer`` has them; given : the settings of ``training_config``
+        """
         if self.saved is not None:
             assert self.files is not None
             trainer = Trainer.resume(
@@ -180,6 +184,7 @@ class Beginning:
             valid_tokens,
             callbacks=callbacks,
             params=None if self.base is None else self._params,
+            counts=counts,
             momentum=self._momentum,
             origin=origin,
             checkpoints=self.files,

@@ -85,6 +85,7 @@ class Trainer:
     valid_tokens : likewise, to measure on; None: no validation
     params : float32[n] to start from; None: initialised from the seed
     momentum : float32[n] likewise; None: zeros
+    counts : int64[V], how often each token occurs in train_tokens, where that is known already
     origin : where the tokens come from, for the checkpoints
     checkpoints : where to write them, and how often; None: nowhere
     metrics : where to write a row per validation, and every few seconds; None: nowhere
@@ -100,6 +101,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         params: NDArray[np.float32] | None = None,
         momentum: NDArray[np.float32] | None = None,
+        counts: NDArray[np.int64] | None = None,
         origin: Origin | None = None,
         checkpoints: CheckpointFiles | None = None,
         metrics: MetricsFile | None = None,
@@ -107,7 +109,7 @@ class Trainer:
         self.config = config
         self.callbacks = list(callbacks)
         if params is None:
-            params = _initial_params(config, train_tokens)
+            params = _initial_params(config, train_tokens, counts)
         self.engine = TrainingEngine(config.model, config.training, train_tokens, params)
         if momentum is not None:
             self.engine.state.momentum[:] = momentum
@@ -703,11 +705,15 @@ def _tokens_again(saved: Checkpoint) -> tuple[Any, Any]:
     return recorded_tokens(saved)
 
 
-def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
+def _initial_params(
+    config: Config, train_tokens: Any, counts: NDArray[np.int64] | None
+) -> NDArray[np.float32]:
     model, training = config.model, config.training
     if training.init != "scaled":
         return reference_params(model, training.init, training.seed)
-    return scaled_params(model, training.seed, token_counts(train_tokens, model.vocab))
+    if counts is None:
+        counts = token_counts(train_tokens, model.vocab)
+    return scaled_params(model, training.seed, counts)
 
 
 def _added(mean: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:

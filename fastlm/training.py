@@ -166,9 +166,11 @@ def train(
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
     reasons: tuple[str, ...] = ()
+    counts = None
     if start.anew and preset is None:
+        counts = token_counts(text.train, text.tokenizer.vocab_size)
         picked = recipe(
-            token_counts(text.train, text.tokenizer.vocab_size),
+            counts,
             documents=text.documents,
             model=model_settings,
             training=training_settings,
@@ -188,6 +190,7 @@ def train(
         Config(model=model, training=training, documents=text.documents),
         text.train,
         text.valid,
+        counts=counts,
         given=training_settings,
         callbacks=callbacks,
         origin=Origin(
