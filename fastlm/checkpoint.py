@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine
-from fastlm.errors import ConfigError, FastlmError, ModelFileError
+from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
 from fastlm.events import Validation
 from fastlm.layout import Layout
 from fastlm.modelfile import read_metadata, read_model_file, write_model_file
@@ -459,7 +459,8 @@ def _json_copy(recipe: Mapping[str, Any] | None) -> Any:
 def read_checkpoint(path: FilePath) -> Checkpoint:
     """Read a checkpoint of any content.
 
-    Raises ModelFileError when it is not one, is damaged, or comes from a newer version.
+    Raises ModelFileError when it is not one, is damaged, or comes from a newer version, and
+    MissingLibraryError for a tokenizer whose library is not installed.
     """
     tensors, metadata = read_model_file(path)
     kind = metadata.get("kind")
@@ -472,6 +473,8 @@ def read_checkpoint(path: FilePath) -> Checkpoint:
         raise ModelFileError(f"{path} is a file of kind {kind!r}, not a checkpoint")
     try:
         return _from_file(Path(path), tensors, metadata)
+    except MissingLibraryError:
+        raise
     except FastlmError as error:
         raise ModelFileError(
             f"{path} does not hold a sound checkpoint: {error}; use another copy of the file"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
-from fastlm.errors import ExportError
+from fastlm.errors import ExportError, MissingLibraryError
 from fastlm.whole_file import replace_file, unwritable
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     Raises
     ------
     ExportError
-        For another format, without the package ``onnx``, for a model that ONNX cannot hold, and
-        when the file cannot be written.
+        For another format, for a model that ONNX cannot hold, and when the file cannot be written.
+    MissingLibraryError
+        Without the package ``onnx``.
     """
     if to not in FORMATS:
         raise ExportError(f"cannot export to {to!r}; choose one of {', '.join(FORMATS)}")
@@ -71,13 +72,14 @@ def _tokenizer_json(model: LanguageModel) -> str:
 def onnx_graph(model: LanguageModel) -> Any:
     """The model as an ``onnx.ModelProto``; its metadata hold the tokenizer and the configuration.
 
-    Raises ExportError without the package ``onnx`` and for a model of more than 2 GB.
+    Raises MissingLibraryError without the package ``onnx``, ExportError for a model of more than
+    2 GB.
     """
     try:
         import onnx
     except ImportError:
-        raise ExportError(
-            "exporting to ONNX needs the package onnx; install it with: pip install 'fastlm[onnx]'"
+        raise MissingLibraryError(
+            'exporting to ONNX needs the package onnx; install it with: pip install "fastlm[onnx]"'
         ) from None
     if model.params.nbytes > _MOST_BYTES - (1 << 24):
         raise ExportError(

@@ -496,7 +496,8 @@ class LanguageModel:
             the file, which must stay as it is meanwhile. (Where the file's tensors do not lie in
             the order of ``params``, as in files of older versions, they are copied after all.)
 
-        Raises ModelFileError when the file is not one, is damaged, or comes from a newer version.
+        Raises ModelFileError when the file is not one, is damaged, or comes from a newer version,
+        and MissingLibraryError for a tokenizer whose library is not installed.
         """
         tensors, metadata = read_model_file(path, mmap=mmap)
         kind = metadata.get("kind")

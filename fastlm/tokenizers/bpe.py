@@ -56,8 +56,9 @@ class BpeTokenizer(Tokenizer):
     Raises
     ------
     TokenizerError
-        When the library cannot read the form or is not installed (MissingLibraryError), and for
-        ids that are not 0 .. V-1.
+        When the library cannot read the form, and for ids that are not 0 .. V-1.
+    MissingLibraryError
+        When the library is not installed.
     """
 
     kind: ClassVar[str] = "bpe"
