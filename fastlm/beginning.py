@@ -11,20 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import (
-    Checkpoint,
-    CheckpointFiles,
-    Origin,
-    check_unfinished,
-    differs,
-    newest_checkpoint,
-    read_checkpoint,
-    tokenizer_text,
-)
+from fastlm.checkpoint import Checkpoint, Origin, differs, read_checkpoint
+from fastlm.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, first_target
 from fastlm.errors import ConfigError
 from fastlm.events import Callback
+from fastlm.identity import tokenizer_text
 from fastlm.layout import Layout
 from fastlm.metrics import MetricsFile
 from fastlm.model import LanguageModel

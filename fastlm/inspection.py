@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import Checkpoint, model_beside, read_checkpoint
+from fastlm.checkpoint import Checkpoint, read_checkpoint
 from fastlm.config import ModelConfig
 from fastlm.engine import first_target
 from fastlm.errors import ConfigError, TokenizerError
@@ -17,6 +17,7 @@ from fastlm.layout import Layout
 from fastlm.metrics import read_rows
 from fastlm.model import LanguageModel, load
 from fastlm.modelfile import read_metadata
+from fastlm.run_files import model_beside
 from fastlm.schedule import learning_rates, planned_steps
 from fastlm.tokenizers import Tokenizer
 from fastlm.whole_file import FilePath

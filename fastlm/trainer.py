@@ -25,14 +25,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import (
-    Checkpoint,
-    CheckpointFiles,
-    Origin,
-    RunState,
-    newest_checkpoint,
-    tokens_identity,
-)
+from fastlm.checkpoint import Checkpoint, Origin
+from fastlm.checkpoint_files import CheckpointFiles, newest_checkpoint
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.engine import TrainingEngine, kernels_cached, token_array, token_counts
@@ -40,8 +34,10 @@ from fastlm.errors import ConfigError, FastlmError, ModelFileError, TrainingErro
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
+from fastlm.identity import tokens_identity
 from fastlm.initialize import scaled_params
 from fastlm.metrics import MetricsFile
+from fastlm.run_state import RunState
 from fastlm.schedule import learning_rates, planned_steps, validation_count
 from fastlm.threads import thread_count
 from fastlm.whole_file import FilePath
@@ -153,7 +149,7 @@ class Trainer:
         train_tokens, valid_tokens : int[T], optional
             The same as before. None: the corpus is read again, where the checkpoint says how.
         checkpoint_every, keep
-            See ``fastlm.checkpoint.CheckpointFiles``; it writes to ``path`` again.
+            See ``fastlm.checkpoint_files.CheckpointFiles``; it writes to ``path`` again.
         metrics : path, optional
             Of the metrics file, which loses the rows after the checkpoint.
         **changes

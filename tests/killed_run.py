@@ -25,7 +25,8 @@ import numpy as np
 
 import fastlm.engine
 import fastlm.whole_file
-from fastlm.checkpoint import CheckpointFiles, Origin
+from fastlm.checkpoint import Origin
+from fastlm.checkpoint_files import CheckpointFiles
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.events import Callback
 from fastlm.metrics import MetricsFile

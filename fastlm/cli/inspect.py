@@ -64,8 +64,8 @@ def inspect(
 
 
 def _resume(checkpoint: Path) -> str:
-    from fastlm.checkpoint import model_beside
     from fastlm.cli.train import resume_command
+    from fastlm.run_files import model_beside
 
     return resume_command(model_beside(checkpoint))
 

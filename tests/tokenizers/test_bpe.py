@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastlm
-from fastlm.checkpoint import CheckpointFiles, Origin
+from fastlm.checkpoint import Origin
+from fastlm.checkpoint_files import CheckpointFiles
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.documents import split_documents
 from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
