@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from fastlm.cli.options import (
     valid_source,
     whole_numbers,
 )
+from fastlm.cli.train_summary import summarise
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
@@ -43,8 +43,6 @@ _CHECKPOINTS = "Stopping and going on"
 _DEFAULT_OUTPUT = Path("model.safetensors")
 
 _EXIT_CODES = {"interrupted": 130, "terminated": 143}
-
-_SAMPLE_TEMPERATURE = 0.8
 
 
 def train(
@@ -370,7 +368,7 @@ def train(
         return _nothing_saved(code, checkpoint, quiet=quiet)
     lm.save(output)
     if not quiet:
-        _summarise(lm, output)
+        summarise(lm, output, sample=not code)
         if code and result.checkpoint is not None:
             print(f"go on with: {resume_command(output, corpus)}", file=sys.stderr)
     return code
@@ -441,55 +439,3 @@ def _named(corpus: list[str] | None) -> str:
         return "Python's own documentation; name text files for another"
     first = "standard input" if corpus[0] == "-" else corpus[0]
     return first if len(corpus) == 1 else f"{first} and {len(corpus) - 1:,} more"
-
-
-def _summarise(lm: LanguageModel, output: Path) -> None:
-    """Print how good the model is, where it lies, how it writes, and what to do with it."""
-    print(file=sys.stderr)
-    assert lm.result is not None
-    if lm.result.best is not None:
-        print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
-    print(f"{'saved':<12}{output}, {_size(output.stat().st_size)}")
-    if lm.result.reason not in _EXIT_CODES:
-        print("sample")
-        for line in _sample(lm).splitlines():
-            print(f"  {line}".rstrip())
-    name = quoted(str(output))
-    print("go on with")
-    print(f"  fastlm generate {name} --prompt {quoted(_prompt(lm))}")
-    print(f"  fastlm eval {name} FILE")
-
-
-def _quality(lm: LanguageModel, loss: float) -> str:
-    from fastlm.progress import quality_unit
-
-    perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
-    unit = quality_unit(lm.tokenizer.kind)
-    bits = "" if unit == "perplexity" else f"{loss / math.log(2):.3f} {unit}, "
-    return f"{bits}{perplexity}, loss {loss:.4f} nats per token"
-
-
-def _sample(lm: LanguageModel) -> str:
-    """About 200 characters or 60 words; the same for the same model."""
-    length = 200 if lm.tokenizer.kind in ("char", "byte") else 60
-    seed = lm.training.seed if lm.training is not None else 0
-    if lm.documents == "lines":
-        texts = lm.sample(5, length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
-        return "\n".join(texts)
-    text: str = lm.generate(length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
-    return text
-
-
-def _prompt(lm: LanguageModel) -> str:
-    """A beginning that this model knows, else what stands for one."""
-    from fastlm.errors import TokenizerError
-
-    try:
-        known = lm.tokenizer.unk_id not in lm.tokenizer.encode("The ").tolist()
-    except TokenizerError:
-        known = False
-    return "The " if known else "TEXT"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
