@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, get_args
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
+from fastlm.documents import last_document
 from fastlm.engine import context_logits
 from fastlm.errors import (
     ConfigError,
@@ -265,7 +265,7 @@ class LanguageModel:
         request = self._request(
             prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return list(request.texts(n, _checked_threads(threads)))
+        return list(request.texts(n, thread_count(threads)))
 
     def samples(
         self,
@@ -291,7 +291,7 @@ class LanguageModel:
         request = self._request(
             prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return request.texts(n, _checked_threads(threads), first_batch=16)
+        return request.texts(n, thread_count(threads), first_batch=16)
 
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
         """Logits float32[V] for the token after ``prompt``; nothing is excluded.
@@ -336,7 +336,7 @@ class LanguageModel:
     def _prompt_ids(self, prompt: str) -> list[int]:
         if not isinstance(prompt, str):
             raise TokenizerError(f"the prompt is {type(prompt).__name__}, not str; give text")
-        ids: list[int] = self.tokenizer.encode(_last_document(prompt, self.documents)).tolist()
+        ids: list[int] = self.tokenizer.encode(last_document(prompt, self.documents)).tolist()
         return ids
 
     def _checked_stop(self, stop_at_end: bool | None) -> bool:
@@ -376,7 +376,7 @@ class LanguageModel:
             self.tokenizer,
             documents_from_texts([text] if isinstance(text, str) else text, self.documents),
             self.documents,
-            _checked_threads(threads),
+            thread_count(threads),
         )
 
     # ------------------------------------------------------------------------ scoring
@@ -427,7 +427,7 @@ class LanguageModel:
             return_tokens=return_tokens,
             count_end=count_end,
             batch_chars=batch_chars,
-            threads=_checked_threads(threads),
+            threads=thread_count(threads),
         )
 
     def score_arrays(
@@ -438,7 +438,7 @@ class LanguageModel:
         threads: int | None = None,
     ) -> ScoreArrays:
         """The scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
-        return score_arrays(self, texts, count_end=count_end, threads=_checked_threads(threads))
+        return score_arrays(self, texts, count_end=count_end, threads=thread_count(threads))
 
     def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
         """Probabilities float64[V] of the token after ``prompt``, nothing excluded; sum 1.
@@ -553,20 +553,6 @@ def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
 def _check_number(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
-
-
-def _checked_threads(threads: int | None) -> int:
-    if threads is not None:
-        _check_number("threads", threads, 1)
-    return thread_count(threads)
-
-
-def _last_document(prompt: str, documents: Documents) -> str:
-    """The part of a prompt that a model sees: no context reaches across the end of a document."""
-    if documents == "file":
-        return prompt
-    text = prompt.replace("\r\n", "\n").replace("\r", "\n")
-    return re.split(r"\n" if documents == "lines" else r"\n[^\S\n]*\n", text)[-1]
 
 
 def load(path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:

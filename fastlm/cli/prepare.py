@@ -92,13 +92,13 @@ def prepare(
     """
     if check:
         return _check(corpus or [], quiet=quiet)
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; give a whole number of at least 1")
     check_output(output, _is_store, what="a token store", flag="-o", example=_DEFAULT_OUTPUT.name)
 
     import fastlm
     from fastlm.preparation_progress import PreparationProgress
+    from fastlm.threads import thread_count
 
+    thread_count(threads)  # refuses what is no number of threads, before the text is read
     chosen: str | Tokenizer | None = tokenizer
     if tokenizer_from is not None:
         if tokenizer or vocab or min_count not in (None, 1) or max_vocab is not None:
