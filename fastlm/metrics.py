@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastlm.errors import ConfigError
+from fastlm.json_numbers import finite_values
 from fastlm.whole_file import FilePath, reason_of
 
 __all__ = ["MetricsFile", "read_rows"]
@@ -132,8 +132,4 @@ def _is_row(line: bytes) -> bool:
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    finite = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
-    return json.dumps(finite, allow_nan=False).encode() + b"\n"
+    return json.dumps(finite_values(row), allow_nan=False).encode() + b"\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastlm.json_numbers import finite_or_none
 from fastlm.run_state import RunState
-from fastlm.step_losses import finite_or_none
 
 __all__ = ["run_details"]
 

@@ -8,15 +8,22 @@ from pathlib import Path
 
 from fastlm.whole_file import FilePath
 
-__all__ = ["checkpoint_beside", "model_beside", "numbered_checkpoints"]
+__all__ = ["checkpoint_beside", "metrics_beside", "model_beside", "numbered_checkpoints"]
 
 
 def checkpoint_beside(model: FilePath) -> Path:
     """The checkpoint of the run that writes ``model``: m.safetensors, m.checkpoint.safetensors."""
-    path = Path(model)
-    if path.suffix == ".safetensors":
-        return path.with_name(f"{path.stem}.checkpoint.safetensors")
-    return path.with_name(f"{path.name}.checkpoint.safetensors")
+    return _beside(Path(model), "checkpoint.safetensors")
+
+
+def metrics_beside(model: FilePath) -> Path:
+    """The metrics of that run: m.metrics.jsonl."""
+    return _beside(Path(model), "metrics.jsonl")
+
+
+def _beside(model: Path, ending: str) -> Path:
+    stem = model.stem if model.suffix == ".safetensors" else model.name
+    return model.with_name(f"{stem}.{ending}")
 
 
 def model_beside(checkpoint: FilePath) -> Path:

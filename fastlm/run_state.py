@@ -9,6 +9,7 @@ from typing import Any
 
 from fastlm.errors import ModelFileError
 from fastlm.events import Validation
+from fastlm.json_numbers import finite_values
 from fastlm.saved_values import FLAG, LIST, MAYBE, NUMBER, PAIR, PLACE, TEXT, WHOLE, checked
 
 __all__ = ["RunState"]
@@ -56,8 +57,8 @@ class RunState:
 
     def to_dict(self) -> dict[str, Any]:
         form = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        form["history"] = [_finite(dataclasses.asdict(item)) for item in self.history]
-        return _finite(form)
+        form["history"] = [finite_values(dataclasses.asdict(item)) for item in self.history]
+        return finite_values(form)
 
     @classmethod
     def from_dict(cls, form: Any) -> RunState:
@@ -76,14 +77,6 @@ class RunState:
             raise ModelFileError(f"its rate_factor is {values['rate_factor']}, not in 0 to 1")
         values["history"] = history
         return cls(**values)
-
-
-def _finite(form: dict[str, Any]) -> dict[str, Any]:
-    """NaN, which JSON has not, as null."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in form.items()
-    }
 
 
 _RUN_TYPES = {

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["added", "finite_or_none", "mean"]
+__all__ = ["added", "mean"]
 
 
 def added(so_far: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:
@@ -21,8 +21,3 @@ def mean(so_far: tuple[float, int]) -> float:
     """Of (sum, number); NaN of none."""
     total, count = so_far
     return total / count if count else math.nan
-
-
-def finite_or_none(loss: float) -> float | None:
-    """None, which JSON has, for what it has not."""
-    return loss if math.isfinite(loss) else None

@@ -296,7 +296,9 @@ def train(
     Ctrl-C ends the training early and saves what there is; --resume goes on from there.
     """
     check_output(output)
-    checkpoint = None if checkpoint_every == "never" else _beside(output, "checkpoint.safetensors")
+    from fastlm.run_files import checkpoint_beside, metrics_beside
+
+    checkpoint = None if checkpoint_every == "never" else checkpoint_beside(output)
     if checkpoint is None and (resume or restart or keep):
         raise ConfigError(
             "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
@@ -339,7 +341,7 @@ def train(
         "restart": restart or None,
         "init": None if init is None else Path(init),
         "init_momentum": init_momentum or None,
-        "metrics": metrics or (checkpoint and _beside(output, "metrics.jsonl")),
+        "metrics": metrics or (checkpoint and metrics_beside(output)),
     }
     from fastlm.warmup import start_compiling
     from fastlm.whole_file import remove_stale
@@ -383,12 +385,6 @@ def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
     if output != _DEFAULT_OUTPUT:
         words += ["-o", str(output)]
     return " ".join(map(quoted, words))
-
-
-def _beside(output: Path, ending: str) -> Path:
-    """m.safetensors: m.checkpoint.safetensors, m.metrics.jsonl."""
-    stem = output.stem if output.suffix == ".safetensors" else output.name
-    return output.with_name(f"{stem}.{ending}")
 
 
 def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
