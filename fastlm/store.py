@@ -246,7 +246,7 @@ class StoreWriter:
             # Ids follow; as long as this stands here it is no store.
             self._write(bytes(_IDS_AT))
         except OSError as error:
-            self._file.discard()
+            self._discard()
             raise self._unwritable(error) from None
         return self
 
@@ -256,7 +256,7 @@ class StoreWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.discard()
+        self._discard()
 
     def write(self, ids: NDArray[Any]) -> None:
         data = np.ascontiguousarray(ids, dtype=self._dtype).view(np.uint8).data
@@ -286,6 +286,9 @@ class StoreWriter:
             self._file.finish()
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def _discard(self) -> None:
+        self._file.discard()
 
     def _write(self, data: bytes | memoryview) -> None:
         self._file.write(data)

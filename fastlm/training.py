@@ -165,8 +165,8 @@ def train(
     )
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
-    reasons: tuple[str, ...] = ()
     counts = None
+    reasons: tuple[str, ...] = ()
     if start.anew and preset is None:
         counts = token_counts(text.train, text.tokenizer.vocab_size)
         picked = recipe(

@@ -108,10 +108,14 @@ class NewFile:
         """Go on writing ``offset`` bytes behind the beginning."""
         self._file.seek(offset)
 
+    def sync(self) -> None:
+        """Bring what is written onto the disk; another thread may go on writing meanwhile."""
+        os.fsync(self._file.fileno())
+
     def finish(self) -> None:
         """Bring it onto the disk and give it its name."""
         _moment("written")
-        os.fsync(self._file.fileno())
+        self.sync()
         self._file.close()
         _moment("synced")
         os.replace(self._temporary, self._target)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.bench.results import best_row, our_row, tokens_per_second
-from fastlm.errors import ConfigError, MissingLibraryError
+from fastlm.errors import ConfigError
 
 __all__ = ["check_plot", "save_plot"]
 
@@ -32,9 +32,7 @@ def check_plot(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"{path.parent}: no such folder for {path.name}; create it first")
     if importlib.util.find_spec("matplotlib") is None:
-        raise MissingLibraryError(
-            'a chart needs matplotlib; install it with: pip install "fastlm[plot]"'
-        )
+        raise ConfigError('a chart needs matplotlib: pip install "fastlm[plot]"')
 
 
 def save_plot(result: dict[str, Any], path: Path) -> None:

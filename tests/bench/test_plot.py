@@ -9,7 +9,7 @@ import pytest
 
 from fastlm.bench import plot
 from fastlm.bench.plot import check_plot, save_plot
-from fastlm.errors import ConfigError, MissingLibraryError
+from fastlm.errors import ConfigError
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
@@ -43,5 +43,5 @@ def test_a_folder_has_to_be_there(tmp_path):
 
 def test_without_matplotlib_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingLibraryError, match=r'pip install "fastlm\[plot\]"'):
+    with pytest.raises(ConfigError, match=r'pip install "fastlm\[plot\]"'):
         check_plot(Path("chart.png"))
