@@ -11,26 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import (
-    Checkpoint,
-    CheckpointFiles,
-    Origin,
-    check_unfinished,
-    differs,
-    newest_checkpoint,
-    read_checkpoint,
-    tokenizer_text,
-)
+from fastlm.checkpoint import Checkpoint, Origin, differs, read_checkpoint
+from fastlm.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, first_target
 from fastlm.errors import ConfigError
 from fastlm.events import Callback
+from fastlm.identity import tokenizer_text
 from fastlm.layout import Layout
 from fastlm.metrics import MetricsFile
 from fastlm.model import LanguageModel
-from fastlm.modelfile import FilePath
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
+from fastlm.whole_file import FilePath
 
 __all__ = ["GIVEN", "Beginning", "recipe_of", "recorded", "settled_state"]
 
@@ -159,11 +152,15 @@ class Beginning:
         train_tokens: Any,
         valid_tokens: Any,
         *,
+        counts: NDArray[np.int64] | None,
         given: Mapping[str, Any],
         callbacks: Sequence[Callback],
         origin: Origin,
     ) -> Trainer:
-        """The trainer that begins so; ``given`` are the settings of ``training_config``."""
+        """The trainer that begins so.
+
+        counts : as ``Trainer`` has them; given : the settings of ``training_config``
+        """
         if self.saved is not None:
             assert self.files is not None
             trainer = Trainer.resume(
@@ -180,6 +177,7 @@ class Beginning:
             valid_tokens,
             callbacks=callbacks,
             params=None if self.base is None else self._params,
+            counts=counts,
             momentum=self._momentum,
             origin=origin,
             checkpoints=self.files,

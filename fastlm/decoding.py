@@ -19,6 +19,7 @@ __all__ = [
     "count_lines",
     "normal_line_ends",
     "text_blocks",
+    "whole_characters",
 ]
 
 ERRORS = ("strict", "replace")
@@ -179,7 +180,7 @@ class _Utf8Decoder(_Decoder):
         self._head = self._head or chunk[:4]
         self._before += len(chunk)
         data = self._rest + chunk if self._rest else chunk
-        stop = _whole_characters(data) if chunk else len(data)
+        stop = whole_characters(data) if chunk else len(data)
         self._rest = data[stop:]
         if self._rest:
             data = data[:stop]
@@ -195,8 +196,8 @@ class _Utf8Decoder(_Decoder):
         return data
 
 
-def _whole_characters(data: bytes) -> int:
-    """Return the length without the beginning of a character at the end."""
+def whole_characters(data: bytes) -> int:
+    """Return the length of UTF-8 without the first bytes of a character whose last are missing."""
     for back in range(1, min(len(data), 3) + 1):
         lead = data[-back]
         if lead >= 0xC0:

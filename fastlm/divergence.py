@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import RunState
+from fastlm.run_state import RunState
 from fastlm_kernels.training import count_nonfinite
 
 __all__ = ["BadNumbers", "RecentLoss", "check_finite", "snapshot_steps"]

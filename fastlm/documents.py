@@ -12,6 +12,7 @@ __all__ = [
     "DOCUMENT_MODES",
     "check_fraction",
     "first_document_end",
+    "last_document",
     "split_documents",
     "split_train_valid",
     "with_line_feeds",
@@ -51,6 +52,13 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
         return iter((text,) if text else ())
     text = with_line_feeds(text)
     return _lines(text) if mode == "lines" else _paragraphs(text)
+
+
+def last_document(prompt: str, mode: str) -> str:
+    """The part of a prompt that a model sees: no context reaches across the end of a document."""
+    if mode == "file":
+        return prompt
+    return re.split(r"\n" if mode == "lines" else r"\n[^\S\n]*\n", with_line_feeds(prompt))[-1]
 
 
 def with_line_feeds(text: str) -> str:

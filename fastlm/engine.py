@@ -204,7 +204,7 @@ class TrainingEngine:
             dropout=float(training.dropout),
             embed_dropout=float(training.embed_dropout),
             beta=float(training.momentum),
-            embed_scales=np.full(model.vocab, float(training.embed_lr_scale)),
+            embed_scale=float(training.embed_lr_scale),
         )
         self.state = State(
             params=np.ascontiguousarray(params),

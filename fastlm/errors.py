@@ -42,7 +42,7 @@ class TokenizerError(FastlmError, ValueError):
     """A vocabulary that cannot be built, or text or ids that it cannot represent."""
 
 
-class MissingLibraryError(TokenizerError):
+class MissingLibraryError(FastlmError, ImportError):
     """An optional library that is not installed; the message says how to install it."""
 
 

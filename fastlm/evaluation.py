@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastlm.config import Documents, ModelConfig
 from fastlm.engine import first_target, position_losses, token_array
 from fastlm.errors import CorpusError, TrainingError
+from fastlm.json_numbers import finite_values
 from fastlm.tokenizers import Tokenizer
 from fastlm_kernels.arguments import Tokens
 
@@ -89,7 +90,7 @@ class Evaluation:
             "bits_per_char": self.bits_per_char,
             "bits_per_byte": self.bits_per_byte,
         }
-        return {key: value if math.isfinite(value) else None for key, value in figures.items()}
+        return finite_values(figures)
 
 
 class LossSum(NamedTuple):

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
-from fastlm.errors import ExportError
-from fastlm.modelfile import replace_file
+from fastlm.errors import ExportError, MissingLibraryError
+from fastlm.whole_file import replace_file, unwritable
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "OPSET", "export", "onnx_graph"]
 
 FORMATS = ("onnx", "safetensors", "tokenizer")
+_CALLED = {"onnx": "ONNX graph", "tokenizer": "tokenizer"}
 
 # Of ONNX 1.18, with version 11 of the file format. onnxruntime 1.31 takes up to 26 (tried); the
 # operations used here are the same in all of these.
@@ -47,8 +47,9 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     Raises
     ------
     ExportError
-        For another format, without the package ``onnx``, for a model that ONNX cannot hold, and
-        when the file cannot be written.
+        For another format, for a model that ONNX cannot hold, and when the file cannot be written.
+    MissingLibraryError
+        Without the package ``onnx``.
     """
     if to not in FORMATS:
         raise ExportError(f"cannot export to {to!r}; choose one of {', '.join(FORMATS)}")
@@ -59,10 +60,9 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     if to == "onnx":
         content = onnx_graph(model).SerializeToString(deterministic=True)
     try:
-        replace_file(Path(os.path.realpath(os.fspath(path))), [content])
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ExportError(f"cannot write {path}: {reason}; name another file") from None
+        replace_file(path, [content])
+    except (OSError, ValueError) as error:
+        raise ExportError(unwritable(_CALLED[to], path, error)) from None
 
 
 def _tokenizer_json(model: LanguageModel) -> str:
@@ -72,13 +72,14 @@ def _tokenizer_json(model: LanguageModel) -> str:
 def onnx_graph(model: LanguageModel) -> Any:
     """The model as an ``onnx.ModelProto``; its metadata hold the tokenizer and the configuration.
 
-    Raises ExportError without the package ``onnx`` and for a model of more than 2 GB.
+    Raises MissingLibraryError without the package ``onnx``, ExportError for a model of more than
+    2 GB.
     """
     try:
         import onnx
     except ImportError:
-        raise ExportError(
-            "exporting to ONNX needs the package onnx; install it with: pip install 'fastlm[onnx]'"
+        raise MissingLibraryError(
+            'exporting to ONNX needs the package onnx; install it with: pip install "fastlm[onnx]"'
         ) from None
     if model.params.nbytes > _MOST_BYTES - (1 << 24):
         raise ExportError(

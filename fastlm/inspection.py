@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import Checkpoint, model_beside, read_checkpoint
+from fastlm.checkpoint import Checkpoint, read_checkpoint
 from fastlm.config import ModelConfig
 from fastlm.engine import first_target
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.layout import Layout
 from fastlm.metrics import read_rows
 from fastlm.model import LanguageModel, load
-from fastlm.modelfile import FilePath, read_metadata
+from fastlm.modelfile import read_metadata
+from fastlm.run_files import metrics_beside, model_beside
 from fastlm.schedule import learning_rates, planned_steps
 from fastlm.tokenizers import Tokenizer
+from fastlm.whole_file import FilePath
 
 __all__ = ["Inspection", "save_curve"]
 
@@ -101,8 +103,7 @@ class Inspection:
         rows = self.facts["history"]
         valid = [(row["step"], row["valid_loss"]) for row in rows if row.get("valid_loss")]
         train = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss")]
-        model = model_beside(self.path)
-        beside = model.with_name(f"{model.stem}.metrics.jsonl")
+        beside = metrics_beside(model_beside(self.path))
         if beside.is_file():
             train = [
                 (row["step"], row["loss"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 from fastlm.decoding import Reading, normal_line_ends
 from fastlm.errors import CorpusError
+from fastlm.json_record import DEFAULT_FIELD, decoded_line, parse_record
 
-__all__ = ["DEFAULT_FIELD", "JsonLines"]
-
-DEFAULT_FIELD = "text"
+__all__ = ["JsonLines"]
 
 
 class JsonLines:
@@ -46,7 +44,7 @@ class JsonLines:
                 problem = f"{self.name}, line {number}: {error}"
                 if not self.reading.skip_bad:
                     raise CorpusError(
-                        f"{problem}; correct the line, or leave such lines out (--skip-bad)"
+                        f"{problem}; or leave such lines out with --skip-bad"
                     ) from None
                 self.first_skipped = self.first_skipped or problem
                 self.skipped += 1
@@ -56,31 +54,13 @@ class JsonLines:
 
     def _text(self, line: bytes) -> bytes:
         field = DEFAULT_FIELD if self.reading.field is None else self.reading.field
-        try:
-            record = json.loads(line.decode("utf-8", self.reading.errors))
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"byte 0x{line[error.start]:02X} is not valid UTF-8") from None
-        except (ValueError, RecursionError) as error:
-            raise CorpusError(f"not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise CorpusError(f"a JSON {_named(record)}, not an object with a field {field!r}")
-        if field not in record:
-            there = ", ".join(map(repr, list(record)[:5])) or "none"
-            raise CorpusError(f"no field {field!r} (fields: {there}); name one with --field")
-        text = record[field]
-        if not isinstance(text, str):
-            raise CorpusError(f"the field {field!r} is a {_named(text)}, not a text")
+        text: str = parse_record(decoded_line(line, self.reading.errors), field)[field]
         try:
             return normal_line_ends(text.encode("utf-8"))
         except UnicodeEncodeError:
             raise CorpusError(
-                f"the field {field!r} holds a lone surrogate, which is no character"
+                f"field {field!r} holds a lone surrogate, which is no character; correct it"
             ) from None
-
-
-def _named(value: object) -> str:
-    names = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}
-    return names.get(type(value), "number")
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastlm.errors import ConfigError
-from fastlm.modelfile import FilePath
+from fastlm.json_numbers import finite_values
+from fastlm.whole_file import FilePath, reason_of
 
 __all__ = ["MetricsFile", "read_rows"]
 
@@ -106,8 +106,9 @@ def check_metrics(path: FilePath) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ConfigError(f"cannot write metrics to {path}: {reason}; name another file") from None
+        raise ConfigError(
+            f"cannot write metrics to {path}: {reason_of(error)}; name another file"
+        ) from None
     begun = first.startswith(_START) or _START.startswith(first)  # cut short by a kill, or empty
     if not begun and not _is_row(first):
         raise ConfigError(
@@ -131,8 +132,4 @@ def _is_row(line: bytes) -> bool:
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    finite = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
-    return json.dumps(finite, allow_nan=False).encode() + b"\n"
+    return json.dumps(finite_values(row), allow_nan=False).encode() + b"\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, get_args
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.corpus import documents_from_texts
+from fastlm.documents import last_document
 from fastlm.engine import context_logits
 from fastlm.errors import (
     ConfigError,
@@ -27,14 +27,12 @@ from fastlm.generation import Request, checked_seed, finite_logits, start_contex
 from fastlm.layout import Layout
 from fastlm.modelfile import read_model_file, write_model_file
 from fastlm.sampling import Sampling
+from fastlm.saved_model import saved_config, saved_params
 from fastlm.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.threads import thread_count
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 
 __all__ = ["LanguageModel", "load"]
-
-# Tensors of a training run that may go on; who reads the model leaves them aside.
-_RUN_PREFIXES = ("momentum.", "state.")
 
 
 class LanguageModel:
@@ -267,7 +265,7 @@ class LanguageModel:
         request = self._request(
             prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return list(request.texts(n, _checked_threads(threads)))
+        return list(request.texts(n, thread_count(threads)))
 
     def samples(
         self,
@@ -293,7 +291,7 @@ class LanguageModel:
         request = self._request(
             prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
         )
-        return request.texts(n, _checked_threads(threads), first_batch=16)
+        return request.texts(n, thread_count(threads), first_batch=16)
 
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
         """Logits float32[V] for the token after ``prompt``; nothing is excluded.
@@ -338,7 +336,7 @@ class LanguageModel:
     def _prompt_ids(self, prompt: str) -> list[int]:
         if not isinstance(prompt, str):
             raise TokenizerError(f"the prompt is {type(prompt).__name__}, not str; give text")
-        ids: list[int] = self.tokenizer.encode(_last_document(prompt, self.documents)).tolist()
+        ids: list[int] = self.tokenizer.encode(last_document(prompt, self.documents)).tolist()
         return ids
 
     def _checked_stop(self, stop_at_end: bool | None) -> bool:
@@ -378,7 +376,7 @@ class LanguageModel:
             self.tokenizer,
             documents_from_texts([text] if isinstance(text, str) else text, self.documents),
             self.documents,
-            _checked_threads(threads),
+            thread_count(threads),
         )
 
     # ------------------------------------------------------------------------ scoring
@@ -429,7 +427,7 @@ class LanguageModel:
             return_tokens=return_tokens,
             count_end=count_end,
             batch_chars=batch_chars,
-            threads=_checked_threads(threads),
+            threads=thread_count(threads),
         )
 
     def score_arrays(
@@ -440,7 +438,7 @@ class LanguageModel:
         threads: int | None = None,
     ) -> ScoreArrays:
         """The scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
-        return score_arrays(self, texts, count_end=count_end, threads=_checked_threads(threads))
+        return score_arrays(self, texts, count_end=count_end, threads=thread_count(threads))
 
     def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
         """Probabilities float64[V] of the token after ``prompt``, nothing excluded; sum 1.
@@ -498,7 +496,8 @@ class LanguageModel:
             the file, which must stay as it is meanwhile. (Where the file's tensors do not lie in
             the order of ``params``, as in files of older versions, they are copied after all.)
 
-        Raises ModelFileError when the file is not one, is damaged, or comes from a newer version.
+        Raises ModelFileError when the file is not one, is damaged, or comes from a newer version,
+        and MissingLibraryError for a tokenizer whose library is not installed.
         """
         tensors, metadata = read_model_file(path, mmap=mmap)
         kind = metadata.get("kind")
@@ -519,8 +518,9 @@ class LanguageModel:
     def _from_file(
         cls, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     ) -> LanguageModel:
-        config: ModelConfig = _settings(ModelConfig, metadata.get("model"), "model")
-        training = metadata.get("training")
+        config: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
+        form = metadata.get("training")
+        training = None if form is None else saved_config(TrainingConfig, form, "training")
         details = metadata.get("details", {})
         if not isinstance(details, dict):
             raise ModelFileError("its details are not a JSON object")
@@ -529,10 +529,10 @@ class LanguageModel:
         _check_tokenizer(config, tokenizer)
         return cls(
             config,
-            _flat(Layout(config), tensors),
+            saved_params(Layout(config), tensors),
             tokenizer,
             documents=metadata.get("documents", "file"),
-            training=None if training is None else _settings(TrainingConfig, training, "training"),
+            training=training,
             details=details,
         )
 
@@ -550,79 +550,9 @@ def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
         )
 
 
-def _settings(cls: Any, form: Any, name: str) -> Any:
-    """A configuration from its JSON form; fields that are not there have their default."""
-    if not isinstance(form, dict):
-        raise ModelFileError(f"its {name} configuration is not a JSON object")
-    unknown = sorted(form.keys() - cls.__dataclass_fields__.keys())
-    if unknown:
-        raise ModelFileError(
-            f"its {name} configuration has a setting {unknown[0]!r} that this version does not know"
-        )
-    try:
-        return cls(**form)
-    except TypeError as error:
-        raise ModelFileError(f"its {name} configuration is incomplete: {error}") from None
-
-
-def _flat(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """The flat array float32[n] of a file's tensors, after checking them against the layout."""
-    found = {name for name in tensors if not name.startswith(_RUN_PREFIXES)}
-    for name in sorted(found - layout.tensors.keys()):
-        raise ModelFileError(f"tensor {name} has no place in a model of its configuration")
-    for name, expected in layout.tensors.items():
-        if name not in found:
-            raise ModelFileError(f"tensor {name} of shape {expected.shape} is missing")
-        tensor = tensors[name]
-        if tensor.shape != expected.shape or tensor.dtype != np.float32:
-            raise ModelFileError(
-                f"tensor {name} is {tensor.dtype} of shape {tensor.shape}, but its configuration "
-                f"needs float32 of shape {expected.shape}"
-            )
-        if not np.isfinite(tensor).all():
-            raise ModelFileError(f"tensor {name} holds numbers that are not finite")
-    if _follow_each_other(layout, tensors):
-        first = next(iter(layout.tensors))
-        return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
-    flat = np.empty(layout.size, dtype=np.float32)
-    for name, view in layout.views(flat).items():
-        view[...] = tensors[name]
-    return flat
-
-
-def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the tensors, views of one mapped file, are one flat array already."""
-
-    def owner(array: NDArray[Any]) -> int:
-        return id(array.base) if isinstance(array.base, np.ndarray) else id(array)
-
-    arrays = [tensors[name] for name in layout.tensors]
-    start = arrays[0].ctypes.data
-    offsets = [array.ctypes.data - start for array in arrays]
-    return (
-        len({owner(array) for array in arrays}) == 1
-        and all(array.flags.aligned for array in arrays)
-        and offsets == [4 * tensor.offset for tensor in layout.tensors.values()]
-    )
-
-
 def _check_number(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
-
-
-def _checked_threads(threads: int | None) -> int:
-    if threads is not None:
-        _check_number("threads", threads, 1)
-    return thread_count(threads)
-
-
-def _last_document(prompt: str, documents: Documents) -> str:
-    """The part of a prompt that a model sees: no context reaches across the end of a document."""
-    if documents == "file":
-        return prompt
-    text = prompt.replace("\r\n", "\n").replace("\r", "\n")
-    return re.split(r"\n" if documents == "lines" else r"\n[^\S\n]*\n", text)[-1]
 
 
 def load(path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:

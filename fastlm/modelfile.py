@@ -32,17 +32,11 @@ Tensors lie in the file by the size of their elements, the largest first, then b
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
-import platform
-import re
-import secrets
 import stat
-import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard, TypeVar
@@ -52,15 +46,9 @@ from numpy.typing import NDArray
 
 from fastlm._version import __version__
 from fastlm.errors import ModelFileError
+from fastlm.whole_file import FilePath, reason_of, replace_file, unwritable
 
-__all__ = [
-    "FORMAT_VERSION",
-    "read_metadata",
-    "read_model_file",
-    "remove_stale",
-    "replace_file",
-    "write_model_file",
-]
+__all__ = ["FORMAT_VERSION", "read_metadata", "read_model_file", "write_model_file"]
 
 FORMAT_VERSION = 1
 
@@ -82,20 +70,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
 }
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space or name another disk",
-    errno.EDQUOT: "free some of your quota or name another disk",
-    errno.EFBIG: "allow larger files (ulimit -f) or name another disk",
-    errno.ENOENT: "make the folder first or name another one",
-    errno.ENOTDIR: "name a folder in place of the file in that path",
-    errno.EACCES: "name a folder that you may write to",
-    errno.EPERM: "name a folder that you may write to",
-    errno.EROFS: "name a folder that you may write to",
-    errno.ENAMETOOLONG: "give it a shorter name",
-}
-
-FilePath = str | os.PathLike[str]
 
 
 # ---------------------------------------------------------------------------- writing
@@ -123,107 +97,9 @@ def write_model_file(
     """
     arrays, header = _arranged(tensors, metadata)
     try:
-        # Through a symbolic link: replace the file that it names, not the link.
-        target = Path(os.path.realpath(os.fspath(path)))
-        if target.exists() and not target.is_file():
-            found = "a folder" if target.is_dir() else "not a regular file"
-            raise ModelFileError(f"cannot write the {what} to {path}: it is {found}; name a file")
-        replace_file(target, [header, *(_bytes(array) for array in arrays.values())])
-    except ModelFileError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unwritable(what, path, error) from None
-
-
-def replace_file(target: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Put ``parts`` in the place of the file ``target``, whole or not at all, and onto the disk.
-
-    They are written to a temporary file beside it, which is synced and renamed. Raises OSError;
-    then what was there is there still, and the temporary file is not.
-    """
-    temporary = target.with_name(
-        f"{target.name}.tmp-{_this_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    )
-    _being_written.add(temporary.name)
-    try:
-        with temporary.open("xb") as file:
-            _moment("created")
-            for part in parts:
-                file.write(part)
-                _moment("part written")
-            file.flush()
-            _moment("written")
-            os.fsync(file.fileno())
-        _moment("synced")
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    finally:
-        _being_written.discard(temporary.name)
-    _moment("renamed")
-    _sync_folder(target.parent)
-    _moment("done")
-
-
-def _moment(name: str) -> None:
-    """Called between the steps of a write: where tests end the process."""
-
-
-# Names of the temporary files that this process is writing.
-_being_written: set[str] = set()
-
-_TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
-
-_STALE_SECONDS = 24 * 3600.0
-
-
-def remove_stale(target: FilePath) -> list[Path]:
-    """Remove the temporary files of ``target`` whose writers were killed; returns what it removed.
-
-    A writer on another computer, or in another container, cannot be seen: its file counts as left
-    behind after a day.
-    """
-    target = Path(os.path.realpath(os.fspath(target)))
-    removed = []
-    try:
-        names = os.listdir(target.parent)
-    except OSError:
-        return []
-    for name in names:
-        found = (
-            _TEMPORARY.fullmatch(name, len(target.name)) if name.startswith(target.name) else None
-        )
-        if found is None or name in _being_written:
-            continue
-        path = target.with_name(name)
-        with contextlib.suppress(OSError):
-            old = time.time() - path.stat().st_mtime > _STALE_SECONDS
-            if old or (found[1] == _this_host() and not _other_process(int(found[2]))):
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def _this_host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
-
-
-def _other_process(number: int) -> bool:
-    """Whether another process has this number. (This one may have that of a dead one: containers
-    number theirs from 1.)"""
-    if number == os.getpid():
-        return False
-    if os.name == "nt":
-        return False  # a file that is open there cannot be removed
-    try:
-        os.kill(number, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
+        replace_file(path, [header, *(_bytes(array) for array in arrays.values())])
+    except (OSError, ValueError) as error:
+        raise ModelFileError(unwritable(what, path, error)) from None
 
 
 def _arranged(
@@ -285,24 +161,6 @@ def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) 
     return f"{crc:08x}"
 
 
-def _unwritable(what: str, path: FilePath, error: Exception) -> ModelFileError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
-    return ModelFileError(f"cannot write the {what} to {path}: {reason}; {remedy}")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name outlive a power cut, where the platform has a way to (Windows has none)."""
-    if os.name == "nt":
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 # ---------------------------------------------------------------------------- reading
 
 
@@ -361,9 +219,8 @@ def _opened(path: FilePath, read: Callable[[BinaryIO, int], _Read]) -> _Read:
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ModelFileError(
-            f"cannot read {path}: {reason}; check the name and your permissions"
+            f"cannot read {path}: {reason_of(error)}; check the name and your permissions"
         ) from None
 
 

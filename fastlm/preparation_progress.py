@@ -6,7 +6,8 @@ import sys
 from typing import TextIO
 
 from fastlm.events import Callback, Preparing
-from fastlm.progress import _can_redraw, duration_text
+from fastlm.progress import duration_text
+from fastlm.terminal import can_redraw
 
 __all__ = ["PreparationProgress"]
 
@@ -24,7 +25,7 @@ class PreparationProgress(Callback):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._on_terminal = _can_redraw(self._stream)
+        self._on_terminal = can_redraw(self._stream)
         self._shown = 0
         self._gone = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from fastlm.events import Callback, Notice, Preparing, Progress, Result, Start, Validation
+from fastlm.terminal import can_redraw
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -76,7 +76,7 @@ class ConsoleProgress(Callback):
         self._stream = sys.stderr if stream is None else stream
         self._interval = interval
         self._clock = clock
-        self._on_terminal = _can_redraw(self._stream)
+        self._on_terminal = can_redraw(self._stream)
         self._live: Live | None = None
         self._preparation: PreparationProgress | None = None
         self._gone = False
@@ -305,14 +305,6 @@ class ConsoleProgress(Callback):
             write()
         except (OSError, ValueError):  # ValueError: the stream was closed
             self._gone = True
-
-
-def _can_redraw(stream: TextIO) -> bool:
-    try:
-        terminal = stream.isatty()
-    except (AttributeError, ValueError):
-        return False
-    return terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def _line(cells: tuple[str, ...]) -> str:

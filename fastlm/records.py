@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from fastlm.errors import CorpusError
+from fastlm.json_record import decoded_line, parse_record
 
 __all__ = ["BadRecord", "Record", "RecordReader", "is_json_lines"]
 
@@ -134,50 +134,13 @@ class RecordReader:
 
     def _record(self, number: int, raw: bytes) -> Record | BadRecord:
         try:
-            text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode("utf-8")
-        except UnicodeDecodeError as error:
-            return BadRecord(
-                number,
-                f"byte 0x{raw[error.start]:02X} at offset {error.start} of the line is not valid "
-                "UTF-8; convert it to UTF-8, e.g. with iconv",
-            )
-        if self.field is None:
-            return Record(number, raw, text)
-        return self._json_record(number, raw, text)
-
-    def _json_record(self, number: int, raw: bytes, text: str) -> Record | BadRecord:
-        try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            return BadRecord(
-                number, f"not JSON: {error.msg} at column {error.colno}; give one object a line"
-            )
-        except RecursionError:
-            return BadRecord(number, "its JSON is nested too deeply; give one flat object a line")
-        except ValueError as error:  # a number of too many digits
-            return BadRecord(number, f"JSON that cannot be read: {error}; shorten the number")
-        if not isinstance(fields, dict):
-            return BadRecord(
-                number, f"a JSON {_json_type(fields)}, not an object; give one object a line"
-            )
-        if self.field not in fields:
-            names = ", ".join(map(repr, list(fields)[:8])) or "none"
-            return BadRecord(
-                number, f"no field {self.field!r} (it has {names}); name the text with --field"
-            )
-        value = fields[self.field]
-        if not isinstance(value, str):
-            return BadRecord(
-                number, f"field {self.field!r} is a JSON {_json_type(value)}, not a string"
-            )
-        return Record(number, raw, value, fields)
-
-
-def _json_type(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
-    return names.get(type(value), "string")
+            text = decoded_line(raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw)
+            if self.field is None:
+                return Record(number, raw, text)
+            fields = parse_record(text, self.field)
+        except CorpusError as error:
+            return BadRecord(number, str(error))
+        return Record(number, raw, fields[self.field], fields)
 
 
 def _opened(path: str) -> IO[bytes]:

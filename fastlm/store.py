@@ -41,10 +41,8 @@ and the file gets its name when it is complete.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import struct
 import threading
 import zlib
@@ -60,8 +58,8 @@ from numpy.typing import NDArray
 from fastlm._version import __version__
 from fastlm.documents import DOCUMENT_MODES
 from fastlm.errors import StoreError, TokenizerError
-from fastlm.modelfile import _REMEDIES, _sync_folder
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
+from fastlm.whole_file import FilePath, NewFile, unwritable
 
 __all__ = ["FORMAT_VERSION", "StoreWriter", "StoredIds", "TokenStore", "is_store"]
 
@@ -79,8 +77,6 @@ _SLICE = 1 << 24
 _SYNCED = 1 << 25
 
 _PART = ("tokens", "documents", "characters", "bytes", "unknown")
-
-FilePath = str | os.PathLike[str]
 
 
 class StoredIds(np.ndarray[Any, np.dtype[Any]]):
@@ -248,15 +244,8 @@ class StoreWriter:
 
     def __enter__(self) -> Self:
         try:
-            # Through a symbolic link: replace the file that it names, not the link.
-            self._target = Path(os.path.realpath(self.path))
-            if self._target.exists() and not self._target.is_file():
-                what = "a folder" if self._target.is_dir() else "not a regular file"
-                raise StoreError(f"cannot write the store to {self.path}: it is {what}")
-            name = f"{self._target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
-            self._temporary = self._target.with_name(name)
-            self._file = self._temporary.open("xb", buffering=0)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            self._file = NewFile(self.path)
+        except (OSError, ValueError) as error:
             raise self._unwritable(error) from None
         try:
             # Ids follow; as long as this stands here it is no store.
@@ -272,7 +261,7 @@ class StoreWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._discard()  # gone, where it got its name
+        self._discard()
 
     def write(self, ids: NDArray[Any]) -> None:
         data = np.ascontiguousarray(ids, dtype=self._dtype).view(np.uint8).data
@@ -295,7 +284,7 @@ class StoreWriter:
 
     def _sync(self) -> None:
         try:
-            os.fsync(self._file.fileno())
+            self._file.sync()
         except OSError as error:
             # Linux tells of it once: the sync at the end may succeed.
             self._sync_error = error
@@ -323,33 +312,19 @@ class StoreWriter:
             self._end_sync()
             if self._sync_error is not None:
                 raise self._sync_error
-            os.fsync(self._file.fileno())
-            self._file.close()
-            os.replace(self._temporary, self._target)
+            self._file.finish()
         except OSError as error:
             raise self._unwritable(error) from None
-        _sync_folder(self._target.parent)
 
     def _discard(self) -> None:
         self._end_sync()
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink()
+        self._file.discard()
 
     def _write(self, data: bytes | memoryview) -> None:
-        # A raw file may write less than it is given.
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        self._file.write(data)
 
     def _unwritable(self, error: Exception) -> StoreError:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
-        if os.name == "nt" and isinstance(error, PermissionError):
-            # There a file that is mapped into memory cannot be replaced.
-            remedy = "end what is using it, or name another file"
-        return StoreError(f"cannot write the token store to {self.path}: {reason}; {remedy}")
+        return StoreError(unwritable("token store", self.path, error))
 
 
 def is_store(path: Any) -> bool:

@@ -21,8 +21,13 @@ __all__ = ["available_processors", "run_team", "thread_count"]
 
 
 def thread_count(threads: int | None = None) -> int:
-    """The number of threads to use: ``threads``, else FASTLM_THREADS, else what is available."""
+    """The number of threads to use: ``threads``, else FASTLM_THREADS, else what is available.
+
+    Raises ConfigError where it is no whole number of at least 1.
+    """
     if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise ConfigError(f"threads is {threads!r}; give a whole number of at least 1")
         return threads
     variable = os.environ.get("FASTLM_THREADS", "").strip()
     if variable:

@@ -10,29 +10,19 @@ bounded by time follows the clock.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import FrameType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checkpoint import (
-    Checkpoint,
-    CheckpointFiles,
-    Origin,
-    RunState,
-    newest_checkpoint,
-    tokens_identity,
-)
+from fastlm.checkpoint import Checkpoint, Origin
+from fastlm.checkpoint_files import CheckpointFiles, newest_checkpoint
+from fastlm.chunk import Chunk, Speed
 from fastlm.config import Documents, ModelConfig, TrainingConfig
 from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.engine import TrainingEngine, kernels_cached, token_array, token_counts
@@ -40,21 +30,22 @@ from fastlm.errors import ConfigError, FastlmError, ModelFileError, TrainingErro
 from fastlm.evaluation import mean_loss
 from fastlm.events import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.handover import reference_params
+from fastlm.identity import tokens_identity
 from fastlm.initialize import scaled_params
 from fastlm.metrics import MetricsFile
-from fastlm.modelfile import FilePath
+from fastlm.run_details import run_details
+from fastlm.run_state import RunState
 from fastlm.schedule import learning_rates, planned_steps, validation_count
+from fastlm.step_losses import added, mean
+from fastlm.stop_signals import signals_stop
 from fastlm.threads import thread_count
 from fastlm.unigram import unigram_loss
+from fastlm.whole_file import FilePath
 
 __all__ = ["Config", "Trainer"]
 
 # A model with this share of the loss of knowing nothing but frequencies, or more, knows no more.
 _NOTHING_LEARNED = 0.995
-
-# One compiled call runs so many seconds of steps: short enough for progress and Ctrl-C.
-_CHUNK_SECONDS = 0.2
-_SPEED_SECONDS = 3.0
 
 # Seconds between rows of the metrics, where no validation makes one.
 _ROW_SECONDS = 5.0
@@ -89,6 +80,7 @@ class Trainer:
     valid_tokens : likewise, to measure on; None: no validation
     params : float32[n] to start from; None: initialised from the seed
     momentum : float32[n] likewise; None: zeros
+    counts : int64[V], how often each token occurs in train_tokens, where that is known already
     origin : where the tokens come from, for the checkpoints
     checkpoints : where to write them, and how often; None: nowhere
     metrics : where to write a row per validation, and every few seconds; None: nowhere
@@ -104,6 +96,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         params: NDArray[np.float32] | None = None,
         momentum: NDArray[np.float32] | None = None,
+        counts: NDArray[np.int64] | None = None,
         origin: Origin | None = None,
         checkpoints: CheckpointFiles | None = None,
         metrics: MetricsFile | None = None,
@@ -111,7 +104,7 @@ class Trainer:
         self.config = config
         self.callbacks = list(callbacks)
         if params is None:
-            params = _initial_params(config, train_tokens)
+            params = _initial_params(config, train_tokens, counts)
         self.engine = TrainingEngine(config.model, config.training, train_tokens, params)
         if momentum is not None:
             self.engine.state.momentum[:] = momentum
@@ -155,7 +148,7 @@ class Trainer:
         train_tokens, valid_tokens : int[T], optional
             The same as before. None: the corpus is read again, where the checkpoint says how.
         checkpoint_every, keep
-            See ``fastlm.checkpoint.CheckpointFiles``; it writes to ``path`` again.
+            See ``fastlm.checkpoint_files.CheckpointFiles``; it writes to ``path`` again.
         metrics : path, optional
             Of the metrics file, which loses the rows after the checkpoint.
         **changes
@@ -263,7 +256,7 @@ class Trainer:
         Raises TrainingError when that does not help; ``params`` are then those of the last good
         state.
         """
-        with _signals_stop(self):
+        with signals_stop(self.stop, lambda: self._stop_reason is not None):
             try:
                 return self._fit()
             finally:
@@ -274,8 +267,8 @@ class Trainer:
         self._start_files()
         self.engine.compile()
         self._keep_state()
-        speed = _Speed()
-        chunk = _Chunk()
+        speed = Speed()
+        chunk = Chunk()
         reason = None
         while reason is None:
             try:
@@ -329,7 +322,7 @@ class Trainer:
             return "finished"
         return self._stop_reason
 
-    def _run_chunk(self, chunk: _Chunk, speed: _Speed) -> None:
+    def _run_chunk(self, chunk: Chunk, speed: Speed) -> None:
         """Raises BadNumbers."""
         run, training = self.run, self.config.training
         steps = self._fit_chunk(chunk.steps)
@@ -347,8 +340,8 @@ class Trainer:
         run.training_seconds += seconds
         run.step = self.engine.step
         check_finite(losses, self.engine.state.params, run.step)
-        run.since_validation = _added(run.since_validation, losses)
-        run.since_row = _added(run.since_row, losses)
+        run.since_validation = added(run.since_validation, losses)
+        run.since_row = added(run.since_row, losses)
         run.last_loss = float(losses.mean())
         self._recent.add(run, losses)
         self._report(run.last_loss, float(rates[-1]), speed.rate)
@@ -476,7 +469,7 @@ class Trainer:
             elapsed=run.seconds,
             loss=loss,
             perplexity=math.exp(min(loss, 700.0)),
-            train_loss=_mean(run.since_validation),
+            train_loss=mean(run.since_validation),
             best=before is None or loss < before.loss,
         )
         run.since_validation = (0.0, 0)
@@ -585,7 +578,7 @@ class Trainer:
             "seconds": self.run.seconds,
         }
         if event == "progress":
-            row["loss"] = _mean(self.run.since_row)
+            row["loss"] = mean(self.run.since_row)
         if event != "rollback":
             self.run.since_row = (0.0, 0)
         try:
@@ -693,30 +686,7 @@ class Trainer:
 
     def details(self, reason: str) -> dict[str, Any]:
         """Facts about the run that stay with the model, in types that JSON has."""
-        run = self.run
-        details: dict[str, Any] = {
-            "reason": reason,
-            "step": run.step,
-            "epoch": self.epoch,
-            "seconds": run.seconds,
-            "train_loss": _or_none(run.last_loss),
-            "corpus": self.origin.description,
-            "history": [
-                {
-                    "step": validation.step,
-                    "epoch": validation.epoch,
-                    "seconds": validation.elapsed,
-                    "train_loss": _or_none(validation.train_loss),
-                    "valid_loss": validation.loss,
-                }
-                for validation in run.history
-            ],
-        }
-        if (best := run.best_validation) is not None:
-            details |= {"valid_loss": best.loss, "best_step": best.step}
-        if run.rollbacks:
-            details["rollbacks"] = run.rollbacks
-        return details
+        return run_details(self.run, self.epoch, self.origin.description, reason)
 
 
 def _tokens_again(saved: Checkpoint) -> tuple[Any, Any]:
@@ -730,79 +700,12 @@ def _tokens_again(saved: Checkpoint) -> tuple[Any, Any]:
     return recorded_tokens(saved)
 
 
-def _initial_params(config: Config, train_tokens: Any) -> NDArray[np.float32]:
+def _initial_params(
+    config: Config, train_tokens: Any, counts: NDArray[np.int64] | None
+) -> NDArray[np.float32]:
     model, training = config.model, config.training
     if training.init != "scaled":
         return reference_params(model, training.init, training.seed)
-    return scaled_params(model, training.seed, token_counts(train_tokens, model.vocab))
-
-
-def _added(mean: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:
-    """(sum, number) with ``losses`` added one after the other, so that it does not matter how they
-    are cut into chunks."""
-    total, count = mean
-    return float(np.cumsum(np.concatenate(([total], losses)))[-1]), count + losses.size
-
-
-def _mean(mean: tuple[float, int]) -> float:
-    total, count = mean
-    return total / count if count else math.nan
-
-
-def _or_none(loss: float) -> float | None:
-    return loss if math.isfinite(loss) else None
-
-
-class _Chunk:
-    """How many steps to run in the next call."""
-
-    def __init__(self) -> None:
-        self.first = True
-        self.steps = 1
-
-    def done(self, steps: int, seconds: float) -> None:
-        self.first = False
-        self.steps = _next_chunk(steps, seconds)
-
-
-class _Speed:
-    """Examples a second over the last few seconds."""
-
-    def __init__(self) -> None:
-        self._chunks: deque[tuple[int, float]] = deque()
-
-    def add(self, examples: int, seconds: float) -> None:
-        self._chunks.append((examples, seconds))
-        while len(self._chunks) > 1 and sum(s for _, s in self._chunks) > _SPEED_SECONDS:
-            self._chunks.popleft()
-
-    @property
-    def rate(self) -> float:
-        seconds = sum(s for _, s in self._chunks)
-        return sum(n for n, _ in self._chunks) / seconds if seconds else 0.0
-
-
-def _next_chunk(steps: int, seconds: float) -> int:
-    """Steps that fill a chunk, reached by doubling at most fourfold at a time."""
-    wanted = steps * _CHUNK_SECONDS / seconds if seconds > 0 else 4 * steps
-    return max(1, min(4 * steps, int(wanted)))
-
-
-@contextmanager
-def _signals_stop(trainer: Trainer) -> Iterator[None]:
-    """While within, SIGINT and SIGTERM ask the trainer to stop; a second SIGINT interrupts hard."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may install handlers
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if trainer._stop_reason is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        trainer.stop("interrupted" if number == signal.SIGINT else "terminated")
-
-    old = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    if counts is None:
+        counts = token_counts(train_tokens, model.vocab)
+    return scaled_params(model, training.seed, counts)

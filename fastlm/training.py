@@ -17,7 +17,6 @@ from fastlm.events import Callback, Notice
 from fastlm.inputs import CorpusSource
 from fastlm.memory import automatic_window
 from fastlm.model import LanguageModel
-from fastlm.modelfile import FilePath
 from fastlm.preparation import Watch
 from fastlm.presets import Preset, preset_named
 from fastlm.recipe import recipe
@@ -26,6 +25,7 @@ from fastlm.tokenizer_choice import TokenizerChoice
 from fastlm.tokenizers import Tokenizer
 from fastlm.trainer import Config, Trainer
 from fastlm.training_tokens import TrainingTokens, training_tokens
+from fastlm.whole_file import FilePath
 
 __all__ = ["recorded_tokens", "train"]
 
@@ -166,6 +166,7 @@ def train(
     )
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
+    counts = None
     reasons: tuple[str, ...] = ()
     window = ""
     if start.saved is None and training.shuffle and training.shuffle_window is None:
@@ -173,8 +174,9 @@ def train(
         training_settings["shuffle_window"], window = automatic_window(text.train)
         training = start.training_config(training_settings)
     if start.anew and preset is None:
+        counts = token_counts(text.train, text.tokenizer.vocab_size)
         picked = recipe(
-            token_counts(text.train, text.tokenizer.vocab_size),
+            counts,
             documents=text.documents,
             model=model_settings,
             training=training_settings,
@@ -194,6 +196,7 @@ def train(
         Config(model=model, training=training, documents=text.documents),
         text.train,
         text.valid,
+        counts=counts,
         given=training_settings,
         callbacks=callbacks,
         origin=Origin(

@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 import fastlm.engine
-import fastlm.modelfile
-from fastlm.checkpoint import CheckpointFiles, Origin
+import fastlm.whole_file
+from fastlm.checkpoint import Origin
+from fastlm.checkpoint_files import CheckpointFiles
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.events import Callback
 from fastlm.metrics import MetricsFile
@@ -95,7 +96,7 @@ def train(order: dict) -> int:
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        fastlm.modelfile._moment = moment
+        fastlm.whole_file._moment = moment
     if order["threads"] > 1:
         fastlm.engine.worth_sharing = lambda *_: True
     result = trainer(Path(order["folder"]), order["steps"], order["threads"], callback).fit()

@@ -8,20 +8,13 @@ from numba import config as numba_config
 
 import fastlm
 import fastlm.checkpoint
-from fastlm.checkpoint import (
-    CheckpointFiles,
-    Interval,
-    Origin,
-    checkpoint_beside,
-    model_beside,
-    newest_checkpoint,
-    numbered_checkpoints,
-    read_checkpoint,
-)
+from fastlm.checkpoint import Origin, read_checkpoint
+from fastlm.checkpoint_files import CheckpointFiles, Interval, newest_checkpoint
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.events import Callback
 from fastlm.modelfile import read_model_file
+from fastlm.run_files import checkpoint_beside, model_beside, numbered_checkpoints
 from fastlm.tokenizers import CharTokenizer
 from fastlm.trainer import Config, Trainer
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.checkpoint import CheckpointFiles, Origin, RunState, read_checkpoint
+from fastlm.checkpoint import Origin, read_checkpoint
+from fastlm.checkpoint_files import CheckpointFiles
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.errors import TrainingError, TrainingWarning
 from fastlm.events import Callback
 from fastlm.metrics import MetricsFile, read_rows
+from fastlm.run_state import RunState
 from fastlm.trainer import Config, Trainer
 
 MODEL = ModelConfig(vocab=12, context=2, embed=4, hidden=(6,))

@@ -222,12 +222,12 @@ def test_a_field_of_ones_own(tmp_path):
     ("line", "message"),
     [
         ("{oops", "line 2: not JSON"),
-        ('"a text"', "line 2: a JSON text, not an object with a field 'text'"),
-        ('{"body": "a", "id": 1}', r"line 2: no field 'text' \(fields: 'body', 'id'\)"),
-        ('{"text": 3}', "line 2: the field 'text' is a number, not a text"),
-        ('{"text": null}', "line 2: the field 'text' is a null, not a text"),
-        ('{"text": "\\ud800"}', "line 2: the field 'text' holds a lone surrogate"),
-        (b'{"text": "\xff"}', "line 2: byte 0xFF is not valid UTF-8"),
+        ('"a text"', "line 2: a JSON string, not an object; give one object a line"),
+        ('{"body": "a", "id": 1}', r"line 2: no field 'text' \(it has 'body', 'id'\); name"),
+        ('{"text": 3}', "line 2: field 'text' is a JSON number, not a string"),
+        ('{"text": null}', "line 2: field 'text' is a JSON null, not a string"),
+        ('{"text": "\\ud800"}', "line 2: field 'text' holds a lone surrogate"),
+        (b'{"text": "\xff"}', "line 2: byte 0xFF at offset 10 of the line is not valid UTF-8"),
         ("[" * 100_000, "line 2: not JSON"),
     ],
 )

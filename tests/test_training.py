@@ -52,6 +52,17 @@ def test_a_file_gives_the_same_model_as_its_text(tmp_path):
     assert from_file.details["corpus_fingerprint"] == small().details["corpus_fingerprint"]
 
 
+def test_the_tokens_are_counted_once(monkeypatch):
+    calls = []
+    count = fastlm.engine.token_counts
+    for module in ("training", "trainer"):
+        monkeypatch.setattr(
+            f"fastlm.{module}.token_counts", lambda *given: (calls.append(given), count(*given))[1]
+        )
+    small()
+    assert len(calls) == 1
+
+
 @pytest.mark.skipif(NO_JIT, reason="takes minutes without compiled kernels")
 def test_it_learns():
     lm = fastlm.train(texts=[TEXT], valid=0, context=6, embed=8, hidden=(32,), epochs=30, batch=32)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fastlm.cli.options import OneObjectOption
+
 __all__ = ["bench"]
 
 
@@ -15,9 +17,7 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Under a minute: small models, short turns.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    as_json: OneObjectOption = False,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Save a bar chart too, as .png or .svg."),

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from fastlm.cli.options import ModelArgument, OneObjectOption
 from fastlm.config import Documents
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -32,9 +30,7 @@ def evaluate(
             help="What a document is: file, paragraphs or lines (default: as in training).",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    as_json: OneObjectOption = False,
 ) -> None:
     """Measure how well a model predicts text.
 

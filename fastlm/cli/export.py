@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from fastlm.cli.options import ModelArgument, check_output
 from fastlm.errors import ConfigError
 
 __all__ = ["export"]
 
 
 def export(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     to: Annotated[
         str,
         typer.Option(
@@ -43,8 +42,6 @@ def export(
 
 def _check_output(path: Path, to: str) -> None:
     """Refuse to replace what is not an earlier export of the same kind."""
-    from fastlm.cli.options import check_output
-
     if to == "safetensors" or not path.is_file():
         check_output(path)
         return

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fastlm.cli.options import ModelArgument
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
 
 
 def generate(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to go on from.")] = "",
     length: Annotated[int, typer.Option(metavar="N", help="New tokens at most.")] = 200,
     temperature: Annotated[
@@ -67,14 +65,14 @@ def generate(
     """Write text with a model."""
     if samples < 1:
         raise ConfigError(f"samples is {samples}; give a whole number of at least 1")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; give a whole number of at least 1")
     if documents not in (None, "lines", "paragraphs"):
         raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
 
     from fastlm.generation import checked_seed
     from fastlm.model import LanguageModel
+    from fastlm.threads import thread_count
 
+    thread_count(threads)  # refuses what is no number of threads, before the model is read
     seed = checked_seed(seed)
     lm = LanguageModel.load(model)
     stops, separator = _ends(lm, documents, stop or [])

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastlm.cli.options import OneObjectOption
+
 if TYPE_CHECKING:
     from fastlm.inspection import Inspection
 
@@ -33,9 +35,7 @@ def inspect(
         Path | None,
         typer.Option(metavar="FILE", help="Save the learning curve, as .png or .svg."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    as_json: OneObjectOption = False,
 ) -> None:
     """Show what a model or a checkpoint is, how its training went, and how to go on."""
     from fastlm.bench.plot import check_plot
@@ -64,8 +64,8 @@ def inspect(
 
 
 def _resume(checkpoint: Path) -> str:
-    from fastlm.checkpoint import model_beside
     from fastlm.cli.train import resume_command
+    from fastlm.run_files import model_beside
 
     return resume_command(model_beside(checkpoint))
 

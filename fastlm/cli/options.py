@@ -1,4 +1,5 @@
-"""What does the text of an option stand for, and may the model be written there?"""
+"""Which options do several commands have, what does the text of one stand for, and may the model
+be written there?"""
 
 from __future__ import annotations
 
@@ -7,10 +8,117 @@ import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from fastlm.errors import ConfigError, ModelFileError
 
-__all__ = ["check_output", "quoted", "valid_source", "whole_numbers"]
+__all__ = [
+    "DATA",
+    "DocumentsOption",
+    "EncodingOption",
+    "ErrorsOption",
+    "FieldOption",
+    "MaxVocabOption",
+    "MinCountOption",
+    "ModelArgument",
+    "OneObjectOption",
+    "QuietOption",
+    "SkipBadOption",
+    "ThreadsOption",
+    "TokenizerOption",
+    "VocabOption",
+    "check_output",
+    "quoted",
+    "valid_source",
+    "whole_numbers",
+]
+
+# The panel of the help in which these stand.
+DATA = "Text and tokens"
+
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
+]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="What a token is: char, word, whitespace, byte or bpe (default char).",
+        rich_help_panel=DATA,
+    ),
+]
+VocabOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The vocabulary, one token a line, in place of the corpus's own.",
+        rich_help_panel=DATA,
+    ),
+]
+MinCountOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Tokens seen fewer times are unknown (default 1).", rich_help_panel=DATA
+    ),
+]
+MaxVocabOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Keep the N most frequent tokens only.", rich_help_panel=DATA),
+]
+DocumentsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="What a document is: file, paragraphs or lines (default file). No context crosses "
+        "the end of a document.",
+        rich_help_panel=DATA,
+    ),
+]
+FieldOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The key of the text in JSON lines (default text).",
+        rich_help_panel=DATA,
+    ),
+]
+SkipBadOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad", help="Leave out JSON lines that cannot be used.", rich_help_panel=DATA
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of the files, such as latin-1 (default utf-8).",
+        rich_help_panel=DATA,
+    ),
+]
+ErrorsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="Bytes that cannot be decoded: strict or replace (default strict).",
+        rich_help_panel=DATA,
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processors to use (default: FASTLM_THREADS, or all); the result is the same.",
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
+]
+OneObjectOption = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output.")
+]
 
 
 def whole_numbers(name: str, text: str, example: str) -> tuple[int, ...]:

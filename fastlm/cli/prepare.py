@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, quoted
-from fastlm.config import Documents
+from fastlm.cli.options import (
+    DATA,
+    DocumentsOption,
+    EncodingOption,
+    ErrorsOption,
+    FieldOption,
+    MaxVocabOption,
+    MinCountOption,
+    QuietOption,
+    SkipBadOption,
+    ThreadsOption,
+    TokenizerOption,
+    VocabOption,
+    check_output,
+    quoted,
+)
 from fastlm.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -45,66 +59,32 @@ def prepare(
         typer.Option(
             metavar="SHARE",
             help="The share to hold out for validation, 0 for none (default 0.05).",
+            rich_help_panel=DATA,
         ),
     ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a token is: char, word, whitespace, byte or bpe (default char).",
-        ),
-    ] = None,
-    vocab: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="The vocabulary, one token a line, in place of the corpus's own.",
-        ),
-    ] = None,
+    tokenizer: TokenizerOption = None,
+    vocab: VocabOption = None,
     tokenizer_from: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             help="Use the tokenizer of a model or a store, and their kind of documents.",
+            rich_help_panel=DATA,
         ),
     ] = None,
-    min_count: Annotated[
-        int, typer.Option(metavar="N", help="Tokens seen fewer times are unknown.")
-    ] = 1,
-    max_vocab: Annotated[
-        int | None, typer.Option(metavar="N", help="Keep the N most frequent tokens only.")
-    ] = None,
-    documents: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND", help="What a document is: file, paragraphs or lines (default file)."
-        ),
-    ] = None,
-    field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The key of the text in JSON lines (default text)."),
-    ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out JSON lines that cannot be used.")
-    ] = False,
-    encoding: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the files, such as latin-1.")
-    ] = "utf-8",
-    errors: Annotated[
-        str,
-        typer.Option(metavar="HOW", help="Bytes that cannot be decoded: strict or replace."),
-    ] = "strict",
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Processors to use (default: FASTLM_THREADS, or all)."),
-    ] = None,
+    min_count: MinCountOption = None,
+    max_vocab: MaxVocabOption = None,
+    documents: DocumentsOption = None,
+    field: FieldOption = None,
+    skip_bad: SkipBadOption = False,
+    encoding: EncodingOption = None,
+    errors: ErrorsOption = None,
+    threads: ThreadsOption = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Check that stores, named in place of CORPUS, are whole."),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
-    ] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Turn text into a token store, which `fastlm train` reads in place of the text.
 
@@ -112,39 +92,42 @@ def prepare(
     """
     if check:
         return _check(corpus or [], quiet=quiet)
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; give a whole number of at least 1")
     check_output(output, _is_store, what="a token store", flag="-o", example=_DEFAULT_OUTPUT.name)
 
     import fastlm
     from fastlm.preparation_progress import PreparationProgress
+    from fastlm.threads import thread_count
 
+    thread_count(threads)  # refuses what is no number of threads, before the text is read
     chosen: str | Tokenizer | None = tokenizer
     if tokenizer_from is not None:
-        if tokenizer or vocab or min_count != 1 or max_vocab is not None:
+        if tokenizer or vocab or min_count not in (None, 1) or max_vocab is not None:
             raise ConfigError(
                 "--tokenizer-from brings the whole tokenizer; leave --tokenizer, --vocab, "
                 "--min-count and --max-vocab out"
             )
         chosen, of_other = _tokenizer_of(tokenizer_from)
         documents = documents or of_other
+    settings: dict[str, Any] = {
+        "tokenizer": chosen,
+        "vocab": vocab,
+        "min_count": min_count,
+        "max_vocab": max_vocab,
+        "documents": documents,
+        "valid": valid,
+        "encoding": encoding,
+        "errors": errors,
+        "field": field,
+        "skip_bad": skip_bad,
+        "threads": threads,
+    }
     progress = PreparationProgress()
     try:
         store = fastlm.prepare(
             corpus or None,
             output,
-            tokenizer=chosen,
-            vocab=vocab,
-            min_count=min_count,
-            max_vocab=max_vocab,
-            documents=cast(Documents, documents or "file"),  # checked where it is used
-            valid=valid,
-            encoding=encoding,
-            errors=errors,
-            field=field,
-            skip_bad=skip_bad,
-            threads=threads,
             callbacks=() if quiet else (progress,),
+            **{name: value for name, value in settings.items() if value is not None},
         )
     except KeyboardInterrupt:
         progress.clear()

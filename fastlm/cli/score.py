@@ -7,12 +7,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from fastlm.cli.options import ModelArgument, ThreadsOption
 from fastlm.errors import ConfigError, CorpusError, TextError
+from fastlm.json_record import DEFAULT_FIELD
 
 if TYPE_CHECKING:
     from fastlm.model import LanguageModel
@@ -21,16 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["score"]
 
-_FIELD = "text"
-
 # What is written for a record, in parts: a line may be large.
 _Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
 
 
 def score(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
-    ],
+    model: ModelArgument,
     file: Annotated[
         str,
         typer.Argument(
@@ -71,7 +68,7 @@ def score(
         bool,
         typer.Option("--skip-bad", help="Leave out records that cannot be read, say how many."),
     ] = False,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads to use.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Score each line, or each record of a JSON lines file, in order.
 
@@ -84,7 +81,7 @@ def score(
     from fastlm.records import RecordReader, is_json_lines
 
     if field is None and is_json_lines(file):
-        field = _FIELD
+        field = DEFAULT_FIELD
     if tokens and not (as_json or field is not None):
         raise ConfigError("--tokens needs JSON; add --json")
     lm = LanguageModel.load(model)
@@ -245,7 +242,7 @@ class _LineAsJson:
         self._prefix = prefix
 
     def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
-        return _json({_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
+        return _json({DEFAULT_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
 
 
 class _WithScores:

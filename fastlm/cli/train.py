@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import check_output, quoted, valid_source, whole_numbers
+from fastlm.cli.options import (
+    DATA,
+    DocumentsOption,
+    EncodingOption,
+    ErrorsOption,
+    FieldOption,
+    MaxVocabOption,
+    MinCountOption,
+    QuietOption,
+    SkipBadOption,
+    ThreadsOption,
+    TokenizerOption,
+    VocabOption,
+    check_output,
+    quoted,
+    valid_source,
+    whole_numbers,
+)
+from fastlm.cli.train_summary import summarise
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
@@ -19,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["resume_command", "train"]
 
-_DATA = "Text and tokens"
 _MODEL = "Model"
 _TRAINING = "Training"
 _CHECKPOINTS = "Stopping and going on"
@@ -27,8 +43,6 @@ _CHECKPOINTS = "Stopping and going on"
 _DEFAULT_OUTPUT = Path("model.safetensors")
 
 _EXIT_CODES = {"interrupted": 130, "terminated": 143}
-
-_SAMPLE_TEMPERATURE = 0.8
 
 
 def train(
@@ -56,86 +70,24 @@ def train(
             metavar="FILE",
             help="Text to validate on, or a number: the share of the corpus to hold out from its "
             "end, 0 for none (default 0.05).",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a token is: char, word, whitespace, byte or bpe (default char).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    vocab: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="The vocabulary, one token a line, in place of the corpus's own.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    min_count: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Tokens seen fewer times are unknown (default 1).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    max_vocab: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Keep the N most frequent tokens only.", rich_help_panel=_DATA
-        ),
-    ] = None,
-    documents: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a document is: file, paragraphs or lines (default file). No context "
-            "crosses the end of a document.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The key of the text in JSON lines (default text).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    skip_bad: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad",
-            help="Leave out JSON lines that cannot be used.",
-            rich_help_panel=_DATA,
-        ),
-    ] = False,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of the files, such as latin-1 (default utf-8).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="Bytes that cannot be decoded: strict or replace (default strict).",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
+    tokenizer: TokenizerOption = None,
+    vocab: VocabOption = None,
+    min_count: MinCountOption = None,
+    max_vocab: MaxVocabOption = None,
+    documents: DocumentsOption = None,
+    field: FieldOption = None,
+    skip_bad: SkipBadOption = False,
+    encoding: EncodingOption = None,
+    errors: ErrorsOption = None,
     no_cache: Annotated[
         bool,
         typer.Option(
             "--no-cache",
             help="Of large text, keep no token store in the cache folder (FASTLM_CACHE).",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
     ] = False,
     preset: Annotated[
@@ -286,14 +238,7 @@ def train(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Processors to use (default: FASTLM_THREADS, or all); the result is the same.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -353,16 +298,16 @@ def train(
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
-    ] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Train a model on text and save it.
 
     Ctrl-C ends the training early and saves what there is; --resume goes on from there.
     """
     check_output(output)
-    checkpoint = None if checkpoint_every == "never" else _beside(output, "checkpoint.safetensors")
+    from fastlm.run_files import checkpoint_beside, metrics_beside
+
+    checkpoint = None if checkpoint_every == "never" else checkpoint_beside(output)
     if checkpoint is None and (resume or restart or keep):
         raise ConfigError(
             "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
@@ -406,10 +351,10 @@ def train(
         "restart": restart or None,
         "init": None if init is None else Path(init),
         "init_momentum": init_momentum or None,
-        "metrics": metrics or (checkpoint and _beside(output, "metrics.jsonl")),
+        "metrics": metrics or (checkpoint and metrics_beside(output)),
     }
-    from fastlm.modelfile import remove_stale
     from fastlm.warmup import start_compiling
+    from fastlm.whole_file import remove_stale
 
     remove_stale(output)
     start_compiling()
@@ -435,7 +380,7 @@ def train(
         return _nothing_saved(code, checkpoint, quiet=quiet)
     lm.save(output)
     if not quiet:
-        _summarise(lm, output)
+        summarise(lm, output, sample=not code)
         if code and result.checkpoint is not None:
             print(f"go on with: {resume_command(output, corpus)}", file=sys.stderr)
     return code
@@ -450,12 +395,6 @@ def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
     if output != _DEFAULT_OUTPUT:
         words += ["-o", str(output)]
     return " ".join(map(quoted, words))
-
-
-def _beside(output: Path, ending: str) -> Path:
-    """m.safetensors: m.checkpoint.safetensors, m.metrics.jsonl."""
-    stem = output.stem if output.suffix == ".safetensors" else output.name
-    return output.with_name(f"{stem}.{ending}")
 
 
 def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
@@ -506,55 +445,3 @@ def _named(corpus: list[str] | None) -> str:
         return "Python's own documentation; name text files for another"
     first = "standard input" if corpus[0] == "-" else corpus[0]
     return first if len(corpus) == 1 else f"{first} and {len(corpus) - 1:,} more"
-
-
-def _summarise(lm: LanguageModel, output: Path) -> None:
-    """Print how good the model is, where it lies, how it writes, and what to do with it."""
-    print(file=sys.stderr)
-    assert lm.result is not None
-    if lm.result.best is not None:
-        print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
-    print(f"{'saved':<12}{output}, {_size(output.stat().st_size)}")
-    if lm.result.reason not in _EXIT_CODES:
-        print("sample")
-        for line in _sample(lm).splitlines():
-            print(f"  {line}".rstrip())
-    name = quoted(str(output))
-    print("go on with")
-    print(f"  fastlm generate {name} --prompt {quoted(_prompt(lm))}")
-    print(f"  fastlm eval {name} FILE")
-
-
-def _quality(lm: LanguageModel, loss: float) -> str:
-    from fastlm.progress import quality_unit
-
-    perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
-    unit = quality_unit(lm.tokenizer.kind)
-    bits = "" if unit == "perplexity" else f"{loss / math.log(2):.3f} {unit}, "
-    return f"{bits}{perplexity}, loss {loss:.4f} nats per token"
-
-
-def _sample(lm: LanguageModel) -> str:
-    """About 200 characters or 60 words; the same for the same model."""
-    length = 200 if lm.tokenizer.kind in ("char", "byte") else 60
-    seed = lm.training.seed if lm.training is not None else 0
-    if lm.documents == "lines":
-        texts = lm.sample(5, length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
-        return "\n".join(texts)
-    text: str = lm.generate(length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
-    return text
-
-
-def _prompt(lm: LanguageModel) -> str:
-    """A beginning that this model knows, else what stands for one."""
-    from fastlm.errors import TokenizerError
-
-    try:
-        known = lm.tokenizer.unk_id not in lm.tokenizer.encode("The ").tolist()
-    except TokenizerError:
-        known = False
-    return "The " if known else "TEXT"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"

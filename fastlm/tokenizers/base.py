@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.vocabulary import Vocabulary
+from fastlm.whole_file import replace_file, unwritable
 
 __all__ = ["TokenArray", "Tokenizer", "iter_texts"]
 
@@ -214,11 +215,9 @@ class Tokenizer(ABC):
         if Path(path).suffix.lower() != ".json":
             return False
         try:
-            Path(path).write_text(self._canonical_json() + "\n", encoding="ascii", newline="\n")
-        except OSError as error:
-            raise TokenizerError(
-                f"cannot write the tokenizer to {path}: {error.strerror}; name another file"
-            ) from None
+            replace_file(path, [f"{self._canonical_json()}\n".encode("ascii")])
+        except (OSError, ValueError) as error:
+            raise TokenizerError(unwritable("tokenizer", path, error)) from None
         return True
 
     def _checked_ids(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -22,6 +22,7 @@ from fastlm.documents import split_documents
 from fastlm.errors import MissingLibraryError, TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.json_form import checked_form
+from fastlm.tokenizers.pieces import pieces_before
 from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
 
 __all__ = ["DEFAULT_BPE_VOCAB", "BpeTokenizer", "is_library_form", "train_bpe"]
@@ -56,8 +57,9 @@ class BpeTokenizer(Tokenizer):
     Raises
     ------
     TokenizerError
-        When the library cannot read the form or is not installed (MissingLibraryError), and for
-        ids that are not 0 .. V-1.
+        When the library cannot read the form, and for ids that are not 0 .. V-1.
+    MissingLibraryError
+        When the library is not installed.
     """
 
     kind: ClassVar[str] = "bpe"
@@ -238,12 +240,7 @@ def _trained_form(
 
 def _pieces(text: str) -> Iterator[str]:
     """Yield pieces of about PIECE characters that the byte-level pattern cuts apart anyway."""
-    start = 0
-    while start < len(text):
-        space = _BEFORE_SPACE.search(text, start + PIECE)
-        stop = space.start() if space else len(text)
-        yield text[start:stop]
-        start = stop
+    return pieces_before(_BEFORE_SPACE, text, PIECE)
 
 
 def _vocabulary(library: Any, form: Mapping[str, Any]) -> Vocabulary:

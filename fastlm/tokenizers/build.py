@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.corpus import read_text
-from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
+from fastlm.errors import CorpusError, TokenizerError
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form
 from fastlm.tokenizers.byte import ByteTokenizer
@@ -225,8 +225,6 @@ def _from_json_file(
             if is_library_form(form)
             else tokenizer_from_dict(form)
         )
-    except MissingLibraryError:
-        raise
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
     contradictions = {

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeAlias
 
+from fastlm.decoding import whole_characters
 from fastlm.documents import DOCUMENT_MODES
 from fastlm.errors import CorpusError
 from fastlm.tokenizers.base import Tokenizer
@@ -57,7 +58,7 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
         return block.rfind(b"\n") + 1
     if documents == "paragraphs":
         return _after_blank_line(block)
-    end = _whole_characters(block)
+    end = whole_characters(block)
     kind = source if isinstance(source, str) else source.kind
     if kind == "bpe":
         if not getattr(source, "may_cut_before_space", True):
@@ -83,18 +84,6 @@ def _before_blank_line() -> re.Pattern[bytes]:
     # All white space there is lies in this range. It begins with a fixed byte: 20 times as fast.
     spaces = (c for c in map(chr, range(0x3001)) if c.isspace() and c != "\n")
     return re.compile(b"\n(?=(?:%b)*\n)" % b"|".join(re.escape(c.encode()) for c in spaces))
-
-
-def _whole_characters(block: bytes) -> int:
-    """Return the length without the first bytes of a character whose last are missing."""
-    for back in range(1, min(len(block), 3) + 1):
-        lead = block[-back]
-        if lead >= 0xC0:
-            length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-            return len(block) - back if back < length else len(block)
-        if lead < 0x80:
-            break
-    return len(block)
 
 
 def _after_space(block: bytes) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.compiled_pays import compiled_pays
+from fastlm.tokenizers.pieces import pieces_before
 from fastlm.tokenizers.vocabulary import UNK, Vocabulary
 
 if TYPE_CHECKING:
@@ -136,9 +137,4 @@ def check_reachable(symbol: str, cut: Cut, kind: str) -> str:
 
 def _chunks(text: str) -> Iterator[str]:
     """Yield pieces of about CHUNK characters, cut before white space, where no symbol lies."""
-    start = 0
-    while start < len(text):
-        space = _SPACE.search(text, start + CHUNK)
-        stop = space.start() if space else len(text)
-        yield text[start:stop]
-        start = stop
+    return pieces_before(_SPACE, text, CHUNK)

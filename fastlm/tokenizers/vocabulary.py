@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 from fastlm.corpus import read_text
 from fastlm.errors import CorpusError, TokenizerError
+from fastlm.whole_file import replace_file, unwritable
 
 __all__ = ["END", "UNK", "Vocabulary"]
 
@@ -217,12 +217,9 @@ class Vocabulary:
         """Write one symbol a line, UTF-8, specials included, so that `from_file` reads it back."""
         lines = (s if s in (END, UNK) else write_line(s) for s in self.symbols)
         try:
-            with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        except OSError as error:
-            raise TokenizerError(
-                f"cannot write the vocabulary to {path}: {error.strerror}; name another file"
-            ) from None
+            replace_file(path, ["".join(f"{line}\n" for line in lines).encode("utf-8")])
+        except (OSError, ValueError) as error:
+            raise TokenizerError(unwritable("vocabulary", path, error)) from None
 
     @classmethod
     def from_json(cls, symbols: Any) -> Self:

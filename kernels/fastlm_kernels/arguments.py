@@ -58,7 +58,7 @@ class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
     updates : int64[tiles, 3], see LAYER, START, STOP
-    embed_scales : float64[V], how many times the others' learning rate that of each embedding is
+    embed_scale : how many times the others' learning rate that of the embeddings is
     """
 
     batch: int
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     dropout: float
     embed_dropout: float
     beta: float
-    embed_scales: np.ndarray
+    embed_scale: float
 
 
 class State(NamedTuple):

@@ -120,7 +120,7 @@ def fill_decays(decays, rates, until, beta):
 
 
 @exact_kernel
-def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scales):
+def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed_scale):
     """Apply to one embedding row what its momentum did in the steps before ``step``."""
     since = row_steps[row]
     if since < step:
@@ -128,11 +128,11 @@ def settle_row(params, momentum, row_steps, rates, row, embed, step, beta, embed
         if beta > 0:
             total, power = decay_of(rates, since, step, beta)
             start = row * embed
-            settle_span(params, momentum, start, start + embed, total * embed_scales[row], power)
+            settle_span(params, momentum, start, start + embed, total * embed_scale, power)
 
 
 @exact_kernel
-def settle_row_by(decays, params, momentum, row_steps, row, embed, step, beta, embed_scales):
+def settle_row_by(decays, params, momentum, row_steps, row, embed, step, beta, embed_scale):
     """``settle_row`` by what ``fill_decays`` left: many rows rest for many steps."""
     age = step - row_steps[row]
     if age > 0:
@@ -140,7 +140,7 @@ def settle_row_by(decays, params, momentum, row_steps, row, embed, step, beta, e
         if beta > 0:
             start = row * embed
             settle_span(
-                params, momentum, start, start + embed, decays[0, age] * embed_scales[row],
+                params, momentum, start, start + embed, decays[0, age] * embed_scale,
                 decays[1, age],
             )  # fmt: skip
 
@@ -163,14 +163,14 @@ def settle_all(state, network, plan, step):
     for row in range(network.vocab):
         settle_row(
             state.params, state.momentum, state.row_steps, state.rates, row, network.embed,
-            step, plan.beta, plan.embed_scales,
+            step, plan.beta, plan.embed_scale,
         )  # fmt: skip
 
 
 @inner_kernel
 def update_embeddings(
     params, momentum, row_steps, contexts, next_contexts, occurrences, d_x, far, decays,
-    rest, divisor, network, width, step, rate, beta, scale, embed_scales, only_prepare,
+    rest, divisor, network, width, step, rate, beta, scale, embed_scale, only_prepare,
 ):  # fmt: skip
     """One step for the rows that occur and whose id leaves ``rest`` divided by ``divisor``, a power
     of two; then those that the next step will read are settled: all of them where the vocabulary is
@@ -204,18 +204,18 @@ def update_embeddings(
     for n in range(count):
         row = np.int64(contexts[occurrences[n]])
         if row_steps[row] < 0:
-            end_row(params, momentum, row_steps, row, embed, step, rate, embed_scales)
+            end_row(params, momentum, row_steps, row, embed, step, rate, embed_scale)
     small = 8 * vocab <= contexts.size  # then nearly all rows occur
     if small or (step + 1) % SETTLE_EVERY == 0:
         for row in range(rest, vocab, divisor):
             settle_row_by(
-                decays, params, momentum, row_steps, row, embed, step + 1, beta, embed_scales
+                decays, params, momentum, row_steps, row, embed, step + 1, beta, embed_scale
             )
         return
     for n in range(find_occurrences(occurrences, next_contexts, rest, divisor)):
         settle_row_by(
             decays, params, momentum, row_steps, np.int64(next_contexts[occurrences[n]]), embed,
-            step + 1, beta, embed_scales,
+            step + 1, beta, embed_scale,
         )  # fmt: skip
 
 
@@ -254,10 +254,10 @@ def add_occurrence(out, row, k, d_x, far, network, width, scale):
 
 
 @inner_kernel
-def end_row(params, momentum, row_steps, row, embed, step, rate, embed_scales):
+def end_row(params, momentum, row_steps, row, embed, step, rate, embed_scale):
     """The step of a marked row, whose momentum has all of its gradient."""
     row_steps[row] = step + 1
-    move = F(rate * embed_scales[row])
+    move = F(rate * embed_scale)
     w = params[row * embed : (row + 1) * embed]
     m = momentum[row * embed : (row + 1) * embed]
     for e in range(embed):

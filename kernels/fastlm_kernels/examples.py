@@ -95,7 +95,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
     for c in range(network.context):
         settle_row(
             params, state.momentum, state.row_steps, state.rates, np.int64(context[c]),
-            network.embed, step, plan.beta, plan.embed_scales,
+            network.embed, step, plan.beta, plan.embed_scale,
         )  # fmt: skip
 
     x = inputs[: table[0, FAN_IN]]
@@ -313,7 +313,7 @@ def update_context(state, context, d_x, network, plan, step, rate):
         row = np.int64(context[c])
         if state.row_steps[row] < 0:
             state.row_steps[row] = step + 1
-            move = F(rate * plan.embed_scales[row])
+            move = F(rate * plan.embed_scale)
             w = state.params[row * embed : (row + 1) * embed]
             m = state.momentum[row * embed : (row + 1) * embed]
             for e in range(embed):

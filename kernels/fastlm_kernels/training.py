@@ -120,7 +120,7 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate, only_
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
             scratch.contexts[gathered_place(network, step + 1)], scratch.occurrences[start],
             scratch.d_inputs, scratch.far, scratch.decays, start, stop, network, table[0, FAN_IN],
-            step, rate, plan.beta, scale, plan.embed_scales, only_prepare,
+            step, rate, plan.beta, scale, plan.embed_scale, only_prepare,
         )  # fmt: skip
     elif only_prepare:
         return

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fastlm.checkpoint import CheckpointFiles, Origin
+from fastlm.checkpoint import Origin
+from fastlm.checkpoint_files import CheckpointFiles
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.events import Callback
 from fastlm.tokenizers import CharTokenizer

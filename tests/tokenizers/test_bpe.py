@@ -13,11 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm.config import ModelConfig
+import fastlm
+from fastlm.checkpoint import Origin
+from fastlm.checkpoint_files import CheckpointFiles
+from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.documents import split_documents
 from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
 from fastlm.initialize import scaled_params
 from fastlm.model import LanguageModel
+from fastlm.store import TokenStore
 from fastlm.tokenizers import (
     END,
     UNK,
@@ -28,6 +32,7 @@ from fastlm.tokenizers import (
     train_bpe,
 )
 from fastlm.tokenizers.blocks import block_encoder, safe_cut
+from fastlm.trainer import Config, Trainer
 
 from .samples import SAMPLES, STREAM_TEXTS, TEXTS
 
@@ -298,14 +303,26 @@ def test_without_the_library(tokenizer: BpeTokenizer, monkeypatch, tmp_path: Pat
     tokenizer.save_vocab(tmp_path / "bpe.json")
     config = ModelConfig(vocab=tokenizer.vocab_size, context=1, embed=1, hidden=(), boundary=0)
     LanguageModel(config, scaled_params(config, 0), tokenizer).save(tmp_path / "m.safetensors")
+    tokens = tokenizer.encode(TEXT)
+    Trainer(
+        Config(model=config, training=TrainingConfig(steps=1, batch=1)),
+        tokens,
+        origin=Origin(tokenizer=tokenizer),
+        checkpoints=CheckpointFiles(tmp_path / "c.safetensors"),
+    ).fit()
+    fastlm.prepare(None, tmp_path / "s.tokens", texts=[TEXT], tokenizer=tokenizer, valid=0)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(TokenizerError, match=r'pip install "fastlm\[bpe\]"'):
-        build_tokenizer("bpe", [TEXT])
     remedy = r'^the bpe tokenizer needs .* pip install "fastlm\[bpe\]"$'
+    with pytest.raises(MissingLibraryError, match=remedy):
+        build_tokenizer("bpe", [TEXT])
     with pytest.raises(MissingLibraryError, match=remedy):
         build_tokenizer("bpe", vocab_file=tmp_path / "bpe.json")
     with pytest.raises(MissingLibraryError, match=remedy):
         LanguageModel.load(tmp_path / "m.safetensors")
+    with pytest.raises(MissingLibraryError, match=remedy):
+        Trainer.resume(tmp_path / "c.safetensors", tokens)
+    with pytest.raises(MissingLibraryError, match=remedy):
+        _ = TokenStore.open(tmp_path / "s.tokens").tokenizer
 
 
 def test_it_is_imported_when_needed() -> None:

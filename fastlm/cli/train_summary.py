@@ -1,0 +1,72 @@
+"""What is said when `fastlm train` is done: how good the model is, where it lies, how it writes."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastlm.cli.options import quoted
+
+if TYPE_CHECKING:
+    from fastlm.model import LanguageModel
+
+__all__ = ["summarise"]
+
+_SAMPLE_TEMPERATURE = 0.8
+
+
+def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
+    """Print how good the model is, where it lies, how it writes, and what to do with it.
+
+    sample : whether to show how it writes
+    """
+    print(file=sys.stderr)
+    assert lm.result is not None
+    if lm.result.best is not None:
+        print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
+    print(f"{'saved':<12}{output}, {_size(output.stat().st_size)}")
+    if sample:
+        print("sample")
+        for line in _sample(lm).splitlines():
+            print(f"  {line}".rstrip())
+    name = quoted(str(output))
+    print("go on with")
+    print(f"  fastlm generate {name} --prompt {quoted(_prompt(lm))}")
+    print(f"  fastlm eval {name} FILE")
+
+
+def _quality(lm: LanguageModel, loss: float) -> str:
+    from fastlm.progress import quality_unit
+
+    perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
+    unit = quality_unit(lm.tokenizer.kind)
+    bits = "" if unit == "perplexity" else f"{loss / math.log(2):.3f} {unit}, "
+    return f"{bits}{perplexity}, loss {loss:.4f} nats per token"
+
+
+def _sample(lm: LanguageModel) -> str:
+    """About 200 characters or 60 words; the same for the same model."""
+    length = 200 if lm.tokenizer.kind in ("char", "byte") else 60
+    seed = lm.training.seed if lm.training is not None else 0
+    if lm.documents == "lines":
+        texts = lm.sample(5, length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
+        return "\n".join(texts)
+    text: str = lm.generate(length=length, temperature=_SAMPLE_TEMPERATURE, seed=seed)
+    return text
+
+
+def _prompt(lm: LanguageModel) -> str:
+    """A beginning that this model knows, else what stands for one."""
+    from fastlm.errors import TokenizerError
+
+    try:
+        known = lm.tokenizer.unk_id not in lm.tokenizer.encode("The ").tolist()
+    except TokenizerError:
+        known = False
+    return "The " if known else "TEXT"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"

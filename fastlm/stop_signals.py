@@ -1,0 +1,32 @@
+"""What do Ctrl-C and SIGTERM do to a training run?"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["signals_stop"]
+
+
+@contextmanager
+def signals_stop(stop: Callable[[str], None], stopping: Callable[[], bool]) -> Iterator[None]:
+    """While within, SIGINT and SIGTERM call ``stop`` with the reason; a SIGINT where ``stopping``
+    says yes interrupts hard."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may install handlers
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stopping() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop("interrupted" if number == signal.SIGINT else "terminated")
+
+    old = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
