@@ -43,7 +43,7 @@ def test_chosen_cutoffs_make_a_model_and_cost_less(vocab, width, batch):
     assert all(low < high for low, high in pairwise((0, *cutoffs, vocab)))
     assert bool(cutoffs) == (vocab >= 64)
     if vocab >= 1000:
-        assert cutoffs[0] >= vocab // 32 - 16
+        assert cutoffs[0] >= vocab // 16 - 16
         cost = output_cost(counts, cutoffs, width, batch, 2.0)
         assert cost < output_cost(counts, (), width, batch, 2.0)
 
