@@ -40,7 +40,9 @@ class Listener(Callback):
             self.trainer.stop()
 
     def on_notice(self, notice):
-        self.notices.append(notice)
+        # These texts are random: there is nothing to learn from them.
+        if notice.kind != "no gain":
+            self.notices.append(notice)
 
 
 def settings(**changes):
@@ -334,7 +336,7 @@ def test_a_run_that_is_over_says_so(path):
     listener = Listener()
     result = resumed(path, listener).fit()
     assert (result.reason, result.step) == ("finished", STEPS)
-    notice = listener.notices[0]
+    (notice,) = listener.notices
     assert "nothing is left to train: finished after 24 steps" in notice.message
     assert path.read_bytes() == before
     assert resumed(path, Listener(), steps=30).fit().step == 30
