@@ -57,7 +57,8 @@ def check(path, do, undo, reason):
 
     def on_notice(notice):
         notices(notice)
-        seen.append(None if not path.exists() else read_checkpoint(path).run.step)
+        if notice.kind == "checkpoint":
+            seen.append(None if not path.exists() else read_checkpoint(path).run.step)
 
     listener.on_notice = on_notice
     trainer = new_trainer(path, every="2 steps", listener=listener)
