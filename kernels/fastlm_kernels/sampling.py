@@ -159,9 +159,10 @@ def least_from(z, key):
 @inner_kernel
 def largest_below(z, key):
     """The largest key of the row that is smaller than this; there is one."""
+    before = np.int32(np.int64(key) - 1)
     least = np.uint32(0xFFFFFFFF)
     for j in range(z.size):
-        least = min(least, distance(logit_key(z[j]), np.int64(key) - 1))
+        least = min(least, distance(logit_key(z[j]), before))
     return np.int64(key) - np.int64(1) - np.int64(least)
 
 
