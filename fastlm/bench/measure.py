@@ -105,6 +105,7 @@ def uncertainty(found: Figure) -> float:
 
 def steps_for(implementation: Implementation, seconds: float) -> int:
     """Steps that take about ``seconds``, at least one; runs some, which also warms caches up."""
+    implementation.turn(1)  # the first call may load compiled code
     steps = 1
     while True:
         turn = implementation.turn(steps)
