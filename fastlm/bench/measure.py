@@ -34,9 +34,10 @@ __all__ = [
     "uncertainty",
 ]
 
-# OpenMP's threads (PyTorch's, OpenBLAS's) go on spinning for a few milliseconds after their work;
-# who comes next is not to be measured on a busy machine.
-_PAUSE = 0.03
+# Threads of OpenBLAS and OpenMP go on spinning for up to 0.1 s after their work; who comes next is
+# not to be measured on a busy machine.
+_LOOK = 0.01
+_LONGEST_PAUSE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,15 +170,24 @@ def _round(
     limits: dict[int, list[float]] = {}
     before = _times(order)
     for implementation in order:
-        time.sleep(_PAUSE)
+        _come_to_rest()
         gflops = sgemm_gflops(implementation.threads, settings.limit_seconds)
         limits.setdefault(implementation.threads, []).append(gflops)
-        time.sleep(_PAUSE)
+        _come_to_rest()
         turn = take_turn(implementation, steps[implementation.name], settings.seconds)
         check_finite(work, implementation.name, turn)
         rates[implementation.name] = turn.steps * work.batch / turn.seconds
     medians = {threads: float(np.median(values)) for threads, values in limits.items()}
     return _Round(rates, medians, _others(before, _times(order)))
+
+
+def _come_to_rest() -> None:
+    """Wait until this process has nothing more to do."""
+    for _ in range(round(_LONGEST_PAUSE / _LOOK)):
+        before = time.process_time()
+        time.sleep(_LOOK)
+        if time.process_time() - before < _LOOK / 4:
+            return
 
 
 def _times(implementations: Sequence[Implementation]) -> tuple[float, float, float | None]:
