@@ -50,7 +50,13 @@ def test_what_is_chosen_is_a_model_and_a_training(vocab, total, documents, lengt
 
 def test_what_is_given_stays():
     given_model = {"hidden": (7,), "embed": 3, "context": 2, "far": (), "cutoffs": (50,)}
-    given_training = {"batch": 9, "dropout": 0.3, "embed_dropout": 0.0, "embed_lr_scale": 2.0}
+    given_training = {
+        "batch": 9,
+        "dropout": 0.3,
+        "embed_dropout": 0.0,
+        "embed_lr_scale": 2.0,
+        "lr": 0.1,
+    }
     found = chosen(WORDS, model=given_model, epochs=2, **given_training)
     assert found.model == given_model
     assert found.training == {**given_training, "epochs": 2}
@@ -60,6 +66,19 @@ def test_more_passes_carry_a_larger_model_and_more_dropout():
     few, many = (chosen(WORDS, epochs=epochs) for epochs in (2, 15))
     assert few.model["hidden"] < many.model["hidden"]
     assert few.training["dropout"] < many.training["dropout"]
+
+
+def test_many_passes_over_words_want_a_lower_rate():
+    few, many = (chosen(WORDS, epochs=epochs) for epochs in (1, 9))
+    assert "lr" not in few.training
+    assert many.training["lr"] == 4.0
+    assert chosen(WORDS, epochs=9, batch=256).training["lr"] == 2.0
+    assert chosen(WORDS, epochs=9, lr=7.0).training["lr"] == 7.0
+
+
+def test_few_tokens_do_not_carry_the_larger_models():
+    assert chosen(CHARACTERS // 10, epochs=30).model["hidden"] == (256, 128)
+    assert chosen(CHARACTERS, epochs=30).model["hidden"] == (512, 256)
 
 
 def test_time_counts_by_what_the_machine_can_do():
