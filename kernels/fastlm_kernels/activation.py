@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlm_kernels.hashing import PURPOSE_DROPOUT, U32, U64, absorb, column_hash, key
-from fastlm_kernels.jit import shared_kernel
+from fastlm_kernels.jit import inner_kernel, shared_kernel
 
 F = np.float32
 
@@ -15,12 +15,12 @@ def row_key(seed, step, layer, row):
     return U32(absorb(stream, U64(row)))
 
 
-@shared_kernel
+@inner_kernel
 def dropout_threshold(rate):
     return U32(np.int64(np.floor(rate * 4294967296.0)))
 
 
-@shared_kernel
+@inner_kernel
 def relu(h):
     """h = max(0, h). Written so that NaN stays NaN: a bad number must not be hidden."""
     for j in range(h.size):
@@ -36,7 +36,7 @@ def dropout(h, mask_key, rate):
         h[j] = h[j] * scale if column_hash(mask_key, j) >= threshold else F(0)
 
 
-@shared_kernel
+@inner_kernel
 def relu_dropout_backward(d_h, h, rate):
     """d_h through dropout and ReLU at once: an output of 0 was cut by one of them."""
     scale = F(1.0 / (1.0 - rate))

@@ -21,7 +21,7 @@ def affine(out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in,
     )  # fmt: skip
 
 
-@shared_kernel
+@inner_kernel
 def affine_columns(
     out, out0, ldo, workspace, x, x0, params, weight, bias, rows, fan_in, fan_out, start, columns
 ):  # fmt: skip
@@ -95,7 +95,7 @@ def accumulate_gradient(
                 total[j] += share * d[j]
 
 
-@shared_kernel
+@inner_kernel
 def decay_span(target, start, stop, decay):
     """target *= decay; with decay 0 it may have held anything, NaN included."""
     span = target[start:stop]

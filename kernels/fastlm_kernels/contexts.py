@@ -7,7 +7,7 @@ bits as low and high half (width 2). One array type means that every kernel comp
 import numpy as np
 
 from fastlm_kernels.hashing import order_key, permute
-from fastlm_kernels.jit import shared_kernel
+from fastlm_kernels.jit import inner_kernel, shared_kernel
 
 
 @shared_kernel
@@ -36,7 +36,7 @@ def example_position(counter, examples, first_target, shuffle, block, window, se
     return first_target + i
 
 
-@shared_kernel
+@inner_kernel
 def _in_window(i, examples, block, window, seed, epoch):
     blocks = examples // block
     number = i // (block * window)

@@ -20,7 +20,7 @@ import numpy as np
 from numba import carray, cfunc, types
 from numba.extending import intrinsic
 
-from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, shared_kernel
+from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
 from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
@@ -93,7 +93,7 @@ if JIT_DISABLED:
 
 else:
 
-    @shared_kernel
+    @inner_kernel
     def _pack_transposed(panel, p0, b, b0, ldb, rows, columns):
         """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
         whole_rows = rows // LANES * LANES
@@ -106,7 +106,7 @@ else:
             for r in range(whole_rows if j < whole_columns else 0, rows):
                 panel[p0 + r * PANEL + j] = source[r]
 
-    @shared_kernel
+    @inner_kernel
     def _pack(panel, p0, b, b0, ldb, rows, columns):
         """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
         if columns == PANEL:
@@ -122,14 +122,14 @@ else:
                 for j in range(columns):
                     row[j] = source[j]
 
-    @shared_kernel
+    @inner_kernel
     def _clear(panel, p0, rows, columns):
         """Zero what lies beyond the first ``columns`` of a panel."""
         for r in range(rows):
             for j in range(p0 + r * PANEL + columns, p0 + (r + 1) * PANEL):
                 panel[j] = F(0)
 
-    @shared_kernel
+    @inner_kernel
     def _rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow, ahead):
         """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``.
 
@@ -172,7 +172,7 @@ else:
             )  # fmt: skip
             i += 1
 
-    @shared_kernel
+    @inner_kernel
     def _add_narrow(c, c0, ldc, pack, rows, columns, beta):
         """C = beta * C + the tile in the scratch, for a panel narrower than PANEL."""
         for r in range(rows):
@@ -185,7 +185,7 @@ else:
                 for j in range(columns):
                     out[j] = new[j]
 
-    @shared_kernel
+    @inner_kernel
     def _turned_product(
         c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack
     ):  # fmt: skip
@@ -212,7 +212,7 @@ else:
                         )  # fmt: skip
                 _add_turned(c, c0 + i * ldc + first, ldc, pack, columns, height, beta)
 
-    @shared_kernel
+    @inner_kernel
     def _add_turned(c, c0, ldc, pack, rows, columns, beta):
         """C = beta * C + the transpose of the results in the scratch."""
         for r in range(rows):

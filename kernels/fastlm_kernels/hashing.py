@@ -7,7 +7,7 @@ All arithmetic is unsigned and wraps around.
 
 import numpy as np
 
-from fastlm_kernels.jit import shared_kernel
+from fastlm_kernels.jit import inner_kernel, shared_kernel
 
 U32 = np.uint32
 U64 = np.uint64
@@ -68,7 +68,7 @@ def order_key(seed, epoch, part):
     return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(part))
 
 
-@shared_kernel
+@inner_kernel
 def _round(x, k, odd, mask, shift):
     x = (x + ((k * odd) >> U64(17))) & mask
     x = (x * odd) & mask

@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from fastlm_kernels.exponential import bits_from_float, exp32, float_from_bits
-from fastlm_kernels.jit import shared_kernel
+from fastlm_kernels.jit import inner_kernel, shared_kernel
 
 F = np.float32
 
 
-@shared_kernel
+@inner_kernel
 def flip(bits):
     """Between float32 bit patterns and integers in the same order; its own inverse."""
     return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))

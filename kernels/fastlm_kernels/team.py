@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastlm_kernels.jit import JIT_DISABLED, shared_kernel
+from fastlm_kernels.jit import JIT_DISABLED, inner_kernel, shared_kernel
 
 # sync : int64[SYNC_SIZE], zeros at the start of a call, shared by its threads
 # own : int64[OWN_SIZE], zeros at first, each thread's own; kept from call to call
@@ -149,7 +149,7 @@ else:
         give_way = types.ExternalFunction("fastlm_yield", types.int32())
 
         # There a thread's own time is known to 16 ms only: none is ever found late.
-        @shared_kernel
+        @inner_kernel
         def nap():
             give_way()
 
@@ -171,7 +171,7 @@ else:
         _nanoseconds = _clock("fastlm_clock", time.CLOCK_MONOTONIC)
         _own_nanoseconds = _clock("fastlm_clock", time.CLOCK_THREAD_CPUTIME_ID)
 
-        @shared_kernel
+        @inner_kernel
         def nap():
             _sleep(np.uint32(_NAP))
 
@@ -232,7 +232,7 @@ def finish(team):
     add(team.sync, DONE, 1)
 
 
-@shared_kernel
+@inner_kernel
 def look_for_own_absence(own):
     """Somebody waits: a thread that was put aside since its last look is to sleep.
 
@@ -254,7 +254,7 @@ def look_for_own_absence(own):
     own[RESTS] = 1
 
 
-@shared_kernel
+@inner_kernel
 def rest(team, total):
     """Leave the tickets to others until the thread's time has come, or none is left."""
     while nanoseconds() < team.own[UNTIL]:

@@ -7,7 +7,7 @@ off, NumPy twins do the same.
 
 import numpy as np
 
-from fastlm_kernels.jit import JIT_DISABLED, shared_kernel
+from fastlm_kernels.jit import JIT_DISABLED, inner_kernel
 from fastlm_kernels.vector_block import LANES, VECTORS, splat
 
 F = np.float32
@@ -197,7 +197,7 @@ else:
     _gradient_wide, _gradient_narrow = _gradient_of(VECTORS), _gradient_of(1)
     _WIDE = VECTORS * LANES
 
-    @shared_kernel
+    @inner_kernel
     def pool_sum(out, out0, params, ids, first, count, weights, embed):
         """out = sum over k of weights[k] * embedding of ids[k], component by component.
 
@@ -219,7 +219,7 @@ else:
                 total += params[weights + k * embed + e] * params[row + e]
             out[out0 + e] = total
 
-    @shared_kernel
+    @inner_kernel
     def pool_gradient(total, total0, params, ids, first, count, d, d0, embed):
         """total[k] += d * embedding of ids[k]: the gradient of the weights of ``pool_sum``.
 
@@ -237,7 +237,7 @@ else:
                 row = np.int64(ids[first + k]) * embed
                 total[total0 + k * embed + e] += d[d0 + e] * params[row + e]
 
-    @shared_kernel
+    @inner_kernel
     def add_product(out, out0, weights, w0, d, d0, embed, share):
         """out += share * weights * d, E numbers from their offsets."""
         column = np.int64(0)
