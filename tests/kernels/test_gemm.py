@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import config
 
-from fastlm_kernels.gemm import GROUP, PANEL, PANEL_ROWS, TILE_ROWS, gemm, new_workspace
+from fastlm_kernels.dense_product import GROUP, PANEL, PANEL_ROWS, TILE_ROWS
+from fastlm_kernels.gemm import gemm, new_workspace
 
 NO_JIT = bool(config.DISABLE_JIT)
 FENCE = np.float32(777.0)
@@ -177,7 +178,7 @@ OTHER_PROCESSOR = """
 
     binding.get_host_cpu_features = lambda: Claimed({name: True for name in sys.argv[1:]})
 
-    from fastlm_kernels.gemm import BLOCK_ROWS, LANES
+    from fastlm_kernels.vector_block import BLOCK_ROWS, LANES
     from tests.kernels.test_gemm import GROUP, PANEL, PANEL_ROWS, TILE_ROWS, check
 
     print(LANES, BLOCK_ROWS)

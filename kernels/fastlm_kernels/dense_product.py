@@ -1,0 +1,237 @@
+"""The matrix product C = alpha * A @ op(B) + beta * C, in blocks that stay in registers.
+
+``fastlm_kernels.gemm`` calls it; ``fastlm_kernels.vector_block`` has the inside.
+"""
+
+import numpy as np
+from numba import carray
+
+from fastlm_kernels.jit import inner_kernel
+from fastlm_kernels.vector_block import (
+    BLOCK_ROWS,
+    LANES,
+    LINE,
+    LINES,
+    PANEL,
+    block_four,
+    block_full,
+    block_one,
+    narrow_full,
+    narrow_one,
+    transpose_square,
+)
+
+F = np.float32
+
+# Rows of B in a panel.
+PANEL_ROWS = 256
+
+# Columns and rows of results that are worked on together, so that the part of B (a second-level
+# cache's share) and the part of A (a first-level cache's) are read from there.
+GROUP = 2 * PANEL
+TILE_ROWS = 64
+
+# The scratch: the packed panels of a group, then a tile of results one panel wide.
+_NARROW = PANEL_ROWS * GROUP
+# Or a panel of A^T, and results the other way round: one panel wide, so many rows.
+_TURNED = PANEL_ROWS * PANEL
+_TURNED_ROWS = 1024
+# From so many elements of B on: it comes from beyond the second-level cache.
+_TURNED_SIZE = 1 << 20
+PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, _TURNED + _TURNED_ROWS * PANEL)
+
+
+@inner_kernel
+def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
+    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
+    whole_rows = rows // LANES * LANES
+    whole_columns = columns // LANES * LANES
+    for j in range(0, whole_columns, LANES):
+        for r in range(0, whole_rows, LANES):
+            transpose_square(panel, p0 + r * PANEL + j, b, b0 + j * ldb + r, ldb)
+    for j in range(columns):
+        source = b[b0 + j * ldb : b0 + j * ldb + rows]
+        for r in range(whole_rows if j < whole_columns else 0, rows):
+            panel[p0 + r * PANEL + j] = source[r]
+
+
+@inner_kernel
+def pack_panel(panel, p0, b, b0, ldb, rows, columns):
+    """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
+    if columns == PANEL:
+        for r in range(rows):
+            source = b[b0 + r * ldb : b0 + r * ldb + PANEL]
+            row = panel[p0 + r * PANEL : p0 + (r + 1) * PANEL]
+            for j in range(PANEL):  # a constant: two vectors, no loop
+                row[j] = source[j]
+    else:
+        for r in range(rows):
+            source = b[b0 + r * ldb : b0 + r * ldb + columns]
+            row = panel[p0 + r * PANEL : p0 + r * PANEL + columns]
+            for j in range(columns):
+                row[j] = source[j]
+
+
+@inner_kernel
+def clear(panel, p0, rows, columns):
+    """Zero what lies beyond the first ``columns`` of a panel."""
+    for r in range(rows):
+        for j in range(p0 + r * PANEL + columns, p0 + (r + 1) * PANEL):
+            panel[j] = F(0)
+
+
+@inner_kernel
+def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow, ahead):
+    """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``.
+
+    ahead : to the panel that comes next, 0 if that is near anyway
+    """
+    i = 0
+    if narrow:
+        while i + BLOCK_ROWS <= m:
+            narrow_full(
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta, ahead,
+            )  # fmt: skip
+            i += BLOCK_ROWS
+        while i < m:
+            narrow_one(
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta, ahead,
+            )  # fmt: skip
+            i += 1
+        return
+    line = ahead
+    while i + BLOCK_ROWS <= m:
+        block_full(
+            c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+            k, alpha, beta, line,
+        )  # fmt: skip
+        i += BLOCK_ROWS
+        if ahead > 0:  # each block of rows fetches another line of the next panel's rows
+            line = ahead + i // BLOCK_ROWS % LINES * LINE
+    while i + 4 <= m:
+        block_four(
+            c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+            k, alpha, beta, line,
+        )  # fmt: skip
+        i += 4
+    while i < m:
+        block_one(
+            c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+            k, alpha, beta, line,
+        )  # fmt: skip
+        i += 1
+
+
+@inner_kernel
+def add_narrow(c, c0, ldc, pack, rows, columns, beta):
+    """C = beta * C + the tile in the scratch, for a panel narrower than PANEL."""
+    for r in range(rows):
+        out = c[c0 + r * ldc : c0 + r * ldc + columns]
+        new = pack[_NARROW + r * PANEL : _NARROW + r * PANEL + columns]
+        if beta != F(0):
+            for j in range(columns):
+                out[j] = beta * out[j] + new[j]
+        else:
+            for j in range(columns):
+                out[j] = new[j]
+
+
+@inner_kernel
+def turned_product(
+    c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack
+):  # fmt: skip
+    """C = alpha * A @ B^T + beta * C as C^T = alpha * B @ A^T + ...: A is transposed into
+    panels in place of B, which is less work where A has fewer rows, and B is read along its
+    rows. The sums are the same."""
+    for first in range(0, n, _TURNED_ROWS):
+        height = min(_TURNED_ROWS, n - first)
+        for i in range(0, m, PANEL):
+            columns = min(PANEL, m - i)
+            narrow = columns <= PANEL // 2
+            if columns < PANEL:
+                clear(pack, np.int64(0), min(PANEL_ROWS, k), columns)
+            for s in range(0, k, PANEL_ROWS):
+                depth = min(PANEL_ROWS, k - s)
+                pack_transposed(pack, np.int64(0), a, a0 + i * a_row + s, a_row, depth, columns)
+                for lane in range(0, columns if narrow else 1, LANES):
+                    sum_rows(
+                        pack, _TURNED + lane, np.int64(PANEL), b, b0 + first * ldb + s, ldb,
+                        np.int64(1), pack, np.int64(lane), np.int64(PANEL), height, depth,
+                        alpha, F(0) if s == 0 else F(1), narrow, np.int64(0),
+                    )  # fmt: skip
+            add_turned(c, c0 + i * ldc + first, ldc, pack, columns, height, beta)
+
+
+@inner_kernel
+def add_turned(c, c0, ldc, pack, rows, columns, beta):
+    """C = beta * C + the transpose of the results in the scratch."""
+    for r in range(rows):
+        out = c[c0 + r * ldc : c0 + r * ldc + columns]
+        new = pack[_TURNED + r :]
+        if beta != F(0):
+            for j in range(columns):
+                out[j] = beta * out[j] + new[j * PANEL]
+        else:
+            for j in range(columns):
+                out[j] = new[j * PANEL]
+
+
+def product(
+    c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, pack
+):
+    everything = 1 << 60  # the callers know their bounds
+    c = carray(c, everything)
+    a = carray(a, everything)
+    b = carray(b, everything)
+    pack = carray(pack, PACK_SIZE)
+    # W of 256 rows, 10,000 long: 64 rows at 105 GFLOP/s in place of 87, 32 at 83 instead of 72.
+    # What is near runs faster the other way, and so do 48 rows, which leave a panel part empty.
+    large = n * k >= _TURNED_SIZE and m < n
+    if transpose_b and a_column == 1 and large and m % (PANEL // 2) == 0:
+        turned_product(c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack)
+        return
+    for s in range(0, k, PANEL_ROWS):
+        depth = min(PANEL_ROWS, k - s)
+        keep = beta if s == 0 else F(1)
+        a_start = a0 + s * a_column
+        for group in range(0, n, GROUP):
+            width = min(GROUP, n - group)
+            # Whole panels are read where they are, unless their rows would compete for a few
+            # sets of the cache: rows 16 KB apart ran at 52 GFLOP/s in place, 80 packed.
+            in_place = width // PANEL * PANEL
+            if transpose_b or ldb % 4096 == 0:
+                in_place = 0
+            for j in range(in_place, width, PANEL):
+                columns = min(PANEL, width - j)
+                if transpose_b:
+                    start = b0 + (group + j) * ldb + s
+                    pack_transposed(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
+                else:
+                    start = b0 + s * ldb + group + j
+                    pack_panel(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
+                if columns < PANEL:
+                    clear(pack, j * PANEL_ROWS, depth, columns)
+            for i in range(0, m, TILE_ROWS):
+                rows = min(TILE_ROWS, m - i)
+                for j in range(0, width, PANEL):
+                    columns = min(PANEL, width - j)
+                    narrow = columns <= PANEL // 2
+                    right, right0, right_step, ahead = pack, j * PANEL_ROWS, PANEL, 0
+                    if j < in_place:
+                        if i == 0:
+                            ahead = 4 * PANEL
+                        right, right0, right_step = b, b0 + s * ldb + group + j, ldb
+                    out0 = c0 + i * ldc + group + j
+                    out, start, step, factor = c, out0, ldc, keep
+                    if columns < PANEL:
+                        out, start, step, factor = pack, _NARROW, PANEL, F(0)
+                    for lane in range(0, columns if narrow else 1, LANES):
+                        sum_rows(
+                            out, start + lane, step, a, a_start + i * a_row, a_row, a_column,
+                            right, right0 + lane, right_step, rows, depth, alpha, factor,
+                            narrow, ahead,
+                        )  # fmt: skip
+                    if columns < PANEL:
+                        add_narrow(c, out0, ldc, pack, rows, columns, keep)
