@@ -27,7 +27,7 @@ if NO_JIT:
     STEPS, THREADS = 3, (2,)
 else:
     MODEL = ModelConfig(vocab=150, context=8, embed=256, hidden=(160, 24), boundary=0)
-    TRAINING = TrainingConfig(batch=66, dropout=0.2, embed_dropout=0.1, seed=3)
+    TRAINING = TrainingConfig(batch=66, dropout=0.4, embed_dropout=0.1, seed=3)
     STEPS, THREADS = 500, (2, 3, 4)
 
 TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 5000).astype(np.uint16)

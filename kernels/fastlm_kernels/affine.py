@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastlm_kernels.gemm import gemm
+from fastlm_kernels.gemm import gemm, gemm_behind_relu
 from fastlm_kernels.jit import inner_kernel, kernel, shared_kernel
 
 F = np.float32
@@ -41,12 +41,24 @@ def affine_columns(
 
 
 @inner_kernel
-def affine_backward(d_x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out, beta):
-    """d_x[i] = d_out[i] @ W^T + beta d_x[i]."""
-    gemm(
-        d_x, x0, fan_in, d_out, out0, fan_out, ONE, params, weight, fan_out, YES,
-        rows, fan_in, fan_out, 1.0, beta, workspace,
-    )  # fmt: skip
+def affine_backward(
+    d_x, x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out, beta, behind_relu
+):  # fmt: skip
+    """d_x[i] = d_out[i] @ W^T + beta d_x[i].
+
+    behind_relu : whether the next step back from x, which lies like d_x, is ReLU: then d_x is only
+        needed where x is not zero
+    """
+    if behind_relu:
+        gemm_behind_relu(
+            d_x, x0, fan_in, x, d_out, out0, fan_out, params, weight, fan_out,
+            rows, fan_in, fan_out, beta, workspace,
+        )  # fmt: skip
+    else:
+        gemm(
+            d_x, x0, fan_in, d_out, out0, fan_out, ONE, params, weight, fan_out, YES,
+            rows, fan_in, fan_out, 1.0, beta, workspace,
+        )  # fmt: skip
 
 
 @shared_kernel

@@ -6,7 +6,7 @@
 import numpy as np
 from numba import carray
 
-from fastlm_kernels.jit import inner_kernel
+from fastlm_kernels.jit import inner_kernel, moving_kernel
 from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
@@ -41,7 +41,7 @@ _TURNED_SIZE = 1 << 20
 PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, _TURNED + _TURNED_ROWS * PANEL)
 
 
-@inner_kernel
+@moving_kernel
 def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
     whole_rows = rows // LANES * LANES
@@ -55,7 +55,7 @@ def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
             panel[p0 + r * PANEL + j] = source[r]
 
 
-@inner_kernel
+@moving_kernel
 def pack_panel(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
     if columns == PANEL:
@@ -72,7 +72,7 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
                 row[j] = source[j]
 
 
-@inner_kernel
+@moving_kernel
 def clear(panel, p0, rows, columns):
     """Zero what lies beyond the first ``columns`` of a panel."""
     for r in range(rows):
@@ -125,11 +125,11 @@ def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, 
 
 
 @inner_kernel
-def add_narrow(c, c0, ldc, pack, rows, columns, beta):
-    """C = beta * C + the tile in the scratch, for a panel narrower than PANEL."""
+def add_tile(c, c0, ldc, pack, tile, rows, columns, beta):
+    """C = beta * C + the tile that starts at ``tile`` in the scratch, with rows PANEL apart."""
     for r in range(rows):
         out = c[c0 + r * ldc : c0 + r * ldc + columns]
-        new = pack[_NARROW + r * PANEL : _NARROW + r * PANEL + columns]
+        new = pack[tile + r * PANEL : tile + r * PANEL + columns]
         if beta != F(0):
             for j in range(columns):
                 out[j] = beta * out[j] + new[j]
@@ -234,4 +234,4 @@ def product(
                             narrow, ahead,
                         )  # fmt: skip
                     if columns < PANEL:
-                        add_narrow(c, out0, ldc, pack, rows, columns, keep)
+                        add_tile(c, out0, ldc, pack, np.int64(_NARROW), rows, columns, keep)

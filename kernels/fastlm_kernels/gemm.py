@@ -8,44 +8,63 @@ matrix is read in place, or transposed through a small panel: 90 to 110 GFLOP/s 
 much as OpenBLAS for large ones. It needs no library, starts no threads, and sums in one fixed
 order.
 
-``fastlm_kernels.dense_product`` has the inside. Other kernels call the product through its address:
-compiled into each of them it took six seconds more to compile. With JIT off a NumPy twin does the
-same sums.
+``fastlm_kernels.dense_product`` has the inside, and ``fastlm_kernels.listed_product`` what is done
+where most of a matrix is zero. With JIT off a NumPy twin does the same sums.
 """
 
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import cfunc, types
-from numba.extending import intrinsic
+from numba import cfunc
 
+from fastlm_kernels.by_address import ANY, DENSE, call_product
 from fastlm_kernels.dense_product import PACK_SIZE, product
-from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, shared_kernel
+from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
+from fastlm_kernels.listed_product import BEHIND_RELU, LISTED_ROWS, LISTS, MULTIPLY, any_product
 
 F = np.float32
 
 
+_LINE = 64  # bytes of a cache line
+
+
 class Workspace(NamedTuple):
-    """What a thread needs to multiply: float32 scratch of its own, and where the product is."""
+    """What a thread needs to multiply: scratch of its own, and where the products are.
+
+    pack : float32[PACK_SIZE + LISTS], lists : int32[LISTS + LISTED_ROWS + 1]
+    """
 
     pack: np.ndarray
+    lists: np.ndarray
     address: int
+    dense: int
+
+
+def _workspace(pack, lists, addresses):
+    return Workspace(_aligned(pack, np.float32), _aligned(lists, np.int32), *addresses)
+
+
+def _aligned(size, dtype):
+    """Uninitialised memory from the start of a cache line: no vector in it lies in two."""
+    lines = np.empty(4 * size + _LINE, dtype=np.uint8)
+    start = -lines.ctypes.data % _LINE
+    return lines[start : start + 4 * size].view(dtype)
 
 
 # For calls that multiply nothing.
-NO_WORKSPACE = Workspace(np.empty(0, dtype=np.float32), 0)
+NO_WORKSPACE = _workspace(0, 0, (0, 0))
 
 
 def new_workspace() -> Workspace:
-    """A Workspace for one thread; compiles the product at its first call."""
-    return Workspace(np.empty(PACK_SIZE, dtype=np.float32), _product_address())
+    """A Workspace for one thread; compiles the products at its first call."""
+    return _workspace(PACK_SIZE + LISTS, LISTS + LISTED_ROWS + 1, _addresses())
 
 
 if JIT_DISABLED:
 
-    def _product_address():
-        return 0
+    def _addresses():
+        return 0, 0
 
     def gemm(
         c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, workspace
@@ -62,54 +81,20 @@ if JIT_DISABLED:
             flat[offset:], (rows, columns), (row_stride * step, column_stride * step)
         )
 
-else:
-    from llvmlite import ir
+    def gemm_behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
+        gemm(c, c0, ldc, a, a0, a_row, 1, b, b0, ldb, True, m, n, k, 1.0, beta, workspace)
 
-    _POINTER = types.CPointer(types.float32)
-    _INT = types.int64
-    _SIGNATURE = types.void(
-        _POINTER, _INT, _INT,
-        _POINTER, _INT, _INT, _INT,
-        _POINTER, _INT, _INT, _INT,
-        _INT, _INT, _INT, types.float32, types.float32,
-        _POINTER,
-    )  # fmt: skip
+else:
+
+    def _compile(signature, function):
+        return cfunc(signature, cache=True, error_model="numpy", fastmath=FAST_MATH)(function)
 
     @cache
-    def _compiled_product():  # kept: its code lives as long as this object
-        return cfunc(_SIGNATURE, cache=True, error_model="numpy", fastmath=FAST_MATH)(product)
+    def _compiled():  # kept: their code lives as long as these objects
+        return _compile(ANY, any_product), _compile(DENSE, product)
 
-    def _product_address():
-        return _compiled_product().address
-
-    @intrinsic
-    def _call(
-        typing_context, address,
-        c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, pack,
-    ):  # fmt: skip
-        """Call the product at ``address``: arrays as pointers, the rest as it is."""
-        wanted = [
-            array if isinstance(kind, types.CPointer) else kind
-            for array, kind in zip(
-                (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k,
-                 alpha, beta, pack),
-                _SIGNATURE.args,
-                strict=True,
-            )
-        ]  # fmt: skip
-
-        def codegen(context, builder, signature, arguments):
-            values = [
-                context.make_array(kind)(context, builder, value).data
-                if isinstance(kind, types.Array)
-                else value
-                for kind, value in zip(signature.args[1:], arguments[1:], strict=True)
-            ]
-            function = ir.FunctionType(ir.VoidType(), [value.type for value in values])
-            builder.call(builder.inttoptr(arguments[0], function.as_pointer()), values)
-            return context.get_dummy_value()
-
-        return types.void(address, *wanted), codegen
+    def _addresses():
+        return tuple(compiled.address for compiled in _compiled())
 
     @shared_kernel
     def gemm(
@@ -119,13 +104,31 @@ else:
 
         c : float32[...], C is [m, n] at offset c0 with rows ldc apart; changed in place. With
             beta = 0 it is not read: it may hold anything, NaN included
-        a : float32[...], A[i, s] at a0 + i * a_row + s * a_column: transposed by its strides
+        a : float32[...], A[i, s] at a0 + i * a_row + s * a_column, one of which is 1: transposed by
+            its strides
         b : float32[...], op(B) is [k, n]: stored so with rows ldb apart, or [n, k] if transpose_b
         workspace : Workspace of this thread
-        Each result is a sum over s = 0 .. k - 1 in this order, in PANEL_ROWS long stretches.
+        Each result is a sum over s = 0 .. k - 1 in this order, in PANEL_ROWS long stretches. Where
+        A or B is mostly zero those terms are left out.
         """
-        _call(
+        call_product(
             workspace.address,
-            c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(transpose_b),
-            m, n, k, F(alpha), F(beta), workspace.pack,
+            (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(transpose_b),
+             m, n, k, F(alpha), F(beta), c, np.int64(MULTIPLY), workspace.pack, workspace.lists,
+             workspace.dense),
+        )  # fmt: skip
+
+    @inner_kernel
+    def gemm_behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
+        """C = A @ B^T + beta * C, needed only where h is not zero: elsewhere C may hold anything.
+
+        h : float32[...], lies like C
+        The others are as for ``gemm``, B [n, k] transposed. Where h is mostly zero only those
+        products are computed, and the order of their sums is another.
+        """
+        call_product(
+            workspace.address,
+            (c, c0, ldc, a, a0, a_row, np.int64(1), b, b0, ldb, np.int64(1),
+             m, n, k, F(1), F(beta), h, np.int64(BEHIND_RELU), workspace.pack, workspace.lists,
+             workspace.dense),
         )  # fmt: skip

@@ -289,9 +289,7 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
         relu_dropout_backward(d_inputs[start:stop], inputs[start:stop], plan.dropout)
-        backward_layer(
-            d_inputs, workspace, d_inputs, params, network, layer, plan.batch, first, last
-        )
+        backward_layer(d_inputs, workspace, inputs, params, network, layer, plan.batch, first, last)
     width = table[0, FAN_IN]
     if plan.embed_dropout > 0:
         for row in range(first, last):
@@ -366,13 +364,13 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
                 target_in(part, np.int64(targets[row]), network.cutoffs),
             )
         affine_backward(
-            d_inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
-            high - low, fan_in, fan_out, 0.0,
+            d_inputs, inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
+            high - low, fan_in, fan_out, 0.0, part == 0 and layer > 0,
         )  # fmt: skip
         if part > 0:
             affine_backward(
-                d_inputs, h0, workspace, d_inputs, x0, params, table[layer - 1, WEIGHT],
-                high - low, width, fan_in, 1.0,
+                d_inputs, inputs, h0, workspace, d_inputs, x0, params, table[layer - 1, WEIGHT],
+                high - low, width, fan_in, 1.0, network.depth > 1,
             )  # fmt: skip
     return loss
 
@@ -388,14 +386,13 @@ def target_in(part, id, cutoffs):
 
 
 @inner_kernel
-def backward_layer(d_inputs, workspace, d_out, params, network, layer, batch, first, last):
+def backward_layer(d_inputs, workspace, inputs, params, network, layer, batch, first, last):
+    """The gradient of a hidden layer's input from that of its output, the next one's input."""
     table = network.layers
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]
-    out0 = first * fan_out
-    if layer + 1 < network.depth:
-        out0 += batch * table[layer + 1, WIDTH_BEFORE]
+    out0 = batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out
     affine_backward(
-        d_inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in, workspace, d_out, out0,
-        params, table[layer, WEIGHT], last - first, fan_in, fan_out, 0.0,
+        d_inputs, inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in, workspace, d_inputs,
+        out0, params, table[layer, WEIGHT], last - first, fan_in, fan_out, 0.0, layer > 0,
     )  # fmt: skip

@@ -11,45 +11,48 @@ from numba.extending import intrinsic
 
 
 def _vector_shape():
-    """(lanes of a vector, rows and vectors of a block): the sums fill most vector registers."""
+    """(lanes of a vector, rows and vectors of a block, whether lanes can be packed together).
+
+    The sums fill most vector registers.
+    """
     try:
         features = binding.get_host_cpu_features()
     except RuntimeError:  # LLVM does not know them on this platform
         features = {}
     if features.get("avx512f"):
-        return 16, 6, 4  # 32 registers
+        return 16, 6, 4, True  # 32 registers
     if features.get("avx"):
-        return 8, 6, 2  # 16 registers
-    return 4, 8, 2  # NEON: 32 registers
+        return 8, 6, 2, False  # 16 registers
+    return 4, 8, 2, False  # NEON: 32 registers
 
 
-LANES, BLOCK_ROWS, VECTORS = _vector_shape()
+LANES, BLOCK_ROWS, VECTORS, HAS_COMPRESS = _vector_shape()
 PANEL = LANES * VECTORS  # columns of a block
 
 
 LINE = 16  # floats in a cache line of 64 bytes
 LINES = -(-PANEL // LINE)
 
-_FLOAT = ir.FloatType()
-_INT = ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+FLOAT = ir.FloatType()
+INT = ir.IntType(64)
+VECTOR = ir.VectorType(FLOAT, LANES)
 
 
-def _int(value):
-    return ir.Constant(_INT, value)
+def integer(value):
+    return ir.Constant(INT, value)
 
 
 def splat(builder, scalar):
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    undefined = ir.Constant(VECTOR, ir.Undefined)
     lane = ir.IntType(32)
     single = builder.insert_element(undefined, scalar, ir.Constant(lane, 0))
     everywhere = ir.Constant(ir.VectorType(lane, LANES), [0] * LANES)
     return builder.shuffle_vector(single, undefined, everywhere)
 
 
-def _vector_at(builder, pointer, index):
-    place = builder.gep(pointer, [_int(index * LANES)])
-    return builder.bitcast(place, _VECTOR.as_pointer())
+def vector_at(builder, pointer, index):
+    place = builder.gep(pointer, [integer(index * LANES)])
+    return builder.bitcast(place, VECTOR.as_pointer())
 
 
 def _prefetch(builder, pointer, write, locality):
@@ -83,30 +86,32 @@ def _block_of(rows, vectors):
                 array = context.make_array(signature.args[position])
                 return builder.gep(array(context, builder, arguments[position]).data, [offset])
 
-            fma_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+            fma_type = ir.FunctionType(VECTOR, [VECTOR] * 3)
             fma = cgutils.get_or_insert_function(
                 builder.module, fma_type, f"llvm.fmuladd.v{LANES}f32"
             )
-            zero = ir.Constant(_VECTOR, [0.0] * LANES)
+            zero = ir.Constant(VECTOR, [0.0] * LANES)
             places = [(m, v) for m in range(rows) for v in range(vectors)]
-            a_rows = [builder.gep(data(3, a0), [builder.mul(a_row, _int(m))]) for m in range(rows)]
+            a_rows = [
+                builder.gep(data(3, a0), [builder.mul(a_row, integer(m))]) for m in range(rows)
+            ]
             b_start = data(7, b0)
-            c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, _int(m))]) for m in range(rows)]
+            c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, integer(m))]) for m in range(rows)]
             if rows > 1:
                 for m, v in places:
-                    _prefetch(builder, _vector_at(builder, c_rows[m], v), 1, 3)
+                    _prefetch(builder, vector_at(builder, c_rows[m], v), 1, 3)
 
             # for step in range(k): sums[m, v] += A[m, step] * B[step, v], all in registers.
             before = builder.block
             loop = builder.append_basic_block("sum")
             after = builder.append_basic_block("summed")
-            builder.cbranch(builder.icmp_signed(">", k, _int(0)), loop, after)
+            builder.cbranch(builder.icmp_signed(">", k, integer(0)), loop, after)
             builder.position_at_end(loop)
-            step = builder.phi(_INT)
-            step.add_incoming(_int(0), before)
-            sums = {place: builder.phi(_VECTOR) for place in places}
+            step = builder.phi(INT)
+            step.add_incoming(integer(0), before)
+            sums = {place: builder.phi(VECTOR) for place in places}
             b_row = builder.gep(b_start, [builder.mul(step, ldb)])
-            right = [builder.load(_vector_at(builder, b_row, v), align=4) for v in range(vectors)]
+            right = [builder.load(vector_at(builder, b_row, v), align=4) for v in range(vectors)]
             if rows > 1:
                 _prefetch(builder, builder.gep(b_row, [ahead]), 0, 2)
             a_step = builder.mul(step, a_column)
@@ -115,7 +120,7 @@ def _block_of(rows, vectors):
                 left = splat(builder, builder.load(builder.gep(a_rows[m], [a_step])))
                 for v in range(vectors):
                     new[m, v] = builder.call(fma, [left, right[v], sums[m, v]])
-            next_step = builder.add(step, _int(1))
+            next_step = builder.add(step, integer(1))
             step.add_incoming(next_step, loop)
             for place in places:
                 sums[place].add_incoming(zero, before)
@@ -123,7 +128,7 @@ def _block_of(rows, vectors):
             builder.cbranch(builder.icmp_signed("<", next_step, k), loop, after)
 
             builder.position_at_end(after)
-            totals = {place: builder.phi(_VECTOR) for place in places}
+            totals = {place: builder.phi(VECTOR) for place in places}
             for place in places:
                 totals[place].add_incoming(zero, before)
                 totals[place].add_incoming(new[place], loop)
@@ -131,16 +136,16 @@ def _block_of(rows, vectors):
             keep = splat(builder, beta)
             scaled = {place: builder.fmul(scale, totals[place]) for place in places}
             # As in BLAS, beta = 0 does not read C: it may hold anything, NaN included.
-            reads = builder.fcmp_unordered("!=", beta, ir.Constant(_FLOAT, 0.0))
+            reads = builder.fcmp_unordered("!=", beta, ir.Constant(FLOAT, 0.0))
             with builder.if_else(reads) as (then, otherwise):
                 with then:
                     for m, v in places:
-                        place = _vector_at(builder, c_rows[m], v)
+                        place = vector_at(builder, c_rows[m], v)
                         old = builder.load(place, align=4)
                         builder.store(builder.call(fma, [keep, old, scaled[m, v]]), place, align=4)
                 with otherwise:
                     for m, v in places:
-                        builder.store(scaled[m, v], _vector_at(builder, c_rows[m], v), align=4)
+                        builder.store(scaled[m, v], vector_at(builder, c_rows[m], v), align=4)
             return context.get_dummy_value()
 
         return signature, codegen
@@ -174,21 +179,23 @@ def descend_row(typing_context, params, start, width, delta, amount):
             return array(context, builder, arguments[position]).data
 
         def vector(pointer, offset):
-            return builder.bitcast(builder.gep(pointer, [offset]), _VECTOR.as_pointer())
+            return builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer())
 
-        fma_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        fma_type = ir.FunctionType(VECTOR, [VECTOR] * 3)
         fma = cgutils.get_or_insert_function(builder.module, fma_type, f"llvm.fmuladd.v{LANES}f32")
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        zero = ir.Constant(VECTOR, [0.0] * LANES)
         row = builder.gep(data(0), [start])
         gradient = data(3)
         minus = splat(builder, builder.fneg(amount))
-        last = builder.sub(width, _int(LANES))
+        last = builder.sub(width, integer(LANES))
         # Read before anything is written: its first lanes are also the last ones of the vector
         # before, and are written twice, the same numbers.
         w_last = builder.load(vector(row, last), align=4)
         d_last = builder.load(vector(gradient, last), align=4)
         # Lane k of it stands for column last + k, which is new from the last whole vector on.
-        whole = builder.mul(builder.sdiv(builder.sub(width, _int(1)), _int(LANES)), _int(LANES))
+        whole = builder.mul(
+            builder.sdiv(builder.sub(width, integer(1)), integer(LANES)), integer(LANES)
+        )
         shared = builder.trunc(builder.sub(whole, last), ir.IntType(32))
         lanes_type = ir.VectorType(ir.IntType(32), LANES)
         undefined = ir.Constant(lanes_type, ir.Undefined)
@@ -201,23 +208,23 @@ def descend_row(typing_context, params, start, width, delta, amount):
         before = builder.block
         loop = builder.append_basic_block("row")
         after = builder.append_basic_block("row_end")
-        builder.cbranch(builder.icmp_signed(">", whole, _int(0)), loop, after)
+        builder.cbranch(builder.icmp_signed(">", whole, integer(0)), loop, after)
         builder.position_at_end(loop)
-        column = builder.phi(_INT)
-        total = builder.phi(_VECTOR)
-        column.add_incoming(_int(0), before)
+        column = builder.phi(INT)
+        total = builder.phi(VECTOR)
+        column.add_incoming(integer(0), before)
         total.add_incoming(sum_start, before)
         place = vector(row, column)
         w = builder.load(place, align=4)
         d = builder.load(vector(gradient, column), align=4)
         new_total = builder.call(fma, [w, d, total])
         builder.store(builder.call(fma, [minus, d, w]), place, align=4)
-        next_column = builder.add(column, _int(LANES))
+        next_column = builder.add(column, integer(LANES))
         column.add_incoming(next_column, loop)
         total.add_incoming(new_total, loop)
         builder.cbranch(builder.icmp_signed("<", next_column, whole), loop, after)
         builder.position_at_end(after)
-        dot = builder.phi(_VECTOR)
+        dot = builder.phi(VECTOR)
         dot.add_incoming(sum_start, before)
         dot.add_incoming(new_total, loop)
         builder.store(builder.call(fma, [minus, d_last, w_last]), vector(row, last), align=4)
@@ -227,7 +234,7 @@ def descend_row(typing_context, params, start, width, delta, amount):
             width_now //= 2
             lanes = [(lane + width_now) % LANES for lane in range(LANES)]
             moved = builder.shuffle_vector(
-                dot, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(lanes_type, lanes)
+                dot, ir.Constant(VECTOR, ir.Undefined), ir.Constant(lanes_type, lanes)
             )
             dot = builder.fadd(dot, moved)
         return builder.extract_element(dot, ir.Constant(ir.IntType(32), 0))
@@ -251,8 +258,8 @@ def transpose_square(typing_context, panel, p0, b, b0, ldb):
         source = data(2, b0)
         rows = []
         for j in range(LANES):
-            row = builder.gep(source, [builder.mul(ldb, _int(j))])
-            rows.append(builder.load(_vector_at(builder, row, 0), align=4))
+            row = builder.gep(source, [builder.mul(ldb, integer(j))])
+            rows.append(builder.load(vector_at(builder, row, 0), align=4))
         # Swap off-diagonal halves, quarters, ...: log2(LANES) rounds of two-source shuffles.
         lanes = range(LANES)
         mask_type = ir.VectorType(ir.IntType(32), LANES)
@@ -269,8 +276,8 @@ def transpose_square(typing_context, panel, p0, b, b0, ldb):
             step //= 2
         target = data(0, p0)
         for r in range(LANES):
-            row = builder.gep(target, [_int(r * PANEL)])
-            builder.store(rows[r], _vector_at(builder, row, 0), align=4)
+            row = builder.gep(target, [integer(r * PANEL)])
+            builder.store(rows[r], vector_at(builder, row, 0), align=4)
         return context.get_dummy_value()
 
     return signature, codegen

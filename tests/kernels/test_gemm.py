@@ -43,13 +43,27 @@ def used_workspace():
     """A workspace full of NaN: whatever it held before must not matter."""
     workspace = new_workspace()
     workspace.pack[:] = np.nan
+    workspace.lists[:] = 1 << 30
     return workspace
 
 
-def check(m, n, k, transpose_a, transpose_b, alpha, beta, offsets=(1, 2, 3), pads=(1, 2, 3)):
+def mostly_zero(matrix, rng, share=0.15):
+    """What is behind ReLU and dropout: about 85 of 100 elements are zero."""
+    matrix[rng.random(matrix.shape) > share] = 0
+    return matrix
+
+
+def check(
+    m, n, k, transpose_a, transpose_b, alpha, beta,
+    offsets=(1, 2, 3), pads=(1, 2, 3), zeros_in="",
+):  # fmt: skip
     rng = np.random.default_rng([m, n, k, transpose_a, transpose_b])
     a = rng.standard_normal((k, m) if transpose_a else (m, k)).astype(np.float32)
     b = rng.standard_normal((n, k) if transpose_b else (k, n)).astype(np.float32)
+    if "a" in zeros_in:
+        mostly_zero(a, rng)
+    if "b" in zeros_in:
+        mostly_zero(b, rng)
     c = rng.standard_normal((m, n)).astype(np.float32)
     if beta == 0:
         c[:] = np.nan  # must not be read
@@ -81,18 +95,19 @@ def check(m, n, k, transpose_a, transpose_b, alpha, beta, offsets=(1, 2, 3), pad
 @given(
     sizes, sizes, sizes, st.booleans(), st.booleans(),
     st.sampled_from([1.0, -0.75]), st.sampled_from([0.0, 1.0, 0.9]),
-    st.tuples(pads, pads, pads), st.tuples(pads, pads, pads),
+    st.tuples(pads, pads, pads), st.tuples(pads, pads, pads), st.sampled_from(["", "a", "b"]),
 )  # fmt: skip
 @settings(deadline=None)
-def test_small_products(m, n, k, transpose_a, transpose_b, alpha, beta, offsets, pads):
-    check(m, n, k, transpose_a, transpose_b, alpha, beta, offsets, pads)
+def test_small_products(m, n, k, transpose_a, transpose_b, alpha, beta, offsets, pads, zeros_in):
+    check(m, n, k, transpose_a, transpose_b, alpha, beta, offsets, pads, zeros_in)
 
 
 @pytest.mark.parametrize("transpose_a", [False, True])
 @pytest.mark.parametrize("transpose_b", [False, True])
 @pytest.mark.parametrize("beta", [0.0, 0.9])
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_sizes_around_those_of_its_tiles(transpose_a, transpose_b, beta, off):
+@pytest.mark.parametrize("zeros_in", ["", "a", "b"])
+def test_sizes_around_those_of_its_tiles(transpose_a, transpose_b, beta, off, zeros_in):
     for m, n, k in (
         (TILE_ROWS + off, PANEL + off, 2 * PANEL_ROWS + off),
         (3, GROUP + off, PANEL_ROWS + 7),
@@ -100,7 +115,7 @@ def test_sizes_around_those_of_its_tiles(transpose_a, transpose_b, beta, off):
         (2 * TILE_ROWS + off, 5, 2),
         (1, 1, 3 * PANEL_ROWS + off),
     ):
-        check(m, n, k, transpose_a, transpose_b, 0.25, beta)
+        check(m, n, k, transpose_a, transpose_b, 0.25, beta, zeros_in=zeros_in)
 
 
 def test_rows_of_b_that_are_a_power_of_two_apart():
@@ -180,6 +195,7 @@ OTHER_PROCESSOR = """
 
     from fastlm_kernels.vector_block import BLOCK_ROWS, LANES
     from tests.kernels.test_gemm import GROUP, PANEL, PANEL_ROWS, TILE_ROWS, check
+    from tests.kernels.test_listed_product import check_behind_relu
 
     print(LANES, BLOCK_ROWS)
     for m, n, k in (
@@ -189,8 +205,11 @@ OTHER_PROCESSOR = """
         (2 * BLOCK_ROWS + 4, LANES, LANES + 1),
     ):
         for transpose_a, transpose_b in ((False, False), (False, True), (True, False)):
-            check(m, n, k, transpose_a, transpose_b, 0.25, 0.9)
-            check(m, n, k, transpose_a, transpose_b, 1.0, 0.0)
+            for zeros_in in ("", "a", "b"):
+                check(m, n, k, transpose_a, transpose_b, 0.25, 0.9, zeros_in=zeros_in)
+                check(m, n, k, transpose_a, transpose_b, 1.0, 0.0, zeros_in=zeros_in)
+        check_behind_relu(m, n, k, 0.0)
+        check_behind_relu(m, n, k, 1.0)
 """
 
 
