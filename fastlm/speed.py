@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine
 from fastlm.initialize import scaled_params
+from fastlm.layout import Layout
 from fastlm.plan import step_flops
 
 __all__ = ["SpeedProbe"]
@@ -36,7 +39,7 @@ class SpeedProbe:
         return rate * known_flops / flops
 
     def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
-        engine = TrainingEngine(model, training, self._tokens, scaled_params(model, 0))
+        engine = TrainingEngine(model, training, self._tokens, _as_if_trained(model))
         engine.compile()  # while another process compiles the matrix product, on a first start
         engine.run(np.full(2, 1e-3))
         steps, seconds = 2, 0.0
@@ -47,3 +50,19 @@ class SpeedProbe:
             if seconds >= _SECONDS / 2:
                 return steps * training.batch / seconds
             steps *= 2 if seconds == 0 else max(2, min(16, int(_SECONDS / seconds)))
+
+
+def _as_if_trained(model: ModelConfig) -> NDArray[np.float32]:
+    """Parameters whose hidden units are mostly zero, as behind some training; at first half are.
+
+    Every unit's bias is minus the standard deviation of what it adds to: one in six is above zero.
+    """
+    params = scaled_params(model, 0)
+    tensors = Layout(model).views(params)
+    spread = float(np.std(tensors["embeddings"]))
+    for number in range(1, len(model.hidden) + 1):
+        spread *= math.sqrt(2)  # by its weights
+        if model.bias:
+            tensors[f"hidden.{number}.bias"][:] = -spread
+        spread *= 0.27  # of max(0, N(-1, 1)), in the root mean square
+    return params

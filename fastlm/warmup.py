@@ -40,6 +40,8 @@ def compile_half() -> None:
     from its first function to its last: here the last third goes first, and before it what stands
     in the middle.
     """
+    import gc
+
     import numpy as np
     from numba import float64, int64, typeof
 
@@ -52,6 +54,7 @@ def compile_half() -> None:
     from fastlm_kernels.rows import sweep_output
     from fastlm_kernels.training import run_update
 
+    gc.disable()  # the process does not live long; compiling makes many objects, and keeps them
     model = ModelConfig(vocab=2, context=1, embed=1, hidden=())
     tokens = np.zeros(4, dtype=np.uint16)
     engine = TrainingEngine(model, TrainingConfig(batch=2), tokens, scaled_params(model, 0))

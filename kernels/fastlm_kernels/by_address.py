@@ -1,6 +1,6 @@
-"""Calling matrix products through their addresses: they are compiled once, not into each caller.
+"""Calling the matrix product through its address: it is compiled once, not into each caller.
 
-Compiled into each of them the product took six seconds more to compile.
+Compiled into each of them it took six seconds more to compile.
 """
 
 from llvmlite import ir
@@ -10,19 +10,15 @@ from numba.extending import intrinsic
 _POINTER = types.CPointer(types.float32)
 _INT = types.int64
 
-# c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, as of ``gemm``.
-_GEMM = (
+# c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, as of ``gemm``;
+# then h, the task, and the scratch and the lists of the Workspace.
+PRODUCT = types.void(
     _POINTER, _INT, _INT,
     _POINTER, _INT, _INT, _INT,
     _POINTER, _INT, _INT, _INT,
     _INT, _INT, _INT, types.float32, types.float32,
+    _POINTER, _INT, _POINTER, types.CPointer(types.int32),
 )  # fmt: skip
-
-# Then the scratch.
-DENSE = types.void(*_GEMM, _POINTER)
-
-# Then h, the task, the scratch, the lists, and the address of the dense product.
-ANY = types.void(*_GEMM, _POINTER, _INT, _POINTER, types.CPointer(types.int32), _INT)
 
 
 @intrinsic

@@ -4,9 +4,8 @@
 """
 
 import numpy as np
-from numba import carray
 
-from fastlm_kernels.jit import inner_kernel, moving_kernel
+from fastlm_kernels.jit import inner_kernel, product_kernel
 from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
@@ -18,6 +17,7 @@ from fastlm_kernels.vector_block import (
     block_one,
     narrow_full,
     narrow_one,
+    stay_apart,
     transpose_square,
 )
 
@@ -41,9 +41,10 @@ _TURNED_SIZE = 1 << 20
 PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, _TURNED + _TURNED_ROWS * PANEL)
 
 
-@moving_kernel
+@product_kernel
 def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
+    stay_apart()
     whole_rows = rows // LANES * LANES
     whole_columns = columns // LANES * LANES
     for j in range(0, whole_columns, LANES):
@@ -55,7 +56,7 @@ def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
             panel[p0 + r * PANEL + j] = source[r]
 
 
-@moving_kernel
+@product_kernel
 def pack_panel(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
     if columns == PANEL:
@@ -72,7 +73,7 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
                 row[j] = source[j]
 
 
-@moving_kernel
+@product_kernel
 def clear(panel, p0, rows, columns):
     """Zero what lies beyond the first ``columns`` of a panel."""
     for r in range(rows):
@@ -80,12 +81,13 @@ def clear(panel, p0, rows, columns):
             panel[j] = F(0)
 
 
-@inner_kernel
+@product_kernel
 def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow, ahead):
     """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``.
 
     ahead : to the panel that comes next, 0 if that is near anyway
     """
+    stay_apart()
     i = 0
     if narrow:
         while i + BLOCK_ROWS <= m:
@@ -178,14 +180,11 @@ def add_turned(c, c0, ldc, pack, rows, columns, beta):
                 out[j] = new[j * PANEL]
 
 
+@inner_kernel
 def product(
     c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, pack
 ):
-    everything = 1 << 60  # the callers know their bounds
-    c = carray(c, everything)
-    a = carray(a, everything)
-    b = carray(b, everything)
-    pack = carray(pack, PACK_SIZE)
+    """C = alpha * A @ op(B) + beta * C; the arguments are those of ``gemm``."""
     # W of 256 rows, 10,000 long: 64 rows at 105 GFLOP/s in place of 87, 32 at 83 instead of 72.
     # What is near runs faster the other way, and so do 48 rows, which leave a panel part empty.
     large = n * k >= _TURNED_SIZE and m < n

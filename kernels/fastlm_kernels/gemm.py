@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import cfunc
 
-from fastlm_kernels.by_address import ANY, DENSE, call_product
-from fastlm_kernels.dense_product import PACK_SIZE, product
+from fastlm_kernels.by_address import PRODUCT, call_product
+from fastlm_kernels.dense_product import PACK_SIZE
 from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
 from fastlm_kernels.listed_product import BEHIND_RELU, LISTED_ROWS, LISTS, MULTIPLY, any_product
 
@@ -30,7 +30,7 @@ _LINE = 64  # bytes of a cache line
 
 
 class Workspace(NamedTuple):
-    """What a thread needs to multiply: scratch of its own, and where the products are.
+    """What a thread needs to multiply: scratch of its own, and where the product is.
 
     pack : float32[PACK_SIZE + LISTS], lists : int32[LISTS + LISTED_ROWS + 1]
     """
@@ -38,11 +38,10 @@ class Workspace(NamedTuple):
     pack: np.ndarray
     lists: np.ndarray
     address: int
-    dense: int
 
 
-def _workspace(pack, lists, addresses):
-    return Workspace(_aligned(pack, np.float32), _aligned(lists, np.int32), *addresses)
+def _workspace(pack, lists, address):
+    return Workspace(_aligned(pack, np.float32), _aligned(lists, np.int32), address)
 
 
 def _aligned(size, dtype):
@@ -53,18 +52,18 @@ def _aligned(size, dtype):
 
 
 # For calls that multiply nothing.
-NO_WORKSPACE = _workspace(0, 0, (0, 0))
+NO_WORKSPACE = _workspace(0, 0, 0)
 
 
 def new_workspace() -> Workspace:
-    """A Workspace for one thread; compiles the products at its first call."""
-    return _workspace(PACK_SIZE + LISTS, LISTS + LISTED_ROWS + 1, _addresses())
+    """A Workspace for one thread; compiles the product at its first call."""
+    return _workspace(PACK_SIZE + LISTS, LISTS + LISTED_ROWS + 1, _address())
 
 
 if JIT_DISABLED:
 
-    def _addresses():
-        return 0, 0
+    def _address():
+        return 0
 
     def gemm(
         c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, workspace
@@ -86,15 +85,12 @@ if JIT_DISABLED:
 
 else:
 
-    def _compile(signature, function):
-        return cfunc(signature, cache=True, error_model="numpy", fastmath=FAST_MATH)(function)
-
     @cache
-    def _compiled():  # kept: their code lives as long as these objects
-        return _compile(ANY, any_product), _compile(DENSE, product)
+    def _compiled():  # kept: its code lives as long as this object
+        return cfunc(PRODUCT, cache=True, error_model="numpy", fastmath=FAST_MATH)(any_product)
 
-    def _addresses():
-        return tuple(compiled.address for compiled in _compiled())
+    def _address():
+        return _compiled().address
 
     @shared_kernel
     def gemm(
@@ -114,8 +110,7 @@ else:
         call_product(
             workspace.address,
             (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(transpose_b),
-             m, n, k, F(alpha), F(beta), c, np.int64(MULTIPLY), workspace.pack, workspace.lists,
-             workspace.dense),
+             m, n, k, F(alpha), F(beta), c, np.int64(MULTIPLY), workspace.pack, workspace.lists),
         )  # fmt: skip
 
     @inner_kernel
@@ -129,6 +124,5 @@ else:
         call_product(
             workspace.address,
             (c, c0, ldc, a, a0, a_row, np.int64(1), b, b0, ldb, np.int64(1),
-             m, n, k, F(1), F(beta), h, np.int64(BEHIND_RELU), workspace.pack, workspace.lists,
-             workspace.dense),
+             m, n, k, F(1), F(beta), h, np.int64(BEHIND_RELU), workspace.pack, workspace.lists),
         )  # fmt: skip

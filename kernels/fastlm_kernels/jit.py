@@ -121,9 +121,8 @@ inner_kernel = _decorator(
     **_FLAGS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 
-# The same for large ones that only move or compare numbers, whose bits cannot depend on how they
-# are compiled: they may stay functions of their own, compiled once for all their callers.
-moving_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# The same for parts of the matrix product, which only it calls and which may ``stay_apart``.
+product_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 # For code that looks for bad numbers or takes part in comparing bits: no rewriting of arithmetic.
 exact_kernel = _decorator(**_EXACT_FLAGS)

@@ -8,7 +8,6 @@ result this is, bit for bit.
 import numpy as np
 from numba import carray
 
-from fastlm_kernels.by_address import call_product
 from fastlm_kernels.dense_product import (
     PACK_SIZE,
     PANEL_ROWS,
@@ -16,8 +15,9 @@ from fastlm_kernels.dense_product import (
     clear,
     pack_panel,
     pack_transposed,
+    product,
 )
-from fastlm_kernels.jit import inner_kernel, moving_kernel
+from fastlm_kernels.jit import inner_kernel, product_kernel
 from fastlm_kernels.listed_block import (
     DOTS,
     add_dots,
@@ -25,7 +25,7 @@ from fastlm_kernels.listed_block import (
     sum_listed,
     sum_listed_narrow,
 )
-from fastlm_kernels.vector_block import LANES, PANEL
+from fastlm_kernels.vector_block import LANES, PANEL, stay_apart
 
 F = np.float32
 
@@ -42,7 +42,7 @@ _LOOKS = 8
 _PACKED_ROWS = 32
 
 # What is asked of ``listed_product``.
-MULTIPLY, BEHIND_RELU = 0, 1
+MULTIPLY, BEHIND_RELU, DENSE = 0, 1, 2
 
 # The scratch: a panel of B, with the lists' transposed rows in the same place before, then a tile
 # of results, and that tile turned round.
@@ -51,9 +51,10 @@ _TURNED = _TILE + LISTED_ROWS * PANEL
 assert _TURNED + PANEL * PANEL <= PACK_SIZE
 
 
-@moving_kernel
+@product_kernel
 def few_nonzeros(a, a0, lda, rows, columns):
     """Whether few elements of a [rows, columns] matrix are not zero, to judge by some rows."""
+    stay_apart()
     looks = min(rows, np.int64(_LOOKS))
     count = np.int64(0)
     for look in range(looks):
@@ -66,13 +67,14 @@ def few_nonzeros(a, a0, lda, rows, columns):
     return count * 100 <= looks * columns * _FEW
 
 
-@moving_kernel
+@product_kernel
 def list_rows(values, numbers, starts, a, a0, a_row, a_column, rows, columns, multiple, pack):
     """List what is not zero in each row of A [rows, columns], one of whose strides is 1.
 
     values, numbers : float32 and int32 lists, of row r from starts[r] to starts[r + 1]
     multiple : the lists are filled up to a multiple of this with their last number, and 0
     """
+    stay_apart()
     end = np.int64(0)
     for block in range(0, rows, LANES):
         height = min(np.int64(LANES), rows - block)
@@ -210,14 +212,14 @@ def backward_behind_relu(
 
 def any_product(
     c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta,
-    h, task, pack, lists, dense,
+    h, task, pack, lists,
 ):  # fmt: skip
     """C = alpha * A @ op(B) + beta * C, by lists where few elements of a matrix are not zero.
 
     The arguments are those of ``gemm``, and:
     task : MULTIPLY, or BEHIND_RELU: then B is transposed and alpha 1, and only those elements of C
-        are needed where h, which lies like C, is not zero
-    pack, lists : of the Workspace; dense : the address of ``dense_product.product``
+        are needed where h, which lies like C, is not zero. DENSE: no zeros are looked for
+    pack, lists : of the Workspace
     """
     everything = 1 << 60  # the callers know their bounds
     out = carray(c, everything)
@@ -238,18 +240,19 @@ def any_product(
     if a_column != 1:
         line, lines, length = a_column, k, m
     turned = np.int64(0)
-    few = few_nonzeros(left, a0, line, lines, length)
-    if not few and a_row == 1 and not transpose_b and few_nonzeros(right, b0, ldb, k, n):
-        # C^T = B^T @ A^T.
-        turned = np.int64(1)
-        few = True
-        left, a0, a_row, a_column, right, b0, ldb = right, b0, np.int64(1), ldb, left, a0, a_column
-        m, n = n, m
+    few = task != DENSE and few_nonzeros(left, a0, line, lines, length)
+    if task != DENSE and not few and a_row == 1 and not transpose_b:
+        few = few_nonzeros(right, b0, ldb, k, n)
+        if few:  # C^T = B^T @ A^T
+            turned = np.int64(1)
+            left, right = right, left
+            a0, b0 = b0, a0
+            a_row, a_column, ldb = np.int64(1), ldb, a_column
+            m, n = n, m
     if not few or (transpose_b and m < _PACKED_ROWS):
-        call_product(
-            dense,
-            (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta,
-             pack),
+        product(
+            out, c0, ldc, left, a0, a_row, a_column, right, b0, ldb, transpose_b, m, n, k,
+            alpha, beta, scratch,
         )  # fmt: skip
         return
     multiply(

@@ -10,7 +10,7 @@ from numba import config, njit
 
 from fastlm_kernels.dense_product import PANEL, PANEL_ROWS
 from fastlm_kernels.gemm import gemm, gemm_behind_relu
-from fastlm_kernels.listed_product import LISTED_ROWS
+from fastlm_kernels.listed_product import DENSE, LISTED_ROWS
 from tests.kernels.test_gemm import FENCE, block, flat_with, mostly_zero, used_workspace
 
 NO_JIT = bool(config.DISABLE_JIT)
@@ -27,9 +27,9 @@ if not NO_JIT:
     @njit
     def dense(c, a, a_row, a_column, b, ldb, transpose_b, m, n, k, alpha, beta, workspace):
         call_product(
-            workspace.dense,
+            workspace.address,
             (c, np.int64(0), n, a, np.int64(0), a_row, a_column, b, np.int64(0), ldb, transpose_b,
-             m, n, k, alpha, beta, workspace.pack),
+             m, n, k, alpha, beta, c, np.int64(DENSE), workspace.pack, workspace.lists),
         )  # fmt: skip
 
 
