@@ -186,7 +186,7 @@ class TrainingEngine:
         self.tokens = token_array(tokens, model.vocab)
         self.examples = examples_in(self.tokens, model)
         batch = training.batch
-        tile = row_tile(batch)
+        tile = row_tile(model, batch)
         block = 0
         if training.shuffle_window is not None and training.shuffle_window < self.examples:
             block = max(1, training.shuffle_window // _WINDOW_BLOCKS)
