@@ -5,9 +5,22 @@ LLVM does not find this form from loops.
 """
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+
+def _features():
+    """What the processor can do that Numba compiles for: {name: whether}."""
+    if config.CPU_FEATURES is not None:  # NUMBA_CPU_FEATURES=+avx,-avx512f
+        named = (feature.strip() for feature in config.CPU_FEATURES.split(","))
+        return {feature[1:]: feature[0] == "+" for feature in named if feature}
+    if config.CPU_NAME not in (None, "", "host"):
+        return {}
+    try:
+        return binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know them on this platform
+        return {}
 
 
 def _vector_shape():
@@ -15,10 +28,7 @@ def _vector_shape():
 
     The sums fill most vector registers.
     """
-    try:
-        features = binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know them on this platform
-        features = {}
+    features = _features()
     if features.get("avx512f"):
         return 16, 6, 4, True  # 32 registers
     if features.get("avx"):

@@ -226,3 +226,26 @@ def test_the_blocks_of_other_processors(features, shape, tmp_path):
         text=True,
     )
     assert (run.returncode, run.stdout.strip()) == (0, shape), run.stderr
+
+
+@pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
+def test_a_processor_that_numba_is_told_of(tmp_path):
+    """Then no instructions of the real one may be asked for."""
+    code = """
+        from fastlm_kernels.vector_block import LANES
+        from tests.kernels.test_listed_product import check_behind_relu
+        from tests.kernels.test_gemm import check
+
+        print(LANES)
+        check(40, 50, 60, False, False, 0.25, 0.9, zeros_in="a")
+        check_behind_relu(40, 50, 60, 0.0)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ
+        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+        | {"NUMBA_CPU_NAME": "generic"},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout.strip()) == (0, "4"), run.stderr
