@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from numba import config
 
 from fastlm.cli import main
 from fastlm.cli.app import app
@@ -31,7 +32,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PROSE = re.sub(r"^```.*?^```", "", GUIDE, flags=re.DOTALL | re.MULTILINE)
 INLINE_CODE = re.findall(r"`([^`\n]+)`", PROSE)
 
-# Short, so that the examples are quick with JIT off too.
+# Short, so that the examples are quick.
 TEXT = "The cat sat on the mat. The dog sat on the log, and the cat looked on.\n" * 10
 
 
@@ -76,6 +77,8 @@ def runs_here(block: str) -> bool:
 
 @pytest.fixture(scope="module")
 def guide(tmp_path_factory):
+    if config.DISABLE_JIT:
+        pytest.skip("the examples take minutes without JIT, and run with it")
     folder = tmp_path_factory.mktemp("guide")
     (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
     (folder / "other.txt").write_text(TEXT[:200], encoding="utf-8")
