@@ -1,6 +1,7 @@
 """The matrix product C = alpha * A @ op(B) + beta * C, in blocks that stay in registers.
 
-``fastlm_kernels.gemm`` calls it; ``fastlm_kernels.vector_block`` has the inside.
+``fastlm_kernels.listed_product`` calls it where no zeros are to be left out;
+``fastlm_kernels.vector_block`` has the inside.
 """
 
 import numpy as np
@@ -34,11 +35,11 @@ TILE_ROWS = 64
 # The scratch: the packed panels of a group, then a tile of results one panel wide.
 _NARROW = PANEL_ROWS * GROUP
 # Or a panel of A^T, and results the other way round: one panel wide, so many rows.
-_TURNED = PANEL_ROWS * PANEL
+TURNED = PANEL_ROWS * PANEL
 _TURNED_ROWS = 1024
 # From so many elements of B on: it comes from beyond the second-level cache.
 _TURNED_SIZE = 1 << 20
-PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, _TURNED + _TURNED_ROWS * PANEL)
+PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, TURNED + _TURNED_ROWS * PANEL)
 
 
 @product_kernel
@@ -148,9 +149,9 @@ def turned_product(
     panels in place of B, which is less work where A has fewer rows, and B is read along its
     rows. The sums are the same."""
     for first in range(0, n, _TURNED_ROWS):
-        height = min(_TURNED_ROWS, n - first)
+        height = min(np.int64(_TURNED_ROWS), n - first)
         for i in range(0, m, PANEL):
-            columns = min(PANEL, m - i)
+            columns = min(np.int64(PANEL), m - i)
             narrow = columns <= PANEL // 2
             if columns < PANEL:
                 clear(pack, np.int64(0), min(PANEL_ROWS, k), columns)
@@ -159,25 +160,24 @@ def turned_product(
                 pack_transposed(pack, np.int64(0), a, a0 + i * a_row + s, a_row, depth, columns)
                 for lane in range(0, columns if narrow else 1, LANES):
                     sum_rows(
-                        pack, _TURNED + lane, np.int64(PANEL), b, b0 + first * ldb + s, ldb,
+                        pack, TURNED + lane, np.int64(PANEL), b, b0 + first * ldb + s, ldb,
                         np.int64(1), pack, np.int64(lane), np.int64(PANEL), height, depth,
                         alpha, F(0) if s == 0 else F(1), narrow, np.int64(0),
                     )  # fmt: skip
-            add_turned(c, c0 + i * ldc + first, ldc, pack, columns, height, beta)
+            turn_back(c, c0 + i * ldc + first, ldc, pack, height, columns, beta)
 
 
 @inner_kernel
-def add_turned(c, c0, ldc, pack, rows, columns, beta):
-    """C = beta * C + the transpose of the results in the scratch."""
-    for r in range(rows):
-        out = c[c0 + r * ldc : c0 + r * ldc + columns]
-        new = pack[_TURNED + r :]
-        if beta != F(0):
-            for j in range(columns):
-                out[j] = beta * out[j] + new[j * PANEL]
-        else:
-            for j in range(columns):
-                out[j] = new[j * PANEL]
+def turn_back(c, c0, ldc, pack, rows, columns, beta):
+    """C [columns, rows] = beta * C + the transpose of the tile [rows, PANEL] at TURNED.
+
+    In squares, which take the place of the panel before the tile.
+    """
+    square = np.int64(0)
+    for i in range(0, rows, PANEL):
+        height = min(np.int64(PANEL), rows - i)
+        pack_transposed(pack, square, pack, TURNED + i * PANEL, np.int64(PANEL), columns, height)
+        add_tile(c, c0 + i, ldc, pack, square, columns, height, beta)
 
 
 @inner_kernel

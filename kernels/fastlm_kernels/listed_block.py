@@ -9,14 +9,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastlm_kernels.vector_block import (
-    FLOAT,
     HAS_COMPRESS,
     INT,
     LANES,
     VECTOR,
     VECTORS,
+    folded,
     integer,
     splat,
+    store_scaled,
     vector_at,
 )
 
@@ -139,19 +140,8 @@ def _sum_of(vectors):
             for v in range(vectors):
                 totals[v].add_incoming(_ZERO, before)
                 totals[v].add_incoming(new[v], loop)
-            scale = splat(builder, alpha)
-            keep = splat(builder, beta)
-            scaled = [builder.fmul(scale, total) for total in totals]
-            reads = builder.fcmp_unordered("!=", beta, ir.Constant(FLOAT, 0.0))
-            with builder.if_else(reads) as (then, otherwise):
-                with then:
-                    for v in range(vectors):
-                        target = vector_at(builder, out, v)
-                        old = builder.load(target, align=4)
-                        builder.store(builder.call(fma, [keep, old, scaled[v]]), target, align=4)
-                with otherwise:
-                    for v in range(vectors):
-                        builder.store(scaled[v], vector_at(builder, out, v), align=4)
+            targets = [vector_at(builder, out, v) for v in range(vectors)]
+            store_scaled(builder, fma, totals, targets, alpha, beta)
             return context.get_dummy_value()
 
         return signature, codegen
@@ -235,7 +225,7 @@ def add_dots(typing_context, out, out0, numbers, at, d, d0, w, w0, ldw, n):
             totals = [
                 _merged(builder, totals[q], totals[q + 1], DOTS // len(totals)) for q in pairs
             ]
-        dots = _folded(builder, totals[0], LANES // DOTS)
+        dots = folded(builder, totals[0], LANES // DOTS)
         # All are read before the first is written, for the sake of numbers that come twice.
         targets = [builder.gep(place(0, out0), [number]) for number in numbers]
         sums = []
@@ -258,14 +248,3 @@ def _merged(builder, x, y, groups):
         lanes = [start + half + lane for start in starts for lane in range(width // 2)]
         halves.append(builder.shuffle_vector(x, y, ir.Constant(_INTS, lanes)))
     return builder.fadd(*halves)
-
-
-def _folded(builder, vector, width):
-    """In the first lane of each group of ``width`` lanes the sum of the group."""
-    while width > 1:
-        width //= 2
-        lanes = [(lane + width) % LANES for lane in range(LANES)]
-        undefined = ir.Constant(VECTOR, ir.Undefined)
-        moved = builder.shuffle_vector(vector, undefined, ir.Constant(_INTS, lanes))
-        vector = builder.fadd(vector, moved)
-    return vector

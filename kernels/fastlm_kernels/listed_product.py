@@ -11,11 +11,13 @@ from numba import carray
 from fastlm_kernels.dense_product import (
     PACK_SIZE,
     PANEL_ROWS,
+    TURNED,
     add_tile,
     clear,
     pack_panel,
     pack_transposed,
     product,
+    turn_back,
 )
 from fastlm_kernels.jit import inner_kernel, product_kernel
 from fastlm_kernels.listed_block import (
@@ -41,14 +43,11 @@ _LOOKS = 8
 # From so many rows on, rows of B are copied together first.
 _PACKED_ROWS = 32
 
-# What is asked of ``listed_product``.
+# What is asked of ``any_product``.
 MULTIPLY, BEHIND_RELU, DENSE = 0, 1, 2
 
-# The scratch: a panel of B, with the lists' transposed rows in the same place before, then a tile
-# of results, and that tile turned round.
-_TILE = PANEL_ROWS * PANEL
-_TURNED = _TILE + LISTED_ROWS * PANEL
-assert _TURNED + PANEL * PANEL <= PACK_SIZE
+# The scratch: a panel of B, or before it the lists' transposed rows; then a tile of results.
+assert TURNED + LISTED_ROWS * PANEL <= PACK_SIZE
 
 
 @product_kernel
@@ -116,17 +115,6 @@ def list_span(values, numbers, end, source, start, first, count):
 
 
 @inner_kernel
-def turn_back(c, c0, ldc, pack, rows, columns, beta):
-    """C [columns, rows] = beta * C + the transpose of the tile [rows, PANEL] in the scratch."""
-    for i in range(0, rows, PANEL):
-        height = min(np.int64(PANEL), rows - i)
-        pack_transposed(
-            pack, np.int64(_TURNED), pack, _TILE + i * PANEL, np.int64(PANEL), columns, height
-        )
-        add_tile(c, c0 + i, ldc, pack, np.int64(_TURNED), columns, height, beta)
-
-
-@inner_kernel
 def multiply(
     c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, turned,
     pack, values, numbers, starts,
@@ -157,7 +145,7 @@ def multiply(
                 for r in range(rows):
                     out, start, factor = c, c0 + (first + r) * ldc + j, keep
                     if tile:
-                        out, start, factor = pack, _TILE + r * PANEL, F(0)
+                        out, start, factor = pack, TURNED + r * PANEL, F(0)
                     if narrow:
                         for lane in range(0, columns, LANES):
                             sum_listed_narrow(
@@ -173,7 +161,7 @@ def multiply(
                     turn_back(c, c0 + j * ldc + first, ldc, pack, rows, columns, keep)
                 elif tile:
                     add_tile(
-                        c, c0 + first * ldc + j, ldc, pack, np.int64(_TILE), rows, columns, keep
+                        c, c0 + first * ldc + j, ldc, pack, np.int64(TURNED), rows, columns, keep
                     )  # fmt: skip
 
 

@@ -65,6 +65,39 @@ def vector_at(builder, pointer, index):
     return builder.bitcast(place, VECTOR.as_pointer())
 
 
+def store_scaled(builder, fma, totals, targets, alpha, beta):
+    """target = alpha * total + beta * target, for vectors in registers and where they go.
+
+    As in BLAS, beta = 0 does not read the targets: they may hold anything, NaN included.
+    """
+    scale = splat(builder, alpha)
+    keep = splat(builder, beta)
+    scaled = [builder.fmul(scale, total) for total in totals]
+    reads = builder.fcmp_unordered("!=", beta, ir.Constant(FLOAT, 0.0))
+    with builder.if_else(reads) as (then, otherwise):
+        with then:
+            for value, target in zip(scaled, targets, strict=True):
+                old = builder.load(target, align=4)
+                builder.store(builder.call(fma, [keep, old, value]), target, align=4)
+        with otherwise:
+            for value, target in zip(scaled, targets, strict=True):
+                builder.store(value, target, align=4)
+
+
+def folded(builder, vector, width):
+    """In the first lane of each group of ``width`` lanes the sum of the group, in a fixed order:
+    halves, quarters, ..."""
+    lanes_type = ir.VectorType(ir.IntType(32), LANES)
+    while width > 1:
+        width //= 2
+        lanes = [(lane + width) % LANES for lane in range(LANES)]
+        moved = builder.shuffle_vector(
+            vector, ir.Constant(VECTOR, ir.Undefined), ir.Constant(lanes_type, lanes)
+        )
+        vector = builder.fadd(vector, moved)
+    return vector
+
+
 def _prefetch(builder, pointer, write, locality):
     """Bring the cache line of a pointer near; locality 3 is the first level, 2 the second."""
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -142,20 +175,10 @@ def _block_of(rows, vectors):
             for place in places:
                 totals[place].add_incoming(zero, before)
                 totals[place].add_incoming(new[place], loop)
-            scale = splat(builder, alpha)
-            keep = splat(builder, beta)
-            scaled = {place: builder.fmul(scale, totals[place]) for place in places}
-            # As in BLAS, beta = 0 does not read C: it may hold anything, NaN included.
-            reads = builder.fcmp_unordered("!=", beta, ir.Constant(FLOAT, 0.0))
-            with builder.if_else(reads) as (then, otherwise):
-                with then:
-                    for m, v in places:
-                        place = vector_at(builder, c_rows[m], v)
-                        old = builder.load(place, align=4)
-                        builder.store(builder.call(fma, [keep, old, scaled[m, v]]), place, align=4)
-                with otherwise:
-                    for m, v in places:
-                        builder.store(scaled[m, v], vector_at(builder, c_rows[m], v), align=4)
+            store_scaled(
+                builder, fma, [totals[place] for place in places],
+                [vector_at(builder, c_rows[m], v) for m, v in places], alpha, beta,
+            )  # fmt: skip
             return context.get_dummy_value()
 
         return signature, codegen
@@ -251,15 +274,7 @@ def descend_row(typing_context, params, start, width, delta, amount):
         dot.add_incoming(sum_start, before)
         dot.add_incoming(new_total, loop)
         builder.store(builder.call(fma, [minus, d_last, w_last]), vector(row, last), align=4)
-        # Halves, quarters, ...: a fixed order of the sum.
-        width_now = LANES
-        while width_now > 1:
-            width_now //= 2
-            lanes = [(lane + width_now) % LANES for lane in range(LANES)]
-            moved = builder.shuffle_vector(
-                dot, ir.Constant(VECTOR, ir.Undefined), ir.Constant(lanes_type, lanes)
-            )
-            dot = builder.fadd(dot, moved)
+        dot = folded(builder, dot, LANES)
         return builder.extract_element(dot, ir.Constant(ir.IntType(32), 0))
 
     return signature, codegen
