@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastlm.bench.torch_steps import adaptive_softmax
 from fastlm.bench.works import initial_params, tokens, works_named
 from fastlm.config import ModelConfig
 from fastlm.engine import position_losses, token_array
@@ -12,7 +13,9 @@ from fastlm.handover import to_mini
 from fastlm.initialize import scaled_params
 from fastlm.model import LanguageModel
 from fastlm.reference.mini import cross_entropy_loss
+from fastlm.speed import as_if_trained
 from fastlm.threads import available_processors
+from fastlm.tokenizers import build_tokenizer
 
 WORK = works_named(["mini-256"])[0]
 POSITIONS = 4096
@@ -117,3 +120,75 @@ def test_score_by_torch(benchmark, wide_model, text, smoke, batch: int, threads:
     benchmark.extra_info["tokens"] = len(ids)
     log_prob = benchmark(score)
     assert log_prob == pytest.approx(next(lm.score([part])).log_prob, rel=1e-5)
+
+
+# ---------------------------------------------------------------------------- words
+
+WORDS = 60_000
+
+
+@pytest.fixture(scope="module")
+def word_model(smoke) -> LanguageModel:
+    """V = 30,000 (smoke: 300), C = 4, E = 128, H = 256, adaptive softmax; units as sparse as those
+    of a trained model, which its speed depends on."""
+    vocab = 300 if smoke else 30_000
+    tokenizer = build_tokenizer("whitespace", [" ".join(f"w{number}" for number in range(vocab))])
+    config = ModelConfig(
+        vocab=tokenizer.vocab_size,
+        context=4,
+        embed=128,
+        hidden=(256,),
+        boundary=tokenizer.boundary_id,
+        cutoffs=(vocab // 16, vocab // 5),
+    )
+    return LanguageModel(config, as_if_trained(config), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def words(smoke) -> list[str]:
+    """Words with frequencies of 1 / (k + 1)."""
+    vocab, count = (300, 2_000) if smoke else (30_000, WORDS)
+    shares = 1 / np.arange(1, vocab + 1)
+    drawn = np.random.default_rng(0).choice(vocab, count, p=shares / shares.sum())
+    return [f"w{number}" for number in drawn]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_score_words(benchmark, word_model, words, threads: int):
+    text = " ".join(words)
+    benchmark.extra_info["tokens"] = len(words)
+    (score,) = benchmark(lambda: list(word_model.score([text], threads=threads)))
+    assert score.tokens == len(words)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("batch", TORCH_BATCHES)
+def test_score_words_by_torch(benchmark, word_model, words, batch: int, threads: int):
+    """The same model with PyTorch's adaptive softmax, without the time for tokenising."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(threads)
+    lm, context = word_model, word_model.config.context
+    weights = {name: torch.from_numpy(tensor) for name, tensor in lm.tensors.items()}
+    ids = lm.tokenizer.encode(" ".join(words)).astype(np.int64)
+    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
+    parameters = {
+        name: torch.nn.Parameter(tensor.T.contiguous() if tensor.ndim == 2 else tensor)
+        for name, tensor in weights.items()
+    }
+    softmax = adaptive_softmax(parameters, 256, lm.config.vocab, lm.config.cutoffs)
+
+    def score() -> float:
+        total = 0.0
+        with torch.inference_mode():
+            windows = padded.unfold(0, context + 1, 1)
+            for start in range(0, len(windows), batch):
+                rows = windows[start : start + batch]
+                x = weights["embeddings"][rows[:, :context]].flatten(1)
+                weight, bias = weights["hidden.1.weight"].T, weights["hidden.1.bias"]
+                h = torch.nn.functional.linear(x, weight, bias).relu()
+                total += float(softmax(h, rows[:, context]).output.sum(dtype=torch.float64))
+        return total
+
+    benchmark.extra_info["tokens"] = len(ids)
+    log_prob = benchmark(score)
+    assert log_prob == pytest.approx(next(lm.score([" ".join(words)])).log_prob, rel=1e-5)

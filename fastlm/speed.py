@@ -15,7 +15,7 @@ from fastlm.initialize import scaled_params
 from fastlm.layout import Layout
 from fastlm.plan import step_flops
 
-__all__ = ["SpeedProbe"]
+__all__ = ["SpeedProbe", "as_if_trained"]
 
 _SECONDS = 0.15
 
@@ -39,7 +39,7 @@ class SpeedProbe:
         return rate * known_flops / flops
 
     def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
-        engine = TrainingEngine(model, training, self._tokens, _as_if_trained(model))
+        engine = TrainingEngine(model, training, self._tokens, as_if_trained(model))
         engine.compile()  # while another process compiles the matrix product, on a first start
         engine.run(np.full(2, 1e-3))
         steps, seconds = 2, 0.0
@@ -52,7 +52,7 @@ class SpeedProbe:
             steps *= 2 if seconds == 0 else max(2, min(16, int(_SECONDS / seconds)))
 
 
-def _as_if_trained(model: ModelConfig) -> NDArray[np.float32]:
+def as_if_trained(model: ModelConfig) -> NDArray[np.float32]:
     """Parameters whose hidden units are mostly zero, as behind some training; at first half are.
 
     Every unit's bias is minus the standard deviation of what it adds to: one in six is above zero.

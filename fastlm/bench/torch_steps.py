@@ -15,7 +15,7 @@ from fastlm.bench.implementations import Implementation, ready_batches
 from fastlm.bench.works import Work, initial_params
 from fastlm.layout import Layout
 
-__all__ = ["INSTALL_TORCH", "Torch", "can_compile", "torch_is_installed"]
+__all__ = ["INSTALL_TORCH", "Torch", "adaptive_softmax", "can_compile", "torch_is_installed"]
 
 INSTALL_TORCH = 'pip install "fastlm[bench]"'
 
@@ -132,8 +132,28 @@ def _module(work: Work, tensors: dict[str, Any]) -> Any:
     return nn.Sequential(*layers[:-1])
 
 
+def adaptive_softmax(
+    tensors: dict[str, Any], width: int, vocab: int, cutoffs: tuple[int, ...]
+) -> Any:
+    """PyTorch's adaptive softmax around these parameters, its tails with the biases that ours have.
+
+    tensors : nn.Parameter by our names, matrices as [fan_out, fan_in]
+    """
+    from torch import nn
+
+    layer = nn.AdaptiveLogSoftmaxWithLoss(
+        width, vocab, list(cutoffs), div_value=2.0, head_bias="output.bias" in tensors
+    )
+    layer.head = _linear(tensors, "output.weight", "output.bias")
+    for number in range(1, len(cutoffs) + 1):
+        layer.tail[number - 1] = nn.Sequential(
+            _linear(tensors, f"tail.{number}.projection", ""),
+            _linear(tensors, f"tail.{number}.weight", f"tail.{number}.bias"),
+        )
+    return layer
+
+
 def _adaptive(work: Work, tensors: dict[str, Any]) -> Any:
-    """The same with PyTorch's adaptive softmax, whose tails are given the biases that ours have."""
     from torch import nn
 
     class _Adaptive(nn.Module):
@@ -141,15 +161,7 @@ def _adaptive(work: Work, tensors: dict[str, Any]) -> Any:
             super().__init__()
             hidden = _module(work, tensors)[:-1]
             self.hidden = hidden
-            self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
-                work.hidden[-1], work.vocab, list(work.cutoffs), div_value=2.0, head_bias=work.bias
-            )
-            self.softmax.head = _linear(tensors, "output.weight", "output.bias")
-            for number in range(1, len(work.cutoffs) + 1):
-                self.softmax.tail[number - 1] = nn.Sequential(
-                    _linear(tensors, f"tail.{number}.projection", ""),
-                    _linear(tensors, f"tail.{number}.weight", f"tail.{number}.bias"),
-                )
+            self.softmax = adaptive_softmax(tensors, work.hidden[-1], work.vocab, work.cutoffs)
 
         def forward(self, contexts: Any, targets: Any) -> Any:
             return self.softmax(self.hidden(contexts), targets)
