@@ -13,14 +13,23 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.first_layer import first_layer_tables
 from fastlm.layout import Layout
-from fastlm.plan import row_tile, update_tiles, worth_sharing
+from fastlm.plan import by_table, row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
 from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
-from fastlm_kernels.arguments import EMBEDDING, LAYER, Network, Plan, Scratch, State, Tokens
+from fastlm_kernels.arguments import (
+    EMBEDDING,
+    LAYER,
+    Network,
+    Plan,
+    Scratch,
+    State,
+    Table,
+    Tokens,
+)
 from fastlm_kernels.embedding import SETTLE_EVERY
 from fastlm_kernels.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScratch
-from fastlm_kernels.first_layer import FILL_ROWS, Table
+from fastlm_kernels.first_layer import FILL_ROWS
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.team import OWN_SIZE, Team
@@ -42,6 +51,10 @@ _WINDOW_BLOCKS = 64
 _READ_WHOLE = 1 << 28
 _SAMPLES, _SAMPLE = 64, 1 << 16
 _COUNTED = 1 << 22
+
+# With more ids than that tokens are words, of which a batch sees mostly different ones.
+_COUNT_UP_TO = 4096
+_NO_IDS = np.empty(0, dtype=np.int32)
 
 
 # Rows per tile when only evaluating: enough for a GEMM near the machine's speed. Every row is
@@ -187,6 +200,7 @@ class TrainingEngine:
         self.examples = examples_in(self.tokens, model)
         batch = training.batch
         tile = row_tile(model, batch)
+        ids = table_ids(tokens, self.tokens, model, batch)
         block = 0
         if training.shuffle_window is not None and training.shuffle_window < self.examples:
             block = max(1, training.shuffle_window // _WINDOW_BLOCKS)
@@ -195,6 +209,7 @@ class TrainingEngine:
             row_tile=tile,
             row_tiles=-(-batch // tile),
             updates=update_tiles(model, batch),
+            by_table=int(ids.size > 0),
             first_target=first_target(model),
             examples=self.examples,
             shuffle=int(training.shuffle),
@@ -212,7 +227,7 @@ class TrainingEngine:
             row_steps=np.zeros(model.vocab + layout.widths, dtype=np.int64),
             rates=np.zeros(SETTLE_EVERY + 1, dtype=np.float64),
         )
-        self.scratch = _scratch(self.plan, model, layout)
+        self.scratch = _scratch(self.plan, model, layout, ids)
         self.step = 0
         self.threads = 1
         if worth_sharing(model, batch):
@@ -328,8 +343,26 @@ def examples_in(tokens: Tokens, model: ModelConfig) -> int:
     return count - first_target(model)
 
 
-def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
+def table_ids(given: Any, tokens: Tokens, model: ModelConfig, batch: int) -> NDArray[np.int32]:
+    """int32[D]: the tokens of the first layer's table in training; none: it has no table.
+
+    given, tokens : the training tokens as they came (perhaps with counts), and checked
+    """
+    if not by_table(model, batch, 2) or model.vocab > _COUNT_UP_TO:
+        return _NO_IDS
+    known = getattr(given, "counts", None)
+    counts = token_counts(tokens if known is None else given, model.vocab)
+    counts[max(model.boundary or 0, 0)] += 1  # what fills up a context
+    ids = np.flatnonzero(counts).astype(np.int32)
+    return ids if by_table(model, batch, ids.size) else _NO_IDS
+
+
+def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int32]) -> Scratch:
     far = sum(model.far) * model.embed
+    pairs = ids.size * model.context
+    slots = np.full(model.vocab if ids.size else 0, -1, dtype=np.int32)
+    slots[ids] = np.arange(ids.size)
+    shares = np.empty(pairs * model.hidden[0] if ids.size else 0, dtype=np.float32)
     embedding_tiles = int((plan.updates[:, LAYER] == EMBEDDING).sum())
     return Scratch(
         contexts=np.empty((3, plan.batch * model.span), dtype=np.int32),
@@ -343,6 +376,9 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout) -> Scratch:
         far=np.empty(far, dtype=np.float32),
         occurrences=np.empty((embedding_tiles, plan.batch * model.span), dtype=np.int32),
         decays=np.empty((2, SETTLE_EVERY + 1), dtype=np.float64),
+        table=Table(shares, slots, ids),
+        starts_of_shares=np.empty(plan.batch * model.context * bool(ids.size), dtype=np.int32),
+        vectors=np.empty(pairs * model.embed, dtype=np.float32),
     )
 
 

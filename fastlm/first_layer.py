@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fastlm.config import ModelConfig
-from fastlm_kernels.arguments import Network, Tokens
-from fastlm_kernels.first_layer import Table, number_tokens
+from fastlm_kernels.arguments import Network, Table, Tokens
+from fastlm_kernels.first_layer import number_tokens
 
 __all__ = ["NO_TABLE", "first_layer_tables", "table_rows"]
 

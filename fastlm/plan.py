@@ -12,7 +12,7 @@ from fastlm.config import ModelConfig
 from fastlm.layout import Layout
 from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
-__all__ = ["row_tile", "step_flops", "update_tiles", "worth_sharing"]
+__all__ = ["by_table", "row_tile", "step_flops", "update_tiles", "worth_sharing"]
 
 # A tile of W and its momentum should stay in a core's cache between the product and the update.
 _UPDATE_TILE_ELEMENTS = 64 * 1024
@@ -29,6 +29,16 @@ def row_tile(config: ModelConfig, batch: int) -> int:
     """
     tiles, most = (8, 64) if config.cutoffs else (4, 128)
     return min(batch, max(16, min(most, -(-batch // tiles))))
+
+
+def by_table(config: ModelConfig, batch: int, tokens: int) -> bool:
+    """Whether training computes the first layer as a sum of shares (``fastlm_kernels.shares``).
+
+    tokens : how many different ones the training text has
+    Their products must be at most half as many as the batch's.
+    """
+    shared = config.combine == "concat" and bool(config.hidden) and not config.far
+    return shared and batch >= 2 * tokens
 
 
 def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
@@ -59,13 +69,19 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
     return np.array([tile for _, tile in tiles], dtype=np.int64)
 
 
-def step_flops(config: ModelConfig, batch: int) -> int:
+def step_flops(config: ModelConfig, batch: int, tokens: int | None = None) -> int:
     """Floating-point operations in the matrix products of a step: 6 per weight and example.
 
+    tokens : how many different ones the training text has, None: many. Few of them save work going
+        forward (``by_table``): 2 per weight of the first layer and token in place of example
     Clusters of an adaptive softmax are left out: how many examples see them depends on the text.
     """
     table = Layout(config).kernel_table[: len(config.hidden) + 1]
-    return 6 * batch * int((table[:, 0] * table[:, 1]).sum())
+    weights: list[int] = (table[:, 0] * table[:, 1]).tolist()
+    saved = 0
+    if tokens is not None and by_table(config, batch, tokens):
+        saved = 2 * (batch - tokens) * weights[0]
+    return 6 * batch * sum(weights) - saved
 
 
 def worth_sharing(config: ModelConfig, batch: int) -> bool:

@@ -242,20 +242,47 @@ def lowbias32(x: int) -> int:
 def dropout_mask(seed: int, step: int, layer: int, rows: int, cols: int, p: float) -> Float64:
     """Inverted dropout's factors float64[rows, cols]: 0, or 1/(1-p) where kept.
 
-    ``layer`` is 0 for the combined embeddings and l for hidden layer l; ``rows`` counts the
+    ``layer`` is l for hidden layer l (``input_mask`` is for layer 0); ``rows`` counts the
     batch's rows from 0. ValueError unless 0 <= p < 1.
     """
     if not 0.0 <= p < 1.0:
         raise ValueError(f"p is {p}; use 0 <= p < 1")
-    threshold = int(p * 2**32)
     layer_key = key(seed, PURPOSE_DROPOUT, step, layer)
-    mask = np.zeros((rows, cols))
-    for row in range(rows):
-        row_key = absorb(layer_key, row) & _MASK32
-        for col in range(cols):
-            if lowbias32((row_key + col * GOLDEN32) & _MASK32) >= threshold:
-                mask[row, col] = 1.0 / (1.0 - p)
+    return np.array([_mask_row(layer_key, row, cols, p) for row in range(rows)]).reshape(rows, cols)
+
+
+def _mask_row(layer_key: int, row: int, cols: int, p: float) -> Float64:
+    threshold = int(p * 2**32)
+    row_key = absorb(layer_key, row) & _MASK32
+    mask = np.zeros(cols)
+    for col in range(cols):
+        if lowbias32((row_key + col * GOLDEN32) & _MASK32) >= threshold:
+            mask[col] = 1.0 / (1.0 - p)
     return mask
+
+
+def input_mask(config: NaiveConfig, contexts: Int64, seed: int, step: int) -> Float64:
+    """Dropout's factors float64[B, input width] of the combined embeddings.
+
+    Side by side, each token's embedding has the mask of its place and id, as if it were the row
+    place * V + id; the rest (the mean, the pools) has that of row C * V + its own.
+    """
+    rows, p = len(contexts), config.embed_dropout
+    numbers = config.vocab * config.context
+
+    def mask(row: int, cols: int) -> Float64:
+        return _mask_row(key(seed, PURPOSE_DROPOUT, step, 0), row, cols, p)
+
+    near = contexts[:, config.span - config.context :] if config.combine == "concat" else None
+    factors = []
+    for row in range(rows):
+        parts = []
+        if near is not None:
+            ids = enumerate(near[row].tolist())
+            parts = [mask(place * config.vocab + id, config.embed) for place, id in ids]
+        parts.append(mask(numbers + row, config.input_width - config.embed * len(parts)))
+        factors.append(np.concatenate(parts))
+    return np.array(factors).reshape(rows, config.input_width)
 
 
 # ---------------------------------------------------------------------------- examples
@@ -411,7 +438,7 @@ def forward(
     for pool, places in enumerate(pool_places(config), start=1):
         weighted = embedded[:, places] * params[f"far.{pool}.weight"]
         x = np.concatenate([x, weighted.sum(axis=1)], axis=1)
-    masks = [factors(0, config.input_width, config.embed_dropout)]
+    masks = [input_mask(config, ids, seed, step) if training else np.ones(x.shape)]
     outputs = [x * masks[0]]
     pre_activations = []
     for layer, width in enumerate(config.hidden, start=1):

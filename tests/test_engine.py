@@ -114,6 +114,31 @@ def check_gradient(settings, dropouts, batch_and_boundary):
     assert_close(grad, expected, oracle, 1e-5)
 
 
+@pytest.mark.parametrize("boundary", [None, 3])
+@pytest.mark.parametrize("embed_dropout", [0.0, 0.3])
+def test_gradient_where_the_first_layer_is_a_sum_of_shares(embed_dropout, boundary):
+    """Few of many ids occur: the table has rows for those alone (and for what fills a context)."""
+    used = np.array([2, 5, 17, 29, 30])
+    model, oracle = models(
+        31, context=5, hidden=(7, 5), boundary=boundary, embed_dropout=embed_dropout, dropout=0.2
+    )
+    training = TrainingConfig(batch=40, seed=SEED, embed_dropout=embed_dropout, dropout=0.2)
+    tokens = used[random_tokens(used.size, 80)]
+    params = initial(oracle)
+    engine = TrainingEngine(model, training, tokens, params.copy())
+    assert engine.plan.by_table
+    assert engine.scratch.table.ids.tolist() == sorted([*used, max(boundary or 0, 0)])
+    loss, grad = engine.gradient()
+    edge = -1 if boundary is None else boundary
+    positions = naive.batch_positions(SEED, 0, 40, 80, oracle.span, edge, True)
+    contexts, targets = naive.contexts_and_targets(tokens, positions, oracle.span, edge)
+    losses, expected = naive.loss_and_gradients(
+        wide(params, oracle), oracle, contexts, targets, SEED, 0
+    )
+    assert loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert_close(grad, expected, oracle, 1e-5)
+
+
 def test_several_row_tiles_are_under_test():
     model, oracle = models(11)
     engine = TrainingEngine(model, TrainingConfig(batch=40), random_tokens(11, 60), initial(oracle))
@@ -157,13 +182,20 @@ def assert_same_run(oracle, ours, theirs, tolerance=1e-5):
         {"hidden": (6,), "far": (2, 3), "embed_dropout": 0.2, "boundary": 0},
         {"hidden": (6,), "cutoffs": (5, 9), "dropout": 0.2},
         {"hidden": (), "cutoffs": (4,), "far": (4,), "combine": "mean", "bias": False},
+        {"hidden": (6, 5), "embed_dropout": 0.2, "boundary": 4, "batch": 26},
+        {"hidden": (6,), "cutoffs": (5, 9), "batch": 26},
     ],
-    ids=["concat", "mean-linear", "mean-hidden", "far", "adaptive", "far-adaptive"],
-)
+    ids=[
+        "concat", "mean-linear", "mean-hidden", "far", "adaptive", "far-adaptive", "shares",
+        "shares-adaptive",
+    ],
+)  # fmt: skip
 def test_training_over_the_ends_of_epochs(shape, momentum):
+    shape = dict(shape)
+    batch = shape.pop("batch", 8)
     model, oracle = models(13, **shape)
     training = TrainingConfig(
-        batch=8, momentum=momentum, seed=SEED, embed_lr_scale=1.7,
+        batch=batch, momentum=momentum, seed=SEED, embed_lr_scale=1.7,
         dropout=oracle.dropout, embed_dropout=oracle.embed_dropout,
     )  # fmt: skip
     steps = 24 if NO_JIT else 48
@@ -457,12 +489,12 @@ def test_count_nonfinite():
 
 @pytest.mark.parametrize("batch", [64, 1000])
 def test_scratch_follows_its_formula(batch):
-    """4 B (4 C + 3 + 2 F + V) bytes, F the sum of the layers' fan-ins."""
+    """4 B (4 C + 3 + 2 F + V) bytes, F the sum of the layers' fan-ins, where tokens are many."""
     model = ModelConfig(vocab=1000, context=8, embed=16, hidden=(96, 48))
     engine = TrainingEngine(
         model,
         TrainingConfig(batch=batch),
-        random_tokens(1000, 100),
+        random_tokens(1000, 10_000),
         np.zeros(Layout(model).size, dtype=np.float32),
     )
     fan_ins = 8 * 16 + 96 + 48
@@ -472,13 +504,13 @@ def test_scratch_follows_its_formula(batch):
 
 
 def bytes_of(arrays):
-    return sum(array.nbytes for array in arrays)
+    return sum(bytes_of(a) if isinstance(a, tuple) else a.nbytes for a in arrays)
 
 
 def test_memory_does_not_grow_with_the_corpus():
     model = ModelConfig(vocab=1000, context=8, embed=16, hidden=(96, 48))
     sizes = set()
-    for count in (100, 100_000):
+    for count in (5_000, 100_000):
         params = np.zeros(Layout(model).size, dtype=np.float32)
         ids = random_tokens(1000, count).astype(np.uint16)
         engine = TrainingEngine(model, TrainingConfig(), ids, params)

@@ -34,12 +34,16 @@ TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 5000).astype(np.uint1
 RATES = np.linspace(1.0, 0.1, STEPS)
 
 
+# Few different tokens: the first layer is a sum of shares.
+CHARACTERS = dataclasses.replace(MODEL, vocab=20)
+
 # The same with an adaptive softmax and far context.
 ADAPTIVE = dataclasses.replace(MODEL, cutoffs=(10, 20), far=(3, 6))
 
 
 def bytes_after_training(threads, training=TRAINING, model=MODEL):
-    engine = TrainingEngine(model, training, TOKENS, scaled_params(model, 1))
+    engine = TrainingEngine(model, training, TOKENS % model.vocab, scaled_params(model, 1))
+    assert engine.plan.by_table == (model is CHARACTERS and not NO_JIT)
     engine.threads = threads
     losses = engine.run(RATES)
     assert np.all(np.isfinite(losses))
@@ -67,8 +71,9 @@ def test_same_bits_for_any_number_of_threads(one_thread, threads):
     assert bytes_after_training(threads) == one_thread
 
 
-def test_same_bits_with_an_adaptive_softmax_and_far_context():
-    results = {bytes_after_training(threads, model=ADAPTIVE) for threads in (1, *THREADS)}
+@pytest.mark.parametrize("model", [ADAPTIVE, CHARACTERS], ids=["adaptive-far", "shares"])
+def test_same_bits_with_other_forms_of_the_first_and_last_layer(model):
+    results = {bytes_after_training(threads, model=model) for threads in (1, *THREADS)}
     assert len(results) == 1
 
 

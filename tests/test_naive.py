@@ -139,8 +139,9 @@ def test_evaluation_uses_no_dropout_and_training_does():
     np.testing.assert_array_equal(naive.forward(params, config, contexts).logits, plain)
     dropped = naive.forward(params, config, contexts, SEED, STEP, training=True)
     assert not np.allclose(dropped.logits, plain)
-    for layer, (mask, p) in enumerate(zip(dropped.masks, [0.4, 0.6], strict=True)):
-        expected = naive.dropout_mask(SEED, STEP, layer, 2, 6, p)
+    inputs = naive.input_mask(config, np.array(contexts), SEED, STEP)
+    for layer, expected in enumerate([inputs, naive.dropout_mask(SEED, STEP, 1, 2, 6, 0.6)]):
+        mask = dropped.masks[layer]
         np.testing.assert_array_equal(mask, expected)
         np.testing.assert_array_equal(dropped.outputs[layer][mask == 0.0], 0.0)
 
@@ -650,3 +651,17 @@ def test_a_lower_rate_drops_a_subset():
 def test_dropout_refuses(p):
     with pytest.raises(ValueError, match="use 0 <= p < 1"):
         naive.dropout_mask(0, 0, 0, 1, 1, p)
+
+
+def test_the_input_mask_is_shared_by_those_with_the_same_token_at_the_same_place():
+    config = NaiveConfig(5, 3, 40, embed_dropout=0.5, far=(2,))
+    contexts = np.array([[0, 0, 1, 2, 3], [4, 4, 1, 3, 3], [0, 0, 2, 2, 1]])
+    near = naive.input_mask(config, contexts, SEED, STEP)[:, :120].reshape(3, 3, 40)
+    rest = naive.input_mask(config, contexts, SEED, STEP)[:, 120:]
+    np.testing.assert_array_equal(near[0, [0, 2]], near[1, [0, 2]])
+    np.testing.assert_array_equal(near[0, 1], near[2, 1])
+    blocks = [near[0, 0], near[0, 1], near[0, 2], near[1, 1], near[2, 0], near[2, 2], *rest]
+    for first, second in itertools.combinations(blocks, 2):
+        assert not np.array_equal(first, second)
+    other = naive.input_mask(config, contexts, SEED, STEP + 1)
+    assert not np.array_equal(other[0, :40], near[0, 0])

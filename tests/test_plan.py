@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
-from fastlm.plan import row_tile, step_flops, update_tiles, worth_sharing
+from fastlm.plan import by_table, row_tile, step_flops, update_tiles, worth_sharing
 from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
 models = st.builds(
@@ -80,6 +80,17 @@ def test_a_large_layer_is_shared_and_a_small_one_is_not():
 def test_flops_of_a_step():
     model = ModelConfig(vocab=10, context=2, embed=3, hidden=(4,))
     assert step_flops(model, 5) == 6 * 5 * (6 * 4 + 4 * 10)
+    assert step_flops(model, 5, tokens=3) == 6 * 5 * (6 * 4 + 4 * 10)
+    # 2 products of 2 tokens, 3 numbers each, in place of 5 examples, going forward.
+    assert step_flops(model, 5, tokens=2) == 6 * 5 * (6 * 4 + 4 * 10) - 2 * 3 * 6 * 4
+
+
+def test_the_first_layer_is_a_sum_of_shares_where_tokens_are_few():
+    letters = ModelConfig(vocab=65)
+    assert by_table(letters, 256, 65)
+    assert not by_table(letters, 129, 65), "the products would not be half as many"
+    for other in ({"hidden": ()}, {"combine": "mean"}, {"far": (12,)}):
+        assert not by_table(ModelConfig(vocab=65, **other), 256, 65)
 
 
 def test_only_work_that_pays_is_shared():

@@ -213,9 +213,9 @@ def test_a_team_of_one_runs_in_the_calling_thread():
 def work(index, team, failing):
     """Take tiles as a kernel does; the failing member dies while holding one."""
     if index == failing:
-        claim(team, 100, 2, 1)
+        claim(team, 100, 2, 1, 2)
         raise ValueError(f"member {index} failed")
-    while (ticket := claim(team, 100, 2, 1)) >= 0:
+    while (ticket := claim(team, 100, 2, 1, 2)) >= 0:
         time.sleep(0.001)
         finish(team)
     assert ticket == -1

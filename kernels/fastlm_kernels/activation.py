@@ -10,9 +10,44 @@ F = np.float32
 
 @shared_kernel
 def row_key(seed, step, layer, row):
-    """uint32 key of the dropout mask of one row; layer 0 is the input, l the l-th hidden layer."""
+    """uint32 key of the dropout mask of one row; layer 0 is the input (see ``token_key``), l the
+    l-th hidden layer."""
     stream = key(U64(seed), PURPOSE_DROPOUT, U64(step), U64(layer))
     return U32(absorb(stream, U64(row)))
+
+
+@inner_kernel
+def token_key(seed, step, place, id, vocab):
+    """uint32 key of the dropout mask of a token's embedding at one place of the context.
+
+    Examples of a batch that have the same token there share the mask, and with it all that follows
+    from token and place (``fastlm_kernels.learnt_shares``).
+    """
+    return row_key(seed, step, np.int64(0), place * vocab + id)
+
+
+@inner_kernel
+def drop_input(x, context, row, step, network, plan):
+    """Dropout of one example's input of the first layer, or of its gradient.
+
+    x : float32[fan-in], changed; context : int32[span]
+    Each near token's embedding has the mask of ``token_key``, the rest, mean or pools, has one of
+    the example's ``row``.
+    """
+    embed = network.embed
+    near = np.int64(0)
+    if not network.mean:
+        near = network.context * embed
+        ids = context[network.span - network.context :]
+        for place in range(network.context):
+            dropout(
+                x[place * embed : (place + 1) * embed],
+                token_key(plan.seed, step, np.int64(place), np.int64(ids[place]), network.vocab),
+                plan.embed_dropout,
+            )
+    if near < x.size:
+        number = network.context * network.vocab + row  # behind the keys of tokens
+        dropout(x[near:], row_key(plan.seed, step, np.int64(0), number), plan.embed_dropout)
 
 
 @inner_kernel

@@ -54,10 +54,26 @@ class Tokens(NamedTuple):
     width: int
 
 
+class Table(NamedTuple):
+    """What each of D tokens adds to the first layer from each place of the context.
+
+    shares : float32[C * D * N]: the share of token ids[d] at place c (0 the oldest) starts at
+        (c D + d) N. By place: rows a power of two of bytes apart would share few lines of a cache
+    slots : int32[V], d of each token of the table, -1 for others
+    ids : int32[D]
+    All empty: there is no table.
+    """
+
+    shares: np.ndarray
+    slots: np.ndarray
+    ids: np.ndarray
+
+
 class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
     updates : int64[tiles, 3], see LAYER, START, STOP
+    by_table : 1: the first layer is a sum of shares (``learnt_shares``)
     embed_scale : how many times the others' learning rate that of the embeddings is
     """
 
@@ -65,6 +81,7 @@ class Plan(NamedTuple):
     row_tile: int
     row_tiles: int
     updates: np.ndarray
+    by_table: int
     first_target: int
     examples: int
     shuffle: int  # 1: an order of its own for each epoch
@@ -106,6 +123,9 @@ class Scratch(NamedTuple):
     far : float32[sum of far * E], the pools' weights as the row sweep had them
     occurrences : int32[tiles of the embeddings, B * span]
     decays : float64[2, SETTLE_EVERY + 1], see ``embedding.fill_decays``
+    table : Table of the tokens in the training text, or empty. See ``learnt_shares``:
+    starts_of_shares : int32[B * C], where in it the share of each place of each row starts
+    vectors : float32[C * D * E], the embeddings of its tokens, behind dropout
     """
 
     contexts: np.ndarray
@@ -119,3 +139,6 @@ class Scratch(NamedTuple):
     far: np.ndarray
     occurrences: np.ndarray
     decays: np.ndarray
+    table: Table
+    starts_of_shares: np.ndarray
+    vectors: np.ndarray

@@ -9,7 +9,7 @@ from fastlm_kernels.activation import relu
 from fastlm_kernels.affine import affine_columns
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import gather_context, token_at
-from fastlm_kernels.first_layer import FILL_ROWS, fill_shares, first_layer
+from fastlm_kernels.first_layer import FILL_ROWS, fill_table, first_layer
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import (
     cluster_of,
@@ -70,12 +70,12 @@ def position_losses(
     fills = (table.ids.size + FILL_ROWS - 1) // FILL_ROWS
     total = fills + (losses.size + rows - 1) // rows
     while True:
-        ticket = claim(team, total, total, fills)
+        ticket = claim(team, total, total, fills, total)
         if ticket < 0:
             return
         if ticket < fills:
             low = ticket * FILL_ROWS
-            fill_shares(
+            fill_table(
                 table, scratch.inputs, workspace, params, network,
                 low, min(low + FILL_ROWS, table.ids.size),
             )  # fmt: skip

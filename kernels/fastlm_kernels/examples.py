@@ -11,7 +11,7 @@ Without momentum (b = 0) the momentum array is not used.
 
 import numpy as np
 
-from fastlm_kernels.activation import dropout, relu, relu_dropout_backward, row_key
+from fastlm_kernels.activation import drop_input, dropout, relu, relu_dropout_backward, row_key
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import (
@@ -101,7 +101,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
     x = inputs[: table[0, FAN_IN]]
     combine(x, context, params, network)
     if plan.embed_dropout > 0:
-        dropout(x, row_key(plan.seed, step, np.int64(0), np.int64(0)), plan.embed_dropout)
+        drop_input(x, context, np.int64(0), step, network, plan)
     for layer in range(n_layers):
         x0 = table[layer, WIDTH_BEFORE]
         x = inputs[x0 : x0 + table[layer, FAN_IN]]
@@ -143,7 +143,7 @@ def train_example(state, scratch, tokens, network, plan, step, rate):
         if layer > 0:
             relu_dropout_backward(d_x, x, plan.dropout)
         elif plan.embed_dropout > 0:
-            dropout(d_x, row_key(plan.seed, step, np.int64(0), np.int64(0)), plan.embed_dropout)
+            drop_input(d_x, context, np.int64(0), step, network, plan)
         delta = d_x
     update_context(state, context, delta, network, plan, step, rate)
     return loss

@@ -1,15 +1,5 @@
-"""The first layer from a table instead of a product, where nothing is learnt.
-
-The first layer is affine in the embeddings, so the share of the token c places before the target is
-a row of N numbers that can be made ahead:
-
-    share[v, c] = embeddings[v] @ W1[c E : (c + 1) E],      x @ W1 + b = b + sum over c of share
-
-With it the first layer costs C additions of N numbers a position instead of a product with
-C E N multiplications. A table holds the tokens that occur in some stretch of text.
-"""
-
-from typing import NamedTuple
+"""The first layer where nothing is learnt: by a table of shares (``fastlm_kernels.shares``), or a
+product. A table holds the tokens that occur in some stretch of text."""
 
 import numpy as np
 
@@ -19,26 +9,12 @@ from fastlm_kernels.contexts import token_at
 from fastlm_kernels.gemm import gemm
 from fastlm_kernels.jit import inner_kernel, kernel
 from fastlm_kernels.rows import combine_rows
+from fastlm_kernels.shares import fill_shares, share_start, sum_shares
 
 F = np.float32
 
 # Tokens whose shares are computed at a time.
 FILL_ROWS = 64
-
-
-class Table(NamedTuple):
-    """What each of D tokens adds to the first layer from each place of the context.
-
-    shares : float32[D * C * N]: the row of token ids[d] at place c (0 the oldest) starts at
-        (d C + c) N. The layer's bias is part of every row of place 0.
-    slots : int32[V], d of each token of the table
-    ids : int32[D]
-    All empty: there is no table.
-    """
-
-    shares: np.ndarray
-    slots: np.ndarray
-    ids: np.ndarray
 
 
 @kernel
@@ -63,68 +39,36 @@ def number_tokens(slots, ids, tokens, network, first, stop):
 
 
 @inner_kernel
-def fill_shares(table, inputs, workspace, params, network, low, high):
+def fill_table(table, inputs, workspace, params, network, low, high):
     """Compute the shares of the tokens low to high of a table.
 
     inputs : float32[at least (high - low) E], written
     """
     embed = network.embed
-    context = network.context
-    width = network.layers[0, FAN_OUT]
-    weight = network.layers[0, WEIGHT]
     for slot in range(low, high):
         id = np.int64(table.ids[slot])
         x = inputs[(slot - low) * embed : (slot - low + 1) * embed]
         row = params[id * embed : (id + 1) * embed]
         for e in range(embed):
             x[e] = row[e]
-    for place in range(context):
-        bias = network.layers[0, BIAS] if place == 0 else np.int64(-1)
-        affine(
-            table.shares, (low * context + place) * width, context * width, workspace,
-            inputs, np.int64(0), params, weight + place * embed * width, bias,
-            high - low, embed, width,
-        )  # fmt: skip
+    for place in range(network.context):
+        fill_shares(table, low, np.int64(place), inputs, workspace, params, network, high - low)
 
 
 @inner_kernel
-def add_shares(out, out0, contexts, table, context, span, width, count):
+def add_shares(out, out0, contexts, table, params, network, count):
     """The first layer's output for ``count`` rows, from the table.
 
     out : float32[count * N] from ``out0``, written
-    contexts : int32[count * span], of which the last C of each row have rows in the table
-    Four places at a time: y is read and written once for four rows of the table.
+    contexts : int32[count * span], whose last C tokens are in the table; those are overwritten with
+        where their shares start
     """
-    shares = table.shares
+    width = network.layers[0, FAN_OUT]
     for row in range(count):
-        y = out[out0 + row * width : out0 + (row + 1) * width]
-        ids = contexts[(row + 1) * span - context : (row + 1) * span]
-        for j in range(width):
-            y[j] = F(0)
-        place = np.int64(0)
-        while place + 4 <= context:
-            start0 = share_start(table, ids, place, context, width)
-            start1 = share_start(table, ids, place + 1, context, width)
-            start2 = share_start(table, ids, place + 2, context, width)
-            start3 = share_start(table, ids, place + 3, context, width)
-            share0 = shares[start0 : start0 + width]
-            share1 = shares[start1 : start1 + width]
-            share2 = shares[start2 : start2 + width]
-            share3 = shares[start3 : start3 + width]
-            for j in range(width):
-                y[j] += (share0[j] + share1[j]) + (share2[j] + share3[j])
-            place += 4
-        while place < context:
-            start0 = share_start(table, ids, place, context, width)
-            share0 = shares[start0 : start0 + width]
-            for j in range(width):
-                y[j] += share0[j]
-            place += 1
-
-
-@inner_kernel
-def share_start(table, ids, place, context, width):
-    return (np.int64(table.slots[ids[place]]) * context + place) * width
+        first = (row + 1) * network.span - network.context
+        for place in range(network.context):
+            contexts[first + place] = share_start(table, contexts[first + place], place, network)
+        sum_shares(out, out0 + row * width, table.shares, contexts, first, params, network)
 
 
 @inner_kernel
@@ -149,14 +93,14 @@ def first_layer(out, out0, inputs, contexts, workspace, table, params, network, 
     """The first affine layer of ``count`` rows, by the table or, where it is empty, by a product.
 
     out : float32[count * N] from ``out0``, written; inputs : float32[rows * widths], written
-    contexts : int32[count * span]
+    contexts : int32[count * span], changed
     """
     fan_in = network.layers[0, FAN_IN]
     fan_out = network.layers[0, FAN_OUT]
     if table.ids.size == 0 or network.far.size > 0:
         combine_rows(inputs, contexts, params, network, np.int64(0), count)
     if table.ids.size > 0:
-        add_shares(out, out0, contexts, table, network.context, network.span, fan_out, count)
+        add_shares(out, out0, contexts, table, params, network, count)
         if network.far.size > 0:
             add_pools(out, out0, inputs, workspace, params, network, count)
     else:

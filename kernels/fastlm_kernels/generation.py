@@ -72,7 +72,7 @@ def generate_tokens(
     context = texts.contexts.size // count
     tiles = (count + rows - 1) // rows
     while True:
-        tile = claim(team, tiles, tiles, tiles)
+        tile = claim(team, tiles, tiles, tiles, tiles)
         if tile < 0:
             return
         running = np.int64(0)

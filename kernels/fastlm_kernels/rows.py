@@ -5,12 +5,13 @@ Rows are independent of each other, so tiles of rows may run anywhere in any ord
 
 import numpy as np
 
-from fastlm_kernels.activation import dropout, relu, relu_dropout_backward, row_key
+from fastlm_kernels.activation import drop_input, dropout, relu, relu_dropout_backward, row_key
 from fastlm_kernels.affine import affine, affine_backward
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine, far_gradient
 from fastlm_kernels.jit import inner_kernel
+from fastlm_kernels.learnt_shares import add_shares
 from fastlm_kernels.softmax import log_sum_exp, softmax_cross_entropy
 
 
@@ -259,19 +260,18 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     contexts = scratch.contexts[step % 2]
     inputs = scratch.inputs
     d_inputs = scratch.d_inputs
-    combine_rows(inputs, contexts, params, network, first, last)
-    if plan.embed_dropout > 0:
-        width = table[0, FAN_IN]
-        for row in range(first, last):
-            dropout(
-                inputs[row * width : (row + 1) * width],
-                row_key(plan.seed, step, np.int64(0), row),
-                plan.embed_dropout,
-            )
+    if plan.by_table:
+        add_shares(scratch, params, network, plan, step, first, last)
+    else:
+        combine_rows(inputs, contexts, params, network, first, last)
+        drop_inputs(inputs, contexts, network, plan, step, first, last)
     for layer in range(depth - 1):
-        out0, width = forward_layer(
-            inputs, workspace, inputs, params, network, layer, plan.batch, first, last
-        )
+        out0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * table[layer, FAN_OUT]
+        width = table[layer, FAN_OUT]
+        if layer > 0 or not plan.by_table:
+            forward_layer(
+                inputs, workspace, inputs, params, network, layer, plan.batch, first, last
+            )
         relu(inputs[out0 : out0 + rows * width])
         if plan.dropout > 0:
             for row in range(first, last):
@@ -290,15 +290,9 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
         stop = start + rows * width
         relu_dropout_backward(d_inputs[start:stop], inputs[start:stop], plan.dropout)
         backward_layer(d_inputs, workspace, inputs, params, network, layer, plan.batch, first, last)
-    width = table[0, FAN_IN]
-    if plan.embed_dropout > 0:
-        for row in range(first, last):
-            dropout(
-                d_inputs[row * width : (row + 1) * width],
-                row_key(plan.seed, step, np.int64(0), row),
-                plan.embed_dropout,
-            )
+    drop_inputs(d_inputs, contexts, network, plan, step, first, last)
     if network.far.size > 0:
+        width = table[0, FAN_IN]
         size = (network.span - network.context) * network.embed
         tile = first // plan.row_tile
         d_far = scratch.d_far[tile * size : (tile + 1) * size]
@@ -310,6 +304,19 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
                 d_inputs[row * width : (row + 1) * width], params, network,
             )  # fmt: skip
     return loss
+
+
+@inner_kernel
+def drop_inputs(x, contexts, network, plan, step, first, last):
+    """Dropout of the first layer's input, or of its gradient, for the rows first to last."""
+    if plan.embed_dropout > 0:
+        width = network.layers[0, FAN_IN]
+        span = network.span
+        for row in range(first, last):
+            drop_input(
+                x[row * width : (row + 1) * width], contexts[row * span : (row + 1) * span], row,
+                step, network, plan,
+            )  # fmt: skip
 
 
 @inner_kernel

@@ -186,11 +186,11 @@ else:
 
 
 @shared_kernel
-def claim(team, total, per_cycle, split):
+def claim(team, total, per_cycle, second, third):
     """The next ticket that may run now, or -1 when none is left or the team was stopped.
 
-    A cycle (a training step) has two phases: its first ``split`` tickets, then the rest of its
-    ``per_cycle`` tickets.
+    A cycle (a training step) of ``per_cycle`` tickets has up to three phases: the tickets before
+    its ticket number ``second``, those before ``third``, and the rest.
     """
     sync = team.sync
     own = team.own
@@ -204,9 +204,12 @@ def claim(team, total, per_cycle, split):
         ticket = load(sync, NEXT)
         if ticket >= total or load(sync, STOP) != 0:
             return -1
-        start = ticket - ticket % per_cycle
-        if ticket - start >= split:
-            start += split
+        nth = ticket % per_cycle
+        start = ticket - nth
+        if nth >= third:
+            start += third
+        elif nth >= second:
+            start += second
         if load(sync, DONE) >= start:
             if replace(sync, NEXT, ticket, ticket + 1):
                 if looks > _SPINS:

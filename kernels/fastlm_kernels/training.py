@@ -23,6 +23,7 @@ from fastlm_kernels.embedding import (
     update_far,
 )
 from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
+from fastlm_kernels.learnt_shares import make_shares
 from fastlm_kernels.rows import (
     gather_rows,
     gathered_place,
@@ -46,13 +47,16 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
     number of threads: the result is the same bits for any number.
 
     Each step also prepares the next: phase 1 gathers its contexts, phase 2 settles the rows they
-    name, and sorts the examples by cluster where the softmax is adaptive. A cycle before the first
-    step does only that; where the step before has just been run it changes nothing.
+    name, and sorts the examples by cluster where the softmax is adaptive, phase 3 computes the
+    shares of the first layer where it is a sum of them. A cycle before the first step does only
+    that; where the step before has just been run it changes nothing.
     """
     row_tiles = plan.row_tiles
-    per_cycle = row_tiles + plan.updates.shape[0]
+    third = row_tiles + plan.updates.shape[0]
+    per_cycle = third + (network.context if plan.by_table else 0)
+    cycles = rates.size + 1 if rates.size > 0 else 0
     while True:
-        ticket = claim(team, (rates.size + 1) * per_cycle, per_cycle, row_tiles)
+        ticket = claim(team, cycles * per_cycle, per_cycle, row_tiles, third)
         if ticket < 0:
             return
         nth = ticket // per_cycle - 1
@@ -71,6 +75,8 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
                 scratch.tile_losses[tile] = sweep_rows(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
+        elif tile >= third:
+            make_shares(scratch, workspace, state.params, network, plan, step + 1, tile - third)
         else:
             rate = 0.0
             if nth >= 0:
@@ -188,6 +194,9 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     if network.cutoffs.size > 1:
         sort_rows(scratch, network, plan, step)
     keep_far(scratch.far, params, network)
+    if plan.by_table:
+        for place in range(network.context):
+            make_shares(scratch, workspace, params, network, plan, step, np.int64(place))
     for tile in range(plan.row_tiles):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)

@@ -48,7 +48,7 @@ def team():
 
 def test_one_thread_gets_all_tickets_in_order(team):
     tickets = []
-    while (ticket := claim(team, 10, 5, 2)) >= 0:
+    while (ticket := claim(team, 10, 5, 2, 5)) >= 0:
         tickets.append(ticket)
         finish(team)
     assert tickets == list(range(10))
@@ -56,13 +56,13 @@ def test_one_thread_gets_all_tickets_in_order(team):
 
 
 def test_no_ticket_for_no_work(team):
-    assert claim(team, 0, 1, 1) == -1
+    assert claim(team, 0, 1, 1, 1) == -1
 
 
 def test_a_stopped_team_gets_no_ticket(team):
-    assert claim(team, 10, 5, 2) == 0
+    assert claim(team, 10, 5, 2, 5) == 0
     team.sync[STOP] = 1
-    assert claim(team, 10, 5, 2) == -1
+    assert claim(team, 10, 5, 2, 5) == -1
 
 
 def test_the_counters_lie_on_cache_lines_of_their_own():
@@ -83,17 +83,17 @@ def claim_in_thread(team, *phases):
 
 @needs_jit
 def test_a_phase_waits_for_all_tiles_before_it(team):
-    assert [claim(team, 10, 5, 2) for _ in range(2)] == [0, 1]
+    assert [claim(team, 10, 5, 2, 5) for _ in range(2)] == [0, 1]
     finish(team)
-    thread, got = claim_in_thread(team, 10, 5, 2)
+    thread, got = claim_in_thread(team, 10, 5, 2, 5)
     thread.join(0.1)
     assert not got, "the second phase began while a tile of the first was running"
     finish(team)
     thread.join(WAIT)
     assert got == [2]
     # Within a phase nobody waits; the next cycle waits for all of this one.
-    assert [claim(team, 10, 5, 2) for _ in range(2)] == [3, 4]
-    thread, got = claim_in_thread(team, 10, 5, 2)
+    assert [claim(team, 10, 5, 2, 5) for _ in range(2)] == [3, 4]
+    thread, got = claim_in_thread(team, 10, 5, 2, 5)
     thread.join(0.1)
     assert not got
     for _ in range(3):
@@ -104,8 +104,8 @@ def test_a_phase_waits_for_all_tiles_before_it(team):
 
 @needs_jit
 def test_a_stop_reaches_a_waiting_thread(team):
-    assert claim(team, 2, 2, 1) == 0
-    thread, got = claim_in_thread(team, 2, 2, 1)
+    assert claim(team, 2, 2, 1, 2) == 0
+    thread, got = claim_in_thread(team, 2, 2, 1, 2)
     thread.join(0.05)
     assert not got
     team.sync[STOP] = 1
@@ -114,10 +114,10 @@ def test_a_stop_reaches_a_waiting_thread(team):
 
 
 @kernel
-def drain(order, takers, team, thread, total, per_cycle, split):
+def drain(order, takers, team, thread, total, per_cycle, second, third):
     """Take tickets until none is left; note who ran each and how many were done before it."""
     while True:
-        ticket = claim(team, total, per_cycle, split)
+        ticket = claim(team, total, per_cycle, second, third)
         if ticket < 0:
             return
         order[ticket] = team.sync[DONE]
@@ -127,7 +127,7 @@ def drain(order, takers, team, thread, total, per_cycle, split):
 
 @needs_jit
 def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
-    total, per_cycle, split = 30_000, 6, 4
+    total, per_cycle, second, third = 30_000, 6, 3, 5
     done_before = np.full(total, -1, dtype=np.int64)
     takers = np.zeros(total, dtype=np.int64)
     # Powers of a base above the number of claims: the sum says who took a ticket and how often.
@@ -141,7 +141,8 @@ def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
                 np.int64(10**number),
                 total,
                 per_cycle,
-                split,
+                second,
+                third,
             ),
             daemon=True,
         )
@@ -155,8 +156,8 @@ def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
     assert set(takers.tolist()) <= {1, 10, 100, 1000}
     assert team.sync[NEXT] == team.sync[DONE] == total
     tickets = np.arange(total)
-    cycle = tickets - tickets % per_cycle
-    needed = np.where(tickets % per_cycle < split, cycle, cycle + split)
+    nth = tickets % per_cycle
+    needed = tickets - nth + np.select([nth >= third, nth >= second], [third, second])
     assert np.all(done_before >= needed)
 
 
@@ -177,7 +178,7 @@ def put_aside(team, milliseconds):
 
 @needs_clock
 def test_who_was_put_aside_while_others_waited_sleeps_for_longer_each_time(team):
-    claim(team, 100, 100, 100)
+    claim(team, 100, 100, 100, 100)
     lengths = []
     for _ in range(9):
         put_aside(team, 5)
@@ -209,7 +210,7 @@ def test_who_is_not_missed_or_was_not_away_does_not_sleep(team, missed, millisec
 @needs_clock
 def test_a_sleeper_takes_no_ticket_before_its_time(team):
     team.own[RESTS], team.own[UNTIL] = 1, clocks.nanoseconds() + 50 * MILLISECOND
-    assert claim(team, 100, 100, 100) == 0
+    assert claim(team, 100, 100, 100, 100) == 0
     assert clocks.nanoseconds() >= team.own[UNTIL]
     assert team.own[RESTS] == 0
 
@@ -218,7 +219,7 @@ def test_a_sleeper_takes_no_ticket_before_its_time(team):
 @pytest.mark.parametrize("place", [STOP, NEXT])
 def test_a_sleeper_wakes_when_there_is_no_more_to_do_and_sleeps_on_in_the_next_call(team, place):
     team.own[RESTS], team.own[UNTIL] = 1, clocks.nanoseconds() + 60_000 * MILLISECOND
-    thread = threading.Thread(target=claim, args=(team, 100, 100, 100), daemon=True)
+    thread = threading.Thread(target=claim, args=(team, 100, 100, 100, 100), daemon=True)
     thread.start()
     thread.join(0.02)
     assert thread.is_alive()
@@ -230,8 +231,8 @@ def test_a_sleeper_wakes_when_there_is_no_more_to_do_and_sleeps_on_in_the_next_c
 
 @needs_clock
 def test_a_long_wait_is_noticed_and_forgotten_when_it_ends(team):
-    claim(team, 2, 2, 1)
-    thread, got = claim_in_thread(team, 2, 2, 1)
+    claim(team, 2, 2, 1, 2)
+    thread, got = claim_in_thread(team, 2, 2, 1, 2)
     deadline = time.monotonic() + WAIT
     while not team.sync[MISSED]:
         assert time.monotonic() < deadline
