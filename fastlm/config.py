@@ -149,6 +149,9 @@ class TrainingConfig:
         of the batch; None: batch / 64
     embed_lr_scale : the embeddings' learning rate is this many times ``lr``
     momentum : beta
+    weight_decay : lambda: besides its gradient's step every weight of a layer and every embedding,
+        not biases and not the weights of pools, loses its learning rate times lambda of itself a
+        step; applied every 256 steps, for these together
     schedule : ``linear`` and ``cosine`` go down to zero at the end, ``constant`` stays
     warmup : steps over which the rate rises from zero at the start
     epochs, steps, minutes : how long; at most one of them. None at all: as many epochs as suit the
@@ -171,6 +174,7 @@ class TrainingConfig:
     lr: float | None = None
     embed_lr_scale: float = 1.0
     momentum: float = 0.9
+    weight_decay: float = 0.0
     schedule: Schedule = "linear"
     warmup: int = 0
     epochs: float | None = None
@@ -193,6 +197,7 @@ class TrainingConfig:
             _number("lr", self.lr, 0, infinity, open_low=True)
         _number("embed_lr_scale", self.embed_lr_scale, 0, infinity)
         _number("momentum", self.momentum, 0, 1)
+        _number("weight_decay", self.weight_decay, 0, infinity)
         _one_of("schedule", self.schedule, ("constant", "linear", "cosine"))
         _whole("warmup", self.warmup, 0)
         given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,9 +254,28 @@ class TrainingEngine:
         """
         rates = np.ascontiguousarray(rates, dtype=np.float64)
         losses = np.empty(rates.size, dtype=np.float64)
-        self._call(losses, rates, self.threads, new_workspace)
-        self.step += rates.size
+        done = 0
+        while done < rates.size:
+            stop = rates.size
+            if self.training.weight_decay:
+                stop = min(stop, done + SETTLE_EVERY - self.step % SETTLE_EVERY)
+            self._call(losses[done:stop], rates[done:stop], self.threads, new_workspace)
+            self.step += stop - done
+            done = stop
+            if self.training.weight_decay and self.step % SETTLE_EVERY == 0:
+                self._decay()
         return losses
+
+    def _decay(self) -> None:
+        """Weight decay for the last SETTLE_EVERY steps: at w' = -rate lambda w for so long."""
+        steps = np.arange(self.step - SETTLE_EVERY, self.step)
+        total = float(self.state.rates[steps % self.state.rates.size].sum())
+        total *= self.training.weight_decay
+        for name, weight in Layout(self.model).views(self.state.params).items():
+            if name == "embeddings":
+                weight *= np.float32(math.exp(-total * self.plan.embed_scale))
+            elif not name.endswith("bias") and not name.startswith("far"):
+                weight *= np.float32(math.exp(-total))
 
     def _call(
         self,

@@ -30,7 +30,8 @@ RATE_SHARE = 0.25
 _MOST_UNKNOWN = 0.5
 
 _FROM_BEFORE = (
-    "batch", "embed_lr_scale", "momentum", "dropout", "embed_dropout", "shuffle", "threads",
+    "batch", "embed_lr_scale", "momentum", "weight_decay", "dropout", "embed_dropout", "shuffle",
+    "threads",
 )  # fmt: skip
 
 

@@ -587,11 +587,14 @@ def train(
     momentum: Mapping[str, Float64] | None = None,
     first_step: int = 0,
     embedding_lr_scale: float = 1.0,
+    weight_decay: float = 0.0,
+    decay_every: int = 256,
 ) -> Float64:
     """Mean loss of each step, float64[steps] in nats, before its update; ``params`` move in place.
 
     ``lr``: one rate, or float[steps], one for each step of this call. ``momentum``, zero where
     None, moves in place too: with it and ``first_step`` a second call carries on from the first.
+    Weight decay is that of ``decay_every`` steps at a time.
     """
     rates = np.asarray(lr, dtype=np.float64)
     if rates.ndim and rates.shape != (steps,):
@@ -610,6 +613,13 @@ def train(
         losses, grads = loss_and_gradients(params, config, contexts, targets, seed, step)
         mean_losses[done] = losses.mean()
         momentum_step(params, momentum, grads, float(rates[done]), beta, embedding_lr_scale)
+        if weight_decay and (step + 1) % decay_every == 0:
+            total = weight_decay * rates[done + 1 - decay_every : done + 1].sum()
+            for name, w in params.items():
+                if name == "embeddings":
+                    w *= np.exp(-total * embedding_lr_scale)
+                elif not name.endswith("bias") and not name.startswith("far"):
+                    w *= np.exp(-total)
     return mean_losses
 
 

@@ -13,6 +13,7 @@ from fastlm.engine import TrainingEngine, context_logits, position_losses, token
 from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 from fastlm_kernels.affine import momentum_update
+from fastlm_kernels.embedding import SETTLE_EVERY
 from fastlm_kernels.training import count_nonfinite
 from tests import naive
 
@@ -160,6 +161,7 @@ def train_both(model, oracle, training, tokens, rates, chunks=1):
         expected, oracle, tokens, len(rates), training.batch, rates, training.momentum,
         training.seed, -1 if model.boundary is None else model.boundary, training.shuffle,
         momentum=expected_momentum, embedding_lr_scale=training.embed_lr_scale,
+        weight_decay=training.weight_decay, decay_every=SETTLE_EVERY,
     )  # fmt: skip
     if training.momentum == 0:  # nothing is carried over from one step to the next
         expected_momentum = {name: np.zeros_like(tensor) for name, tensor in expected.items()}
@@ -231,6 +233,24 @@ def test_a_row_that_rested_longer_than_its_momentum_lasts():
     rates = np.where(np.arange(600) < 20, 1.0, 1e-3)
     # A model so sure of itself has gradients that are the difference of two nearly equal numbers.
     assert_same_run(oracle, *train_both(model, oracle, training, tokens, rates), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("far", [(), (3,)])
+def test_weight_decay(far, batch):
+    """Every 256 steps, by the rates of these, wherever the calls are cut."""
+    model, oracle = models(40, context=2, embed=3, hidden=(5,), far=far)
+    training = TrainingConfig(
+        batch=batch, momentum=0.9, seed=SEED, embed_lr_scale=2.0, weight_decay=0.003
+    )
+    rates = np.linspace(0.8, 0.1, 520)
+    tokens = random_tokens(40, 900)
+    ours, theirs = train_both(model, oracle, training, tokens, rates, chunks=3)
+    assert_same_run(oracle, ours, theirs)
+    plain = TrainingConfig(**training.to_dict() | {"weight_decay": 0.0})
+    without, _ = train_both(model, oracle, plain, tokens, rates[:255])
+    with_it, _ = train_both(model, oracle, training, tokens, rates[:255])
+    assert with_it[1].tobytes() == without[1].tobytes()
 
 
 def test_examples_in_the_order_of_the_text():

@@ -18,14 +18,20 @@ class Engine(Implementation):
     kind = "engine"
 
     def __init__(self, work: Work, threads: int | None = None) -> None:
+        self._work = work
+        self._threads = threads
+        self.renew()
+        self.threads = self._engine.threads
+        self.name = f"fastlm, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        self._rate = work.lr
+
+    def renew(self) -> None:
+        work, threads = self._work, self._threads
         self._engine = TrainingEngine(
             work.model, work.training(threads), tokens(work), initial_params(work)
         )
         if threads is not None:
             self._engine.threads = threads
-        self.threads = self._engine.threads
-        self.name = f"fastlm, {self.threads} thread{'s' if self.threads > 1 else ''}"
-        self._rate = work.lr
 
     def run(self, steps: int) -> NDArray[np.float64]:
         return self._engine.run(np.full(steps, self._rate))

@@ -71,6 +71,13 @@ class Implementation(ABC):
         losses = self.run(steps)
         return Turn(steps, time.perf_counter() - start, float(losses[-1]))
 
+    def renew(self) -> None:  # noqa: B027  some would take seconds
+        """Begin again at the first weights, in memory taken anew.
+
+        Where arrays happen to lie changes their speed by several percent, for as long as they lie
+        there.
+        """
+
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Let go of what it holds."""
 

@@ -22,6 +22,11 @@ class Numpy(Implementation):
         self.name = "NumPy"
         self.threads = threads
         self._work = work
+        self._contexts, self._targets = ready_batches(work)
+        self.renew()
+
+    def renew(self) -> None:
+        work = self._work
         self._mini = to_mini(
             initial_params(work),
             work.model,
@@ -29,7 +34,6 @@ class Numpy(Implementation):
             momentum=work.momentum,
             dtype=np.float32,
         )
-        self._contexts, self._targets = ready_batches(work)
         self._next = 0
 
     def run(self, steps: int) -> list[float]:

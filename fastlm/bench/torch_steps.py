@@ -41,13 +41,22 @@ class Torch(Implementation):
     """
 
     def __init__(self, work: Work, threads: int, *, compiled: bool = False) -> None:
-        import torch
-
         how = "torch.compile" if compiled else "PyTorch"
         self.kind = "torch-compile" if compiled else "torch"
         self.name = f"{how}, {threads} thread{'s' if threads > 1 else ''}"
         self.threads = threads
         self._work = work
+        self._compiled = compiled
+        self._begin()
+
+    def renew(self) -> None:
+        if not self._compiled:  # that would compile everything once more
+            self._begin()
+
+    def _begin(self) -> None:
+        import torch
+
+        work = self._work
         self._tensors = {
             name: torch.nn.Parameter(torch.from_numpy(values.copy()))
             for name, values in _torch_shapes(work, initial_params(work)).items()
@@ -56,7 +65,7 @@ class Torch(Implementation):
         with warnings.catch_warnings():
             # Of what torch.compile's own imports use though it is deprecated.
             warnings.simplefilter("ignore")
-            self.module = torch.compile(model) if compiled else model
+            self.module = torch.compile(model) if self._compiled else model
         parameters = list(self._tensors.values())
         beta = work.momentum
         self._optimizer = torch.optim.SGD(

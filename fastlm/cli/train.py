@@ -204,6 +204,15 @@ def train(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Share of itself, over the learning rate, that a weight loses a step (default: "
+            "what suits the corpus and the time).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -333,6 +342,7 @@ def train(
         "batch": batch,
         "lr": lr,
         "momentum": momentum,
+        "weight_decay": weight_decay,
         "schedule": schedule,
         "epochs": epochs,
         "steps": steps,

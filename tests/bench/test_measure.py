@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -31,6 +32,9 @@ class Scripted(Implementation):
 
     def params(self):
         return np.zeros(0, dtype=np.float32)
+
+    def renew(self):
+        self._diary.append((self.name, "renewed"))
 
     def turn(self, steps):
         self._diary.append((self.name, steps))
@@ -92,6 +96,15 @@ def test_everybody_takes_turns(limits):
     medians = {threads: limit.median for threads, limit in found.limits.items()}
     assert medians == {1: 100.0, 2: 200.0}
     assert (found.rounds, found.clean) == (3, 3)
+
+
+def test_everybody_begins_again_after_a_sitting(limits):
+    diary = []
+    players = [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)]
+    measure_in_turns(CONCAT, players, dataclasses.replace(SETTINGS, rounds=5, sitting=2))
+    renewed = [number for number, entry in enumerate(diary) if entry[1] == "renewed"]
+    assert [diary[number][0] for number in renewed] == ["a", "b"] * 2
+    assert all(diary[number + 1] == (diary[number][0], 1) for number in renewed)
 
 
 def test_a_loss_that_is_no_number_ends_it(limits):
