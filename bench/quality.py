@@ -84,16 +84,20 @@ class _Curve(Callback):
         self.points.append((validation.elapsed, self.row.figure(validation.loss)))
 
 
-def run(row: Row, folder: Path, seed: int) -> Run:
-    """Train one model and return how it went."""
+def run(row: Row, folder: Path, seed: int, changes: dict[str, Any] | None = None) -> Run:
+    """Train one model and return how it went.
+
+    changes : settings besides the row's; ``epochs`` among either stand for its minutes
+    """
     curve = _Curve(row)
-    settings = dict(row.settings)
+    settings = row.settings | (changes or {})
+    if "epochs" not in settings:
+        settings["minutes"] = row.minutes
     if "vocab" in settings:
         settings["vocab"] = folder / row.corpus / settings["vocab"]
     lm = fastlm.train(
         folder / row.corpus / "train.txt",
         valid=folder / row.corpus / "valid.txt",
-        minutes=row.minutes,
         seed=seed,
         callbacks=[curve],
         **settings,

@@ -16,6 +16,7 @@ __all__ = ["by_table", "row_tile", "step_flops", "update_tiles", "worth_sharing"
 
 # A tile of W and its momentum should stay in a core's cache between the product and the update.
 _UPDATE_TILE_ELEMENTS = 64 * 1024
+_MOST_SHARES = 2**26  # numbers: 256 MB
 _COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS micro-tiles
 
 
@@ -35,10 +36,12 @@ def by_table(config: ModelConfig, batch: int, tokens: int) -> bool:
     """Whether training computes the first layer as a sum of shares (``fastlm_kernels.shares``).
 
     tokens : how many different ones the training text has
-    Their products must be at most half as many as the batch's.
+    Their products must be at most half as many as the batch's, and their shares no memory that
+    anybody would miss.
     """
-    shared = config.combine == "concat" and bool(config.hidden) and not config.far
-    return shared and batch >= 2 * tokens
+    if config.combine != "concat" or not config.hidden or config.far:
+        return False
+    return batch >= 2 * tokens and config.context * tokens * config.hidden[0] <= _MOST_SHARES
 
 
 def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:

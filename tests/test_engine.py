@@ -235,6 +235,7 @@ def test_a_row_that_rested_longer_than_its_momentum_lasts():
     assert_same_run(oracle, *train_both(model, oracle, training, tokens, rates), tolerance=1e-4)
 
 
+@pytest.mark.skipif(NO_JIT, reason="hundreds of steps, and what is tested is no kernel")
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("far", [(), (3,)])
 def test_weight_decay(far, batch):

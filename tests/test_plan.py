@@ -89,7 +89,7 @@ def test_the_first_layer_is_a_sum_of_shares_where_tokens_are_few():
     letters = ModelConfig(vocab=65)
     assert by_table(letters, 256, 65)
     assert not by_table(letters, 129, 65), "the products would not be half as many"
-    for other in ({"hidden": ()}, {"combine": "mean"}, {"far": (12,)}):
+    for other in ({"hidden": ()}, {"combine": "mean"}, {"far": (12,)}, {"hidden": (2**17,)}):
         assert not by_table(ModelConfig(vocab=65, **other), 256, 65)
 
 

@@ -56,6 +56,7 @@ def test_what_is_given_stays():
         "embed_dropout": 0.0,
         "embed_lr_scale": 2.0,
         "lr": 0.1,
+        "weight_decay": 1e-5,
     }
     found = chosen(WORDS, model=given_model, epochs=2, **given_training)
     assert found.model == given_model
@@ -74,6 +75,13 @@ def test_many_passes_over_words_want_a_lower_rate():
     assert many.training["lr"] == 4.0
     assert chosen(WORDS, epochs=9, batch=256).training["lr"] == 2.0
     assert chosen(WORDS, epochs=9, lr=7.0).training["lr"] == 7.0
+
+
+def test_weight_decay_counts_against_the_tokens():
+    million, ten = (chosen(zipf(20_000, n), epochs=9).training for n in (10**6, 10**7))
+    assert million["weight_decay"] == pytest.approx(10 * ten["weight_decay"], rel=0.02)
+    assert chosen(zipf(20_000, 10_000), epochs=9).training["weight_decay"] == 2e-4
+    assert chosen(WORDS, epochs=9, weight_decay=0.0).training["weight_decay"] == 0.0
 
 
 def test_few_tokens_do_not_carry_the_larger_models():

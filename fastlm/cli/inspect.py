@@ -108,7 +108,8 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
             (
                 "training",
                 f"batch {training['batch']:,}, lr {rate:g}, momentum {training['momentum']:g}, "
-                f"{training['schedule']}, dropout {training['dropout']:g}, seed {training['seed']}",
+                f"{training['schedule']}, dropout {training['dropout']:g}, weight decay "
+                f"{training.get('weight_decay', 0):g}, seed {training['seed']}",
             )
         )
     if "step" in facts:
