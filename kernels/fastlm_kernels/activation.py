@@ -34,20 +34,21 @@ def drop_input(x, context, row, step, network, plan):
     Each near token's embedding has the mask of ``token_key``, the rest, mean or pools, has one of
     the example's ``row``.
     """
-    embed = network.embed
-    near = np.int64(0)
-    if not network.mean:
-        near = network.context * embed
-        ids = context[network.span - network.context :]
-        for place in range(network.context):
-            dropout(
-                x[place * embed : (place + 1) * embed],
-                token_key(plan.seed, step, np.int64(place), np.int64(ids[place]), network.vocab),
-                plan.embed_dropout,
-            )
-    if near < x.size:
-        number = network.context * network.vocab + row  # behind the keys of tokens
-        dropout(x[near:], row_key(plan.seed, step, np.int64(0), number), plan.embed_dropout)
+    near = np.int64(0) if network.mean else network.context
+    place = np.int64(0)
+    start = np.int64(0)
+    while start < x.size:  # one call, since each would be compiled
+        size = network.embed
+        if place < near:
+            id = np.int64(context[network.span - near + place])
+            mask = token_key(plan.seed, step, place, id, network.vocab)
+        else:
+            size = x.size - start
+            number = network.context * network.vocab + row  # behind the keys of tokens
+            mask = row_key(plan.seed, step, np.int64(0), number)
+        dropout(x[start : start + size], mask, plan.embed_dropout)
+        start += size
+        place += 1
 
 
 @inner_kernel

@@ -6,7 +6,7 @@
 
 import numpy as np
 
-from fastlm_kernels.jit import inner_kernel, product_kernel
+from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
@@ -18,7 +18,6 @@ from fastlm_kernels.vector_block import (
     block_one,
     narrow_full,
     narrow_one,
-    stay_apart,
     transpose_square,
 )
 
@@ -42,7 +41,7 @@ _TURNED_SIZE = 1 << 20
 PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, TURNED + _TURNED_ROWS * PANEL)
 
 
-@product_kernel
+@apart_kernel
 def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
     stay_apart()
@@ -57,7 +56,7 @@ def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
             panel[p0 + r * PANEL + j] = source[r]
 
 
-@product_kernel
+@apart_kernel
 def pack_panel(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
     if columns == PANEL:
@@ -74,7 +73,7 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
                 row[j] = source[j]
 
 
-@product_kernel
+@apart_kernel
 def clear(panel, p0, rows, columns):
     """Zero what lies beyond the first ``columns`` of a panel."""
     for r in range(rows):
@@ -82,7 +81,7 @@ def clear(panel, p0, rows, columns):
             panel[j] = F(0)
 
 
-@product_kernel
+@apart_kernel
 def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow, ahead):
     """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``.
 

@@ -7,8 +7,9 @@ inside kernels a constant argument is written ``np.int64(0)``, or is a variable.
 import hashlib
 from pathlib import Path
 
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.extending import intrinsic
 
 # Without nnan and ninf: LLVM may reorder and contract sums, but isnan keeps its meaning.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -121,8 +122,28 @@ inner_kernel = _decorator(
     **_FLAGS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 
-# The same for parts of the matrix product, which only it calls and which may ``stay_apart``.
-product_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# The same for what may ``stay_apart``.
+apart_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 # For code that looks for bad numbers or takes part in comparing bits: no rewriting of arithmetic.
 exact_kernel = _decorator(**_EXACT_FLAGS)
+
+if JIT_DISABLED:
+
+    def stay_apart():
+        pass
+
+else:
+
+    @intrinsic
+    def stay_apart(typing_context):
+        """The function that says so is not inlined: it is called from several places, and each
+        copy of it would have to be compiled."""
+
+        def codegen(context, builder, signature, arguments):
+            # Numba hands on to it what its caller says of itself.
+            builder.function.attributes.discard("alwaysinline")
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), codegen

@@ -19,7 +19,7 @@ from fastlm_kernels.dense_product import (
     product,
     turn_back,
 )
-from fastlm_kernels.jit import inner_kernel, product_kernel
+from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.listed_block import (
     DOTS,
     add_dots,
@@ -27,7 +27,7 @@ from fastlm_kernels.listed_block import (
     sum_listed,
     sum_listed_narrow,
 )
-from fastlm_kernels.vector_block import LANES, PANEL, stay_apart
+from fastlm_kernels.vector_block import LANES, PANEL
 
 F = np.float32
 
@@ -50,7 +50,7 @@ MULTIPLY, BEHIND_RELU, DENSE = 0, 1, 2
 assert TURNED + LISTED_ROWS * PANEL <= PACK_SIZE
 
 
-@product_kernel
+@apart_kernel
 def few_nonzeros(a, a0, lda, rows, columns):
     """Whether few elements of a [rows, columns] matrix are not zero, to judge by some rows."""
     stay_apart()
@@ -66,7 +66,7 @@ def few_nonzeros(a, a0, lda, rows, columns):
     return count * 100 <= looks * columns * _FEW
 
 
-@product_kernel
+@apart_kernel
 def list_rows(values, numbers, starts, a, a0, a_row, a_column, rows, columns, multiple, pack):
     """List what is not zero in each row of A [rows, columns], one of whose strides is 1.
 

@@ -10,7 +10,7 @@ from fastlm_kernels.affine import affine, affine_backward
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine, far_gradient
-from fastlm_kernels.jit import inner_kernel
+from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.learnt_shares import add_shares
 from fastlm_kernels.softmax import log_sum_exp, softmax_cross_entropy
 
@@ -306,9 +306,10 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
     return loss
 
 
-@inner_kernel
+@apart_kernel
 def drop_inputs(x, contexts, network, plan, step, first, last):
     """Dropout of the first layer's input, or of its gradient, for the rows first to last."""
+    stay_apart()
     if plan.embed_dropout > 0:
         width = network.layers[0, FAN_IN]
         span = network.span

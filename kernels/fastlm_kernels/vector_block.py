@@ -196,19 +196,6 @@ narrow_one = _block_of(1, 1)
 
 
 @intrinsic
-def stay_apart(typing_context):
-    """The function that says so is not inlined: it is large and is called from several places."""
-
-    def codegen(context, builder, signature, arguments):
-        # Numba hands on to it what its caller says of itself.
-        builder.function.attributes.discard("alwaysinline")
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@intrinsic
 def descend_row(typing_context, params, start, width, delta, amount):
     """w . delta, and then w -= amount * delta, for w = params[start : start + width].
 
