@@ -25,13 +25,14 @@ class Engine(Implementation):
         self.name = f"fastlm, {self.threads} thread{'s' if self.threads > 1 else ''}"
         self._rate = work.lr
 
-    def renew(self) -> None:
+    def renew(self) -> bool:
         work, threads = self._work, self._threads
         self._engine = TrainingEngine(
             work.model, work.training(threads), tokens(work), initial_params(work)
         )
         if threads is not None:
             self._engine.threads = threads
+        return True
 
     def run(self, steps: int) -> NDArray[np.float64]:
         return self._engine.run(np.full(steps, self._rate))

@@ -71,12 +71,12 @@ class Implementation(ABC):
         losses = self.run(steps)
         return Turn(steps, time.perf_counter() - start, float(losses[-1]))
 
-    def renew(self) -> None:  # noqa: B027  some would take seconds
-        """Begin again at the first weights, in memory taken anew.
+    def renew(self) -> bool:
+        """Begin again at the first weights, in memory taken anew; returns whether it does so.
 
-        Where arrays happen to lie changes their speed by several percent, for as long as they lie
-        there.
+        Not where that would take seconds.
         """
+        return False
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Let go of what it holds."""

@@ -2,10 +2,11 @@
 
 What the machine does besides (a slower clock, another process) then falls on all alike, and the
 ratio of two is taken within each round, never between figures from different times. Every other
-round goes backwards, so that nobody is always the first or after the same neighbour. After some
-rounds everybody begins again in other memory (``Implementation.renew``). Rounds that were disturbed
-from outside do not count (``disturbance``), and there are as many rounds as it takes until the
-ratios are sure, or the time is over.
+round goes backwards, so that nobody is always the first or after the same neighbour. Turns
+begin again at the first weights, in memory taken anew: where arrays happen to lie changes their
+speed by several percent, and the engine leaves out what is zero, which in training becomes more
+and more. Rounds that were disturbed from outside do not count (``disturbance``), and there are as
+many rounds as it takes until the ratios are sure, or the time is over.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ class Settings:
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
     work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``;
     twice as long for a machine so busy that fewer were undisturbed
-    sitting : rounds after which everybody begins again in other memory; 0: never
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -60,7 +60,6 @@ class Settings:
     limit_seconds: float
     precision: float = 0.0
     work_seconds: float = 0.0
-    sitting: int = 0
     budget: float | None = None
     start: bool = True
 
@@ -148,8 +147,6 @@ def measure_in_turns(
     while True:
         # There and back again.
         order = implementations if len(rounds) % 2 == 0 else implementations[::-1]
-        if settings.sitting and rounds and len(rounds) % settings.sitting == 0:
-            _renew(implementations)
         rounds.append(_round(work, order, steps, settings))
         if len(rounds) < settings.rounds:
             continue
@@ -159,12 +156,6 @@ def measure_in_turns(
             return found
         if time.perf_counter() - began >= settings.work_seconds * (1 if enough else 2):
             return found
-
-
-def _renew(implementations: Sequence[Implementation]) -> None:
-    for implementation in implementations:
-        implementation.renew()
-        implementation.turn(1)  # the first touch of new memory is not to be measured
 
 
 @dataclass(frozen=True)
@@ -181,6 +172,8 @@ def _round(
     limits: dict[int, list[float]] = {}
     before = _times(order)
     for implementation in order:
+        if implementation.renew():
+            implementation.turn(1)  # the first touch of new memory is not to be measured
         _come_to_rest()
         gflops = sgemm_gflops(implementation.threads, settings.limit_seconds)
         limits.setdefault(implementation.threads, []).append(gflops)

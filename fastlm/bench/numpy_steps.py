@@ -25,7 +25,7 @@ class Numpy(Implementation):
         self._contexts, self._targets = ready_batches(work)
         self.renew()
 
-    def renew(self) -> None:
+    def renew(self) -> bool:
         work = self._work
         self._mini = to_mini(
             initial_params(work),
@@ -35,6 +35,7 @@ class Numpy(Implementation):
             dtype=np.float32,
         )
         self._next = 0
+        return True
 
     def run(self, steps: int) -> list[float]:
         mini = self._mini

@@ -39,12 +39,9 @@ from fastlm_kernels.jit import JIT_DISABLED
 
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
-FULL = Settings(
-    rounds=9, seconds=0.2, limit_seconds=0.05, precision=0.02, work_seconds=25.0, sitting=2
-)
+FULL = Settings(rounds=9, seconds=0.2, limit_seconds=0.05, precision=0.02, work_seconds=25.0)
 QUICK = Settings(
     rounds=3,
-    sitting=2,
     seconds=0.05,
     limit_seconds=0.02,
     precision=0.03,

@@ -49,9 +49,10 @@ class Torch(Implementation):
         self._compiled = compiled
         self._begin()
 
-    def renew(self) -> None:
+    def renew(self) -> bool:
         if not self._compiled:  # that would compile everything once more
             self._begin()
+        return not self._compiled
 
     def _begin(self) -> None:
         import torch

@@ -213,6 +213,11 @@ def _shares(work: Work) -> NDArray[np.float64]:
 
 def initial_params(work: Work) -> NDArray[np.float32]:
     """float32[n], a new copy: the weights that every implementation starts from."""
+    return _first_weights(work).copy()
+
+
+@lru_cache(maxsize=1)
+def _first_weights(work: Work) -> NDArray[np.float32]:
     return scaled_params(work.model, _SEED)
 
 

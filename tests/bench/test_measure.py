@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -35,6 +34,7 @@ class Scripted(Implementation):
 
     def renew(self):
         self._diary.append((self.name, "renewed"))
+        return True
 
     def turn(self, steps):
         self._diary.append((self.name, steps))
@@ -88,8 +88,8 @@ def test_everybody_takes_turns(limits):
         [Scripted("a", 0.5, diary, threads=1), Scripted("b", 0.25, diary, threads=2)],
         SETTINGS,
     )
-    a, b = [("a", 1)] * 2, [("b", 1)] * 4
-    assert diary[-18:] == a + b + b + a + a + b
+    a, b = [("a", "renewed")] + [("a", 1)] * 3, [("b", "renewed")] + [("b", 1)] * 5
+    assert diary[-30:] == a + b + b + a + a + b
     assert limits == [1, 2, 2, 1, 1, 2]
     assert found.rates["a"].rounds == [CONCAT.batch / 0.5] * 3
     assert found.rates["b"].median == CONCAT.batch / 0.25
@@ -98,13 +98,14 @@ def test_everybody_takes_turns(limits):
     assert (found.rounds, found.clean) == (3, 3)
 
 
-def test_everybody_begins_again_after_a_sitting(limits):
+def test_every_turn_begins_at_the_first_weights(limits):
     diary = []
-    players = [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)]
-    measure_in_turns(CONCAT, players, dataclasses.replace(SETTINGS, rounds=5, sitting=2))
+    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
     renewed = [number for number, entry in enumerate(diary) if entry[1] == "renewed"]
-    assert [diary[number][0] for number in renewed] == ["a", "b"] * 2
-    assert all(diary[number + 1] == (diary[number][0], 1) for number in renewed)
+    assert [diary[number][0] for number in renewed] == ["a", "b", "b", "a", "a", "b"]
+    # One step by the way, and then the turn.
+    a, b = [("a", 1)] * 3, [("b", 1)] * 5
+    assert diary[renewed[0] + 1 : renewed[2]] == [*a, ("b", "renewed"), *b]
 
 
 def test_a_loss_that_is_no_number_ends_it(limits):
