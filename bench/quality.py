@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -25,6 +24,7 @@ from typing import Any
 import fastlm
 from fastlm.bench.machine import machine_facts, machine_line
 from fastlm.events import Callback, Start, Validation
+from fastlm.whole_file import replace_file
 
 
 @dataclass(frozen=True)
@@ -245,22 +245,18 @@ def main(arguments: list[str] | None = None) -> int:
                 file=sys.stderr,
             )
             if options.json:
-                _write(options.json, json.dumps([asdict(one) for one in runs], indent=1))
+                text = json.dumps([asdict(one) for one in runs], indent=1)
+                replace_file(options.json, [text.encode()])
     print(table(runs))
     if options.page:
         machines = "; ".join(dict.fromkeys(one.machine for one in runs))
-        _write(options.page, PAGE.format(table=table(runs), machines=machines))
+        page = PAGE.format(table=table(runs), machines=machines)
+        if options.plot:
+            page += f"\n![Validation against seconds of training]({options.plot.name})\n"
+        replace_file(options.page, [page.encode()])
     if options.plot:
         plot(runs, options.plot)
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, delete=False, encoding="utf-8"
-    ) as temporary:
-        temporary.write(text)
-    Path(temporary.name).replace(path)
 
 
 if __name__ == "__main__":
