@@ -371,9 +371,9 @@ def table_ids(given: Any, tokens: Tokens, model: ModelConfig, batch: int) -> NDA
     if not by_table(model, batch, 2) or model.vocab > _COUNT_UP_TO:
         return _NO_IDS
     known = getattr(given, "counts", None)
-    counts = token_counts(tokens if known is None else given, model.vocab)
-    counts[max(model.boundary or 0, 0)] += 1  # what fills up a context
-    ids = np.flatnonzero(counts).astype(np.int32)
+    used = token_counts(tokens if known is None else given, model.vocab) > 0
+    used[model.boundary or 0] = True  # what fills up a context
+    ids = np.flatnonzero(used).astype(np.int32)
     return ids if by_table(model, batch, ids.size) else _NO_IDS
 
 

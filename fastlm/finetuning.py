@@ -39,8 +39,8 @@ def further_training(before: TrainingConfig | None, settings: dict[str, Any]) ->
     """How a model that was trained with ``before`` is trained further.
 
     settings : fields of ``TrainingConfig`` that override what follows; None stands for the default.
-        Batch, momentum and dropout are those of before, the learning rate a quarter of what it was,
-        falling to zero; one epoch.
+        Batch, momentum, weight decay and dropout are those of before, the learning rate a quarter
+        of what it was, falling to zero; one epoch.
 
     Raises ConfigError for a setting that there is not.
     """

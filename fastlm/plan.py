@@ -72,19 +72,14 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
     return np.array([tile for _, tile in tiles], dtype=np.int64)
 
 
-def step_flops(config: ModelConfig, batch: int, tokens: int | None = None) -> int:
+def step_flops(config: ModelConfig, batch: int) -> int:
     """Floating-point operations in the matrix products of a step: 6 per weight and example.
 
-    tokens : how many different ones the training text has, None: many. Few of them save work going
-        forward (``by_table``): 2 per weight of the first layer and token in place of example
     Clusters of an adaptive softmax are left out: how many examples see them depends on the text.
+    So is what few different tokens save (``by_table``).
     """
     table = Layout(config).kernel_table[: len(config.hidden) + 1]
-    weights: list[int] = (table[:, 0] * table[:, 1]).tolist()
-    saved = 0
-    if tokens is not None and by_table(config, batch, tokens):
-        saved = 2 * (batch - tokens) * weights[0]
-    return 6 * batch * sum(weights) - saved
+    return 6 * batch * int((table[:, 0] * table[:, 1]).sum())
 
 
 def worth_sharing(config: ModelConfig, batch: int) -> bool:

@@ -34,7 +34,7 @@ _WORDS = 1000
 # without, 2.096 with 30, 2.122 with 100. Names (0.2 million), 80 passes, 1.962 nats with 6, 1.953
 # with 20, 1.944 with 40 and half the dropout, 1.973 with 60.
 _PRIOR = 30.0
-_MOST_DECAY = 2e-4
+_MOST_DECAY = 2e-4  # for short texts
 
 # An adaptive softmax is taken where the whole step has at most this share of the full one's cost.
 _WORTH_IT = 0.6

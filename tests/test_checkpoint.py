@@ -144,6 +144,19 @@ def test_a_run_cut_once_has_the_same_bits(path, changes, step):
     assert_same(again, whole)
 
 
+@pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
+def test_weight_decay_goes_on_in_the_middle_of_its_256_steps(path):
+    changes = {"steps": 300, "weight_decay": 0.01}
+    whole = new_trainer(**changes)
+    whole.fit()
+    cut(path, 200, **changes)
+    again = resumed(path)
+    assert again.engine.step == 200
+    result = again.fit()
+    assert (result.reason, result.step) == ("finished", whole.engine.step)
+    assert_same(again, whole)
+
+
 def test_a_run_cut_at_every_step_has_the_same_bits(path):
     whole = new_trainer(steps=12)
     whole.fit()

@@ -140,6 +140,19 @@ def test_gradient_where_the_first_layer_is_a_sum_of_shares(embed_dropout, bounda
     assert_close(grad, expected, oracle, 1e-5)
 
 
+def test_the_counts_that_tokens_bring_along_stay_as_they_are():
+    class Counted(np.ndarray):
+        pass
+
+    model, oracle = models(11, hidden=(6,), boundary=10)
+    tokens = random_tokens(9, 60).view(Counted)
+    tokens.counts = np.bincount(tokens, minlength=11)
+    before = tokens.counts.copy()
+    engine = TrainingEngine(model, TrainingConfig(batch=40), tokens, initial(oracle))
+    assert engine.scratch.table.ids.tolist() == [*np.flatnonzero(before), 10]
+    np.testing.assert_array_equal(tokens.counts, before)
+
+
 def test_several_row_tiles_are_under_test():
     model, oracle = models(11)
     engine = TrainingEngine(model, TrainingConfig(batch=40), random_tokens(11, 60), initial(oracle))

@@ -208,8 +208,8 @@ def train(
         float | None,
         typer.Option(
             metavar="X",
-            help="Share of itself, over the learning rate, that a weight loses a step (default: "
-            "what suits the corpus and the time).",
+            help="Share of itself, over the learning rate, that a weight loses a step (default: 30 "
+            "over the number of tokens, at most 0.0002).",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
