@@ -66,6 +66,9 @@ _EVALUATION_ROWS = 128
 # them: V = 30,000 with three clusters took 10.4 microseconds a token with 128 rows, 8.9 with 1,024.
 _ADAPTIVE_ROWS = 1024
 
+# Steps of one example each whose examples are looked up at once; of a batch, three are under way.
+_EXAMPLES_AHEAD = 32
+
 # A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
 _TILES_PER_THREAD = 4
 
@@ -383,10 +386,11 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
     slots = np.full(model.vocab if ids.size else 0, -1, dtype=np.int32)
     slots[ids] = np.arange(ids.size)
     shares = np.empty(pairs * model.hidden[0] if ids.size else 0, dtype=np.float32)
+    ahead = _EXAMPLES_AHEAD if plan.batch == 1 else 3
     embedding_tiles = int((plan.updates[:, LAYER] == EMBEDDING).sum())
     return Scratch(
-        contexts=np.empty((3, plan.batch * model.span), dtype=np.int32),
-        targets=np.empty((3, plan.batch), dtype=np.int32),
+        contexts=np.empty((ahead, plan.batch * model.span), dtype=np.int32),
+        targets=np.empty((ahead, plan.batch), dtype=np.int32),
         starts=np.zeros((2, len(model.cutoffs) + 1), dtype=np.int64),
         inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
         d_inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),

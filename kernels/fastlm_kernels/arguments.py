@@ -113,7 +113,8 @@ class Scratch(NamedTuple):
     """Memory of a step, allocated once.
 
     contexts : int32[3, B * span], targets : int32[3, B]: of the even steps, of the odd ones, and
-        of the next step before its rows are sorted by cluster (adaptive softmax)
+        of the next step before its rows are sorted by cluster (adaptive softmax). For a batch of
+        one [any number, span] and [any number, 1]: of so many steps in a row
     starts : int64[2, K + 1], the first row of each cluster, 0 being the head, of the even steps and
         of the odd ones; the rows of the last cluster come first
     inputs, d_inputs : float32[B * widths], the input of every layer and its gradient
