@@ -101,9 +101,7 @@ def look_up(scratch, tokens, network, plan, step, count):
             step + slot, plan.examples, plan.first_target, plan.shuffle, plan.block, plan.window,
             plan.seed,
         )  # fmt: skip
-        gather_context(
-            scratch.contexts[slot], tokens.ids, tokens.width, position, network.boundary
-        )
+        gather_context(scratch.contexts[slot], tokens.ids, tokens.width, position, network.boundary)
         scratch.targets[slot, 0] = token_at(tokens.ids, tokens.width, position)
 
 

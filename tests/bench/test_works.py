@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fastlm.bench.works import WORKS, batches, initial_params, tokens, works_named
+from fastlm.bench.works import TRAINED, WORKS, batches, initial_params, tokens, works_named
 from fastlm.errors import ConfigError
 from fastlm.layout import Layout
 
@@ -15,7 +15,24 @@ from .conftest import CONCAT
 
 
 def test_names_are_unique():
-    assert len({work.name for work in WORKS}) == len(WORKS) == 11
+    assert len({work.name for work in WORKS}) == len(WORKS) == 17
+
+
+@pytest.mark.parametrize("work", [work for work in WORKS if work.as_trained], ids=lambda w: w.name)
+def test_as_trained_most_hidden_units_are_zero(work):
+    first = works_named([work.name.removesuffix(TRAINED)])[0]
+    assert (
+        dataclasses.replace(
+            work, name=first.name, title=first.title, as_trained=False, in_quick=first.in_quick
+        )
+        == first
+    )
+    layers = Layout(work.model).views(initial_params(work))
+    contexts = batches(work, 1)[0][0]
+    x = layers["embeddings"][contexts].reshape(work.batch, -1)
+    for number in range(1, len(work.hidden) + 1):
+        x = np.maximum(0, x @ layers[f"hidden.{number}.weight"] + layers[f"hidden.{number}.bias"])
+        assert 0.75 < (x == 0).mean() < 0.9
 
 
 def test_the_reference_systems_fit_where_they_should():
@@ -24,6 +41,7 @@ def test_the_reference_systems_fit_where_they_should():
         "tiny-1",
         "tiny-256",
         "30k-512-adaptive",
+        "30k-512-adaptive-trained",
     ]
 
 
