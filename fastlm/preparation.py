@@ -2,9 +2,9 @@
 
 The first pass counts symbols for the vocabulary, the second encodes. Before them a survey
 (``fastlm.survey``) reads everything once: what cannot be read is known before any work is done, and
-so is where the validation part begins. Memory holds a few blocks for each worker, the vocabulary
-and its counts; it does not grow with the text. Neither the sizes of the blocks nor the number of
-workers change what comes out.
+so is where the validation part begins. Characters it counts itself, in place of the first pass.
+Memory holds a few blocks for each worker, the vocabulary and its counts; it does not grow with the
+text. Neither the sizes of the blocks nor the number of workers change what comes out.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ __all__ = [
     "TOO_LITTLE",
     "VALID_FRACTION",
     "Watch",
+    "early_counter",
     "encode_into",
     "prepare",
     "refuse_stores",
@@ -123,7 +124,9 @@ def prepare(
             f"cannot write the token store to {path}: there is no folder {folder}; make it first "
             "or name another one"
         )
-    with survey_of(inputs_of(corpus, reading, texts), folder, watch, keep=0) as found:
+    inputs = inputs_of(corpus, reading, texts)
+    counter = early_counter(inputs, choice, documents)
+    with survey_of(inputs, folder, watch, keep=0, counter=counter) as found:
         return write_store(
             found, path, choice, documents=documents, valid=valid, threads=threads, watch=watch
         )
@@ -244,6 +247,8 @@ def tokenizer_for(
     ready = choice.ready()
     if ready is not None:
         return ready
+    if found.counter is not None:
+        return choice.from_counts(_counts_before(cut, found, found.counter))
     options = {
         name: choice.options[name] for name in ("lowercase", "pattern") if name in choice.options
     }
@@ -272,6 +277,31 @@ def tokenizer_for(
     for counter in whole.all + by_line.all:
         total.update(counter.counts())
     return choice.from_counts(total)
+
+
+def early_counter(
+    inputs: Sequence[Input], choice: TokenizerChoice, documents: str
+) -> SymbolCounter | None:
+    """What may count while the corpus is surveyed, so that a pass over it is spared: characters,
+    as they are. Words begin and end where blocks do not; between documents nothing counts."""
+    if choice.kind != "char" or documents != "file" or choice.options or choice.ready() is not None:
+        return None
+    return symbol_counter("char", total=sum(source.size or 0 for source in inputs))
+
+
+def _counts_before(cut: int | None, found: Survey, counter: SymbolCounter) -> Counter[str]:
+    """The counts of the part before ``cut``: of all, without those of the part behind it."""
+    counts = counter.counts()
+    if cut is not None:
+        behind = symbol_counter("char", total=found.bytes)
+        before = 0
+        for source, size in zip(found.inputs, found.sizes, strict=True):
+            if cut < before + size.bytes:
+                for data in source.text_from(max(cut - before, 0), size.bytes):
+                    behind.add(data)
+            before += size.bytes
+        counts.subtract(behind.counts())
+    return +counts
 
 
 def _training_blocks(jobs: Iterable[_Job], report: Callable[[int], None]) -> Iterator[bytes]:
@@ -458,7 +488,12 @@ def refuse_stores(corpus: CorpusSource) -> None:
 
 @contextmanager
 def survey_of(
-    inputs: Sequence[Input], folder: Path | None, watch: Watch, *, keep: int | None
+    inputs: Sequence[Input],
+    folder: Path | None,
+    watch: Watch,
+    *,
+    keep: int | None,
+    counter: SymbolCounter | None = None,
 ) -> Iterator[Survey]:
     """A survey with copies, in ``folder``, of what can be read only once."""
 
@@ -467,7 +502,7 @@ def survey_of(
 
     with watch.phase("reading", None) as report:
         try:
-            found = survey(inputs, keep=keep, spool=spool, report=report.at)
+            found = survey(inputs, keep=keep, spool=spool, report=report.at, counter=counter)
             report.notes = tuple(found.notes)
         except OSError as error:
             raise StoreError(

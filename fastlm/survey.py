@@ -7,12 +7,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fastlm.decoding import count_characters
 from fastlm.errors import CorpusError
 from fastlm.inputs import Input, Piece, SpoolInput
 from fastlm.pipeline import read_ahead
+
+if TYPE_CHECKING:
+    from fastlm.tokenizers.blocks import SymbolCounter
 
 __all__ = ["Mark", "Report", "Size", "Survey", "survey"]
 
@@ -52,6 +55,7 @@ class Survey:
     kept : the pieces of all inputs, or None where they are more than the caller wanted kept
     digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
     notes : what was left out, for people
+    counter : with the symbols of all of it, where the caller wanted them counted
     """
 
     inputs: list[Input]
@@ -60,6 +64,7 @@ class Survey:
     kept: list[Piece] | None
     digest: str
     notes: list[str]
+    counter: SymbolCounter | None = None
 
     @property
     def characters(self) -> int:
@@ -109,6 +114,7 @@ def survey(
     keep: int | None = None,
     spool: Callable[[], BinaryIO] | None = None,
     report: Report | None = None,
+    counter: SymbolCounter | None = None,
 ) -> Survey:
     """Read all inputs once, in constant memory beside what is kept.
 
@@ -120,6 +126,8 @@ def survey(
     spool : callable, optional
         Opens a file for a copy of an input that can be read only once; needed unless all is kept.
     report : callable, optional
+    counter : SymbolCounter, optional
+        Counts while everything is read. Of characters: blocks are cut anywhere between two.
 
     Raises
     ------
@@ -133,7 +141,7 @@ def survey(
     known = [source.size for source in inputs]
     on_disk = None if None in known else sum(size or 0 for size in known)
     done = 0
-    sums = _Sums()
+    sums = _Sums(counter)
     try:
         for source in inputs:
             copies.begin(source)
@@ -160,6 +168,7 @@ def survey(
                 )
             copies.drop()
             if octets:
+                counter = None  # it has counted what is left out
                 notes.append(f"{source.name} holds only white space and was left out")
         if not sizes:
             raise CorpusError(
@@ -172,7 +181,7 @@ def survey(
         raise
     kept = copies.kept
     flat = None if kept is None else [piece for pieces in kept for piece in pieces]
-    return Survey(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes)
+    return Survey(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes, counter)
 
 
 class _Copies:
@@ -239,9 +248,13 @@ class _OfInput:
 
 class _Sums:
     """SHA-256 of all texts, each followed by a byte that UTF-8 never has, and what is summed up of
-    each input; computed by a thread of its own, beside the reading."""
+    each input; computed by a thread of its own, beside the reading.
 
-    def __init__(self) -> None:
+    counter : counts, in the same thread
+    """
+
+    def __init__(self, counter: SymbolCounter | None) -> None:
+        self._counter = counter
         self._digest = hashlib.sha256()
         self._input = _OfInput()
         self._parts: list[bytes] = []
@@ -290,6 +303,8 @@ class _Sums:
         done.bytes += len(data) - ends
         if done.bytes - done.marks[-1].bytes >= _MARKED:
             done.marks.append(Mark(done.characters, done.bytes))
+        if self._counter is not None:
+            self._counter.add(data.replace(_END, b"") if ends else data)
 
 
 def _crc(piece: Piece, crc: int) -> int:

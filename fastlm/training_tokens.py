@@ -25,6 +25,7 @@ from fastlm.preparation import (
     TOO_LITTLE,
     VALID_FRACTION,
     Watch,
+    early_counter,
     encode_into,
     refuse_stores,
     survey_of,
@@ -152,7 +153,8 @@ def _of_text(
             return _whole_store(store)
     folder = cache_folder() if making.cache and cache_folder().is_dir() else None
     folder = Path(tempfile.gettempdir()) if folder is None else folder
-    with survey_of(inputs, folder, making.watch, keep=IN_MEMORY) as found:
+    counter = early_counter(inputs, choice, documents) if large else None
+    with survey_of(inputs, folder, making.watch, keep=IN_MEMORY, counter=counter) as found:
         if found.kept is not None:
             return _in_memory(found, choice, fraction, documents)
         if not making.cache:

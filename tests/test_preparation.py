@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gzip
 import json
@@ -18,12 +19,20 @@ from hypothesis import strategies as st
 
 import fastlm
 from fastlm.corpus import documents_of
+from fastlm.decoding import Reading
 from fastlm.documents import split_train_valid
 from fastlm.errors import CorpusError, StoreError, TokenizerError
 from fastlm.events import Callback, Preparing
 from fastlm.inputs import Piece, SpoolInput, inputs_of
 from fastlm.pipeline import WorkerState, in_order, read_ahead
-from fastlm.preparation import Watch, encode_into, tokenizer_for, validation_cut, write_store
+from fastlm.preparation import (
+    Watch,
+    early_counter,
+    encode_into,
+    tokenizer_for,
+    validation_cut,
+    write_store,
+)
 from fastlm.store import StoreWriter, TokenStore
 from fastlm.survey import survey
 from fastlm.tokenizer_choice import TokenizerChoice
@@ -195,7 +204,9 @@ def test_bad_lines_are_counted(tmp_path):
         def on_prepare(self, preparing):
             told.append(preparing)
 
-    store = fastlm.prepare(tmp_path / "a.jsonl", tmp_path / "s", skip_bad=True, callbacks=[Told()])
+    store = fastlm.prepare(
+        tmp_path / "a.jsonl", tmp_path / "s", tokenizer="word", skip_bad=True, callbacks=[Told()]
+    )
     assert "1 line was left out, the first: " in store.metadata["description"]
     ended = [preparing for preparing in told if preparing.ended]
     assert [preparing.phase for preparing in ended] == ["reading", "counting", "encoding"]
@@ -301,6 +312,43 @@ def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
 
 
 # ---------------------------------------------------------------------------- workers
+
+
+@pytest.mark.parametrize("blank", [False, True])
+@pytest.mark.parametrize("valid", [0, 0.01, 0.7])
+def test_characters_counted_by_the_survey_are_those_of_the_training_part(tmp_path, valid, blank):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("Ω and ω, at the end ½")
+    (tmp_path / "c.jsonl").write_text('{"text": "ab"}\n{"text": "cß"}\n', encoding="utf-8")
+    if blank:
+        (tmp_path / "blank.txt").write_text("\u2003\n", encoding="utf-8")
+    inputs = inputs_of(tmp_path, Reading(field="text"))
+    choice = TokenizerChoice(kind="char")
+    counter = early_counter(inputs, choice, "file")
+    found = survey(inputs, keep=0, counter=counter)
+    # What is left out has been counted by then, and all is counted once more.
+    assert (found.counter is None) == blank
+    cut = validation_cut(found, valid, "file")
+    made = [
+        tokenizer_for(one, choice, "file", cut=cut, threads=1, watch=Watch())
+        for one in (found, dataclasses.replace(found, counter=None))
+    ]
+    assert made[0].to_dict() == made[1].to_dict()
+    assert ("ß" in made[0].to_dict()["symbols"]) == (valid == 0)
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode"),
+    [
+        (TokenizerChoice(kind="word"), "file"),
+        (TokenizerChoice(kind="char"), "lines"),
+        (TokenizerChoice(kind="char", options={"lowercase": True}), "file"),
+        (TokenizerChoice(kind="byte"), "file"),
+    ],
+)
+def test_what_is_not_counted_by_the_survey(choice, mode):
+    assert early_counter(inputs_of(texts=["ab"]), choice, mode) is None
 
 
 def test_results_come_in_order():
