@@ -11,7 +11,6 @@ pip install "fastlm[bench]".
 from __future__ import annotations
 
 import argparse
-import copy
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -128,9 +127,9 @@ def network(config: ModelConfig, params: NDArray[np.float32], alternative: Alter
             return softmax
 
         def wider(self, name: str) -> Affine:
-            """A matrix that sees the direct connections, too."""
+            """A matrix of the output that sees the direct connections, too, if there are any."""
             weight = self.tensor(name)
-            if not alternative.direct or name.startswith("hidden"):
+            if not alternative.direct:
                 return Affine(lambda: weight.T, None)
             more = nn.Parameter(torch.zeros(config.input_width, weight.shape[1]))
             self.tensors[f"direct_{name.replace('.', '_')}"] = more
@@ -242,6 +241,29 @@ def optimizer_of(net: Any, training: TrainingConfig, alternative: Alternative) -
     return torch.optim.SGD(groups, lr=training.rate, momentum=beta, dampening=beta)
 
 
+class Mean:
+    """Of the parameters at several times."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.count = 0
+
+    def add(self, net: Any) -> None:
+        new = [parameter.detach() for parameter in net.parameters()]
+        self.values = self.values or [values.clone() for values in new]
+        self.count += 1
+        for values, more in zip(self.values, new, strict=True):
+            values.lerp_(more, 1 / self.count)
+
+    def put_into(self, net: Any) -> None:
+        """Nothing, where nothing was added."""
+        import torch
+
+        with torch.no_grad():
+            for parameter, values in zip(net.parameters(), self.values, strict=False):
+                parameter.copy_(values)
+
+
 def train_by_torch(
     text: TrainingTokens,
     config: ModelConfig,
@@ -262,7 +284,7 @@ def train_by_torch(
     schedule = replace(training, schedule=alternative.schedule or training.schedule)
     rates = learning_rates(schedule, np.arange(steps) / steps, 0) / training.rate
     base = alternative.rate * (training.rate if alternative.optimizer == "momentum" else 1.0)
-    mean, taken = None, 0
+    mean = Mean()
     began = time.perf_counter()
     order = _order(train.examples, training.seed)
     for step in range(steps):
@@ -276,13 +298,10 @@ def train_by_torch(
             torch.nn.utils.clip_grad_norm_(net.parameters(), alternative.clip)
         optimizer.step()
         if step >= steps * (1 - alternative.mean_of_last):
-            mean = copy.deepcopy(net) if mean is None else mean
-            taken += 1
-            with torch.no_grad():
-                for ours, new in zip(mean.parameters(), net.parameters(), strict=True):
-                    ours.lerp_(new, 1 / taken)
+            mean.add(net)
     seconds = time.perf_counter() - began
-    return mean_loss(net if mean is None else mean, valid), seconds
+    mean.put_into(net)
+    return mean_loss(net, valid), seconds
 
 
 def _order(examples: int, seed: int) -> Iterator[int]:

@@ -17,7 +17,11 @@ from fastlm.plan import step_flops
 
 __all__ = ["SpeedProbe", "as_if_trained"]
 
-_SECONDS = 0.15
+# A share of the run, within bounds. The fastest of some parts counts: what else the machine does
+# at the moment says nothing of the minutes to come.
+_SHARE = 0.01
+_LEAST, _MOST = 0.15, 1.0
+_PARTS = 5
 
 
 class SpeedProbe:
@@ -42,14 +46,21 @@ class SpeedProbe:
         engine = TrainingEngine(model, training, self._tokens, as_if_trained(model))
         engine.compile()  # while another process compiles the matrix product, on a first start
         engine.run(np.full(2, 1e-3))
-        steps, seconds = 2, 0.0
-        while True:
-            started = time.perf_counter()
-            engine.run(np.full(steps, 1e-3))
-            seconds = time.perf_counter() - started
-            if seconds >= _SECONDS / 2:
-                return steps * training.batch / seconds
-            steps *= 2 if seconds == 0 else max(2, min(16, int(_SECONDS / seconds)))
+        minutes = training.minutes or 0
+        part = min(max(60 * minutes * _SHARE, _LEAST), _MOST) / _PARTS
+        steps = 2
+        while (seconds := _seconds(engine, steps)) < part / 2:
+            steps *= max(2, min(16, int(part / max(seconds, 1e-9))))
+        more = min(_PARTS - 1, int(_MOST / seconds))  # none of what is slow
+        best = min([seconds, *(_seconds(engine, steps) for _ in range(more))])
+        return steps * training.batch / best
+
+
+def _seconds(engine: TrainingEngine, steps: int) -> float:
+    """How long so many steps take."""
+    started = time.perf_counter()
+    engine.run(np.full(steps, 1e-3))
+    return time.perf_counter() - started
 
 
 def as_if_trained(model: ModelConfig) -> NDArray[np.float32]:

@@ -69,6 +69,29 @@ def test_tied_weights_are_probabilities_that_learn_through_the_embeddings(altern
     assert np.exp(-np.array(losses)).sum() == pytest.approx(1, rel=1e-5)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_mean_is_that_of_every_parameter(alternatives, tied):
+    model = CONFIGS["words"]
+    ids, params = ids_and_params(model)
+    text = alternatives.Text(ids, model)
+    nets = [
+        alternatives.network(model, share * params, alternatives.Alternative(tied=tied))
+        for share in (1, 2, 3)
+    ]
+    for net in nets[1:]:  # what is not among the first weights is drawn
+        net.load_state_dict({**net.state_dict(), **drawn(nets[0])})
+    mean = alternatives.Mean()
+    for net in (nets[0], nets[2]):
+        mean.add(net)
+    expected = alternatives.mean_loss(nets[1], text)
+    mean.put_into(nets[0])
+    assert alternatives.mean_loss(nets[0], text) == pytest.approx(expected, rel=1e-5)
+
+
+def drawn(net):
+    return {name: value for name, value in net.state_dict().items() if name == "projection"}
+
+
 @pytest.mark.skipif(bool(numba_config.DISABLE_JIT), reason="trains several models")
 def test_a_line_for_the_library_for_pytorch_and_for_each_alternative(tmp_path):
     names = tmp_path / "names"
