@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from quality import ROWS, Row, Run, run
+from quality import Row, Run, corpora_in, run
 
 from fastlm.bench.torch_steps import INSTALL_TORCH, torch_is_installed
 from fastlm.config import ModelConfig, TrainingConfig
@@ -313,10 +313,8 @@ def _order(examples: int, seed: int) -> Iterator[int]:
 
 def tokens_of(row: Row, folder: Path) -> TrainingTokens:
     """The same ids as those that the library trains on."""
-    settings = {name: value for name, value in row.settings.items() if name != "epochs"}
+    settings = {name: v for name, v in row.settings_in(folder).items() if name != "epochs"}
     documents = settings.pop("documents", None)
-    if "vocab" in settings:
-        settings["vocab"] = folder / row.corpus / settings["vocab"]
     return training_tokens(
         folder / row.corpus / "train.txt",
         TokenizerChoice.of(settings.pop("tokenizer"), **settings),
@@ -362,10 +360,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each (default 1)")
     parser.add_argument("--try", dest="names", action="append", choices=list(ALTERNATIVES))
     options = parser.parse_args(arguments)
-    rows = {row.corpus: row for row in ROWS if not options.only or row.corpus in options.only}
-    rows = {name: row for name, row in rows.items() if (options.folder / name).is_dir()}
+    rows = corpora_in(options.folder, options.only)
     if not rows:
-        print(f"error: {options.folder} holds none of the corpora asked for", file=sys.stderr)
         return 1
     if not torch_is_installed():
         print(f"error: this needs PyTorch; get it with {INSTALL_TORCH}", file=sys.stderr)

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from quality import ROWS, Row, Run, run
+from quality import Row, Run, corpora_in, run
 
 # What is changed, by name: from what was picked (model, training) to other settings.
 CHANGES: dict[str, Any] = {
@@ -79,10 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each (default 1)")
     parser.add_argument("--change", action="append", choices=list(CHANGES), help="only these")
     options = parser.parse_args(arguments)
-    rows = {row.corpus: row for row in ROWS if not options.only or row.corpus in options.only}
-    rows = {name: row for name, row in rows.items() if (options.folder / name).is_dir()}
+    rows = corpora_in(options.folder, options.only)
     if not rows:
-        print(f"error: {options.folder} holds none of the corpora asked for", file=sys.stderr)
         return 1
     for row in rows.values():
         compare(row, options.folder, options.epochs, options.seeds, options.change or CHANGES)

@@ -41,6 +41,12 @@ class Row:
     def name(self) -> str:
         return f"{self.corpus}-{self.minutes:g}"
 
+    def settings_in(self, folder: Path) -> dict[str, Any]:
+        """``settings``, files with the corpora's folder before them."""
+        if "vocab" not in self.settings:
+            return self.settings
+        return self.settings | {"vocab": folder / self.corpus / self.settings["vocab"]}
+
     def figure(self, nats: float) -> float:
         if self.unit == "perplexity":
             return math.exp(nats)
@@ -112,11 +118,9 @@ def run(row: Row, folder: Path, seed: int, changes: dict[str, Any] | None = None
     changes : settings besides the row's; ``epochs`` among either stand for its minutes
     """
     curve = _Curve(row)
-    settings = row.settings | (changes or {})
+    settings = row.settings_in(folder) | (changes or {})
     if "epochs" not in settings:
         settings["minutes"] = row.minutes
-    if "vocab" in settings:
-        settings["vocab"] = folder / row.corpus / settings["vocab"]
     lm = fastlm.train(
         folder / row.corpus / "train.txt",
         valid=folder / row.corpus / "valid.txt",
@@ -141,6 +145,15 @@ def run(row: Row, folder: Path, seed: int, changes: dict[str, Any] | None = None
         machine=machine_line(machine_facts()),
         curve=curve.points,
     )
+
+
+def corpora_in(folder: Path, only: list[str] | None) -> dict[str, Row]:
+    """A row for each corpus that the folder has, those named or all; none: says so."""
+    rows = {row.corpus: row for row in ROWS if not only or row.corpus in only}
+    found = {name: row for name, row in rows.items() if (folder / name).is_dir()}
+    if not found:
+        print(f"error: {folder} holds none of the corpora asked for", file=sys.stderr)
+    return found
 
 
 def table(runs: list[Run]) -> str:
