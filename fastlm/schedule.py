@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from fastlm.config import TrainingConfig
 
-__all__ = ["default_epochs", "learning_rates", "planned_steps", "validation_count"]
+__all__ = [
+    "default_epochs",
+    "learning_rates",
+    "planned_steps",
+    "validation_count",
+    "validation_places",
+]
 
 # Examples that a run without --epochs, --steps or --minutes sees: some twenty seconds for a
 # character model on two cores.
 _DEFAULT_EXAMPLES = 5_000_000
 
 _MOST_VALIDATIONS = 20
+_VALIDATION_REST = 14.0  # times as long as a validation took there is none
 
 
 def default_epochs(examples: int) -> int:
@@ -56,3 +63,14 @@ def validation_count(total_examples: float, valid_tokens: int) -> int:
     A validated token costs a third of a trained one (forward only).
     """
     return max(1, min(_MOST_VALIDATIONS, int(total_examples / (5 * max(1, valid_tokens)))))
+
+
+def validation_places(done: float, last_seconds: float, minutes: float) -> list[float]:
+    """Where a run bounded by time validates from ``done`` on, as fractions of it: at twentieths, as
+    few as keep validations to a fifteenth of the time, and at its end.
+
+    last_seconds : that the last validation took, 0 if it is not known
+    """
+    rest = (_VALIDATION_REST * last_seconds) / (60 * minutes)
+    places = [k / _MOST_VALIDATIONS for k in range(1, _MOST_VALIDATIONS)]
+    return [place for place in places if done < place and done + rest <= place <= 1 - rest] + [1.0]

@@ -35,7 +35,7 @@ from fastlm.initialize import scaled_params
 from fastlm.metrics import MetricsFile
 from fastlm.run_details import run_details
 from fastlm.run_state import RunState
-from fastlm.schedule import learning_rates, planned_steps, validation_count
+from fastlm.schedule import learning_rates, planned_steps, validation_count, validation_places
 from fastlm.step_losses import added, mean
 from fastlm.stop_signals import signals_stop
 from fastlm.threads import thread_count
@@ -118,6 +118,7 @@ class Trainer:
         self.total_steps = planned_steps(config.training, self.engine.examples)
         self.run = RunState()
         self._best: NDArray[np.float32] | None = None
+        self._validation_seconds = 0.0  # that the last one took
         self._good: _Good | None = None
         self._recent = RecentLoss(config.model.vocab, config.training.batch)
         self._written: tuple[int, str] | None = None  # step and reason of the last checkpoint
@@ -427,7 +428,8 @@ class Trainer:
             return ()
         training = self.config.training
         if self.total_steps is None:
-            return (k / 20 for k in range(1, 21))
+            assert training.minutes is not None
+            return validation_places(self._fraction(), self._validation_seconds, training.minutes)
         if training.valid_every is not None:
             every = training.valid_every * self.engine.examples / training.batch
             count = math.ceil(self.total_steps / every)
@@ -459,7 +461,8 @@ class Trainer:
             threads=thread_count(self.config.training.threads),
         )
         loss = total / count
-        run.seconds += time.perf_counter() - started
+        self._validation_seconds = time.perf_counter() - started
+        run.seconds += self._validation_seconds
         if not math.isfinite(loss):
             raise BadNumbers(f"the validation loss is {loss} after step {run.step}")
         before = run.best_validation

@@ -69,6 +69,17 @@ def test_more_passes_carry_a_larger_model_and_more_dropout():
     assert few.training["dropout"] < many.training["dropout"]
 
 
+def test_time_over_words_is_spent_on_width_rather_than_on_passes():
+    def picked(**length):
+        return chosen(WORDS, speed=lambda model, _: 4e7 / model.hidden[0], **length)
+
+    widths = [picked(minutes=minutes).model["hidden"][0] for minutes in (1, 3, 10, 30, 60)]
+    assert widths == sorted(widths)
+    assert widths[-1] >= 4 * widths[0]
+    # More passes alone are no reason for a model that takes many times as long.
+    assert picked(epochs=40).model["hidden"][0] < widths[-2]
+
+
 def test_many_passes_over_words_want_a_lower_rate():
     few, many = (chosen(WORDS, epochs=epochs) for epochs in (1, 9))
     assert "lr" not in few.training
