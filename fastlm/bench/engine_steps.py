@@ -34,6 +34,9 @@ class Engine(Implementation):
             self._engine.threads = threads
         return True
 
+    def rest(self) -> None:
+        del self._engine
+
     def run(self, steps: int) -> NDArray[np.float64]:
         return self._engine.run(np.full(steps, self._rate))
 

@@ -78,6 +78,9 @@ class Implementation(ABC):
         """
         return False
 
+    def rest(self) -> None:  # noqa: B027  some keep what they have
+        """Let go of what ``renew`` makes anew, until it does."""
+
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Let go of what it holds."""
 

@@ -27,6 +27,7 @@ from fastlm.bench.works import Work
 __all__ = [
     "Figure",
     "Measurement",
+    "Rounds",
     "Settings",
     "figure",
     "measure_in_turns",
@@ -51,6 +52,9 @@ class Settings:
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
     work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``;
     twice as long for a machine so busy that fewer were undisturbed
+    sweeps : all works are gone through so often, each time for a part of ``work_seconds``: what
+    slows the machine down for some minutes then falls on a part of every work's rounds, and not on
+    all of one's
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -60,6 +64,7 @@ class Settings:
     limit_seconds: float
     precision: float = 0.0
     work_seconds: float = 0.0
+    sweeps: int = 1
     budget: float | None = None
     start: bool = True
 
@@ -138,24 +143,58 @@ def measure_in_turns(
 
     Raises BenchmarkError when a loss stops being a number.
     """
-    steps = {
-        implementation.name: steps_for(implementation, settings.seconds)
-        for implementation in implementations
-    }
-    rounds: list[_Round] = []
-    began = time.perf_counter()
-    while True:
+    rounds = Rounds(work, implementations, settings)
+    rounds.go_on(settings.work_seconds)
+    return rounds.finish()
+
+
+class Rounds:
+    """The rounds of one work, some now and more later."""
+
+    def __init__(
+        self, work: Work, implementations: Sequence[Implementation], settings: Settings
+    ) -> None:
+        self.work = work
+        self._implementations = implementations
+        self._settings = settings
+        self._steps = {
+            implementation.name: steps_for(implementation, settings.seconds)
+            for implementation in implementations
+        }
+        self._rounds: list[_Round] = []
+        self._spent = 0.0
+
+    def go_on(self, seconds: float) -> None:
+        """Rounds for about so long or until the ratios are sure, but at least one."""
+        until = self._spent + seconds
+        while True:
+            self._add()
+            if self._spent >= until or self._is_sure():
+                return
+
+    def finish(self) -> Measurement:
+        """What came out, after the rounds that are missing: where there were too few, or where too
+        few were undisturbed and the time is not twice over."""
+        wanted, longest = self._settings.rounds, 2 * self._settings.work_seconds
+        while len(self._rounds) < wanted or not (self._has_enough() or self._spent >= longest):
+            self._add()
+        return self._found()
+
+    def _found(self) -> Measurement:
+        return _measurement(self._rounds)
+
+    def _has_enough(self) -> bool:
+        return self._found().clean >= self._settings.rounds
+
+    def _is_sure(self) -> bool:
+        return self._has_enough() and _is_sure(self._found(), self._settings.precision)
+
+    def _add(self) -> None:
+        began = time.perf_counter()
         # There and back again.
-        order = implementations if len(rounds) % 2 == 0 else implementations[::-1]
-        rounds.append(_round(work, order, steps, settings))
-        if len(rounds) < settings.rounds:
-            continue
-        found = _measurement(rounds)
-        enough = found.clean >= settings.rounds
-        if enough and _is_sure(found, settings.precision):
-            return found
-        if time.perf_counter() - began >= settings.work_seconds * (1 if enough else 2):
-            return found
+        order = self._implementations[:: 1 if len(self._rounds) % 2 == 0 else -1]
+        self._rounds.append(_round(self.work, order, self._steps, self._settings))
+        self._spent += time.perf_counter() - began
 
 
 @dataclass(frozen=True)
@@ -181,6 +220,7 @@ def _round(
         turn = take_turn(implementation, steps[implementation.name], settings.seconds)
         check_finite(work, implementation.name, turn)
         rates[implementation.name] = turn.steps * work.batch / turn.seconds
+        implementation.rest()
     medians = {threads: float(np.median(values)) for threads, values in limits.items()}
     return _Round(rates, medians, _others(before, _times(order)))
 

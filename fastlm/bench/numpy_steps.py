@@ -37,6 +37,9 @@ class Numpy(Implementation):
         self._next = 0
         return True
 
+    def rest(self) -> None:
+        del self._mini
+
     def run(self, steps: int) -> list[float]:
         mini = self._mini
         losses = []

@@ -27,9 +27,10 @@ from typing import Any
 from fastlm.bench.candidates import candidates
 from fastlm.bench.check import check_same_work, check_steps
 from fastlm.bench.disturbance import FEWEST
+from fastlm.bench.implementations import Implementation
 from fastlm.bench.limits import TELL_BLAS, blas_obeys
 from fastlm.bench.machine import machine_facts, machine_limits
-from fastlm.bench.measure import Settings, measure_in_turns, ratio
+from fastlm.bench.measure import Rounds, Settings, ratio
 from fastlm.bench.results import FORMAT
 from fastlm.bench.start import measure_start
 from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
@@ -39,7 +40,9 @@ from fastlm_kernels.jit import JIT_DISABLED
 
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
-FULL = Settings(rounds=9, seconds=0.2, limit_seconds=0.05, precision=0.02, work_seconds=25.0)
+FULL = Settings(
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.02, work_seconds=42.0, sweeps=6
+)
 QUICK = Settings(
     rounds=3,
     seconds=0.05,
@@ -94,13 +97,24 @@ def run_benchmark(
         notes.append("torch.compile is left out: there is no C++ compiler")
         torch_compile = False
     results = []
-    for number, work in enumerate(works):
-        if settings.budget is not None and time.perf_counter() - began > settings.budget:
-            left = ", ".join(rest.name for rest in works[number:])
-            notes.append(f"left out, to keep the quick form quick: {left}")
-            break
-        say(work.title)
-        results.append(_measure(work, settings, torch_compile, facts["cores"]))
+    with ExitStack() as stack:
+        begun: list[_Begun] = []
+        part = settings.work_seconds / settings.sweeps
+        for number, work in enumerate(works):
+            if settings.budget is not None and time.perf_counter() - began > settings.budget:
+                left = ", ".join(rest.name for rest in works[number:])
+                notes.append(f"left out, to keep the quick form quick: {left}")
+                break
+            say(work.title)
+            begun.append(_begin(work, settings, torch_compile, stack))
+            begun[-1].rounds.go_on(part)
+        for sweep in range(2, settings.sweeps + 1):
+            for each in begun:
+                say(f"{each.work.title} (sweep {sweep} of {settings.sweeps})")
+                each.rounds.go_on(part)
+        for each in begun:
+            say(each.work.title)
+            results.append(_result(each, facts["cores"]))
     busy = [work["name"] for work in results if work["rounds"]["clean"] < FEWEST]
     if busy:
         notes.append(
@@ -118,14 +132,27 @@ def run_benchmark(
     }
 
 
-def _measure(work: Work, settings: Settings, torch_compile: bool, cores: int) -> dict[str, Any]:
-    with ExitStack() as stack:
-        implementations = [
-            stack.enter_context(make())
-            for make in candidates(work, torch_compile=torch_compile).values()
-        ]
-        first_steps = check_same_work(work, implementations)
-        found = measure_in_turns(work, implementations, settings)
+@dataclasses.dataclass(frozen=True)
+class _Begun:
+    """first_steps : seconds that the very first step took, by name"""
+
+    work: Work
+    implementations: list[Implementation]
+    first_steps: dict[str, float]
+    rounds: Rounds
+
+
+def _begin(work: Work, settings: Settings, torch_compile: bool, stack: ExitStack) -> _Begun:
+    implementations = [
+        stack.enter_context(make())
+        for make in candidates(work, torch_compile=torch_compile).values()
+    ]
+    first_steps = check_same_work(work, implementations)
+    return _Begun(work, implementations, first_steps, Rounds(work, implementations, settings))
+
+
+def _result(begun: _Begun, cores: int) -> dict[str, Any]:
+    work, implementations, found = begun.work, begun.implementations, begun.rounds.finish()
     ours = found.rates[implementations[-1].name].rounds
     rows = []
     for implementation in implementations:
@@ -143,7 +170,7 @@ def _measure(work: Work, settings: Settings, torch_compile: bool, cores: int) ->
                 "tokens_per_second": dataclasses.asdict(rate),
                 "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
                 "sgemm_share": share,
-                "first_step_seconds": first_steps[implementation.name],
+                "first_step_seconds": begun.first_steps[implementation.name],
             }
         )
     return {

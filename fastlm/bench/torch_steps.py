@@ -54,6 +54,10 @@ class Torch(Implementation):
             self._begin()
         return not self._compiled
 
+    def rest(self) -> None:
+        if not self._compiled:
+            del self.module, self._tensors, self._optimizer, self._batches
+
     def _begin(self) -> None:
         import torch
 

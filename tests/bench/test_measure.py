@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +11,15 @@ import pytest
 from fastlm.bench import measure
 from fastlm.bench.check import BenchmarkError
 from fastlm.bench.implementations import Implementation, Turn
-from fastlm.bench.measure import Settings, figure, measure_in_turns, ratio, steps_for, take_turn
+from fastlm.bench.measure import (
+    Rounds,
+    Settings,
+    figure,
+    measure_in_turns,
+    ratio,
+    steps_for,
+    take_turn,
+)
 
 from .conftest import CONCAT
 
@@ -35,6 +44,9 @@ class Scripted(Implementation):
     def renew(self):
         self._diary.append((self.name, "renewed"))
         return True
+
+    def rest(self):
+        self._diary.append((self.name, "rests"))
 
     def turn(self, steps):
         self._diary.append((self.name, steps))
@@ -88,8 +100,9 @@ def test_everybody_takes_turns(limits):
         [Scripted("a", 0.5, diary, threads=1), Scripted("b", 0.25, diary, threads=2)],
         SETTINGS,
     )
-    a, b = [("a", "renewed")] + [("a", 1)] * 3, [("b", "renewed")] + [("b", 1)] * 5
-    assert diary[-30:] == a + b + b + a + a + b
+    a = [("a", "renewed"), *[("a", 1)] * 3, ("a", "rests")]
+    b = [("b", "renewed"), *[("b", 1)] * 5, ("b", "rests")]
+    assert diary[-36:] == a + b + b + a + a + b
     assert limits == [1, 2, 2, 1, 1, 2]
     assert found.rates["a"].rounds == [CONCAT.batch / 0.5] * 3
     assert found.rates["b"].median == CONCAT.batch / 0.25
@@ -98,14 +111,23 @@ def test_everybody_takes_turns(limits):
     assert (found.rounds, found.clean) == (3, 3)
 
 
-def test_every_turn_begins_at_the_first_weights(limits):
-    diary = []
-    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
-    renewed = [number for number, entry in enumerate(diary) if entry[1] == "renewed"]
-    assert [diary[number][0] for number in renewed] == ["a", "b", "b", "a", "a", "b"]
-    # One step by the way, and then the turn.
-    a, b = [("a", 1)] * 3, [("b", 1)] * 5
-    assert diary[renewed[0] + 1 : renewed[2]] == [*a, ("b", "renewed"), *b]
+def test_rounds_can_be_gone_on_with(limits, monkeypatch):
+    """Each time for its own part of the seconds, and never without a round."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    settings = dataclasses.replace(SETTINGS, precision=-1.0, work_seconds=6.0)
+    rounds = Rounds(CONCAT, [Scripted("a", 0.5, []), Scripted("b", 0.25, [])], settings)
+    rounds.go_on(0.0)
+    rounds.go_on(0.0)
+    rounds.go_on(9.0)  # a round takes three ticks of this clock
+    assert rounds.finish().rounds == 2 + 3
+
+
+def test_rounds_that_are_few_are_completed(limits):
+    rounds = Rounds(CONCAT, [Scripted("a", 0.5, []), Scripted("b", 0.25, [])], SETTINGS)
+    rounds.go_on(0.0)
+    found = rounds.finish()
+    assert (found.rounds, found.clean) == (SETTINGS.rounds, SETTINGS.rounds)
 
 
 def test_a_loss_that_is_no_number_ends_it(limits):

@@ -63,6 +63,17 @@ def test_result_holds_what_was_measured():
 
 @needs_jit
 @pytest.mark.usefixtures("small_limits", "without_torch")
+def test_works_are_swept_through_in_turn():
+    said = []
+    settings = dataclasses.replace(SHORT, rounds=1, sweeps=2)
+    result = run.run_benchmark([CONCAT, TINY], settings, say=said.append)
+    again = [f"{work.title} (sweep 2 of 2)" for work in (CONCAT, TINY)]
+    assert said[-6:-2] == [CONCAT.title, TINY.title, *again]
+    assert [work["rounds"] for work in result["works"]] == [{"measured": 2, "clean": 2}] * 2
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
 def test_a_busy_machine_is_told_of(monkeypatch):
     monkeypatch.setattr("fastlm.bench.measure._others", lambda *_: 1.0)
     result = run.run_benchmark([TINY], SHORT)
