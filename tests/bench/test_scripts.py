@@ -68,3 +68,19 @@ def test_adaptive_quality_compares(tmp_path, capsys):
 def test_adaptive_quality_needs_a_text(tmp_path, capsys):
     assert script("adaptive_quality").main([str(tmp_path / "none.txt")]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def test_quality_says_how_far_seeds_are_apart_and_how_many_passes_each_made():
+    quality = script("quality")
+
+    def run(seed, figure, epochs):
+        return quality.Run(
+            "brown-1", seed, figure, 60.0, epochs, 2_000_000, 50_000.0, {}, {}, "a machine"
+        )
+
+    *_, one = quality.table([run(0, 245.0, 3.6)]).splitlines()
+    assert "| 245.0 perplexity | one seed | 347 (5-gram) | 3.6 | 50,000 | 2,000,000 |" in one
+    *_, three = quality.table([run(0, 245.0, 3.6), run(1, 250.0, 2.1), run(2, 240.0, 4.4)]).split(
+        "\n"
+    )
+    assert "| 245.0 perplexity | 4.1% of 3 | 347 (5-gram) | 2.1 to 4.4 |" in three
