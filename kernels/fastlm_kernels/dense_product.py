@@ -16,6 +16,7 @@ from fastlm_kernels.vector_block import (
     block_four,
     block_full,
     block_one,
+    copy_row,
     narrow_full,
     narrow_one,
     transpose_square,
@@ -61,10 +62,7 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
     """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
     if columns == PANEL:
         for r in range(rows):
-            source = b[b0 + r * ldb : b0 + r * ldb + PANEL]
-            row = panel[p0 + r * PANEL : p0 + (r + 1) * PANEL]
-            for j in range(PANEL):  # a constant: two vectors, no loop
-                row[j] = source[j]
+            copy_row(panel, p0 + r * PANEL, b, b0 + r * ldb)
     else:
         for r in range(rows):
             source = b[b0 + r * ldb : b0 + r * ldb + columns]
