@@ -17,6 +17,8 @@ from fastlm_kernels.vector_block import (
     block_full,
     block_one,
     copy_row,
+    half_full,
+    half_one,
     narrow_full,
     narrow_one,
     transpose_square,
@@ -71,23 +73,34 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
                 row[j] = source[j]
 
 
+@inner_kernel
+def computed(columns):
+    """How many columns of a panel are computed where so many are needed: all, half, or a vector."""
+    if columns <= LANES:
+        return LANES
+    return PANEL // 2 if columns <= PANEL // 2 else PANEL
+
+
 @apart_kernel
 def clear(panel, p0, rows, columns):
-    """Zero what lies beyond the first ``columns`` of a panel."""
-    for r in range(rows):
-        for j in range(p0 + r * PANEL + columns, p0 + (r + 1) * PANEL):
-            panel[j] = F(0)
+    """Zero what is computed beyond the first ``columns`` of a panel."""
+    stay_apart()
+    end = computed(columns)
+    if columns < end:
+        for r in range(rows):
+            for j in range(p0 + r * PANEL + columns, p0 + r * PANEL + end):
+                panel[j] = F(0)
 
 
 @apart_kernel
-def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, narrow, ahead):
-    """One panel: m rows of results, PANEL columns wide, or LANES if ``narrow``.
+def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, columns, ahead):
+    """One panel: m rows of results, of which ``columns`` are needed (see ``computed``).
 
     ahead : to the panel that comes next, 0 if that is near anyway
     """
     stay_apart()
     i = 0
-    if narrow:
+    if computed(columns) == LANES:
         while i + BLOCK_ROWS <= m:
             narrow_full(
                 c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
@@ -96,6 +109,20 @@ def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, 
             i += BLOCK_ROWS
         while i < m:
             narrow_one(
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta, ahead,
+            )  # fmt: skip
+            i += 1
+        return
+    if computed(columns) < PANEL:
+        while i + BLOCK_ROWS <= m:
+            half_full(
+                c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
+                k, alpha, beta, ahead,
+            )  # fmt: skip
+            i += BLOCK_ROWS
+        while i < m:
+            half_one(
                 c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
                 k, alpha, beta, ahead,
             )  # fmt: skip
@@ -149,18 +176,16 @@ def turned_product(
         height = min(np.int64(_TURNED_ROWS), n - first)
         for i in range(0, m, PANEL):
             columns = min(np.int64(PANEL), m - i)
-            narrow = columns <= PANEL // 2
             if columns < PANEL:
                 clear(pack, np.int64(0), min(PANEL_ROWS, k), columns)
             for s in range(0, k, PANEL_ROWS):
                 depth = min(PANEL_ROWS, k - s)
                 pack_transposed(pack, np.int64(0), a, a0 + i * a_row + s, a_row, depth, columns)
-                for lane in range(0, columns if narrow else 1, LANES):
-                    sum_rows(
-                        pack, TURNED + lane, np.int64(PANEL), b, b0 + first * ldb + s, ldb,
-                        np.int64(1), pack, np.int64(lane), np.int64(PANEL), height, depth,
-                        alpha, F(0) if s == 0 else F(1), narrow, np.int64(0),
-                    )  # fmt: skip
+                sum_rows(
+                    pack, np.int64(TURNED), np.int64(PANEL), b, b0 + first * ldb + s, ldb,
+                    np.int64(1), pack, np.int64(0), np.int64(PANEL), height, depth,
+                    alpha, F(0) if s == 0 else F(1), columns, np.int64(0),
+                )  # fmt: skip
             turn_back(c, c0 + i * ldc + first, ldc, pack, height, columns, beta)
 
 
@@ -213,7 +238,6 @@ def product(
                 rows = min(TILE_ROWS, m - i)
                 for j in range(0, width, PANEL):
                     columns = min(PANEL, width - j)
-                    narrow = columns <= PANEL // 2
                     right, right0, right_step, ahead = pack, j * PANEL_ROWS, PANEL, 0
                     if j < in_place:
                         if i == 0:
@@ -223,11 +247,9 @@ def product(
                     out, start, step, factor = c, out0, ldc, keep
                     if columns < PANEL:
                         out, start, step, factor = pack, _NARROW, PANEL, F(0)
-                    for lane in range(0, columns if narrow else 1, LANES):
-                        sum_rows(
-                            out, start + lane, step, a, a_start + i * a_row, a_row, a_column,
-                            right, right0 + lane, right_step, rows, depth, alpha, factor,
-                            narrow, ahead,
-                        )  # fmt: skip
+                    sum_rows(
+                        out, start, step, a, a_start + i * a_row, a_row, a_column,
+                        right, right0, right_step, rows, depth, alpha, factor, columns, ahead,
+                    )  # fmt: skip
                     if columns < PANEL:
                         add_tile(c, out0, ldc, pack, np.int64(_NARROW), rows, columns, keep)

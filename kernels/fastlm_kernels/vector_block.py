@@ -191,6 +191,8 @@ block_four = _block_of(4, VECTORS)
 block_one = _block_of(1, VECTORS)
 
 # For the last columns of a matrix, where a whole block would mostly multiply zeros.
+half_full = _block_of(BLOCK_ROWS, VECTORS // 2)
+half_one = _block_of(1, VECTORS // 2)
 narrow_full = _block_of(BLOCK_ROWS, 1)
 narrow_one = _block_of(1, 1)
 
