@@ -16,6 +16,7 @@ from fastlm_kernels.vector_block import (
     VECTORS,
     folded,
     integer,
+    prefetch,
     splat,
     store_scaled,
     vector_at,
@@ -28,7 +29,7 @@ _ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 _LANES = ir.Constant(_INTS, list(range(LANES)))
 
 # Rows of W that ``add_dots`` takes at a time.
-DOTS = 4
+DOTS = min(8, LANES)
 
 
 def _pointers(context, builder, signature, arguments):
@@ -111,6 +112,8 @@ def _sum_of(vectors):
             fma = _fma(builder)
             out = place(0, c0)
             right = place(6, b0)
+            for v in range(vectors):  # rows of results may lie on pages of their own
+                prefetch(builder, vector_at(builder, out, v), 1, 3)
             before = builder.block
             loop = builder.append_basic_block("listed")
             after = builder.append_basic_block("listed_end")

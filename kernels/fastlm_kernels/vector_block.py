@@ -98,7 +98,7 @@ def folded(builder, vector, width):
     return vector
 
 
-def _prefetch(builder, pointer, write, locality):
+def prefetch(builder, pointer, write, locality):
     """Bring the cache line of a pointer near; locality 3 is the first level, 2 the second."""
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     function = cgutils.get_or_insert_function(
@@ -142,7 +142,7 @@ def _block_of(rows, vectors):
             c_rows = [builder.gep(data(0, c0), [builder.mul(ldc, integer(m))]) for m in range(rows)]
             if rows > 1:
                 for m, v in places:
-                    _prefetch(builder, vector_at(builder, c_rows[m], v), 1, 3)
+                    prefetch(builder, vector_at(builder, c_rows[m], v), 1, 3)
 
             # for step in range(k): sums[m, v] += A[m, step] * B[step, v], all in registers.
             before = builder.block
@@ -156,7 +156,7 @@ def _block_of(rows, vectors):
             b_row = builder.gep(b_start, [builder.mul(step, ldb)])
             right = [builder.load(vector_at(builder, b_row, v), align=4) for v in range(vectors)]
             if rows > 1:
-                _prefetch(builder, builder.gep(b_row, [ahead]), 0, 2)
+                prefetch(builder, builder.gep(b_row, [ahead]), 0, 2)
             a_step = builder.mul(step, a_column)
             new = {}
             for m in range(rows):
