@@ -207,6 +207,8 @@ def plot(runs: list[Run], path: Path) -> None:
                 color = f"C{[r.name for r in ROWS if r.corpus == corpus].index(row.name)}"
                 panel.plot(seconds, figures, label=label, color=color, marker=".", markersize=4)
         panel.set_xscale("log")
+        panel.set_xticks((3, 10, 30, 100, 300), ("3", "10", "30", "100", "300"))
+        panel.minorticks_off()
         panel.set_title(corpus)
         panel.set_xlabel("seconds of training")
         panel.set_ylabel(f"validation, {row.unit}")
