@@ -158,7 +158,7 @@ class TrainingConfig:
         corpus (see ``fastlm.schedule``)
     dropout, embed_dropout : share of hidden units, of inputs, dropped in training
     patience : stop when the validation loss has not improved for so many validations; None: never
-    valid_every : epochs between validations; None: about twenty over the run
+    valid_every : epochs between validations; None: up to twenty over the run
     shuffle : a new order of the examples every epoch; False: as they come
     shuffle_window : shuffle only within so many examples at a time, for a corpus larger than
         memory: each window is put together from 64 stretches of the corpus, taken in random order.

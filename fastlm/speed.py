@@ -1,4 +1,4 @@
-"""How fast would a model train here? A fraction of a second of its steps tells."""
+"""How fast would a model train here? Steps for a second at most tell."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Rounds:
     def __init__(
         self, work: Work, implementations: Sequence[Implementation], settings: Settings
     ) -> None:
-        self.work = work
+        self._work = work
         self._implementations = implementations
         self._settings = settings
         self._steps = {
@@ -169,31 +169,32 @@ class Rounds:
         until = self._spent + seconds
         while True:
             self._add()
-            if self._spent >= until or self._is_sure():
+            found = self._found()
+            sure = self._has_enough(found) and _is_sure(found, self._settings.precision)
+            if sure or self._spent >= until:
                 return
 
     def finish(self) -> Measurement:
         """What came out, after the rounds that are missing: where there were too few, or where too
         few were undisturbed and the time is not twice over."""
         wanted, longest = self._settings.rounds, 2 * self._settings.work_seconds
-        while len(self._rounds) < wanted or not (self._has_enough() or self._spent >= longest):
+        while len(self._rounds) < wanted or not (
+            self._has_enough(self._found()) or self._spent >= longest
+        ):
             self._add()
         return self._found()
 
     def _found(self) -> Measurement:
         return _measurement(self._rounds)
 
-    def _has_enough(self) -> bool:
-        return self._found().clean >= self._settings.rounds
-
-    def _is_sure(self) -> bool:
-        return self._has_enough() and _is_sure(self._found(), self._settings.precision)
+    def _has_enough(self, found: Measurement) -> bool:
+        return found.clean >= self._settings.rounds
 
     def _add(self) -> None:
         began = time.perf_counter()
         # There and back again.
         order = self._implementations[:: 1 if len(self._rounds) % 2 == 0 else -1]
-        self._rounds.append(_round(self.work, order, self._steps, self._settings))
+        self._rounds.append(_round(self._work, order, self._steps, self._settings))
         self._spent += time.perf_counter() - began
 
 

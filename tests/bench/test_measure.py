@@ -111,6 +111,17 @@ def test_everybody_takes_turns(limits):
     assert (found.rounds, found.clean) == (3, 3)
 
 
+def test_every_turn_begins_at_the_first_weights(limits):
+    diary = []
+    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
+    renewed = [number for number, entry in enumerate(diary) if entry[1] == "renewed"]
+    assert [diary[number][0] for number in renewed] == ["a", "b", "b", "a", "a", "b"]
+    # One step by the way, and then the turn.
+    a, b = [("a", 1)] * 3, [("b", 1)] * 5
+    after = [*a, ("a", "rests"), ("b", "renewed"), *b, ("b", "rests")]
+    assert diary[renewed[0] + 1 : renewed[2]] == after
+
+
 def test_rounds_can_be_gone_on_with(limits, monkeypatch):
     """Each time for its own part of the seconds, and never without a round."""
     clock = iter(range(1000))
