@@ -154,8 +154,8 @@ class TrainingConfig:
         step; applied every 256 steps, for these together
     schedule : ``linear`` and ``cosine`` go down to zero at the end, ``constant`` stays
     warmup : steps over which the rate rises from zero at the start
-    epochs, steps, minutes : how long; at most one of them. None at all: as many epochs as suit the
-        corpus (see ``fastlm.schedule``)
+    epochs, steps, minutes : how long. Epochs or steps, not both; with minutes the run ends at what
+        comes first. None at all: as many epochs as suit the corpus (see ``fastlm.schedule``)
     dropout, embed_dropout : share of hidden units, of inputs, dropped in training
     patience : stop when the validation loss has not improved for so many validations; None: never
     valid_every : epochs between validations; None: up to twenty over the run
@@ -200,9 +200,8 @@ class TrainingConfig:
         _number("weight_decay", self.weight_decay, 0, infinity)
         _one_of("schedule", self.schedule, ("constant", "linear", "cosine"))
         _whole("warmup", self.warmup, 0)
-        given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} are both given; choose one of them")
+        if self.epochs is not None and self.steps is not None:
+            raise ConfigError("epochs and steps are both given; choose one of them")
         if self.epochs is not None:
             _number("epochs", self.epochs, 0, infinity, open_low=True)
         if self.steps is not None:

@@ -34,7 +34,7 @@ class Start:
 
     parameters : n
     train_tokens, valid_tokens : number of tokens; valid_tokens is 0 without validation
-    total_steps : None when the run is bounded by time
+    total_steps : at most, where minutes bound the run too; None when only these do
     compiling : kernels are not in the cache yet: the first step waits for the compiler
     step, elapsed : steps and seconds done before: not 0 where a run is resumed
     reasons : why the sizes and rates that were not given are what they are, a line each

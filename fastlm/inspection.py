@@ -18,7 +18,7 @@ from fastlm.metrics import read_rows
 from fastlm.model import LanguageModel, load
 from fastlm.modelfile import read_metadata
 from fastlm.run_files import metrics_beside, model_beside
-from fastlm.schedule import learning_rates, planned_steps
+from fastlm.schedule import fraction_done, learning_rates, planned_steps
 from fastlm.tokenizers import Tokenizer
 from fastlm.whole_file import FilePath
 
@@ -138,11 +138,7 @@ def _run_facts(saved: Checkpoint) -> dict[str, Any]:
     run, training = saved.run, saved.training
     examples = max(1, saved.corpus["train"]["tokens"] - first_target(saved.model))
     total = planned_steps(training, examples)
-    if total is None:
-        assert training.minutes is not None
-        fraction = min(1.0, run.seconds / (60 * training.minutes))
-    else:
-        fraction = min(1.0, run.step / total)
+    fraction = float(fraction_done(training, total, run.step, run.seconds))
     rate = float(learning_rates(training, np.array([fraction]), run.step)[0]) * run.rate_factor
     details = dict(saved.details)
     return details | {

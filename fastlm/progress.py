@@ -143,13 +143,13 @@ class ConsoleProgress(Callback):
             f"context {model.context} ({model.combine}){far}, embedding {model.embed}, "
             f"hidden {layers}: {start.parameters:,} parameters",
         )
-        length = (
-            f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}"
-            if start.total_steps is None
-            else f"{start.total_steps:,} steps"
-        )
+        lengths = []
+        if training.minutes is not None:
+            lengths.append(f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}")
+        if start.total_steps is not None:
+            lengths.append(f"{'at most ' if lengths else ''}{start.total_steps:,} steps")
         threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
-        self._describe("training", f"{length}, batch {training.batch:,}, {threads}")
+        self._describe("training", f"{', '.join(lengths)}, batch {training.batch:,}, {threads}")
         if start.step:
             self._describe(
                 "resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"

@@ -7,6 +7,7 @@ more dropout. ``bench/quality.py`` measures what comes out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,11 @@ _CHARACTER_SIZES = (
     Size(10, (512, 256), 32, 0.1, 0.1, tokens=500_000),
     Size(24, (512, 256), 32, 0.1, 0.1, 0.5, tokens=500_000),
 )
+# More passes over words make the model worse, whatever its size and dropout: Brown's first 20,000
+# words, 8 passes, perplexity 1,108, 14 passes 1,441, 30 passes 5,280; 100,000 words, 5 passes 692,
+# 8 passes 690, 10 passes 727; all 800,000, 800 units, 10 to 11 passes 229 to 231, 13 passes 236.
+_MOST_WORD_PASSES = 9
+
 # Brown (1 million words), perplexity on validation text. 4 passes: 263.6 with 0.2 and 0.1 and 200
 # units, 261.2 with 0.1 and 0.1 and 160, 260.4 with 128, and 254.4 with these at half the rate. 3.3
 # passes, 128 units: 262.3 with 0.1 and 0.1 at half the rate, 260.5 with 0 and 0.05, 256.8 with 0
@@ -86,19 +92,22 @@ _CHARACTER_SIZES = (
 # with 0.3 and 0.1; 20 with 320 units 248.7 with 0.2 and 0.1. And with any, more than about ten
 # make it worse (18 with 512 units 237.0 with 0.4 and 0.2), and ten of a wider one are as good as
 # ten of a narrow one (800 units 227.3 with 0.4 and 0.2, 231.6 with 0.3 and 0.1): so width is what
-# more time is spent on.
+# more time is spent on. Shorter texts carry less: the first 20,000 words, 8 or 9 passes, 1,108 with
+# 200 units, 1,503 with 800, 1,013 with 128; 100,000 words 690 with 200, 685 with 128.
 _WORD_SIZES = (
     Size(0, (128,), 64),
     Size(2, (128,), 64, 0.0, 0.0, 0.625),
-    Size(5, (200,), 64, 0.1, 0.05, 0.5),
-    Size(7, (200,), 64, 0.2, 0.1, 0.5),
-    Size(10, (320,), 64, 0.3, 0.2, 0.5),
+    Size(5, (128,), 64, 0.1, 0.05, 0.5),
+    Size(5, (200,), 64, 0.1, 0.05, 0.5, tokens=500_000),
+    Size(7, (128,), 64, 0.2, 0.1, 0.5),
+    Size(7, (200,), 64, 0.2, 0.1, 0.5, tokens=500_000),
+    Size(10, (320,), 64, 0.3, 0.2, 0.5, tokens=500_000),
 )
 # Only where there is time to spend.
 _WIDER_WORD_SIZES = (
-    Size(8.5, (512,), 64, 0.4, 0.2, 0.5),
-    Size(8.5, (800,), 64, 0.4, 0.2, 0.5),
-    Size(9.5, (1600,), 64, 0.4, 0.2, 0.5),
+    Size(8.5, (512,), 64, 0.4, 0.2, 0.5, tokens=500_000),
+    Size(8.5, (800,), 64, 0.4, 0.2, 0.5, tokens=500_000),
+    Size(8.5, (1600,), 64, 0.4, 0.2, 0.5, tokens=500_000),
 )
 
 
@@ -129,7 +138,7 @@ def recipe(
     counts : int[V], how often each token occurs in the training text
     softmax : ``full``, ``adaptive``, or ``auto``: adaptive where the training step gets much
         cheaper by it
-    speed : examples a second that a model would train at, asked for runs bounded by time
+    speed : examples a second that a model would train at; for runs bounded by time
 
     Raises ConfigError for another softmax, and for ``full`` or ``auto`` beside cut-offs.
     """
@@ -153,18 +162,21 @@ def recipe(
         return shape
 
     config = TrainingConfig(**chosen_training)
+    most = _most_passes(words, config, total)
+    if words and config.epochs is None and config.steps is None:
+        chosen_training["epochs"] = most
 
     def with_dropout(size: Size) -> dict[str, Any]:
         dropout = {"dropout": size.dropout, "embed_dropout": size.embed_dropout}
         return {**dropout, **chosen_training}
 
     def passes_of(size: Size) -> float:
-        if config.minutes is not None and speed is not None:
-            shape = ModelConfig(vocab=vocab, **with_size(size))
-            return 60 * config.minutes * speed(shape, TrainingConfig(**with_dropout(size))) / total
-        if config.steps is not None:
-            return config.steps * config.batch / total
-        return default_epochs(total) if config.epochs is None else config.epochs
+        if config.minutes is None:
+            return most
+        assert speed is not None
+        shape = ModelConfig(vocab=vocab, **with_size(size))
+        rate = speed(shape, TrainingConfig(**with_dropout(size)))
+        return min(most, 60 * config.minutes * rate / total)
 
     # What is asked for first is tried out, and the others' speed follows from its.
     expected = {size: passes_of(size) for size in sorted(sizes, key=lambda size: size != middle)}
@@ -175,8 +187,10 @@ def recipe(
     chosen_training.setdefault("weight_decay", min(_MOST_DECAY, _PRIOR / total))
     if picked.rate != 1:
         chosen_training.setdefault("lr", picked.rate * config.rate)
+    limited = passes == _MOST_WORD_PASSES and words and "epochs" not in training
     reasons = [
-        f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens: "
+        f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens"
+        f"{' (more would make it worse)' if limited else ''}: "
         f"hidden {', '.join(map(str, shape['hidden'])) or 'none'}, dropout "
         f"{chosen_training['dropout']:g}, weight decay {chosen_training['weight_decay']:.2g}"
     ]
@@ -185,6 +199,16 @@ def recipe(
             f"adaptive softmax, cut at {', '.join(f'{cut:,}' for cut in shape['cutoffs'])}"
         )
     return Recipe(shape, chosen_training, tuple(reasons))
+
+
+def _most_passes(words: bool, training: TrainingConfig, total: int) -> float:
+    """Passes over ``total`` tokens that are asked for, or else the most that do good."""
+    if training.steps is not None:
+        return training.steps * training.batch / total
+    if training.epochs is not None:
+        return training.epochs
+    most = default_epochs(total) if training.minutes is None else math.inf
+    return min(most, _MOST_WORD_PASSES) if words else most
 
 
 def _shape(words: bool, documents: Documents) -> dict[str, Any]:

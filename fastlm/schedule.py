@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from fastlm.config import TrainingConfig
 
 __all__ = [
     "default_epochs",
+    "fraction_done",
     "learning_rates",
     "planned_steps",
     "validation_count",
@@ -31,13 +33,26 @@ def default_epochs(examples: int) -> int:
 
 
 def planned_steps(training: TrainingConfig, examples: int) -> int | None:
-    """Steps of the whole run; None when it is bounded by time."""
-    if training.minutes is not None:
-        return None
+    """Steps of the whole run, at most where minutes bound it too; None when only these do."""
     if training.steps is not None:
         return training.steps
+    if training.minutes is not None and training.epochs is None:
+        return None
     epochs = default_epochs(examples) if training.epochs is None else training.epochs
     return max(1, math.ceil(epochs * examples / training.batch))
+
+
+def fraction_done(
+    training: TrainingConfig, total_steps: int | None, steps: Any, seconds: Any
+) -> Any:
+    """How much of a run is done (0 to 1) after so many steps and seconds, numbers or arrays: of its
+    steps or of its minutes, whichever is more.
+
+    total_steps : what ``planned_steps`` says
+    """
+    of_steps = 0.0 if total_steps is None else steps / total_steps
+    of_time = 0.0 if training.minutes is None else seconds / (60 * training.minutes)
+    return np.minimum(1.0, np.maximum(of_steps, of_time))
 
 
 def learning_rates(

@@ -35,7 +35,13 @@ from fastlm.initialize import scaled_params
 from fastlm.metrics import MetricsFile
 from fastlm.run_details import run_details
 from fastlm.run_state import RunState
-from fastlm.schedule import learning_rates, planned_steps, validation_count, validation_places
+from fastlm.schedule import (
+    fraction_done,
+    learning_rates,
+    planned_steps,
+    validation_count,
+    validation_places,
+)
 from fastlm.step_losses import added, mean
 from fastlm.stop_signals import signals_stop
 from fastlm.threads import thread_count
@@ -378,19 +384,21 @@ class Trainer:
 
     def _fraction(self) -> float:
         """How much of the run is done, 0 to 1."""
-        if self.total_steps is not None:
-            return min(1.0, self.engine.step / self.total_steps)
-        assert self.config.training.minutes is not None
-        return min(1.0, self.run.seconds / (60 * self.config.training.minutes))
+        done = (self.total_steps, self.engine.step, self.run.seconds)
+        return float(fraction_done(self.config.training, *done))
 
     def _fractions(self, steps: int) -> NDArray[np.float64]:
         """The fraction of the run before each of the next ``steps`` steps."""
-        if self.total_steps is not None:
-            return np.arange(self.engine.step, self.engine.step + steps) / self.total_steps
-        assert self.config.training.minutes is not None
+        ahead = np.arange(steps)
         per_step = self.run.training_seconds / max(1, self.engine.step)
-        ahead = per_step * np.arange(steps) / (60 * self.config.training.minutes)
-        return np.asarray(self._fraction() + ahead)
+        return np.asarray(
+            fraction_done(
+                self.config.training,
+                self.total_steps,
+                self.engine.step + ahead,
+                self.run.seconds + per_step * ahead,
+            )
+        )
 
     @cached_property
     def _snapshot_steps(self) -> int:
@@ -403,18 +411,21 @@ class Trainer:
         target: float = (step // self._snapshot_steps + 1) * self._snapshot_steps
         if self.checkpoints is not None:
             target = min(target, self.checkpoints.next_step(step))
+        minutes = self.config.training.minutes
         if self.total_steps is not None:
-            target = min(target, self.total_steps, self._next_validation)
+            target = min(target, self.total_steps)
+        if minutes is None:
+            target = min(target, self._next_validation)
         elif self.run.training_seconds:
-            left = (1 - self._fraction()) * 60 * (self.config.training.minutes or 0)
             per_step = self.run.training_seconds / max(1, step)
+            left = 60 * minutes - self.run.seconds
             target = min(target, step + max(1, round(left / per_step)))
         return max(1, min(steps, int(target) - step))
 
     def _place(self) -> float:
         """How far the run is, as ``_next_validation`` counts: steps or, bounded by time, the
         fraction."""
-        return self._fraction() if self.total_steps is None else self.engine.step
+        return self.engine.step if self.config.training.minutes is None else self._fraction()
 
     @cached_property
     def _next_validation(self) -> float:
@@ -427,9 +438,9 @@ class Trainer:
         if self.valid is None:
             return ()
         training = self.config.training
-        if self.total_steps is None:
-            assert training.minutes is not None
+        if training.minutes is not None:
             return validation_places(self._fraction(), self._validation_seconds, training.minutes)
+        assert self.total_steps is not None
         if training.valid_every is not None:
             every = training.valid_every * self.engine.examples / training.batch
             count = math.ceil(self.total_steps / every)
@@ -497,10 +508,11 @@ class Trainer:
         fraction = self._fraction()
         training = self.config.training
         step = self.engine.step
-        total = self.total_steps or max(step, round(step / max(fraction, 1e-9)))
+        total = max(step, round(step / max(fraction, 1e-9)))
         remaining = (total - step) * training.batch / speed if speed else math.nan
-        if self.total_steps is None:
-            remaining = 60 * (training.minutes or 0) - self.run.seconds
+        if training.minutes is not None:
+            left = 60 * training.minutes - self.run.seconds
+            remaining = min(left, remaining) if self.total_steps and speed else left
         progress = Progress(
             step=step,
             total_steps=total,

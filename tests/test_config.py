@@ -61,7 +61,7 @@ def test_bad_models(setting, message):
         ({"steps": 0}, "steps is 0; give a whole number of at least 1"),
         ({"steps": 1.5}, "steps is 1.5; give a whole number of at least 1"),
         ({"minutes": 0}, "minutes is 0; give a number above 0"),
-        ({"epochs": 1, "minutes": 2}, "epochs and minutes are both given; choose one of them"),
+        ({"epochs": 1, "steps": 2}, "epochs and steps are both given; choose one of them"),
         ({"dropout": 1.0}, "dropout is 1.0; give a number at least 0 and below 1"),
         ({"dropout": True}, "dropout is True; give a number at least 0 and below 1"),
         ({"embed_dropout": -0.1}, "embed_dropout is -0.1; give a number at least 0 and below 1"),

@@ -80,6 +80,28 @@ def test_time_over_words_is_spent_on_width_rather_than_on_passes():
     assert picked(epochs=40).model["hidden"][0] < widths[-2]
 
 
+def test_words_are_gone_through_a_few_times_unless_more_are_asked_for():
+    short = zipf(3_000, 20_000)
+    by_default = chosen(short)
+    assert by_default.training["epochs"] < 10
+    assert "more would make it worse" in by_default.reasons[0]
+    bounded = chosen(WORDS, minutes=60, speed=lambda *_: 1e6)
+    assert bounded.training["epochs"] == by_default.training["epochs"]
+    assert bounded.training["minutes"] == 60
+    for asked in ({"epochs": 30}, {"steps": 10**5}, {"minutes": 60, "epochs": 30}):
+        found = chosen(WORDS, speed=lambda *_: 1e6, **asked)
+        assert found.training.items() >= asked.items()
+        assert "epochs" in asked or "epochs" not in found.training
+        assert "worse" not in found.reasons[0]
+    assert "epochs" not in chosen(CHARACTERS, minutes=60, speed=lambda *_: 1e6).training
+
+
+def test_short_texts_of_words_do_not_carry_the_wider_models():
+    short = zipf(3_000, 20_000)
+    assert chosen(short, minutes=60, speed=lambda *_: 1e6).model["hidden"] == (128,)
+    assert chosen(WORDS, minutes=60, speed=lambda *_: 1e6).model["hidden"] == (1600,)
+
+
 def test_many_passes_over_words_want_a_lower_rate():
     few, many = (chosen(WORDS, epochs=epochs) for epochs in (1, 9))
     assert "lr" not in few.training

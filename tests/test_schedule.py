@@ -8,6 +8,7 @@ import pytest
 from fastlm.config import TrainingConfig
 from fastlm.schedule import (
     default_epochs,
+    fraction_done,
     learning_rates,
     planned_steps,
     validation_count,
@@ -64,10 +65,23 @@ def test_rates_do_not_depend_on_how_the_run_is_cut():
         ({"epochs": 1, "batch": 30}, 4),  # a last batch that reaches into the next epoch
         ({"epochs": 0.001, "batch": 256}, 1),
         ({"minutes": 1.0}, None),
+        ({"minutes": 1.0, "epochs": 2, "batch": 10}, 20),
     ],
 )
 def test_planned_steps_for_a_hundred_examples(setting, steps):
     assert planned_steps(TrainingConfig(**setting), 100) == steps
+
+
+def test_what_is_done_of_steps_and_of_minutes():
+    both = TrainingConfig(steps=100, minutes=1.0)
+    assert fraction_done(both, 100, 50, 12.0) == 0.5
+    assert fraction_done(both, 100, 50, 45.0) == 0.75
+    assert fraction_done(both, 100, 50, 90.0) == 1.0
+    assert fraction_done(TrainingConfig(steps=100), 100, 25, 1e6) == 0.25
+    assert fraction_done(TrainingConfig(minutes=1.0), None, 10**6, 15.0) == 0.25
+    np.testing.assert_array_equal(
+        fraction_done(both, 100, np.array([10, 20]), np.array([3.0, 30.0])), [0.1, 0.5]
+    )
 
 
 def test_default_length():

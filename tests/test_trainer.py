@@ -174,6 +174,20 @@ def test_minutes():
     assert np.all(np.diff(lrs) < 0.05)
 
 
+@pytest.mark.parametrize(("minutes", "whole"), [(30, True), (0.002, False)])
+def test_epochs_and_minutes_end_at_what_comes_first(minutes, whole):
+    recorder = Recorder()
+    length = {"epochs": 3 if whole else 100_000, "minutes": minutes}
+    result = trainer(valid=VALID, callbacks=[recorder], batch=8, lr=0.5, **length).fit()
+    assert result.reason == "finished"
+    assert (result.epoch == pytest.approx(3)) == whole
+    assert result.best is not None
+    last = recorder.of("Progress")[-1]
+    assert (last.step, last.fraction, last.remaining) == (last.total_steps, 1.0, 0.0)
+    if whole:  # linear to zero over the steps
+        assert last.lr == pytest.approx(0.5 / last.step)
+
+
 def test_minutes_with_validation():
     result = trainer(valid=VALID, batch=8, minutes=0.005).fit()
     assert result.reason == "finished"

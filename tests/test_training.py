@@ -168,7 +168,7 @@ def test_callbacks_are_told():
         ({"context": 0}, "context is 0"),
         ({"hidden": (-1,)}, "hidden is -1"),
         ({"dropout": 1.0}, r"dropout is 1\.0"),
-        ({"minutes": 1}, "steps and minutes are both given"),
+        ({"epochs": 1}, "epochs and steps are both given"),
         ({"preset": "huge"}, "preset is 'huge'"),
         ({"tokenizer": "morse"}, "morse"),
         ({"documents": "chapters"}, "chapters"),

@@ -170,7 +170,7 @@ def train(
         float | None,
         typer.Option(
             metavar="N",
-            help="Passes over the corpus (default: as many as suit it).",
+            help="Passes over the corpus (default: as many as suit it); with --minutes at most.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -180,7 +180,11 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Time, in place of epochs.", rich_help_panel=_TRAINING),
+        typer.Option(
+            metavar="X",
+            help="Time at most; sizes and steps are chosen so that it is well spent.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     batch: Annotated[
         int | None,
