@@ -14,10 +14,11 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.first_layer import first_layer_tables
 from fastlm.layout import Layout
-from fastlm.plan import by_table, row_tile, update_tiles, worth_sharing
+from fastlm.plan import by_table, logit_columns, row_tile, update_tiles, worth_sharing
 from fastlm.threads import run_team, thread_count
 from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
+from fastlm_kernels.alignment import aligned_copy, aligned_empty, aligned_zeros
 from fastlm_kernels.arguments import (
     EMBEDDING,
     LAYER,
@@ -33,6 +34,7 @@ from fastlm_kernels.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScrat
 from fastlm_kernels.first_layer import FILL_ROWS
 from fastlm_kernels.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.softmax import BLOCK_TOPS
 from fastlm_kernels.team import OWN_SIZE, Team
 
 __all__ = [
@@ -180,7 +182,7 @@ class TrainingEngine:
     """The state of a training run and the kernels that advance it.
 
     tokens : int[T], the training tokens
-    params : float32[n], the initial weights (changed in place)
+    params : float32[n], the initial weights (copied)
     step : number of steps done
     """
 
@@ -213,6 +215,7 @@ class TrainingEngine:
             row_tile=tile,
             row_tiles=-(-batch // tile),
             updates=update_tiles(model, batch),
+            logit_columns=logit_columns(tile),
             by_table=int(ids.size > 0),
             first_target=first_target(model),
             examples=self.examples,
@@ -226,8 +229,8 @@ class TrainingEngine:
             embed_scale=float(training.embed_lr_scale),
         )
         self.state = State(
-            params=np.ascontiguousarray(params),
-            momentum=np.zeros(layout.size, dtype=np.float32),
+            params=aligned_copy(params),
+            momentum=aligned_zeros(layout.size, np.float32),
             row_steps=np.zeros(model.vocab + layout.widths, dtype=np.int64),
             rates=np.zeros(SETTLE_EVERY + 1, dtype=np.float64),
         )
@@ -315,7 +318,7 @@ class TrainingEngine:
         Copies, since settling rounds: reading must not change what training goes on with. The
         momentum is zeros where training has none (beta = 0): the array is then scratch.
         """
-        copy = State(*(array.copy() for array in self.state))
+        copy = State(*map(aligned_copy, self.state))
         if self.by_example:
             examples.settle_everything(copy, self.network, self.plan, self.step)
         else:
@@ -385,16 +388,18 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
     pairs = ids.size * model.context
     slots = np.full(model.vocab if ids.size else 0, -1, dtype=np.int32)
     slots[ids] = np.arange(ids.size)
-    shares = np.empty(pairs * model.hidden[0] if ids.size else 0, dtype=np.float32)
+    shares = aligned_empty(pairs * model.hidden[0] if ids.size else 0, np.float32)
     ahead = _EXAMPLES_AHEAD if plan.batch == 1 else 3
     embedding_tiles = int((plan.updates[:, LAYER] == EMBEDDING).sum())
+    blocks = -(-max(model.head, _largest_cluster(model)) // plan.logit_columns)
     return Scratch(
         contexts=np.empty((ahead, plan.batch * model.span), dtype=np.int32),
         targets=np.empty((ahead, plan.batch), dtype=np.int32),
         starts=np.zeros((2, len(model.cutoffs) + 1), dtype=np.int64),
-        inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
-        d_inputs=np.empty(plan.batch * layout.widths, dtype=np.float32),
-        logits=np.empty(plan.batch * _logits_per_row(model), dtype=np.float32),
+        inputs=aligned_empty(plan.batch * layout.widths, np.float32),
+        d_inputs=aligned_empty(plan.batch * layout.widths, np.float32),
+        logits=aligned_empty(plan.batch * _logits_per_row(model), np.float32),
+        marks=np.empty((plan.batch, BLOCK_TOPS + blocks), dtype=np.float64),
         tile_losses=np.empty(plan.row_tiles, dtype=np.float64),
         d_far=np.empty(plan.row_tiles * far, dtype=np.float32),
         far=np.empty(far, dtype=np.float32),
@@ -402,13 +407,17 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
         decays=np.empty((2, SETTLE_EVERY + 1), dtype=np.float64),
         table=Table(shares, slots, ids),
         starts_of_shares=np.empty(plan.batch * model.context * bool(ids.size), dtype=np.int32),
-        vectors=np.empty(pairs * model.embed, dtype=np.float32),
+        vectors=aligned_empty(pairs * model.embed, np.float32),
     )
 
 
 def _logits_per_row(model: ModelConfig) -> int:
     """A row's logits: of the output, and of the largest cluster of an adaptive softmax."""
-    return model.head + max((stop - start for start, stop, _ in model.clusters), default=0)
+    return model.head + _largest_cluster(model)
+
+
+def _largest_cluster(model: ModelConfig) -> int:
+    return max((stop - start for start, stop, _ in model.clusters), default=0)
 
 
 def position_losses(
@@ -459,8 +468,8 @@ def _fill_losses(
 def _evaluation_scratch(model: ModelConfig, network: Network, rows: int) -> EvaluationScratch:
     logits = max(min(rows, LOGIT_ROWS) * LOGIT_COLUMNS, 0 if model.hidden else rows * model.head)
     return EvaluationScratch(
-        inputs=np.empty(max(rows * network.widths, FILL_ROWS * model.embed), dtype=np.float32),
-        logits=np.empty(logits, dtype=np.float32),
+        inputs=aligned_empty(max(rows * network.widths, FILL_ROWS * model.embed), np.float32),
+        logits=aligned_empty(logits, np.float32),
         contexts=np.empty(rows * model.span, dtype=np.int32),
         order=np.empty((2, rows), dtype=np.int32),
         starts=np.empty(len(model.cutoffs) + 1, dtype=np.int64),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
+from fastlm import plan
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
 from fastlm.errors import ConfigError
@@ -88,6 +89,16 @@ def test_gradient_with_far_context_and_adaptive_softmax(
     extra, dropouts, batch_and_boundary, hidden
 ):
     check_gradient({"hidden": hidden, **extra}, dropouts, batch_and_boundary)
+
+
+@pytest.mark.parametrize("extra", [{}, *EXTRAS], ids=str)
+@pytest.mark.parametrize("dropouts", [(0.0, 0.0), (0.7, 0.3)])
+@pytest.mark.parametrize("columns", [1, 4, 10])
+@pytest.mark.parametrize("hidden", [(), (7, 5)])
+def test_gradient_where_logits_come_in_blocks(extra, dropouts, columns, hidden, monkeypatch):
+    monkeypatch.setattr(plan, "_LEAST_LOGITS", columns)
+    monkeypatch.setattr(plan, "_LOGIT_ELEMENTS", 0)
+    check_gradient({"hidden": hidden, **extra}, dropouts, (40, None))
 
 
 def check_gradient(settings, dropouts, batch_and_boundary):

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
-from fastlm.plan import by_table, row_tile, step_flops, update_tiles, worth_sharing
+from fastlm.plan import (
+    by_table,
+    logit_columns,
+    row_tile,
+    step_flops,
+    update_tiles,
+    worth_sharing,
+)
 from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
 models = st.builds(
@@ -35,6 +42,12 @@ def test_row_tiles_cover_the_batch(model, batch):
     tile = row_tile(model, batch)
     assert 1 <= tile <= min(batch, 128)
     assert tile == batch or tile >= 16
+
+
+@pytest.mark.parametrize(("tile", "columns"), [(1, 524_288), (64, 8192), (100, 5184), (128, 4096)])
+def test_blocks_of_logits_take_two_megabytes(tile, columns):
+    assert logit_columns(tile) == columns
+    assert logit_columns(10**6) == 1024
 
 
 @given(models, batches)

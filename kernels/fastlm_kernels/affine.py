@@ -49,15 +49,27 @@ def affine_backward(
     behind_relu : whether the next step back from x, which lies like d_x, is ReLU: then d_x is only
         needed where x is not zero
     """
+    backward_columns(
+        d_x, x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out,
+        np.int64(0), fan_out, beta, behind_relu,
+    )  # fmt: skip
+
+
+@inner_kernel
+def backward_columns(
+    d_x, x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out, start, columns,
+    beta, behind_relu,
+):  # fmt: skip
+    """What the columns ``start`` to start + columns of d_out add to d_x in ``affine_backward``."""
     if behind_relu:
         gemm_behind_relu(
-            d_x, x0, fan_in, x, d_out, out0, fan_out, params, weight, fan_out,
-            rows, fan_in, fan_out, beta, workspace,
+            d_x, x0, fan_in, x, d_out, out0 + start, fan_out, params, weight + start, fan_out,
+            rows, fan_in, columns, beta, workspace,
         )  # fmt: skip
     else:
         gemm(
-            d_x, x0, fan_in, d_out, out0, fan_out, ONE, params, weight, fan_out, YES,
-            rows, fan_in, fan_out, 1.0, beta, workspace,
+            d_x, x0, fan_in, d_out, out0 + start, fan_out, ONE, params, weight + start, fan_out,
+            YES, rows, fan_in, columns, 1.0, beta, workspace,
         )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
     updates : int64[tiles, 3], see LAYER, START, STOP
+    logit_columns : logits of a row that are worked on together
     by_table : 1: the first layer is a sum of shares (``learnt_shares``)
     embed_scale : how many times the others' learning rate that of the embeddings is
     """
@@ -81,6 +82,7 @@ class Plan(NamedTuple):
     row_tile: int
     row_tiles: int
     updates: np.ndarray
+    logit_columns: int
     by_table: int
     first_target: int
     examples: int
@@ -119,6 +121,7 @@ class Scratch(NamedTuple):
         of the odd ones; the rows of the last cluster come first
     inputs, d_inputs : float32[B * widths], the input of every layer and its gradient
     logits : float32[B * head + B * largest cluster], turned in place into the gradient d_logits
+    marks : float64[B, BLOCK_TOPS + blocks of columns], see ``softmax.softmax_block``
     tile_losses : float64[row tiles], sums of nats
     d_far : float32[row tiles * sum of far * E], gradient of the pools' weights by row tile
     far : float32[sum of far * E], the pools' weights as the row sweep had them
@@ -135,6 +138,7 @@ class Scratch(NamedTuple):
     inputs: np.ndarray
     d_inputs: np.ndarray
     logits: np.ndarray
+    marks: np.ndarray
     tile_losses: np.ndarray
     d_far: np.ndarray
     far: np.ndarray

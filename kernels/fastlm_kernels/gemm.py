@@ -18,15 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import cfunc
 
+from fastlm_kernels.alignment import aligned_empty
 from fastlm_kernels.by_address import PRODUCT, call_product
 from fastlm_kernels.dense_product import PACK_SIZE
 from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
 from fastlm_kernels.listed_product import BEHIND_RELU, LISTED_ROWS, LISTS, MULTIPLY, any_product
 
 F = np.float32
-
-
-_LINE = 64  # bytes of a cache line
 
 
 class Workspace(NamedTuple):
@@ -41,14 +39,7 @@ class Workspace(NamedTuple):
 
 
 def _workspace(pack, lists, address):
-    return Workspace(_aligned(pack, np.float32), _aligned(lists, np.int32), address)
-
-
-def _aligned(size, dtype):
-    """Uninitialised memory from the start of a cache line: no vector in it lies in two."""
-    lines = np.empty(4 * size + _LINE, dtype=np.uint8)
-    start = -lines.ctypes.data % _LINE
-    return lines[start : start + 4 * size].view(dtype)
+    return Workspace(aligned_empty(pack, np.float32), aligned_empty(lists, np.int32), address)
 
 
 # For calls that multiply nothing.

@@ -6,13 +6,13 @@ Rows are independent of each other, so tiles of rows may run anywhere in any ord
 import numpy as np
 
 from fastlm_kernels.activation import drop_input, dropout, relu, relu_dropout_backward, row_key
-from fastlm_kernels.affine import affine, affine_backward
+from fastlm_kernels.affine import affine, affine_backward, affine_columns, backward_columns
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine, far_gradient
 from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.learnt_shares import add_shares
-from fastlm_kernels.softmax import log_sum_exp, softmax_cross_entropy
+from fastlm_kernels.softmax import gradient_block, log_sum_exp, loss_of_blocks, softmax_block
 
 
 @inner_kernel
@@ -326,7 +326,9 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
 
     Part 0 is the output layer, the head of an adaptive softmax; then each cluster adds its loss,
     and its part of the gradient, for those of the rows that belong to it. One loop for both, so
-    that the softmax is compiled once.
+    that the softmax is compiled once. The logits are worked on in blocks of columns that stay in
+    a core's own cache: forward up to their exponentials, and, once the sums of these are known,
+    from there to the gradient.
     """
     table = network.layers
     batch = plan.batch
@@ -361,20 +363,39 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
                 inputs, x0, fan_in, workspace, inputs, h0, params, table[layer - 1, WEIGHT],
                 np.int64(-1), high - low, width, fan_in,
             )  # fmt: skip
-        affine(
-            logits, logits0, fan_out, workspace, inputs, x0, params, table[layer, WEIGHT],
-            table[layer, BIAS], high - low, fan_in, fan_out,
-        )  # fmt: skip
+        blocks = (fan_out + plan.logit_columns - 1) // plan.logit_columns
+        for block in range(blocks):
+            start = block * plan.logit_columns
+            columns = min(plan.logit_columns, fan_out - start)
+            affine_columns(
+                logits, logits0 + start, fan_out, workspace, inputs, x0, params,
+                table[layer, WEIGHT], table[layer, BIAS], high - low, fan_in, fan_out,
+                start, columns,
+            )  # fmt: skip
+            for row in range(low, high):
+                z = logits0 + (row - low) * fan_out + start
+                softmax_block(
+                    logits[z : z + columns], scratch.marks[row], block,
+                    target_in(part, np.int64(targets[row]), network.cutoffs) - start,
+                )  # fmt: skip
         for row in range(low, high):
-            start = logits0 + (row - low) * fan_out
-            loss += softmax_cross_entropy(
-                logits[start : start + fan_out],
-                target_in(part, np.int64(targets[row]), network.cutoffs),
-            )
-        affine_backward(
-            d_inputs, inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
-            high - low, fan_in, fan_out, 0.0, part == 0 and layer > 0,
-        )  # fmt: skip
+            loss += loss_of_blocks(scratch.marks[row])
+        # From the last block on, which is in the cache still.
+        for back in range(blocks):
+            block = blocks - 1 - back
+            start = block * plan.logit_columns
+            columns = min(plan.logit_columns, fan_out - start)
+            for row in range(low, high):
+                z = logits0 + (row - low) * fan_out + start
+                gradient_block(
+                    logits[z : z + columns], scratch.marks[row], block,
+                    target_in(part, np.int64(targets[row]), network.cutoffs) - start,
+                )  # fmt: skip
+            backward_columns(
+                d_inputs, inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
+                high - low, fan_in, fan_out, start, columns, 0.0 if back == 0 else 1.0,
+                part == 0 and layer > 0,
+            )  # fmt: skip
         if part > 0:
             affine_backward(
                 d_inputs, inputs, h0, workspace, d_inputs, x0, params, table[layer - 1, WEIGHT],

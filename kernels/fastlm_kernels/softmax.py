@@ -63,14 +63,68 @@ def softmax_cross_entropy(z, target):
     """
     top = row_max(z)
     at_target = z[target]
+    total = to_exponentials(z, top)
+    to_shares(z, F(1) / total, target)
+    # In float64: fast math may add the logarithm to a large logit first, and lose it there.
+    return math.log(np.float64(total)) - (np.float64(at_target) - np.float64(top))
+
+
+@inner_kernel
+def to_exponentials(z, top):
+    """z = e^(z - top); returns their sum (float32)."""
     total = F(0)
     for j in range(z.size):
         e = exp32(z[j] - top)
         z[j] = e
         total += e
-    share = F(1) / total
+    return total
+
+
+@inner_kernel
+def to_shares(z, share, target):
+    """z *= share, and 1 less at ``target`` if that is in z."""
     for j in range(z.size):
         z[j] *= share
-    z[target] -= F(1)
-    # In float64: fast math may add the logarithm to a large logit first, and lose it there.
-    return math.log(np.float64(total)) - (np.float64(at_target) - np.float64(top))
+    if 0 <= target < z.size:
+        z[target] -= F(1)
+
+
+# What a row whose logits come in blocks of columns is remembered by, as float64: the largest logit
+# so far, the sum of e^(logit - that), the target's logit, and from BLOCK_TOPS on, for each block,
+# what was the largest logit when it came.
+TOP, TOTAL, AT_TARGET, BLOCK_TOPS = range(4)
+
+
+@shared_kernel
+def softmax_block(z, marks, block, target):
+    """The forward part of ``softmax_cross_entropy`` for the next block of a row's logits.
+
+    z : float32[...], changed into exponentials
+    marks : float64[BLOCK_TOPS + blocks], see TOP; needs no beginning
+    block : 0, 1, ..., target : where in z, or beyond its ends
+    """
+    if 0 <= target < z.size:
+        marks[AT_TARGET] = np.float64(z[target])
+    top = row_max(z)
+    if block == 0:
+        marks[TOTAL] = 0.0
+        marks[TOP] = np.float64(top)
+    # Written so that a NaN goes on, too.
+    elif not np.float64(top) <= marks[TOP]:
+        marks[TOTAL] *= math.exp(marks[TOP] - np.float64(top))
+        marks[TOP] = np.float64(top)
+    marks[BLOCK_TOPS + block] = marks[TOP]
+    marks[TOTAL] += np.float64(to_exponentials(z, F(marks[TOP])))
+
+
+@shared_kernel
+def gradient_block(z, marks, block, target):
+    """The backward part, once all blocks have come: exponentials into d loss / d logits."""
+    share = math.exp(marks[BLOCK_TOPS + block] - marks[TOP]) / marks[TOTAL]
+    to_shares(z, F(share), target)
+
+
+@inner_kernel
+def loss_of_blocks(marks):
+    """-log softmax(z)[target] in nats (float64), once all blocks have come."""
+    return math.log(marks[TOTAL]) - (marks[AT_TARGET] - marks[TOP])

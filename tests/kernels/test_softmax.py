@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm_kernels.softmax import add_to_log_sum, log_sum_exp, row_max, softmax_cross_entropy
+from fastlm_kernels.jit import kernel
+from fastlm_kernels.softmax import (
+    BLOCK_TOPS,
+    add_to_log_sum,
+    gradient_block,
+    log_sum_exp,
+    loss_of_blocks,
+    row_max,
+    softmax_block,
+    softmax_cross_entropy,
+)
 from tests import naive
 
 finite_rows = st.lists(
@@ -70,6 +80,40 @@ def test_a_bad_score_shows_in_the_loss(bad):
     with np.errstate(invalid="ignore"):  # NumPy notices with JIT off
         assert math.isnan(log_sum_exp(z))
         assert math.isnan(softmax_cross_entropy(z, 0))
+
+
+@kernel
+def in_blocks(z, marks, size, target):
+    """``softmax_cross_entropy``, of ``size`` logits at a time."""
+    for start in range(0, z.size, size):
+        softmax_block(z[start : start + size], marks, start // size, target - start)
+    for start in range(0, z.size, size):
+        gradient_block(z[start : start + size], marks, start // size, target - start)
+    return loss_of_blocks(marks)
+
+
+@given(finite_rows, st.integers(1, 70), st.data())
+@settings(deadline=None)
+def test_loss_and_gradient_in_blocks(values, size, data):
+    z = np.array(values, dtype=np.float32)
+    target = data.draw(st.integers(0, z.size - 1))
+    wide = z.astype(np.float64)[None]
+    expected = naive.cross_entropy(wide, [target])[0]
+    probabilities = np.exp(naive.log_softmax(wide))[0]
+    probabilities[target] -= 1
+    marks = np.full(BLOCK_TOPS + -(-z.size // size), np.nan)
+    loss = in_blocks(z, marks, size, target)
+    assert loss == pytest.approx(expected, rel=3e-7, abs=5e-6)
+    np.testing.assert_allclose(z, probabilities, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf])
+def test_a_bad_score_shows_in_the_loss_of_blocks(bad, place):
+    z = np.arange(6, dtype=np.float32)
+    z[place] = bad
+    with np.errstate(invalid="ignore"):
+        assert math.isnan(in_blocks(z, np.empty(BLOCK_TOPS + 3), 2, 3))
 
 
 def sum_in_parts(z, size):
