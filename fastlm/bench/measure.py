@@ -212,12 +212,14 @@ def _round(
     limits: dict[int, list[float]] = {}
     before = _times(order)
     for implementation in order:
-        if implementation.renew():
-            implementation.turn(1)  # the first touch of new memory is not to be measured
         _come_to_rest()
         gflops = sgemm_gflops(implementation.threads, settings.limit_seconds)
         limits.setdefault(implementation.threads, []).append(gflops)
         _come_to_rest()
+        if implementation.renew():
+            # Neither the first touch of new memory is to be measured nor what others have left in
+            # the caches: training goes on for longer than a turn.
+            implementation.turn(1)
         turn = take_turn(implementation, steps[implementation.name], settings.seconds)
         check_finite(work, implementation.name, turn)
         rates[implementation.name] = turn.steps * work.batch / turn.seconds

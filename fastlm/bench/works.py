@@ -123,7 +123,8 @@ _TINY: dict[str, Any] = {
 }
 _MINI: dict[str, Any] = {"vocab": 1_000, "embed": 64, "context": 4, "hidden": (128, 128)}
 
-# The cut-offs are those that 20 MB of English books give (``fastlm.adaptive``).
+# The cut-offs of the adaptive softmax are those that ``fastlm.adaptive`` chooses for 30 MB of
+# English books.
 _WORDS: dict[str, Any] = {
     "vocab": 30_000,
     "embed": 128,
@@ -177,7 +178,7 @@ _FROM_FIRST_WEIGHTS: tuple[Work, ...] = (
     Work(
         name="30k-512-adaptive",
         title="V=30,000 H=256, batch 512, adaptive softmax",
-        cutoffs=(928, 2224, 6560),
+        cutoffs=(1872, 6160),
         **_WORDS,
     ),
     Work(

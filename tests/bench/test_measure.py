@@ -122,6 +122,16 @@ def test_every_turn_begins_at_the_first_weights(limits):
     assert diary[renewed[0] + 1 : renewed[2]] == after
 
 
+def test_nothing_comes_between_the_first_step_and_the_turn(limits, monkeypatch):
+    diary = []
+    monkeypatch.setattr(
+        measure, "sgemm_gflops", lambda threads, _: diary.append(("sgemm", threads)) or 1.0
+    )
+    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
+    at = [number for number, entry in enumerate(diary) if entry[0] == "sgemm"]
+    assert all(diary[number + 1][1] == "renewed" for number in at)
+
+
 def test_rounds_can_be_gone_on_with(limits, monkeypatch):
     """Each time for its own part of the seconds, and never without a round."""
     clock = iter(range(1000))
