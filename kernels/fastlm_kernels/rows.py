@@ -327,8 +327,8 @@ def sweep_output(scratch, workspace, params, network, plan, step, first, last):
     Part 0 is the output layer, the head of an adaptive softmax; then each cluster adds its loss,
     and its part of the gradient, for those of the rows that belong to it. One loop for both, so
     that the softmax is compiled once. The logits are worked on in blocks of columns that stay in
-    a core's own cache: forward up to their exponentials, and, once the sums of these are known,
-    from there to the gradient.
+    the cache: forward up to their exponentials, and, once the sums of these are known, from there
+    to the gradient.
     """
     table = network.layers
     batch = plan.batch
