@@ -165,9 +165,9 @@ def multiply(
                     )  # fmt: skip
 
 
-# Columns of W that are multiplied before the next come: 256 rows of them stay in the cache, and
-# summing up the lanes at their end does not count.
-_DOT_COLUMNS = 1024
+# Columns of W that are multiplied before the next come: 256 rows of them stay in half a second-level
+# cache, and summing up the lanes at their end hardly counts.
+_DOT_COLUMNS = 512
 
 
 @inner_kernel
