@@ -165,8 +165,8 @@ def multiply(
                     )  # fmt: skip
 
 
-# Columns of W that are multiplied before the next come: 256 rows of them stay in half a second-level
-# cache, and summing up the lanes at their end hardly counts.
+# Columns of W that are multiplied before the next come: 256 rows of them stay in half a
+# second-level cache, and summing up the lanes at their end hardly counts.
 _DOT_COLUMNS = 512
 
 
