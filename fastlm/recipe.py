@@ -73,9 +73,10 @@ _CHARACTER_SIZES = (
     Size(10, (512, 256), 32, 0.1, 0.1, tokens=500_000),
     Size(24, (512, 256), 32, 0.1, 0.1, 0.5, tokens=500_000),
 )
-# More passes over words make the model worse, whatever its size and dropout: Brown's first 20,000
-# words, 8 passes, perplexity 1,108, 14 passes 1,441, 30 passes 5,280; 100,000 words, 5 passes 692,
-# 8 passes 690, 10 passes 727; all 800,000, 800 units, 10 to 11 passes 229 to 231, 13 passes 236.
+# More passes over words make the model worse, and the more so the wider it is. All of Brown: 800
+# units, 9 passes, perplexity 227, 10 to 11 passes 229 to 231, 13 passes 236; 200 units, 10 passes
+# 230, 18 passes 236. Its first 20,000 words: 128 units, 8 passes 992, 16 passes 1,026; 320 units,
+# 10 passes 1,217, 14 passes 1,441, 30 passes 5,280.
 _MOST_WORD_PASSES = 9
 
 # Brown (1 million words), perplexity on validation text. 4 passes: 263.6 with 0.2 and 0.1 and 200
@@ -163,7 +164,8 @@ def recipe(
 
     config = TrainingConfig(**chosen_training)
     most = _most_passes(words, config, total)
-    if words and config.epochs is None and config.steps is None:
+    length_is_ours = words and config.epochs is None and config.steps is None
+    if length_is_ours:
         chosen_training["epochs"] = most
 
     def with_dropout(size: Size) -> dict[str, Any]:
@@ -187,7 +189,7 @@ def recipe(
     chosen_training.setdefault("weight_decay", min(_MOST_DECAY, _PRIOR / total))
     if picked.rate != 1:
         chosen_training.setdefault("lr", picked.rate * config.rate)
-    limited = passes == _MOST_WORD_PASSES and words and "epochs" not in training
+    limited = length_is_ours and passes == _MOST_WORD_PASSES
     reasons = [
         f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens"
         f"{' (more would make it worse)' if limited else ''}: "

@@ -102,6 +102,10 @@ def test_a_run_bounded_by_time_has_no_number_of_steps():
     display, stream, _ = plain()
     display.on_start(start(total_steps=None, training=TrainingConfig(minutes=1.5), valid_tokens=0))
     assert "1.5 minutes" in stream.getvalue()
+    assert "at most" not in stream.getvalue()
+    both = TrainingConfig(minutes=1.5, steps=500)
+    display.on_start(start(total_steps=500, training=both, valid_tokens=0))
+    assert "1.5 minutes, at most 500 steps" in stream.getvalue()
     assert "validation" not in stream.getvalue()
 
 

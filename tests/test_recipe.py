@@ -88,7 +88,8 @@ def test_words_are_gone_through_a_few_times_unless_more_are_asked_for():
     bounded = chosen(WORDS, minutes=60, speed=lambda *_: 1e6)
     assert bounded.training["epochs"] == by_default.training["epochs"]
     assert bounded.training["minutes"] == 60
-    for asked in ({"epochs": 30}, {"steps": 10**5}, {"minutes": 60, "epochs": 30}):
+    steps = 9 * int(WORDS.sum()) // 512 + 1
+    for asked in ({"epochs": 30}, {"epochs": 9}, {"steps": steps}, {"minutes": 60, "epochs": 30}):
         found = chosen(WORDS, speed=lambda *_: 1e6, **asked)
         assert found.training.items() >= asked.items()
         assert "epochs" in asked or "epochs" not in found.training
