@@ -241,7 +241,7 @@ def test_update(benchmark, by: str, work: Work):
 
     def ours(weight, momentum):
         accumulate_gradient(
-            momentum, workspace, x.reshape(-1), 0, d.reshape(-1), 0,
+            momentum, workspace, x.reshape(-1), 0, d.reshape(-1), 0, vocab,
             0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
         )  # fmt: skip
         descend(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)

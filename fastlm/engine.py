@@ -14,13 +14,23 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.first_layer import first_layer_tables
 from fastlm.layout import Layout
-from fastlm.plan import by_table, logit_columns, row_tile, update_tiles, worth_sharing
+from fastlm.plan import (
+    by_columns,
+    by_table,
+    column_tiles,
+    logit_columns,
+    phases,
+    row_tile,
+    update_tiles,
+    worth_sharing,
+)
 from fastlm.threads import run_team, thread_count
 from fastlm_kernels import embedding, evaluation, examples
 from fastlm_kernels import training as steps
 from fastlm_kernels.alignment import aligned_copy, aligned_empty, aligned_zeros
 from fastlm_kernels.arguments import (
     EMBEDDING,
+    FAN_IN,
     LAYER,
     Network,
     Plan,
@@ -210,11 +220,17 @@ class TrainingEngine:
         block = 0
         if training.shuffle_window is not None and training.shuffle_window < self.examples:
             block = max(1, training.shuffle_window // _WINDOW_BLOCKS)
+        row_tiles = -(-batch // tile)
+        columns = column_tiles(model, batch)
+        updates = update_tiles(model, batch)
         self.plan = Plan(
             batch=batch,
             row_tile=tile,
-            row_tiles=-(-batch // tile),
-            updates=update_tiles(model, batch),
+            row_tiles=row_tiles,
+            phases=phases(row_tiles, len(columns), len(updates), model.context * bool(ids.size)),
+            columns=columns,
+            by_columns=int(by_columns(model)),
+            updates=updates,
             logit_columns=logit_columns(tile),
             by_table=int(ids.size > 0),
             first_target=first_target(model),
@@ -391,15 +407,20 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
     shares = aligned_empty(pairs * model.hidden[0] if ids.size else 0, np.float32)
     ahead = _EXAMPLES_AHEAD if plan.batch == 1 else 3
     embedding_tiles = int((plan.updates[:, LAYER] == EMBEDDING).sum())
-    blocks = -(-max(model.head, _largest_cluster(model)) // plan.logit_columns)
+    blocks = -(-model.head // plan.logit_columns)
+    of_columns = 0
+    for layer, start, stop, block, place in plan.columns.tolist():
+        blocks = max(blocks, -(-(stop - start) // block))
+        of_columns = place + int(layout.kernel_table[layer, FAN_IN])
     return Scratch(
         contexts=np.empty((ahead, plan.batch * model.span), dtype=np.int32),
         targets=np.empty((ahead, plan.batch), dtype=np.int32),
         starts=np.zeros((2, len(model.cutoffs) + 1), dtype=np.int64),
         inputs=aligned_empty(plan.batch * layout.widths, np.float32),
         d_inputs=aligned_empty(plan.batch * layout.widths, np.float32),
+        d_columns=aligned_empty(plan.batch * of_columns, np.float32),
         logits=aligned_empty(plan.batch * _logits_per_row(model), np.float32),
-        marks=np.empty((plan.batch, BLOCK_TOPS + blocks), dtype=np.float64),
+        marks=np.empty((plan.batch * (1 + len(plan.columns)), BLOCK_TOPS + blocks), np.float64),
         tile_losses=np.empty(plan.row_tiles, dtype=np.float64),
         d_far=np.empty(plan.row_tiles * far, dtype=np.float32),
         far=np.empty(far, dtype=np.float32),
@@ -453,11 +474,14 @@ def _fill_losses(
 ) -> None:
     rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, losses.size)
     tiles = -(-losses.size // rows)
+    fills = -(-table.ids.size // FILL_ROWS)
+    phases = np.array([0, fills, fills + tiles], dtype=np.int64)
 
     def arguments(_: int, team: Team) -> tuple[Any, ...]:
         scratch = _evaluation_scratch(model, network, rows)
         return (
-            losses, scratch, new_workspace(), team, tokens, table, params, network, first, rows
+            losses, scratch, new_workspace(), team, tokens, table, params, network, phases, first,
+            rows,
         )  # fmt: skip
 
     run_team(

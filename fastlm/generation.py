@@ -266,11 +266,13 @@ class Generation:
         running = texts.states == RUNNING
         before = texts.drawn.copy()
 
+        phases = np.array([0, -(-texts.numbers.size // self._rows)], dtype=np.int64)
+
         def arguments(index: int, team: Team) -> tuple[Any, ...]:
             scratch, workspace = self._memory[index]
             return (
                 tokens, texts, scratch, workspace, team, self._excluded, self._params,
-                self._network, self._rules, self._seed, self._end, steps, self._rows,
+                self._network, self._rules, phases, self._seed, self._end, steps, self._rows,
             )  # fmt: skip
 
         run_team(self._threads, generate_tokens, arguments)

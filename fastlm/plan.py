@@ -12,7 +12,17 @@ from fastlm.config import ModelConfig
 from fastlm.layout import Layout
 from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
 
-__all__ = ["by_table", "logit_columns", "row_tile", "step_flops", "update_tiles", "worth_sharing"]
+__all__ = [
+    "by_columns",
+    "by_table",
+    "column_tiles",
+    "logit_columns",
+    "phases",
+    "row_tile",
+    "step_flops",
+    "update_tiles",
+    "worth_sharing",
+]
 
 # A tile of W and its momentum should stay in a core's cache between the product and the update.
 _UPDATE_TILE_ELEMENTS = 64 * 1024
@@ -21,6 +31,12 @@ _UPDATE_TILE_ELEMENTS = 64 * 1024
 # 300 of 2 MB. V = 10,000, 64 rows: 16 ms whole, 13.7 in 0.5 MB, 12.8 in 2 MB.
 _LOGIT_ELEMENTS = 512 * 1024
 _LEAST_LOGITS = 1024
+# What is swept by columns (``fastlm_kernels.columns``): an output of so many numbers (4 MB), in so
+# many tiles. Each has a gradient of the input of its own: where the output has so many times the
+# columns of its input, these take no more memory than the logits.
+_WIDE_OUTPUT = 2**20
+_COLUMN_TILES = 16
+_COLUMNS_PER_INPUT = 16
 _MOST_SHARES = 2**26  # numbers: 256 MB
 _COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS micro-tiles
 
@@ -61,12 +77,9 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
     """
     tiles: list[tuple[float, tuple[int, int, int]]] = []
     for layer, (fan_in, fan_out, *_) in enumerate(Layout(config).kernel_table.tolist()):
-        width = max(_COLUMNS, _UPDATE_TILE_ELEMENTS // fan_in // _COLUMNS * _COLUMNS)
-        if fan_in * fan_out * batch < 2**20:
-            width = fan_out
-        count = -(-fan_out // width)
-        # Even widths: the last tile is not a sliver.
-        width = -(-fan_out // count // _COLUMNS) * _COLUMNS if count > 1 else fan_out
+        if _is_swept(config, layer):
+            continue
+        width = _tile_width(fan_in, fan_out, batch)
         for start in range(0, fan_out, width):
             stop = min(fan_out, start + width)
             tiles.append((fan_in * (stop - start) * batch, (layer, start, stop)))
@@ -80,6 +93,68 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
         tiles.append((10 * batch * config.span, (SORT, 0, 0)))
     tiles.sort(key=lambda tile: -tile[0])
     return np.array([tile for _, tile in tiles], dtype=np.int64)
+
+
+def by_columns(config: ModelConfig) -> bool:
+    """Whether training sweeps the output layer by columns (``fastlm_kernels.columns``).
+
+    Where its weights are more than a cache holds, and its logits several times what the tiles' own
+    gradients of its input take.
+    """
+    fan_in, fan_out = Layout(config).kernel_table[len(config.hidden), :2].tolist()
+    return bool(fan_in * fan_out >= _WIDE_OUTPUT and fan_out >= _COLUMNS_PER_INPUT * fan_in)
+
+
+def column_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
+    """The tiles of what is swept by columns: the tails of clusters, the last one's first, and the
+    output layer if it is large.
+
+    Returns int64[tiles, 5] as ``fastlm_kernels.arguments.Plan.columns`` wants it.
+    """
+    tiles = []
+    place = 0
+    table = Layout(config).kernel_table
+    output = len(config.hidden)
+    layers = list(range(len(table) - 1, output, -2))
+    if by_columns(config):
+        layers.append(output)
+    for layer in layers:
+        fan_in, fan_out = table[layer, :2].tolist()
+        block = _tile_width(fan_in, fan_out, batch)
+        blocks = -(-fan_out // block)
+        most = int(_COLUMN_TILES * fan_out / (_COLUMNS_PER_INPUT * fan_in))
+        count = max(1, min(_COLUMN_TILES, blocks, most))
+        width = -(-blocks // count) * block
+        for start in range(0, fan_out, width):
+            tiles.append((layer, start, min(fan_out, start + width), block, place))
+            place += fan_in
+    return np.array(tiles, dtype=np.int64).reshape(len(tiles), 5)
+
+
+def phases(row_tiles: int, column_tiles: int, updates: int, shares: int) -> NDArray[np.int64]:
+    """Where each phase of a step begins among its tiles: ``fastlm_kernels.arguments.Plan.phases``.
+
+    All arguments are numbers of tiles.
+    """
+    again = row_tiles if column_tiles else 0
+    sizes = (row_tiles, column_tiles, again, column_tiles, again, updates, shares)
+    return np.cumsum((0, *sizes), dtype=np.int64)
+
+
+def _is_swept(config: ModelConfig, layer: int) -> bool:
+    """Whether a row of the layout's kernel table is swept by columns."""
+    behind = layer - len(config.hidden)
+    return by_columns(config) if behind == 0 else behind > 0 and behind % 2 == 0
+
+
+def _tile_width(fan_in: int, fan_out: int, batch: int) -> int:
+    """The columns of a layer that are updated together."""
+    width = max(_COLUMNS, _UPDATE_TILE_ELEMENTS // fan_in // _COLUMNS * _COLUMNS)
+    if fan_in * fan_out * batch < 2**20:
+        width = fan_out
+    count = -(-fan_out // width)
+    # Even widths: the last tile is not a sliver.
+    return -(-fan_out // count // _COLUMNS) * _COLUMNS if count > 1 else fan_out
 
 
 def step_flops(config: ModelConfig, batch: int) -> int:

@@ -51,7 +51,7 @@ def compile_half() -> None:
     from fastlm.initialize import scaled_params
     from fastlm.sampling import Sampling
     from fastlm_kernels.gemm import NO_WORKSPACE, new_workspace
-    from fastlm_kernels.rows import sweep_output
+    from fastlm_kernels.output import sweep_output
     from fastlm_kernels.training import run_update
 
     gc.disable()  # the process does not live long; compiling makes many objects, and keeps them
@@ -70,7 +70,9 @@ def compile_half() -> None:
         )
     )
     sweep_output.compile((scratch, workspace, params, network, plan, int64, int64, int64))
-    run_update.compile((state, scratch, workspace, network, plan, int64, int64, float64, int64))
+    run_update.compile(
+        (state, scratch, workspace, network, plan, int64, int64, int64, float64, int64)
+    )
     new_workspace()
     position_losses(engine.settled()[0], model, engine.tokens, 1, 4)
     Generation(engine.settled()[0], model, Sampling(), 0, [0]).run(1)

@@ -101,6 +101,37 @@ def test_gradient_where_logits_come_in_blocks(extra, dropouts, columns, hidden, 
     check_gradient({"hidden": hidden, **extra}, dropouts, (40, None))
 
 
+@pytest.fixture(params=[1, 2, 4], ids="blocks-of-{}".format)
+def by_columns(request, monkeypatch):
+    """Every output is swept by columns, in up to three tiles of several blocks."""
+    monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
+    monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0.01)
+    monkeypatch.setattr(plan, "_COLUMN_TILES", 3)
+    monkeypatch.setattr(plan, "_tile_width", lambda fan_in, fan_out, batch: request.param)
+
+
+@pytest.mark.parametrize("extra", [{}, *EXTRAS], ids=str)
+@pytest.mark.parametrize("dropouts", [(0.0, 0.0), (0.7, 0.3)])
+@pytest.mark.parametrize("hidden", [(), (7, 5)])
+@pytest.mark.usefixtures("by_columns")
+def test_gradient_where_the_output_is_swept_by_columns(extra, dropouts, hidden):
+    check_gradient({"hidden": hidden, **extra}, dropouts, (40, None))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"hidden": (6,), "dropout": 0.3}, {"hidden": (6,), "cutoffs": (5, 9)}, {"far": (2, 3)}],
+    ids=["hidden", "adaptive", "far"],
+)
+@pytest.mark.usefixtures("by_columns")
+def test_training_where_the_output_is_swept_by_columns(shape):
+    model, oracle = models(13, **shape)
+    training = TrainingConfig(batch=20, seed=SEED, dropout=oracle.dropout)
+    tokens = random_tokens(13, 90)
+    rates = np.full(12, 0.4)
+    assert_same_run(oracle, *train_both(model, oracle, training, tokens, rates, chunks=3))
+
+
 def check_gradient(settings, dropouts, batch_and_boundary):
     dropout, embed_dropout = dropouts
     batch, boundary = batch_and_boundary

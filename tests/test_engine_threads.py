@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
+from fastlm import plan
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, position_losses
 from fastlm.initialize import scaled_params
@@ -74,6 +75,16 @@ def test_same_bits_for_any_number_of_threads(one_thread, threads):
 @pytest.mark.parametrize("model", [ADAPTIVE, CHARACTERS], ids=["adaptive-far", "shares"])
 def test_same_bits_with_other_forms_of_the_first_and_last_layer(model):
     results = {bytes_after_training(threads, model=model) for threads in (1, *THREADS)}
+    assert len(results) == 1
+
+
+def test_same_bits_where_the_output_is_swept_by_columns(monkeypatch):
+    monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
+    monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0.1)
+    monkeypatch.setattr(plan, "_tile_width", lambda fan_in, fan_out, batch: 7)
+    engine = TrainingEngine(MODEL, TRAINING, TOKENS, scaled_params(MODEL, 1))
+    assert len(engine.plan.columns) >= 4, "more tiles than threads"
+    results = {bytes_after_training(threads) for threads in (1, *THREADS)}
     assert len(results) == 1
 
 

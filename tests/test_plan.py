@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,11 @@ from hypothesis import strategies as st
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
 from fastlm.plan import (
+    by_columns,
     by_table,
+    column_tiles,
     logit_columns,
+    phases,
     row_tile,
     step_flops,
     update_tiles,
@@ -57,8 +62,13 @@ def test_update_tiles_cover_every_column_and_every_row_once(model, batch):
     assert tiles.dtype == np.int64
     assert tiles.shape[1] == 3
     assert tiles.flags.c_contiguous
+    columns = column_tiles(model, batch)
+    assert columns.dtype == np.int64
+    assert columns.shape[1] == 5
+    assert columns.flags.c_contiguous
+    of_layers = [*tiles.tolist(), *columns[:, :3].tolist()]
     for layer, fan_out in enumerate(Layout(model).kernel_table[:, 1].tolist()):
-        spans = sorted((start, stop) for which, start, stop in tiles.tolist() if which == layer)
+        spans = sorted((start, stop) for which, start, stop in of_layers if which == layer)
         assert spans[0][0] == 0
         assert spans[-1][1] == fan_out
         for (start, stop), (following, _) in zip(spans, [*spans[1:], (fan_out, 0)], strict=True):
@@ -68,8 +78,41 @@ def test_update_tiles_cover_every_column_and_every_row_once(model, batch):
     assert sorted(rest for rest, _ in buckets) == list(range(divisor))
     others = {FAR} if model.far else set()
     others |= {SORT} if model.cutoffs else set()
-    layers = range(len(model.hidden) + 1 + 2 * len(model.cutoffs))
-    assert set(tiles[:, 0].tolist()) == {EMBEDDING, *others, *layers}
+    output = len(model.hidden)
+    swept = {output + 2 * cluster for cluster in range(1, 1 + len(model.cutoffs))}
+    swept |= {output} if by_columns(model) else set()
+    layers = set(range(output + 1 + 2 * len(model.cutoffs)))
+    assert set(columns[:, 0].tolist()) == swept
+    assert set(tiles[:, 0].tolist()) == {EMBEDDING, *others, *(layers - swept)}
+
+
+@given(models, batches)
+@settings(deadline=None)
+def test_tiles_of_columns_have_whole_blocks_and_a_place_of_their_own(model, batch):
+    columns = column_tiles(model, batch)
+    widths = Layout(model).kernel_table[columns[:, 0], 0]
+    np.testing.assert_array_equal(columns[:, 4], np.cumsum(widths) - widths)
+    for layer, start, _, block, _ in columns.tolist():
+        assert start % block == 0
+        assert (columns[:, 0] == layer).sum() <= 16
+    # A layer's columns in their order: its sums are made in it.
+    assert all(
+        second[0] != first[0] or second[1] == first[2]
+        for first, second in pairwise(columns.tolist())
+    )
+
+
+def test_a_wide_output_is_swept_by_columns():
+    assert by_columns(ModelConfig(vocab=10_000, context=5, embed=128, hidden=(256,)))
+    assert not by_columns(ModelConfig(vocab=1000, hidden=(128, 128)))
+    assert not by_columns(ModelConfig(vocab=4095, hidden=(256,)))
+    # Its tiles' own gradients would be larger than the logits.
+    assert not by_columns(ModelConfig(vocab=10_000, hidden=(1024,)))
+
+
+def test_only_what_is_swept_by_columns_has_phases_for_it():
+    np.testing.assert_array_equal(phases(4, 0, 9, 2), [0, 4, 4, 4, 4, 4, 13, 15])
+    np.testing.assert_array_equal(phases(4, 3, 9, 0), [0, 4, 7, 11, 14, 18, 27, 27])
 
 
 @given(models, batches)
@@ -78,14 +121,17 @@ def test_the_plan_is_the_same_whatever_the_machine(model, batch):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTLM_THREADS", "1")
         first = update_tiles(model, batch)
+        columns = column_tiles(model, batch)
         patch.setenv("FASTLM_THREADS", "16")
         np.testing.assert_array_equal(update_tiles(model, batch), first)
+        np.testing.assert_array_equal(column_tiles(model, batch), columns)
 
 
 def test_a_large_layer_is_shared_and_a_small_one_is_not():
     large = ModelConfig(vocab=10_000, context=5, embed=128, hidden=(512, 512))
     tiles = update_tiles(large, 1024)
-    assert all((tiles[:, 0] == layer).sum() >= 2 for layer in (0, 1, 2, EMBEDDING))
+    assert all((tiles[:, 0] == layer).sum() >= 2 for layer in (0, 1, EMBEDDING))
+    assert len(column_tiles(large, 1024)) >= 8
     small = ModelConfig(vocab=27, context=5, embed=32, hidden=(), combine="mean")
     assert len(update_tiles(small, 1)) == 2
 

@@ -50,25 +50,26 @@ def affine_backward(
         needed where x is not zero
     """
     backward_columns(
-        d_x, x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out,
+        d_x, x0, x, x0, workspace, d_out, out0, fan_out, params, weight, rows, fan_in, fan_out,
         np.int64(0), fan_out, beta, behind_relu,
     )  # fmt: skip
 
 
 @inner_kernel
 def backward_columns(
-    d_x, x, x0, workspace, d_out, out0, params, weight, rows, fan_in, fan_out, start, columns,
-    beta, behind_relu,
+    d_x, d0, x, x0, workspace, d_out, out0, ldd, params, weight, rows, fan_in, fan_out, start,
+    columns, beta, behind_relu,
 ):  # fmt: skip
-    """What the columns ``start`` to start + columns of d_out add to d_x in ``affine_backward``."""
+    """What the columns ``start`` to start + columns add to d_x in ``affine_backward``: those of
+    d_out lie at out0, rows ldd apart, and d_x at d0."""
     if behind_relu:
         gemm_behind_relu(
-            d_x, x0, fan_in, x, d_out, out0 + start, fan_out, params, weight + start, fan_out,
+            d_x, d0, fan_in, x, x0, d_out, out0, ldd, params, weight + start, fan_out,
             rows, fan_in, columns, beta, workspace,
         )  # fmt: skip
     else:
         gemm(
-            d_x, x0, fan_in, d_out, out0 + start, fan_out, ONE, params, weight + start, fan_out,
+            d_x, d0, fan_in, d_out, out0, ldd, ONE, params, weight + start, fan_out,
             YES, rows, fan_in, columns, 1.0, beta, workspace,
         )  # fmt: skip
 
@@ -81,6 +82,7 @@ def accumulate_gradient(
     x0,
     d_out,
     out0,
+    ldd,
     weight,
     bias,
     batch,
@@ -95,6 +97,7 @@ def accumulate_gradient(
 
     target : float32[n], the momentum (beta = its decay: the gradient is never written anywhere) or
         a gradient (beta = 0)
+    d_out : float32[...], its columns start to stop at out0, rows ldd apart
     batch : rows of x and d_out; none is allowed
     The sums run over the whole batch in one fixed order.
     """
@@ -105,7 +108,7 @@ def accumulate_gradient(
             decay_span(target, row + start, row + stop, F(beta))
     else:
         gemm(
-            target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0 + start, fan_out, NO,
+            target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0, ldd, NO,
             fan_in, columns, batch, scale, beta, workspace,
         )  # fmt: skip
     if bias >= 0:
@@ -113,7 +116,7 @@ def accumulate_gradient(
         total = target[bias + start : bias + stop]
         decay_span(target, bias + start, bias + stop, F(beta))
         for i in range(batch):
-            row = out0 + i * fan_out + start
+            row = out0 + i * ldd
             d = d_out[row : row + columns]
             for j in range(columns):
                 total[j] += share * d[j]

@@ -13,8 +13,13 @@ FAN_IN, FAN_OUT, WEIGHT, BIAS, WIDTH_BEFORE = range(5)
 # Columns of Plan.updates. LAYER is the layer whose weight columns START to STOP the tile updates;
 # EMBEDDING there means the embedding rows whose id leaves START when divided by STOP, FAR the
 # weights of the pools, and SORT the sorting of the next step's rows by cluster.
-LAYER, START, STOP = range(3)
+# Plan.columns has two more. BLOCK: how many columns are worked on together, PLACE: how many floats
+# per row of the batch the tiles before have in Scratch.d_columns.
+LAYER, START, STOP, BLOCK, PLACE = range(5)
 EMBEDDING, FAR, SORT = -1, -2, -3
+
+# The phases of a step; see ``training.train_steps``.
+ROWS, COLUMNS, SUMS, COLUMNS_BACK, ROWS_BACK, UPDATES, SHARES = range(7)
 
 
 class Network(NamedTuple):
@@ -72,7 +77,11 @@ class Table(NamedTuple):
 class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
-    updates : int64[tiles, 3], see LAYER, START, STOP
+    phases : int64[8], where in a step's tiles each phase begins, and how many there are
+    columns : int64[tiles, 5], see LAYER, START, STOP, BLOCK, PLACE: the columns of the output that
+        are swept by columns (``columns``), those of a layer in their order
+    by_columns : 1: the output layer is among them, and not only the tails of clusters
+    updates : int64[tiles, 3], see LAYER, START, STOP: of all other weights
     logit_columns : logits of a row that are worked on together
     by_table : 1: the first layer is a sum of shares (``learnt_shares``)
     embed_scale : how many times the others' learning rate that of the embeddings is
@@ -81,6 +90,9 @@ class Plan(NamedTuple):
     batch: int
     row_tile: int
     row_tiles: int
+    phases: np.ndarray
+    columns: np.ndarray
+    by_columns: int
     updates: np.ndarray
     logit_columns: int
     by_table: int
@@ -120,8 +132,10 @@ class Scratch(NamedTuple):
     starts : int64[2, K + 1], the first row of each cluster, 0 being the head, of the even steps and
         of the odd ones; the rows of the last cluster come first
     inputs, d_inputs : float32[B * widths], the input of every layer and its gradient
+    d_columns : float32[B * any], what each tile of Plan.columns adds to the gradient of its input
     logits : float32[B * head + B * largest cluster], turned in place into the gradient d_logits
-    marks : float64[B, BLOCK_TOPS + blocks of columns], see ``softmax.softmax_block``
+    marks : float64[B * (1 + tiles of Plan.columns), BLOCK_TOPS + blocks], see
+        ``softmax.softmax_block``: of the rows, then of each tile
     tile_losses : float64[row tiles], sums of nats
     d_far : float32[row tiles * sum of far * E], gradient of the pools' weights by row tile
     far : float32[sum of far * E], the pools' weights as the row sweep had them
@@ -137,6 +151,7 @@ class Scratch(NamedTuple):
     starts: np.ndarray
     inputs: np.ndarray
     d_inputs: np.ndarray
+    d_columns: np.ndarray
     logits: np.ndarray
     marks: np.ndarray
     tile_losses: np.ndarray

@@ -11,13 +11,13 @@ _POINTER = types.CPointer(types.float32)
 _INT = types.int64
 
 # c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, as of ``gemm``;
-# then h, the task, and the scratch and the lists of the Workspace.
+# then h, h0, the task, and the scratch and the lists of the Workspace.
 PRODUCT = types.void(
     _POINTER, _INT, _INT,
     _POINTER, _INT, _INT, _INT,
     _POINTER, _INT, _INT, _INT,
     _INT, _INT, _INT, types.float32, types.float32,
-    _POINTER, _INT, _POINTER, types.CPointer(types.int32),
+    _POINTER, _INT, _INT, _POINTER, types.CPointer(types.int32),
 )  # fmt: skip
 
 

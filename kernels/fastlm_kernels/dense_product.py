@@ -41,6 +41,11 @@ TURNED = PANEL_ROWS * PANEL
 _TURNED_ROWS = 1024
 # Of a matrix with so many elements B comes from beyond the second-level cache.
 _TURNED_SIZE = 1 << 20
+# For so many rows of results panels of B are copied together, unless its rows are near each other:
+# in place, rows far apart cost more than their copy (Cascade Lake: V = 10,000, H = 512, 128 rows 84
+# GFLOP/s in place, 97 packed; V = 1,000, H = 128, 64 rows 86 and 107).
+_PACKED_ROWS = 16
+_NEAR = 256
 PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, TURNED + _TURNED_ROWS * PANEL)
 
 
@@ -71,6 +76,14 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
             row = panel[p0 + r * PANEL : p0 + r * PANEL + columns]
             for j in range(columns):
                 row[j] = source[j]
+
+
+@inner_kernel
+def pack_group(pack, b, b0, ldb, rows):
+    """All panels of a group at once: where rows of B are long, each is a page of its own."""
+    for r in range(rows):
+        for j in range(0, GROUP, PANEL):
+            copy_row(pack, j * PANEL_ROWS + r * PANEL, b, b0 + r * ldb + j)
 
 
 @inner_kernel
@@ -219,21 +232,22 @@ def product(
         a_start = a0 + s * a_column
         for group in range(0, n, GROUP):
             width = min(GROUP, n - group)
-            # Whole panels are read where they are, unless their rows would compete for a few
-            # sets of the cache: rows 16 KB apart ran at 52 GFLOP/s in place, 80 packed.
-            in_place = width // PANEL * PANEL
-            if transpose_b or ldb % 4096 == 0:
-                in_place = 0
-            for j in range(in_place, width, PANEL):
-                columns = min(PANEL, width - j)
-                if transpose_b:
-                    start = b0 + (group + j) * ldb + s
-                    pack_transposed(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
-                else:
-                    start = b0 + s * ldb + group + j
-                    pack_panel(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
-                if columns < PANEL:
-                    clear(pack, j * PANEL_ROWS, depth, columns)
+            in_place = np.int64(0)
+            if not transpose_b and (m < _PACKED_ROWS or ldb <= _NEAR):
+                in_place = width // PANEL * PANEL
+            if in_place == 0 and width == GROUP and not transpose_b:
+                pack_group(pack, b, b0 + s * ldb + group, ldb, depth)
+            else:
+                for j in range(in_place, width, PANEL):
+                    columns = min(PANEL, width - j)
+                    if transpose_b:
+                        start = b0 + (group + j) * ldb + s
+                        pack_transposed(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
+                    else:
+                        start = b0 + s * ldb + group + j
+                        pack_panel(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
+                    if columns < PANEL:
+                        clear(pack, j * PANEL_ROWS, depth, columns)
             for i in range(0, m, TILE_ROWS):
                 rows = min(TILE_ROWS, m - i)
                 for j in range(0, width, PANEL):

@@ -8,20 +8,18 @@ import numpy as np
 from fastlm_kernels.activation import relu
 from fastlm_kernels.affine import affine_columns
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
-from fastlm_kernels.contexts import gather_context, token_at
-from fastlm_kernels.first_layer import FILL_ROWS, fill_table, first_layer
-from fastlm_kernels.jit import inner_kernel, kernel
-from fastlm_kernels.rows import (
+from fastlm_kernels.clusters import (
     cluster_of,
     cluster_rows,
     count_clusters,
-    forward_layer,
-    forward_rows,
-    project_rows,
     rewind,
     tail_layer,
     target_in,
 )
+from fastlm_kernels.contexts import gather_context, token_at
+from fastlm_kernels.first_layer import FILL_ROWS, fill_table, first_layer
+from fastlm_kernels.jit import inner_kernel, kernel
+from fastlm_kernels.rows import forward_layer, forward_rows, project_rows
 from fastlm_kernels.softmax import add_to_log_sum
 from fastlm_kernels.team import claim, finish
 
@@ -54,7 +52,7 @@ class EvaluationScratch(NamedTuple):
 
 @kernel
 def position_losses(
-    losses, scratch, workspace, team, tokens, table, params, network, first, rows
+    losses, scratch, workspace, team, tokens, table, params, network, phases, first, rows
 ):  # fmt: skip
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
@@ -62,15 +60,15 @@ def position_losses(
     scratch : EvaluationScratch, workspace : Workspace, each thread's own
     team : Team, of counters shared by the threads of the call
     table : Table of the first layer, whose shares are computed first
+    phases : int64[3]: 0, the tiles of FILL_ROWS tokens of that, and all with those of ``rows``
     rows : positions of a tile
     """
     span = network.span
     order = scratch.order
     contexts = scratch.contexts
-    fills = (table.ids.size + FILL_ROWS - 1) // FILL_ROWS
-    total = fills + (losses.size + rows - 1) // rows
+    fills = phases[1]
     while True:
-        ticket = claim(team, total, total, fills, total)
+        ticket = claim(team, phases[2], phases)
         if ticket < 0:
             return
         if ticket < fills:

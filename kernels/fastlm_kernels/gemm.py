@@ -71,7 +71,7 @@ if JIT_DISABLED:
             flat[offset:], (rows, columns), (row_stride * step, column_stride * step)
         )
 
-    def gemm_behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
+    def gemm_behind_relu(c, c0, ldc, h, h0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
         gemm(c, c0, ldc, a, a0, a_row, 1, b, b0, ldb, True, m, n, k, 1.0, beta, workspace)
 
 else:
@@ -101,19 +101,20 @@ else:
         call_product(
             workspace.address,
             (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(transpose_b),
-             m, n, k, F(alpha), F(beta), c, np.int64(MULTIPLY), workspace.pack, workspace.lists),
+             m, n, k, F(alpha), F(beta), c, c0, np.int64(MULTIPLY),
+             workspace.pack, workspace.lists),
         )  # fmt: skip
 
     @inner_kernel
-    def gemm_behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
+    def gemm_behind_relu(c, c0, ldc, h, h0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
         """C = A @ B^T + beta * C, needed only where h is not zero: elsewhere C may hold anything.
 
-        h : float32[...], lies like C
+        h : float32[...], lies like C, from h0 on
         The others are as for ``gemm``, B [n, k] transposed. Where h is mostly zero only those
         products are computed, and the order of their sums is another.
         """
         call_product(
             workspace.address,
             (c, c0, ldc, a, a0, a_row, np.int64(1), b, b0, ldb, np.int64(1),
-             m, n, k, F(1), F(beta), h, np.int64(BEHIND_RELU), workspace.pack, workspace.lists),
+             m, n, k, F(1), F(beta), h, h0, np.int64(BEHIND_RELU), workspace.pack, workspace.lists),
         )  # fmt: skip

@@ -54,7 +54,7 @@ class GenerationScratch(NamedTuple):
 @kernel
 def generate_tokens(
     tokens, texts, scratch, workspace, team, excluded, params, network, rules,
-    seed, end, steps, rows,
+    phases, seed, end, steps, rows,
 ):  # fmt: skip
     """Up to ``steps`` more tokens for every text that is RUNNING.
 
@@ -64,15 +64,15 @@ def generate_tokens(
     team : Team, of counters shared by the threads of the call
     excluded : int64[...], ids that are never chosen; the others' probabilities are renormalised
     rules : Rules
+    phases : int64[2]: 0, and the number of tiles of ``rows`` texts
     end : the id that ends a text and is not written, or -1
     rows : texts that one thread works on at a time
     """
     vocab = network.vocab
     count = texts.numbers.size
     context = texts.contexts.size // count
-    tiles = (count + rows - 1) // rows
     while True:
-        tile = claim(team, tiles, tiles, tiles, tiles)
+        tile = claim(team, phases[1], phases)
         if tile < 0:
             return
         running = np.int64(0)

@@ -172,15 +172,16 @@ _DOT_COLUMNS = 512
 
 @inner_kernel
 def backward_behind_relu(
-    c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, pack, values, numbers, starts
+    c, c0, ldc, h, h0, a, a0, a_row, b, b0, ldb, m, n, k, beta, pack, values, numbers, starts
 ):  # fmt: skip
-    """C = A @ B^T + beta * C where h, which lies like C, is not zero; elsewhere C is not needed."""
+    """C = A @ B^T + beta * C where h, which lies like C from h0 on, is not zero; elsewhere C is not
+    needed."""
     for first in range(0, m, LISTED_ROWS):
         rows = min(np.int64(LISTED_ROWS), m - first)
         for s in range(0, n, PANEL_ROWS):
             width = min(np.int64(PANEL_ROWS), n - s)
             list_rows(
-                values, numbers, starts, h, c0 + first * ldc + s, ldc, np.int64(1), rows, width,
+                values, numbers, starts, h, h0 + first * ldc + s, ldc, np.int64(1), rows, width,
                 np.int64(DOTS), pack,
             )  # fmt: skip
             if beta == F(0):
@@ -201,13 +202,14 @@ def backward_behind_relu(
 
 def any_product(
     c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta,
-    h, task, pack, lists,
+    h, h0, task, pack, lists,
 ):  # fmt: skip
     """C = alpha * A @ op(B) + beta * C, by lists where few elements of a matrix are not zero.
 
     The arguments are those of ``gemm``, and:
     task : MULTIPLY, or BEHIND_RELU: then B is transposed and alpha 1, and only those elements of C
-        are needed where h, which lies like C, is not zero. DENSE: no zeros are looked for
+        are needed where h, which lies like C from h0 on, is not zero. DENSE: zeros are not looked
+        for
     pack, lists : of the Workspace
     """
     everything = 1 << 60  # the callers know their bounds
@@ -219,9 +221,9 @@ def any_product(
     values = scratch[PACK_SIZE:]
     numbers = carray(lists, LISTS + LISTED_ROWS + 1)
     starts = numbers[LISTS:]
-    if task == BEHIND_RELU and few_nonzeros(mask, c0, ldc, m, n):
+    if task == BEHIND_RELU and few_nonzeros(mask, h0, ldc, m, n):
         backward_behind_relu(
-            out, c0, ldc, mask, left, a0, a_row, right, b0, ldb, m, n, k, beta,
+            out, c0, ldc, mask, h0, left, a0, a_row, right, b0, ldb, m, n, k, beta,
             scratch, values, numbers, starts,
         )  # fmt: skip
         return

@@ -6,13 +6,21 @@ Rows are independent of each other, so tiles of rows may run anywhere in any ord
 import numpy as np
 
 from fastlm_kernels.activation import drop_input, dropout, relu, relu_dropout_backward, row_key
-from fastlm_kernels.affine import affine, affine_backward, affine_columns, backward_columns
+from fastlm_kernels.affine import affine, affine_backward
 from fastlm_kernels.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
+from fastlm_kernels.clusters import (
+    cluster_of,
+    cluster_rows,
+    count_clusters,
+    rewind,
+    tail_layer,
+)
 from fastlm_kernels.contexts import example_position, gather_context, token_at
 from fastlm_kernels.embedding import combine, far_gradient
 from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.learnt_shares import add_shares
-from fastlm_kernels.softmax import gradient_block, log_sum_exp, loss_of_blocks, softmax_block
+from fastlm_kernels.output import sweep_output
+from fastlm_kernels.softmax import log_sum_exp
 
 
 @inner_kernel
@@ -66,60 +74,6 @@ def sort_rows(scratch, network, plan, step):
         for c in range(span):
             contexts[to * span + c] = scratch.contexts[2, row * span + c]
     rewind(starts)
-
-
-@inner_kernel
-def cluster_of(id, cutoffs):
-    """0 for the head, else the number of the cluster."""
-    cluster = np.int64(0)
-    while cluster + 1 < cutoffs.size and id >= cutoffs[cluster]:
-        cluster += 1
-    return cluster
-
-
-@inner_kernel
-def count_clusters(starts, targets, rows, cutoffs):
-    """The first row of each cluster, once the rows of the last cluster come first."""
-    for cluster in range(starts.size):
-        starts[cluster] = 0
-    for row in range(rows):
-        starts[cluster_of(np.int64(targets[row]), cutoffs)] += 1
-    total = np.int64(0)
-    for cluster in range(starts.size - 1, -1, -1):
-        size = starts[cluster]
-        starts[cluster] = total
-        total += size
-
-
-@inner_kernel
-def rewind(starts):
-    """From where each cluster's rows end, after filling, back to where they start."""
-    for cluster in range(starts.size - 1):
-        starts[cluster] = starts[cluster + 1]
-    starts[starts.size - 1] = 0
-
-
-@inner_kernel
-def cluster_rows(starts, cluster, first, last):
-    """The rows of a cluster (1, 2, ...) among the rows first to last."""
-    return max(first, starts[cluster]), min(last, starts[cluster - 1])
-
-
-@inner_kernel
-def tail_logits(network, starts, rows, cluster):
-    """Where the logits of a cluster begin: those of the head come first, of all rows."""
-    place = rows * network.layers[network.depth - 1, FAN_OUT]
-    for before in range(network.cutoffs.size - 1, cluster, -1):
-        place += (starts[before - 1] - starts[before]) * network.layers[
-            tail_layer(network, before), FAN_OUT
-        ]
-    return place
-
-
-@inner_kernel
-def tail_layer(network, cluster):
-    """The row of ``network.layers`` of a cluster's tail; its projection is the one before."""
-    return network.depth + 2 * cluster - 1
 
 
 @inner_kernel
@@ -248,24 +202,24 @@ def project_rows(inputs, workspace, params, network, cluster, batch, first, last
 
 
 @inner_kernel
-def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
-    """Forward, loss and backward for the rows first to last, whose contexts are gathered.
+def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
+    """The rows first to last, whose contexts are gathered, up to the output's input; and, unless it
+    is swept by columns, through the output and back.
 
-    Leaves the layers' inputs in scratch.inputs, their gradients in scratch.d_inputs and d_logits in
-    scratch.logits, all scaled as for a sum over examples; returns the sum of their losses (nats).
+    Leaves the layers' inputs in scratch.inputs, the gradient of the last one's in scratch.d_inputs
+    and d_logits in scratch.logits, all scaled as for a sum over examples; returns the sum of their
+    losses (nats) in the output layer, 0 if that is swept by columns.
     """
     table = network.layers
-    depth = network.depth
     rows = last - first
     contexts = scratch.contexts[step % 2]
     inputs = scratch.inputs
-    d_inputs = scratch.d_inputs
     if plan.by_table:
         add_shares(scratch, params, network, plan, step, first, last)
     else:
         combine_rows(inputs, contexts, params, network, first, last)
         drop_inputs(inputs, contexts, network, plan, step, first, last)
-    for layer in range(depth - 1):
+    for layer in range(network.depth - 1):
         out0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * table[layer, FAN_OUT]
         width = table[layer, FAN_OUT]
         if layer > 0 or not plan.by_table:
@@ -281,10 +235,26 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
                     row_key(plan.seed, step, layer + 1, row),
                     plan.dropout,
                 )
+    for part in range(1, network.cutoffs.size):
+        low, high = cluster_rows(scratch.starts[step % 2], part, first, last)
+        if low < high:
+            project_rows(inputs, workspace, params, network, part, plan.batch, low, high)
+    loss = 0.0
+    if not plan.by_columns:
+        loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
+    return loss
 
-    loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
 
-    for layer in range(depth - 2, -1, -1):
+@inner_kernel
+def backward_sweep(scratch, workspace, params, network, plan, step, first, last):
+    """From the gradient of the output's input to that of the embeddings and of the pools' weights,
+    for the rows first to last."""
+    table = network.layers
+    rows = last - first
+    contexts = scratch.contexts[step % 2]
+    inputs = scratch.inputs
+    d_inputs = scratch.d_inputs
+    for layer in range(network.depth - 2, -1, -1):
         width = table[layer + 1, FAN_IN]
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
@@ -303,7 +273,6 @@ def sweep_rows(scratch, workspace, params, network, plan, step, first, last):
                 d_far, contexts[row * network.span : (row + 1) * network.span],
                 d_inputs[row * width : (row + 1) * width], params, network,
             )  # fmt: skip
-    return loss
 
 
 @apart_kernel
@@ -318,100 +287,6 @@ def drop_inputs(x, contexts, network, plan, step, first, last):
                 x[row * width : (row + 1) * width], contexts[row * span : (row + 1) * span], row,
                 step, network, plan,
             )  # fmt: skip
-
-
-@inner_kernel
-def sweep_output(scratch, workspace, params, network, plan, step, first, last):
-    """The output's part of ``sweep_rows``: from its input to the gradient of that.
-
-    Part 0 is the output layer, the head of an adaptive softmax; then each cluster adds its loss,
-    and its part of the gradient, for those of the rows that belong to it. One loop for both, so
-    that the softmax is compiled once. The logits are worked on in blocks of columns that stay in
-    the cache: forward up to their exponentials, and, once the sums of these are known, from there
-    to the gradient.
-    """
-    table = network.layers
-    batch = plan.batch
-    targets = scratch.targets[step % 2]
-    starts = scratch.starts[step % 2]
-    inputs = scratch.inputs
-    d_inputs = scratch.d_inputs
-    logits = scratch.logits
-    loss = 0.0
-    for part in range(network.cutoffs.size):
-        layer = network.depth - 1
-        low = first
-        high = last
-        logits0 = first * table[layer, FAN_OUT]
-        # The projection before a tail: the width of what it reads, and where that lies.
-        width = np.int64(0)
-        h0 = np.int64(0)
-        if part > 0:
-            layer = tail_layer(network, part)
-            low, high = cluster_rows(starts, part, first, last)
-            if low >= high:
-                continue
-            logits0 = tail_logits(network, starts, batch, part)
-            logits0 += (low - starts[part]) * table[layer, FAN_OUT]
-            width = table[layer - 1, FAN_IN]
-            h0 = batch * table[layer - 1, WIDTH_BEFORE] + low * width
-        fan_in = table[layer, FAN_IN]
-        fan_out = table[layer, FAN_OUT]
-        x0 = batch * table[layer, WIDTH_BEFORE] + low * fan_in
-        if part > 0:
-            affine(
-                inputs, x0, fan_in, workspace, inputs, h0, params, table[layer - 1, WEIGHT],
-                np.int64(-1), high - low, width, fan_in,
-            )  # fmt: skip
-        blocks = (fan_out + plan.logit_columns - 1) // plan.logit_columns
-        for block in range(blocks):
-            start = block * plan.logit_columns
-            columns = min(plan.logit_columns, fan_out - start)
-            affine_columns(
-                logits, logits0 + start, fan_out, workspace, inputs, x0, params,
-                table[layer, WEIGHT], table[layer, BIAS], high - low, fan_in, fan_out,
-                start, columns,
-            )  # fmt: skip
-            for row in range(low, high):
-                z = logits0 + (row - low) * fan_out + start
-                softmax_block(
-                    logits[z : z + columns], scratch.marks[row], block,
-                    target_in(part, np.int64(targets[row]), network.cutoffs) - start,
-                )  # fmt: skip
-        for row in range(low, high):
-            loss += loss_of_blocks(scratch.marks[row])
-        # From the last block on, which is in the cache still.
-        for back in range(blocks):
-            block = blocks - 1 - back
-            start = block * plan.logit_columns
-            columns = min(plan.logit_columns, fan_out - start)
-            for row in range(low, high):
-                z = logits0 + (row - low) * fan_out + start
-                gradient_block(
-                    logits[z : z + columns], scratch.marks[row], block,
-                    target_in(part, np.int64(targets[row]), network.cutoffs) - start,
-                )  # fmt: skip
-            backward_columns(
-                d_inputs, inputs, x0, workspace, logits, logits0, params, table[layer, WEIGHT],
-                high - low, fan_in, fan_out, start, columns, 0.0 if back == 0 else 1.0,
-                part == 0 and layer > 0,
-            )  # fmt: skip
-        if part > 0:
-            affine_backward(
-                d_inputs, inputs, h0, workspace, d_inputs, x0, params, table[layer - 1, WEIGHT],
-                high - low, width, fan_in, 1.0, network.depth > 1,
-            )  # fmt: skip
-    return loss
-
-
-@inner_kernel
-def target_in(part, id, cutoffs):
-    """Where an id stands among the outputs of the head (0: there its cluster may stand for it) or
-    of its cluster (1, 2, ...)."""
-    if part > 0:
-        return id - cutoffs[part - 1]
-    cluster = cluster_of(id, cutoffs)
-    return id if cluster == 0 else cutoffs[0] + cluster - 1
 
 
 @inner_kernel

@@ -117,6 +117,16 @@ def softmax_block(z, marks, block, target):
     marks[TOTAL] += np.float64(to_exponentials(z, F(marks[TOP])))
 
 
+@inner_kernel
+def join_marks(marks, others):
+    """Take other columns of the row into account: their largest logit and their sum."""
+    # Written so that a NaN goes on, too.
+    if not others[TOP] <= marks[TOP]:
+        marks[TOTAL] *= math.exp(marks[TOP] - others[TOP])
+        marks[TOP] = others[TOP]
+    marks[TOTAL] += others[TOTAL] * math.exp(others[TOP] - marks[TOP])
+
+
 @shared_kernel
 def gradient_block(z, marks, block, target):
     """The backward part, once all blocks have come: exponentials into d loss / d logits."""

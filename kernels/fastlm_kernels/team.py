@@ -186,12 +186,22 @@ else:
 
 
 @shared_kernel
-def claim(team, total, per_cycle, second, third):
+def phase_of(phases, nth):
+    """The phase of the nth ticket of a cycle; see ``claim``."""
+    phase = 0
+    while nth >= phases[phase + 1]:
+        phase += 1
+    return phase
+
+
+@shared_kernel
+def claim(team, total, phases):
     """The next ticket that may run now, or -1 when none is left or the team was stopped.
 
-    A cycle (a training step) of ``per_cycle`` tickets has up to three phases: the tickets before
-    its ticket number ``second``, those before ``third``, and the rest.
+    phases : int64[any], where in a cycle (a training step) each phase begins, which may hold no
+        ticket, and last how many tickets a cycle has
     """
+    per_cycle = phases[len(phases) - 1]
     sync = team.sync
     own = team.own
     if own[RESTS] != 0:
@@ -205,11 +215,7 @@ def claim(team, total, per_cycle, second, third):
         if ticket >= total or load(sync, STOP) != 0:
             return -1
         nth = ticket % per_cycle
-        start = ticket - nth
-        if nth >= third:
-            start += third
-        elif nth >= second:
-            start += second
+        start = ticket - nth + phases[phase_of(phases, nth)]
         if load(sync, DONE) >= start:
             if replace(sync, NEXT, ticket, ticket + 1):
                 if looks > _SPINS:

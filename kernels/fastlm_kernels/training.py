@@ -5,16 +5,32 @@ import numpy as np
 from fastlm_kernels.affine import accumulate_gradient, descend
 from fastlm_kernels.arguments import (
     BIAS,
+    COLUMNS,
+    COLUMNS_BACK,
     EMBEDDING,
     FAN_IN,
     FAN_OUT,
     FAR,
     LAYER,
+    ROWS,
+    ROWS_BACK,
+    SHARES,
     SORT,
     START,
     STOP,
+    SUMS,
+    UPDATES,
     WEIGHT,
     WIDTH_BEFORE,
+)
+from fastlm_kernels.clusters import part_of, part_rows
+from fastlm_kernels.columns import (
+    add_columns,
+    backward_columns_block,
+    block_columns,
+    block_logits,
+    column_sums,
+    forward_columns,
 )
 from fastlm_kernels.embedding import (
     fill_decays,
@@ -25,13 +41,13 @@ from fastlm_kernels.embedding import (
 from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
 from fastlm_kernels.learnt_shares import make_shares
 from fastlm_kernels.rows import (
+    backward_sweep,
+    forward_sweep,
     gather_rows,
     gathered_place,
     sort_rows,
-    sweep_rows,
-    tail_logits,
 )
-from fastlm_kernels.team import claim, finish
+from fastlm_kernels.team import claim, finish, phase_of
 
 
 @kernel
@@ -42,51 +58,63 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
     workspace : Workspace, each thread's own
     team : Team, of the same counters for all threads of the call
     rates : float64[steps], the learning rates
-    Every thread of the team makes this same call. Per step a row sweep (phase 1) and, once all rows
-    are done, the weight and embedding updates (phase 2), both in tiles that do not depend on the
-    number of threads: the result is the same bits for any number.
+    Every thread of the team makes this same call. A step is a row sweep (ROWS) and, once all rows
+    are done, the weight and embedding updates (UPDATES), both in tiles that do not depend on the
+    number of threads: the result is the same bits for any number. Where the output, or a part of
+    it, is swept by columns (COLUMNS, SUMS, COLUMNS_BACK, which updates them too; see
+    ``fastlm_kernels.columns``), the row sweep stops before it, and goes back after it (ROWS_BACK).
 
-    Each step also prepares the next: phase 1 gathers its contexts, phase 2 settles the rows they
-    name, and sorts the examples by cluster where the softmax is adaptive, phase 3 computes the
+    Each step also prepares the next: ROWS gathers its contexts, UPDATES settles the rows they
+    name, and sorts the examples by cluster where the softmax is adaptive, SHARES computes the
     shares of the first layer where it is a sum of them. A cycle before the first step does only
     that; where the step before has just been run it changes nothing.
     """
-    row_tiles = plan.row_tiles
-    third = row_tiles + plan.updates.shape[0]
-    per_cycle = third + (network.context if plan.by_table else 0)
+    per_cycle = plan.phases[SHARES + 1]
     cycles = rates.size + 1 if rates.size > 0 else 0
     while True:
-        ticket = claim(team, cycles * per_cycle, per_cycle, row_tiles, third)
+        ticket = claim(team, cycles * per_cycle, plan.phases)
         if ticket < 0:
             return
         nth = ticket // per_cycle - 1
-        tile = ticket % per_cycle
+        phase = phase_of(plan.phases, ticket % per_cycle)
+        tile = ticket % per_cycle - plan.phases[phase]
         step = first_step + nth
-        if tile < row_tiles:
-            first = tile * plan.row_tile
-            last = min(plan.batch, first + plan.row_tile)
+        # Of the phases that go by rows.
+        first = tile * plan.row_tile
+        last = min(plan.batch, first + plan.row_tile)
+        if phase == ROWS:
             gather_rows(scratch, tokens, network, plan, step + 1, first, last)
-            if tile == 0:  # what the second phase reads to settle rows for the next step
+            if tile == 0:  # what UPDATES reads to settle rows for the next step
                 if nth >= 0:
                     state.rates[step % state.rates.size] = rates[nth]
                     keep_far(scratch.far, state.params, network)
                 fill_decays(scratch.decays, state.rates, step + 1, plan.beta)
             if nth >= 0:
-                scratch.tile_losses[tile] = sweep_rows(
+                scratch.tile_losses[tile] = forward_sweep(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
-        elif tile >= third:
-            make_shares(scratch, workspace, state.params, network, plan, step + 1, tile - third)
-        else:
+                if plan.columns.shape[0] == 0:
+                    phase = ROWS_BACK
+        if phase == SHARES:
+            make_shares(scratch, workspace, state.params, network, plan, step + 1, tile)
+        elif phase == UPDATES or (phase == COLUMNS_BACK and nth >= 0):
             rate = 0.0
             if nth >= 0:
                 rate = rates[nth]
-                if tile == row_tiles:
+                if phase == UPDATES and tile == 0:
                     losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
             run_update(
-                state, scratch, workspace, network, plan, tile - row_tiles, step, rate,
+                state, scratch, workspace, network, plan, phase, tile, step, rate,
                 np.int64(nth < 0),
             )  # fmt: skip
+        elif nth >= 0:
+            if phase == COLUMNS:
+                forward_columns(scratch, workspace, state.params, network, plan, step, tile)
+            elif phase == SUMS:
+                scratch.tile_losses[tile] += column_sums(scratch, network, plan, step, first, last)
+            elif phase == ROWS_BACK:
+                add_columns(scratch, workspace, state.params, network, plan, step, first, last)
+                backward_sweep(scratch, workspace, state.params, network, plan, step, first, last)
         finish(team)
 
 
@@ -107,17 +135,20 @@ def keep_far(far, params, network):
 
 
 @inner_kernel
-def run_update(state, scratch, workspace, network, plan, tile, step, rate, only_prepare):
-    """One tile of phase 2: momentum and weights of some columns of a layer, or of some rows of the
-    embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate M while M is in
-    cache.
+def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate, only_prepare):
+    """One tile of COLUMNS_BACK or UPDATES: momentum and weights of some columns of a layer, or of
+    some rows of the embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate
+    M while M is in cache.
 
     only_prepare : 1 before the first step: only what the next step needs is done
     """
     table = network.layers
-    layer = plan.updates[tile, LAYER]
-    start = plan.updates[tile, START]
-    stop = plan.updates[tile, STOP]
+    tiles = plan.updates
+    if phase == COLUMNS_BACK:
+        tiles = plan.columns
+    layer = tiles[tile, LAYER]
+    start = tiles[tile, START]
+    stop = tiles[tile, STOP]
     scale = (1.0 - plan.beta) / plan.batch
     if layer == SORT:
         sort_rows(scratch, network, plan, step + 1)
@@ -136,50 +167,57 @@ def run_update(state, scratch, workspace, network, plan, tile, step, rate, only_
             scale,
         )  # fmt: skip
     else:
-        layer_gradient(
-            state.momentum, scratch, workspace, network, plan, step, layer, start, stop, scale,
-            plan.beta,
-        )  # fmt: skip
-        descend(
-            state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
-            table[layer, FAN_IN], table[layer, FAN_OUT], start, stop, rate,
-        )  # fmt: skip
+        while start < stop:
+            width = stop - start
+            d0 = np.int64(-1)
+            if phase == COLUMNS_BACK:
+                width = block_columns(plan, tile, start)
+                d0 = block_logits(network, plan, scratch.starts[step % 2], tile, start)
+                backward_columns_block(
+                    scratch, workspace, state.params, network, plan, step, tile, start
+                )
+            layer_gradient(
+                state.momentum, scratch, workspace, network, plan, step, layer, start,
+                start + width, d0, scale, plan.beta,
+            )  # fmt: skip
+            descend(
+                state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
+                table[layer, FAN_IN], table[layer, FAN_OUT], start, start + width, rate,
+            )  # fmt: skip
+            start += width
 
 
 @inner_kernel
 def layer_gradient(
-    target, scratch, workspace, network, plan, step, layer, start, stop, scale, beta
+    target, scratch, workspace, network, plan, step, layer, start, stop, d0, scale, beta
 ):  # fmt: skip
     """target = beta * target + scale * gradient for the columns start to stop of one layer.
 
+    d0 : of a block of columns of the output, where in scratch.logits it lies, else -1
     The rows of the batch are all, or of a projection or tail those of its cluster.
     """
     table = network.layers
-    batch = plan.batch
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]
     first = np.int64(0)
-    last = batch
-    d_out = scratch.d_inputs
-    out0 = np.int64(0)
-    if layer + 1 < network.depth:
-        out0 = batch * table[layer + 1, WIDTH_BEFORE]
-    elif layer < network.depth:
-        d_out = scratch.logits
-    else:
-        cluster = (layer - network.depth) // 2 + 1
-        starts = scratch.starts[step % 2]
-        first = starts[cluster]
-        last = starts[cluster - 1]
-        if (layer - network.depth) % 2 == 0:
-            out0 = batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out
-        else:
-            d_out = scratch.logits
-            out0 = tail_logits(network, starts, batch, cluster)
+    last = plan.batch
+    if layer >= network.depth:
+        part = part_of(network, layer)
+        first, last = part_rows(scratch.starts[step % 2], part, first, last)
+    d_out = scratch.logits
+    ldd = fan_out
+    if d0 >= 0:
+        ldd = stop - start
+    elif layer == network.depth - 1:
+        d0 = start
+    else:  # it is the input of the next layer
+        d_out = scratch.d_inputs
+        d0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out + start
     accumulate_gradient(
-        target, workspace, scratch.inputs, batch * table[layer, WIDTH_BEFORE] + first * fan_in,
-        d_out, out0, table[layer, WEIGHT], table[layer, BIAS], last - first, fan_in, fan_out,
-        start, stop, scale, beta,
+        target, workspace, scratch.inputs,
+        plan.batch * table[layer, WIDTH_BEFORE] + first * fan_in, d_out, d0, ldd,
+        table[layer, WEIGHT], table[layer, BIAS], last - first, fan_in, fan_out, start, stop,
+        scale, beta,
     )  # fmt: skip
 
 
@@ -200,10 +238,33 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     for tile in range(plan.row_tiles):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
-        scratch.tile_losses[tile] = sweep_rows(
+        scratch.tile_losses[tile] = forward_sweep(
             scratch, workspace, params, network, plan, step, first, last
         )
+    for tile in range(plan.columns.shape[0]):
+        forward_columns(scratch, workspace, params, network, plan, step, tile)
     scale = 1.0 / plan.batch
+    if plan.columns.shape[0] > 0:
+        for tile in range(plan.row_tiles):
+            first = tile * plan.row_tile
+            last = min(plan.batch, first + plan.row_tile)
+            scratch.tile_losses[tile] += column_sums(scratch, network, plan, step, first, last)
+    for tile in range(plan.columns.shape[0]):
+        start = plan.columns[tile, START]
+        while start < plan.columns[tile, STOP]:
+            stop = start + block_columns(plan, tile, start)
+            backward_columns_block(scratch, workspace, params, network, plan, step, tile, start)
+            layer_gradient(
+                grad, scratch, workspace, network, plan, step, plan.columns[tile, LAYER], start,
+                stop, block_logits(network, plan, scratch.starts[step % 2], tile, start), scale,
+                0.0,
+            )  # fmt: skip
+            start = stop
+    for tile in range(plan.row_tiles):
+        first = tile * plan.row_tile
+        last = min(plan.batch, first + plan.row_tile)
+        add_columns(scratch, workspace, params, network, plan, step, first, last)
+        backward_sweep(scratch, workspace, params, network, plan, step, first, last)
     embeddings = grad[: network.vocab * network.embed]
     for k in range(embeddings.size):
         embeddings[k] = np.float32(0)
@@ -217,11 +278,12 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
         for tile in range(plan.row_tiles):
             total += scratch.d_far[tile * size + j]
         grad[embeddings.size + j] = np.float32(scale) * total
-    for layer in range(table.shape[0]):
-        layer_gradient(
-            grad, scratch, workspace, network, plan, step, layer, np.int64(0),
-            table[layer, FAN_OUT], scale, 0.0,
-        )  # fmt: skip
+    for tile in range(plan.updates.shape[0]):
+        if plan.updates[tile, LAYER] >= 0:
+            layer_gradient(
+                grad, scratch, workspace, network, plan, step, plan.updates[tile, LAYER],
+                plan.updates[tile, START], plan.updates[tile, STOP], np.int64(-1), scale, 0.0,
+            )  # fmt: skip
     return mean_loss(scratch.tile_losses, plan.batch)
 
 

@@ -18,7 +18,7 @@ NO_JIT = bool(config.DISABLE_JIT)
 
 @njit
 def behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
-    gemm_behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace)
+    gemm_behind_relu(c, c0, ldc, h, c0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace)
 
 
 if not NO_JIT:
@@ -29,7 +29,8 @@ if not NO_JIT:
         call_product(
             workspace.address,
             (c, np.int64(0), n, a, np.int64(0), a_row, a_column, b, np.int64(0), ldb, transpose_b,
-             m, n, k, alpha, beta, c, np.int64(DENSE), workspace.pack, workspace.lists),
+             m, n, k, alpha, beta, c, np.int64(0), np.int64(DENSE),
+             workspace.pack, workspace.lists),
         )  # fmt: skip
 
 

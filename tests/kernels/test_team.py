@@ -33,6 +33,11 @@ from fastlm_kernels.team import (
 
 needs_jit = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="no atomics in plain Python")
 
+# Where phases begin, and how many tickets a cycle has.
+FIVE = np.array([0, 2, 2, 5], dtype=np.int64)
+ONE_BY_ONE = np.array([0, 1, 2], dtype=np.int64)
+HUNDRED = np.array([0, 100], dtype=np.int64)
+
 WAIT = 30.0  # seconds; only a broken test waits so long
 
 
@@ -48,7 +53,7 @@ def team():
 
 def test_one_thread_gets_all_tickets_in_order(team):
     tickets = []
-    while (ticket := claim(team, 10, 5, 2, 5)) >= 0:
+    while (ticket := claim(team, 10, FIVE)) >= 0:
         tickets.append(ticket)
         finish(team)
     assert tickets == list(range(10))
@@ -56,13 +61,13 @@ def test_one_thread_gets_all_tickets_in_order(team):
 
 
 def test_no_ticket_for_no_work(team):
-    assert claim(team, 0, 1, 1, 1) == -1
+    assert claim(team, 0, ONE_BY_ONE) == -1
 
 
 def test_a_stopped_team_gets_no_ticket(team):
-    assert claim(team, 10, 5, 2, 5) == 0
+    assert claim(team, 10, FIVE) == 0
     team.sync[STOP] = 1
-    assert claim(team, 10, 5, 2, 5) == -1
+    assert claim(team, 10, FIVE) == -1
 
 
 def test_the_counters_lie_on_cache_lines_of_their_own():
@@ -71,11 +76,11 @@ def test_the_counters_lie_on_cache_lines_of_their_own():
     assert places[-1] + 8 <= SYNC_SIZE
 
 
-def claim_in_thread(team, *phases):
+def claim_in_thread(team, total, phases):
     """(thread that claims one ticket, the list it goes into)"""
     got = []
     thread = threading.Thread(
-        target=lambda: got.append(claim(member(team.sync), *phases)), daemon=True
+        target=lambda: got.append(claim(member(team.sync), total, phases)), daemon=True
     )
     thread.start()
     return thread, got
@@ -83,17 +88,17 @@ def claim_in_thread(team, *phases):
 
 @needs_jit
 def test_a_phase_waits_for_all_tiles_before_it(team):
-    assert [claim(team, 10, 5, 2, 5) for _ in range(2)] == [0, 1]
+    assert [claim(team, 10, FIVE) for _ in range(2)] == [0, 1]
     finish(team)
-    thread, got = claim_in_thread(team, 10, 5, 2, 5)
+    thread, got = claim_in_thread(team, 10, FIVE)
     thread.join(0.1)
     assert not got, "the second phase began while a tile of the first was running"
     finish(team)
     thread.join(WAIT)
     assert got == [2]
     # Within a phase nobody waits; the next cycle waits for all of this one.
-    assert [claim(team, 10, 5, 2, 5) for _ in range(2)] == [3, 4]
-    thread, got = claim_in_thread(team, 10, 5, 2, 5)
+    assert [claim(team, 10, FIVE) for _ in range(2)] == [3, 4]
+    thread, got = claim_in_thread(team, 10, FIVE)
     thread.join(0.1)
     assert not got
     for _ in range(3):
@@ -104,8 +109,8 @@ def test_a_phase_waits_for_all_tiles_before_it(team):
 
 @needs_jit
 def test_a_stop_reaches_a_waiting_thread(team):
-    assert claim(team, 2, 2, 1, 2) == 0
-    thread, got = claim_in_thread(team, 2, 2, 1, 2)
+    assert claim(team, 2, ONE_BY_ONE) == 0
+    thread, got = claim_in_thread(team, 2, ONE_BY_ONE)
     thread.join(0.05)
     assert not got
     team.sync[STOP] = 1
@@ -114,10 +119,10 @@ def test_a_stop_reaches_a_waiting_thread(team):
 
 
 @kernel
-def drain(order, takers, team, thread, total, per_cycle, second, third):
+def drain(order, takers, team, thread, total, phases):
     """Take tickets until none is left; note who ran each and how many were done before it."""
     while True:
-        ticket = claim(team, total, per_cycle, second, third)
+        ticket = claim(team, total, phases)
         if ticket < 0:
             return
         order[ticket] = team.sync[DONE]
@@ -127,7 +132,8 @@ def drain(order, takers, team, thread, total, per_cycle, second, third):
 
 @needs_jit
 def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
-    total, per_cycle, second, third = 30_000, 6, 3, 5
+    total = 30_000
+    phases = np.array([0, 3, 3, 5, 6], dtype=np.int64)
     done_before = np.full(total, -1, dtype=np.int64)
     takers = np.zeros(total, dtype=np.int64)
     # Powers of a base above the number of claims: the sum says who took a ticket and how often.
@@ -140,9 +146,7 @@ def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
                 member(team.sync),
                 np.int64(10**number),
                 total,
-                per_cycle,
-                second,
-                third,
+                phases,
             ),
             daemon=True,
         )
@@ -156,8 +160,8 @@ def test_many_threads_take_each_ticket_once_and_keep_the_phases(team):
     assert set(takers.tolist()) <= {1, 10, 100, 1000}
     assert team.sync[NEXT] == team.sync[DONE] == total
     tickets = np.arange(total)
-    nth = tickets % per_cycle
-    needed = tickets - nth + np.select([nth >= third, nth >= second], [third, second])
+    nth = tickets % 6
+    needed = tickets - nth + np.select([nth >= 5, nth >= 3], [5, 3])
     assert np.all(done_before >= needed)
 
 
@@ -178,7 +182,7 @@ def put_aside(team, milliseconds):
 
 @needs_clock
 def test_who_was_put_aside_while_others_waited_sleeps_for_longer_each_time(team):
-    claim(team, 100, 100, 100, 100)
+    claim(team, 100, HUNDRED)
     lengths = []
     for _ in range(9):
         put_aside(team, 5)
@@ -210,7 +214,7 @@ def test_who_is_not_missed_or_was_not_away_does_not_sleep(team, missed, millisec
 @needs_clock
 def test_a_sleeper_takes_no_ticket_before_its_time(team):
     team.own[RESTS], team.own[UNTIL] = 1, clocks.nanoseconds() + 50 * MILLISECOND
-    assert claim(team, 100, 100, 100, 100) == 0
+    assert claim(team, 100, HUNDRED) == 0
     assert clocks.nanoseconds() >= team.own[UNTIL]
     assert team.own[RESTS] == 0
 
@@ -219,7 +223,7 @@ def test_a_sleeper_takes_no_ticket_before_its_time(team):
 @pytest.mark.parametrize("place", [STOP, NEXT])
 def test_a_sleeper_wakes_when_there_is_no_more_to_do_and_sleeps_on_in_the_next_call(team, place):
     team.own[RESTS], team.own[UNTIL] = 1, clocks.nanoseconds() + 60_000 * MILLISECOND
-    thread = threading.Thread(target=claim, args=(team, 100, 100, 100, 100), daemon=True)
+    thread = threading.Thread(target=claim, args=(team, 100, HUNDRED), daemon=True)
     thread.start()
     thread.join(0.02)
     assert thread.is_alive()
@@ -231,8 +235,8 @@ def test_a_sleeper_wakes_when_there_is_no_more_to_do_and_sleeps_on_in_the_next_c
 
 @needs_clock
 def test_a_long_wait_is_noticed_and_forgotten_when_it_ends(team):
-    claim(team, 2, 2, 1, 2)
-    thread, got = claim_in_thread(team, 2, 2, 1, 2)
+    claim(team, 2, ONE_BY_ONE)
+    thread, got = claim_in_thread(team, 2, ONE_BY_ONE)
     deadline = time.monotonic() + WAIT
     while not team.sync[MISSED]:
         assert time.monotonic() < deadline
