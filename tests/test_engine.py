@@ -105,7 +105,7 @@ def test_gradient_where_logits_come_in_blocks(extra, dropouts, columns, hidden, 
 def by_columns(request, monkeypatch):
     """Every output is swept by columns, in up to three tiles of several blocks."""
     monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
-    monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0.01)
+    monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0)
     monkeypatch.setattr(plan, "_COLUMN_TILES", 3)
     monkeypatch.setattr(plan, "_tile_width", lambda fan_in, fan_out, batch: request.param)
 
@@ -577,6 +577,24 @@ def test_scratch_follows_its_formula(batch):
     formula = 4 * batch * (4 * 8 + 3 + 2 * fan_ins + 1000)
     assert bytes_of(engine.scratch) == pytest.approx(formula, rel=0.1)
     assert bytes_of(engine.state) == pytest.approx(2 * 4 * Layout(model).size, rel=0.1)
+
+
+def test_scratch_of_a_wide_output_follows_its_formula():
+    """With T tiles of S blocks of columns, K their fan-in: 4 B T K + 8 B T (3 + S) more."""
+    batch = 256
+    model = ModelConfig(vocab=10_000, context=5, embed=32, hidden=(128,))
+    engine = TrainingEngine(
+        model,
+        TrainingConfig(batch=batch),
+        random_tokens(10_000, 20_000),
+        np.zeros(Layout(model).size, dtype=np.float32),
+    )
+    columns = engine.plan.columns
+    tiles, blocks = len(columns), -(-(columns[0, 2] - columns[0, 1]) // columns[0, 3])
+    assert 8 <= tiles <= 16
+    formula = 4 * batch * (4 * 5 + 3 + 2 * (5 * 32 + 128) + 10_000)
+    formula += 4 * batch * tiles * 128 + 8 * batch * tiles * (3 + blocks)
+    assert bytes_of(engine.scratch) == pytest.approx(formula, rel=0.01)
 
 
 def bytes_of(arrays):
