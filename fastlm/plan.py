@@ -31,7 +31,7 @@ _UPDATE_TILE_ELEMENTS = 64 * 1024
 # 300 of 2 MB. V = 10,000, 64 rows: 16 ms whole, 13.7 in 0.5 MB, 12.8 in 2 MB.
 _LOGIT_ELEMENTS = 512 * 1024
 _LEAST_LOGITS = 1024
-# What is swept by columns (``fastlm_kernels.columns``): an output of so many weights (1 MB), that is
+# What is swept by columns (``fastlm_kernels.columns``): an output of so many weights (1 MB) that is
 # so many times as wide as its input, in so many tiles at most. Each has a gradient of the input of
 # its own; together they are at most twice the logits.
 _WIDE_OUTPUT = 2**18
