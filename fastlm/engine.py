@@ -215,7 +215,7 @@ class TrainingEngine:
         self.tokens = token_array(tokens, model.vocab)
         self.examples = examples_in(self.tokens, model)
         batch = training.batch
-        tile = row_tile(model, batch)
+        tile = row_tile(batch)
         ids = table_ids(tokens, self.tokens, model, batch)
         block = 0
         if training.shuffle_window is not None and training.shuffle_window < self.examples:

@@ -37,20 +37,20 @@ _LEAST_LOGITS = 1024
 _WIDE_OUTPUT = 2**18
 _COLUMNS_PER_INPUT = 4
 _COLUMN_TILES = 16
+# Weights of a block of these columns. Where few inputs are not zero they are listed for each block
+# anew: V = 33,278, H = 400, 1,024 rows as trained, one thread 804 ms a step with 64 K, 680 with 128
+# K, 652 with 256 K; from the first weights 880, 896 and 968.
+_BLOCK_ELEMENTS = 128 * 1024
 _MOST_SHARES = 2**26  # numbers: 256 MB
 _COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS micro-tiles
 
 
-def row_tile(config: ModelConfig, batch: int) -> int:
+def row_tile(batch: int) -> int:
     """Rows per tile of the row sweep: four tiles a batch, 16 to 128 rows each.
 
-    The product is near its best speed from 16 rows on, and more than 128 gain nothing. With an
-    adaptive softmax the first tiles hold the rows of the large clusters, many times the work of the
-    others: eight smaller tiles share it better (Brown, V = 17,906, two threads: 11 to 14 ms a step
-    with 128 rows, 8 with 64, 8 to 11 with 32).
+    The product is near its best speed from 16 rows on, and more than 128 gain nothing.
     """
-    tiles, most = (8, 64) if config.cutoffs else (4, 128)
-    return min(batch, max(16, min(most, -(-batch // tiles))))
+    return min(batch, max(16, min(128, -(-batch // 4))))
 
 
 def logit_columns(tile: int) -> int:
@@ -79,7 +79,7 @@ def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
     for layer, (fan_in, fan_out, *_) in enumerate(Layout(config).kernel_table.tolist()):
         if _is_swept(config, layer):
             continue
-        width = _tile_width(fan_in, fan_out, batch)
+        width = _tile_width(fan_in, fan_out, batch, _UPDATE_TILE_ELEMENTS)
         for start in range(0, fan_out, width):
             stop = min(fan_out, start + width)
             tiles.append((fan_in * (stop - start) * batch, (layer, start, stop)))
@@ -122,7 +122,7 @@ def column_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
         layers.append(output)
     for layer in layers:
         fan_in, fan_out = table[layer, :2].tolist()
-        block = _tile_width(fan_in, fan_out, batch)
+        block = _tile_width(fan_in, fan_out, batch, _BLOCK_ELEMENTS)
         blocks = -(-fan_out // block)
         count = max(1, min(_COLUMN_TILES, blocks, 2 * fan_out // fan_in))
         width = -(-blocks // count) * block
@@ -148,9 +148,9 @@ def _is_swept(config: ModelConfig, layer: int) -> bool:
     return by_columns(config) if behind == 0 else behind > 0 and behind % 2 == 0
 
 
-def _tile_width(fan_in: int, fan_out: int, batch: int) -> int:
-    """The columns of a layer that are updated together."""
-    width = max(_COLUMNS, _UPDATE_TILE_ELEMENTS // fan_in // _COLUMNS * _COLUMNS)
+def _tile_width(fan_in: int, fan_out: int, batch: int, elements: int) -> int:
+    """The columns of a layer that are updated together, ``elements`` weights or fewer."""
+    width = max(_COLUMNS, elements // fan_in // _COLUMNS * _COLUMNS)
     if fan_in * fan_out * batch < 2**20:
         width = fan_out
     count = -(-fan_out // width)

@@ -107,7 +107,7 @@ def by_columns(request, monkeypatch):
     monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
     monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0)
     monkeypatch.setattr(plan, "_COLUMN_TILES", 3)
-    monkeypatch.setattr(plan, "_tile_width", lambda fan_in, fan_out, batch: request.param)
+    monkeypatch.setattr(plan, "_tile_width", lambda *_: request.param)
 
 
 @pytest.mark.parametrize("extra", [{}, *EXTRAS], ids=str)

@@ -81,7 +81,7 @@ def test_same_bits_with_other_forms_of_the_first_and_last_layer(model):
 def test_same_bits_where_the_output_is_swept_by_columns(monkeypatch):
     monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
     monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0)
-    monkeypatch.setattr(plan, "_tile_width", lambda fan_in, fan_out, batch: 7)
+    monkeypatch.setattr(plan, "_tile_width", lambda *_: 7)
     engine = TrainingEngine(MODEL, TRAINING, TOKENS, scaled_params(MODEL, 1))
     assert len(engine.plan.columns) >= 4, "more tiles than threads"
     results = {bytes_after_training(threads) for threads in (1, *THREADS)}

@@ -4,9 +4,9 @@ BLAS libraries are made for large matrices; a small language model multiplies a 
 a matrix that is already in the cache, over and over. OpenBLAS copies that matrix into its own order
 on every call: on an AVX-512 machine (105 GFLOP/s a core at best) it ran at 53 to 70 GFLOP/s for 16
 to 32 rows and 85 for 64. Here the block of results that is being summed stays in registers, the
-matrix is read in place, or transposed through a small panel: 90 to 110 GFLOP/s for the same, and as
-much as OpenBLAS for large ones. It needs no library, starts no threads, and sums in one fixed
-order.
+matrix is read in place, or through a small panel where its rows are far apart or it is transposed:
+90 to 110 GFLOP/s for the same, and as much as OpenBLAS for large ones. It needs no library, starts
+no threads, and sums in one fixed order.
 
 ``fastlm_kernels.dense_product`` has the inside, and ``fastlm_kernels.listed_product`` what is done
 where most of a matrix is zero. With JIT off a NumPy twin does the same sums.
