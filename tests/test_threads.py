@@ -18,6 +18,8 @@ from fastlm.initialize import scaled_params
 from fastlm.threads import available_processors, run_team, thread_count
 from fastlm_kernels.team import STOP, SYNC_SIZE, claim, finish
 
+TWO_PHASES = np.array([0, 1, 2], dtype=np.int64)
+
 needs_jit = pytest.mark.skipif(
     bool(numba_config.DISABLE_JIT), reason="without JIT a team is one thread"
 )
@@ -213,9 +215,9 @@ def test_a_team_of_one_runs_in_the_calling_thread():
 def work(index, team, failing):
     """Take tiles as a kernel does; the failing member dies while holding one."""
     if index == failing:
-        claim(team, 100, 2, 1, 2)
+        claim(team, 100, TWO_PHASES)
         raise ValueError(f"member {index} failed")
-    while (ticket := claim(team, 100, 2, 1, 2)) >= 0:
+    while (ticket := claim(team, 100, TWO_PHASES)) >= 0:
         time.sleep(0.001)
         finish(team)
     assert ticket == -1
