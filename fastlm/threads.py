@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastlm.control_groups import MEMBERSHIP, ROOT, control_groups
 from fastlm.errors import ConfigError
+from fastlm.placement import Placement
 
 if TYPE_CHECKING:
     from fastlm_kernels.team import Team
@@ -93,9 +94,12 @@ def run_team(
     if JIT_DISABLED:
         threads = 1  # no atomics in plain Python
     failures: list[BaseException] = []
+    placement = Placement()
 
     def work(index: int) -> None:
         try:
+            if threads > 1:
+                placement.settle()
             # NumPy scalars warn where unsigned kernel arithmetic wraps around on purpose; that is
             # only met with JIT off.
             with np.errstate(over="ignore"):
