@@ -21,6 +21,7 @@ from typing import Any
 from fastlm.bench.disturbance import DISTURBED
 from fastlm.bench.machine import machine_line
 from fastlm.bench.results import best_row, our_row, read_result, tokens_per_second
+from fastlm.bench.run import FULL
 from fastlm.bench.table import (
     limits_text,
     rate_text,
@@ -137,8 +138,8 @@ def results_page(run: dict[str, Any]) -> str:
         "fastlm leaves out), take the same batches in the same order, "
         "and are compared with a float64 oracle before anything is timed: losses to 1e-4, weights "
         "to 1e-3 of the way they moved. They take turns in one process, every other round "
-        "backwards, in several sweeps through all works, until the ratios are sure to 2 % or the "
-        "time is over: "
+        "backwards, in several sweeps through all works, until the ratios are sure to "
+        f"{FULL.precision:.0%} or the time is over: "
         f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
         f"took more than {DISTURBED:.0%} of a processor or sgemm beside the turns was slower by "
         "more than that than in the better rounds. A figure is the median of the rounds, its "

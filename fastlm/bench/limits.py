@@ -19,8 +19,8 @@ TELL_BLAS = (
     "what sgemm reaches on one thread is not known without threadpoolctl: pip install threadpoolctl"
 )
 
-# 2 * 1536^3 = 7 GFLOP: OpenBLAS is at full speed from a few hundred on.
-_SGEMM_SIZE = 1536
+# 2 * 1024^3 = 2 GFLOP: OpenBLAS is at full speed from a few hundred on.
+_SGEMM_SIZE = 1024
 _COPY_BYTES = 256 * 2**20
 
 

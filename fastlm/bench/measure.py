@@ -50,11 +50,11 @@ class Settings:
 
     limit_seconds : that the machine's own sgemm is measured for, before each turn
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
-    work_seconds : rounds end after so long, sure or not, though not before there are ``rounds``;
-    twice as long for a machine so busy that fewer were undisturbed
-    sweeps : all works are gone through so often, each time for a part of ``work_seconds``: what
-    slows the machine down for some minutes then falls on a part of every work's rounds, and not on
-    all of one's
+    work_seconds : rounds end after so long a work, on average, sure or not, though not before there
+    are ``rounds``; twice as long for a machine so busy that fewer were undisturbed
+    sweeps : all works are gone through so often, each time for a part of what is left: what slows
+    the machine down for some minutes then falls on a part of every work's rounds, and not on all of
+    one's, and what some do not need to be sure goes to the others
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -164,14 +164,23 @@ class Rounds:
         self._rounds: list[_Round] = []
         self._spent = 0.0
 
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self._spent
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there are enough rounds, and as sure as wanted."""
+        found = self._found()
+        return self._has_enough(found) and _is_sure(found, self._settings.precision)
+
     def go_on(self, seconds: float) -> None:
         """Rounds for about so long or until the ratios are sure, but at least one."""
         until = self._spent + seconds
         while True:
             self._add()
-            found = self._found()
-            sure = self._has_enough(found) and _is_sure(found, self._settings.precision)
-            if sure or self._spent >= until:
+            if self.is_sure or self._spent >= until:
                 return
 
     def finish(self) -> Measurement:

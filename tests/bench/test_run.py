@@ -10,7 +10,7 @@ import pytest
 from fastlm.bench import candidates as parties
 from fastlm.bench import run
 from fastlm.bench.candidates import candidates
-from fastlm.bench.measure import Settings
+from fastlm.bench.measure import Rounds, Settings
 from fastlm.bench.torch_steps import torch_is_installed
 from fastlm.bench.works import works_named
 from fastlm.errors import ConfigError
@@ -25,7 +25,8 @@ needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compi
 
 @pytest.fixture
 def small_limits(monkeypatch):
-    monkeypatch.setattr(run, "machine_limits", lambda cores, seconds: {"measured": cores})
+    at_first = {"sgemm_gflops": {"one": 50.0, "all": 60.0}}
+    monkeypatch.setattr(run, "machine_limits", lambda cores, seconds: at_first)
     monkeypatch.setattr("fastlm.bench.measure.sgemm_gflops", lambda threads, seconds: 100.0)
     monkeypatch.setattr("fastlm.bench.measure.busy_seconds", lambda: None)
 
@@ -44,6 +45,7 @@ def test_result_holds_what_was_measured():
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert said[-2:] == [CONCAT.title, TINY.title]
     assert [work["name"] for work in result["works"]] == ["small", "small-tiny"]
+    assert result["limits"]["sgemm_gflops"]["one"] == 100.0  # beside the turns
     kinds = [[row["kind"] for row in work["rows"]] for work in result["works"]]
     assert kinds == [["nojit", "numpy", "engine"], ["python", "nojit", "engine"]]
     for work in result["works"]:
@@ -65,11 +67,34 @@ def test_result_holds_what_was_measured():
 @pytest.mark.usefixtures("small_limits", "without_torch")
 def test_works_are_swept_through_in_turn():
     said = []
-    settings = dataclasses.replace(SHORT, rounds=1, sweeps=2)
+    settings = dataclasses.replace(SHORT, rounds=2, sweeps=2)
     result = run.run_benchmark([CONCAT, TINY], settings, say=said.append)
     again = [f"{work.title} (sweep 2 of 2)" for work in (CONCAT, TINY)]
     assert said[-6:-2] == [CONCAT.title, TINY.title, *again]
     assert [work["rounds"] for work in result["works"]] == [{"measured": 2, "clean": 2}] * 2
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch")
+def test_works_that_are_sure_leave_their_time_to_others(monkeypatch):
+    asked = []
+
+    class TimedRounds(Rounds):
+        def go_on(self, seconds):
+            asked.append((self._work.name, seconds))
+            before = self._spent
+            self._add()
+            self._spent = before + seconds - self.is_sure
+
+        @property
+        def is_sure(self):
+            return self._work.name == TINY.name
+
+    monkeypatch.setattr(run, "Rounds", TimedRounds)
+    settings = dataclasses.replace(SHORT, rounds=1, sweeps=3, work_seconds=30.0)
+    run.run_benchmark([CONCAT, TINY], settings)
+    # A minute for both, of which CONCAT has used 10 s and TINY 9; it does not need the rest.
+    assert asked == [("small", 10.0), ("small-tiny", 10.0), ("small", 20.5), ("small", 20.5)]
 
 
 @needs_jit
