@@ -156,7 +156,7 @@ class ConsoleProgress(Callback):
             )
         if start.compiling:
             self._describe(
-                "compiling", "kernels for the first time: about 10 s; later starts use a cache ..."
+                "compiling", "kernels for the first time: 10 to 30 s; later starts use a cache ..."
             )
         self._shown_at = self._clock()
 

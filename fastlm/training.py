@@ -239,7 +239,7 @@ def _probe(
         for callback in callbacks:
             callback.on_notice(
                 Notice(
-                    "compiling", "kernels for the first time: about 10 s; later starts use a cache"
+                    "compiling", "kernels for the first time: 10 to 30 s; later starts use a cache"
                 )
             )
     return SpeedProbe(text.train)

@@ -43,7 +43,7 @@ from fastlm_kernels.jit import JIT_DISABLED
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(
-    rounds=9, seconds=0.1, limit_seconds=0.02, precision=0.03, work_seconds=60.0, sweeps=6
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.03, work_seconds=60.0, sweeps=6
 )
 QUICK = Settings(
     rounds=3,
