@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fastlm.bench.disturbance import DISTURBED
+from fastlm.bench.disturbance import OTHERS_BUSY, SGEMM_SLOWER
 from fastlm.bench.machine import machine_line
 from fastlm.bench.results import best_row, our_row, read_result, tokens_per_second
 from fastlm.bench.run import FULL
@@ -138,14 +138,15 @@ def results_page(run: dict[str, Any]) -> str:
         "fastlm leaves out), take the same batches in the same order, "
         "and are compared with a float64 oracle before anything is timed: losses to 1e-4, weights "
         "to 1e-3 of the way they moved. They take turns in one process, every other round "
-        "backwards, in several sweeps through all works, until the ratios are sure to "
+        "backwards, in several sweeps through all works, each in a new process, until the ratios "
+        "are sure to "
         f"{FULL.precision:.0%} or the time is over: "
         f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
-        f"took more than {DISTURBED:.0%} of a processor or sgemm beside the turns was slower by "
-        "more than that than in the better rounds. A figure is the median of the rounds, its "
-        "spread half the distance of the quartiles, a ratio the median of the ratios within the "
-        "rounds. Shares are of what sgemm reached in the same rounds on as many threads, at 6 FLOP "
-        "per weight and token.",
+        f"took more than {OTHERS_BUSY:.0%} of a processor or sgemm beside the turns was slower by "
+        f"more than {SGEMM_SLOWER:.0%} than in the better rounds. A figure is the median of the "
+        "rounds, its spread half the distance of the quartiles, a ratio the median of the ratios "
+        "within the rounds. Shares are of what sgemm reached in the same rounds on as many "
+        "threads, at 6 FLOP per weight and token.",
     ]
     if run["start"]:
         parts.append(_start_table(run["start"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from fastlm.bench.works import Work, initial_params
 from fastlm.errors import FastlmError
 from fastlm.layout import Layout
 
-__all__ = ["BenchmarkError", "check_finite", "check_same_work", "check_steps"]
+__all__ = [
+    "BenchmarkError",
+    "Checked",
+    "check_finite",
+    "check_first_loss",
+    "check_same_work",
+    "check_steps",
+]
 
 LOSS_TOLERANCE = 1e-4
 MOVE_TOLERANCE = 1e-3
@@ -36,10 +44,18 @@ def check_steps(work: Work) -> int:
     return 2 if work.flops_per_token * work.batch > _LARGE_STEP else 5
 
 
-def check_same_work(work: Work, implementations: Iterable[Implementation]) -> dict[str, float]:
-    """Run the first steps of each and compare them with the float64 oracle.
+@dataclass(frozen=True)
+class Checked:
+    """loss : of the first step, by the oracle, nats
+    seconds : of each one's first step, compilation included, by name
+    """
 
-    Returns how long each took, in seconds by name: the very first run, compilation included.
+    loss: float
+    seconds: dict[str, float]
+
+
+def check_same_work(work: Work, implementations: Iterable[Implementation]) -> Checked:
+    """Run the first steps of each and compare them with the float64 oracle.
 
     Raises BenchmarkError, which names the implementation and both numbers, where
     - a loss differs by more than 1e-4 of its value;
@@ -54,7 +70,13 @@ def check_same_work(work: Work, implementations: Iterable[Implementation]) -> di
         found_losses = [found.loss, *implementation.run(steps - 1)]
         _compare_losses(work, implementation.name, found_losses, losses)
         _compare_params(work, implementation.name, implementation.params(), params)
-    return seconds
+    return Checked(losses[0], seconds)
+
+
+def check_first_loss(work: Work, implementations: Iterable[Implementation], loss: float) -> None:
+    """The same where ``check_same_work`` has been in another process: of the first step alone."""
+    for implementation in implementations:
+        _compare_losses(work, implementation.name, [implementation.turn(1).loss], [loss])
 
 
 def check_finite(work: Work, name: str, turn: Turn) -> None:

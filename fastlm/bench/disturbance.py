@@ -16,11 +16,14 @@ import numpy as np
 
 from fastlm.threads import available_processors
 
-__all__ = ["DISTURBED", "FEWEST", "busy_seconds", "disturbances", "undisturbed"]
+__all__ = ["FEWEST", "OTHERS_BUSY", "SGEMM_SLOWER", "busy_seconds", "disturbances", "undisturbed"]
 
-DISTURBED = 0.15
-"""A round is disturbed where others took more than this share of a processor, or where sgemm was
-slower by more than this share than in the better rounds."""
+OTHERS_BUSY = 0.15
+"""A round is disturbed where others took more than this share of a processor."""
+
+SGEMM_SLOWER = 0.25
+"""Or where sgemm was slower by more than this share than in the better rounds. A processor's clock
+varies by almost as much, which falls on all alike: ratios of such rounds are as good as others."""
 
 FEWEST = 3
 """Clean rounds that are enough for a median."""
@@ -54,7 +57,7 @@ def busy_seconds() -> float | None:
 def disturbances(
     limits: Sequence[Mapping[int, float]], others: Sequence[float | None]
 ) -> list[float]:
-    """How much each round was disturbed: 0 not at all, above ``DISTURBED`` too much.
+    """How much each round was disturbed: 0 not at all, above 1 too much.
 
     limits : what sgemm reached in each round, by number of threads
     others : processors that others kept busy on average in each round; None: unknown
@@ -65,8 +68,8 @@ def disturbances(
     }
     return [
         max(
-            other or 0.0,
-            *(1 - gflops / best[threads] for threads, gflops in limit.items()),
+            (other or 0.0) / OTHERS_BUSY,
+            *((1 - gflops / best[threads]) / SGEMM_SLOWER for threads, gflops in limit.items()),
         )
         for limit, other in zip(limits, others, strict=True)
     ]
@@ -76,5 +79,5 @@ def undisturbed(disturbed: Sequence[float]) -> list[int]:
     """The rounds that count, in their order: those that were not disturbed, or, where these are
     fewer than ``FEWEST``, the better half of all."""
     order = sorted(range(len(disturbed)), key=lambda number: disturbed[number])
-    clean = sum(value <= DISTURBED for value in disturbed)
-    return sorted(order[: clean if clean >= FEWEST else -(-len(order) // 2)])
+    clean = sum(value <= 1 for value in disturbed)
+    return sorted(order[: clean if clean >= FEWEST else max(clean, -(-len(order) // 2))])

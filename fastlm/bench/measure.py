@@ -7,6 +7,9 @@ begin again at the first weights, in memory taken anew: where arrays happen to l
 speed by several percent, and the engine leaves out what is zero, which in training becomes more
 and more. Rounds that were disturbed from outside do not count (``disturbance``), and there are as
 many rounds as it takes until the ratios are sure, or the time is over.
+
+What stays the same as long as a process lives, such as where its memory lies in the caches, no
+number of rounds takes out: the rounds of one work can come from several processes (``sweep``).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastlm.bench.check import check_finite
-from fastlm.bench.disturbance import DISTURBED, busy_seconds, disturbances, undisturbed
+from fastlm.bench.disturbance import busy_seconds, disturbances, undisturbed
 from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.limits import sgemm_gflops
 from fastlm.bench.works import Work
@@ -52,9 +55,10 @@ class Settings:
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
     work_seconds : rounds end after so long a work, on average, sure or not, though not before there
     are ``rounds``; twice as long for a machine so busy that fewer were undisturbed
-    sweeps : all works are gone through so often, each time for a part of what is left: what slows
-    the machine down for some minutes then falls on a part of every work's rounds, and not on all of
-    one's, and what some do not need to be sure goes to the others
+    sweeps : all works are gone through so often, each time in a new process and for a part of what
+    is left: what slows the machine down for some minutes, or one process, then falls on a part of
+    every work's rounds, and not on all of one's. Who is sure after half of the sweeps leaves the
+    rest of its time to the others
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -84,12 +88,14 @@ class Measurement:
     """rates : tokens/s of each implementation, by name
     limits : what the machine's sgemm reached beside them, GFLOP/s by number of threads
     rounds : that were measured; clean : that were not disturbed; the figures have those that count
+    parts : for each round that counts, the part that it is of (``Rounds.go_on``)
     """
 
     rates: dict[str, Figure]
     limits: dict[int, Figure]
     rounds: int
     clean: int
+    parts: list[int]
 
 
 def figure(rounds: Sequence[float]) -> Figure:
@@ -143,25 +149,20 @@ def measure_in_turns(
 
     Raises BenchmarkError when a loss stops being a number.
     """
-    rounds = Rounds(work, implementations, settings)
-    rounds.go_on(settings.work_seconds)
-    return rounds.finish()
+    rounds = Rounds(work, settings)
+    rounds.go_on(implementations, settings.work_seconds, last=True)
+    return rounds.found()
 
 
 class Rounds:
-    """The rounds of one work, some now and more later."""
+    """The rounds of one work, in parts; it can be sent to another process for the next part."""
 
-    def __init__(
-        self, work: Work, implementations: Sequence[Implementation], settings: Settings
-    ) -> None:
+    def __init__(self, work: Work, settings: Settings) -> None:
         self._work = work
-        self._implementations = implementations
         self._settings = settings
-        self._steps = {
-            implementation.name: steps_for(implementation, settings.seconds)
-            for implementation in implementations
-        }
+        self._steps: dict[str, int] = {}
         self._rounds: list[_Round] = []
+        self._parts = 0
         self._spent = 0.0
 
     @property
@@ -171,39 +172,53 @@ class Rounds:
 
     @property
     def is_sure(self) -> bool:
-        """Whether there are enough rounds, and as sure as wanted."""
-        found = self._found()
-        return self._has_enough(found) and _is_sure(found, self._settings.precision)
+        """Whether there are enough rounds, from enough parts, and as sure as wanted: as rounds, and
+        where there are several parts as parts, which may differ more than their rounds do."""
+        if 2 * self._parts < self._settings.sweeps:
+            return False
+        found = self.found()
+        return self._has_enough(found) and _uncertainty(found) <= self._settings.precision
 
-    def go_on(self, seconds: float) -> None:
-        """Rounds for about so long or until the ratios are sure, but at least one."""
+    def go_on(
+        self, implementations: Sequence[Implementation], seconds: float, *, last: bool
+    ) -> None:
+        """The next part: rounds for about so long or until the ratios are sure, but at least one.
+
+        implementations : who takes turns; ratios are to the last of them
+        last : go on where there are too few rounds, or too few undisturbed and the time is not
+            twice over
+        """
+        if not self._steps:
+            self._steps = {
+                implementation.name: steps_for(implementation, self._settings.seconds)
+                for implementation in implementations
+            }
+        self._parts += 1
         until = self._spent + seconds
         while True:
-            self._add()
-            if self.is_sure or self._spent >= until:
+            self._add(implementations)
+            if not (last and self._lacks_rounds()) and (self._spent >= until or self.is_sure):
                 return
 
-    def finish(self) -> Measurement:
-        """What came out, after the rounds that are missing: where there were too few, or where too
-        few were undisturbed and the time is not twice over."""
-        wanted, longest = self._settings.rounds, 2 * self._settings.work_seconds
-        while len(self._rounds) < wanted or not (
-            self._has_enough(self._found()) or self._spent >= longest
-        ):
-            self._add()
-        return self._found()
-
-    def _found(self) -> Measurement:
+    def found(self) -> Measurement:
+        """What came out so far."""
         return _measurement(self._rounds)
+
+    def _lacks_rounds(self) -> bool:
+        if len(self._rounds) < self._settings.rounds:
+            return True
+        over = self._spent >= 2 * self._settings.work_seconds
+        return not over and not self._has_enough(self.found())
 
     def _has_enough(self, found: Measurement) -> bool:
         return found.clean >= self._settings.rounds
 
-    def _add(self) -> None:
+    def _add(self, implementations: Sequence[Implementation]) -> None:
         began = time.perf_counter()
         # There and back again.
-        order = self._implementations[:: 1 if len(self._rounds) % 2 == 0 else -1]
-        self._rounds.append(_round(self._work, order, self._steps, self._settings))
+        order = implementations[:: 1 if len(self._rounds) % 2 == 0 else -1]
+        rates, limits, others = _round(self._work, order, self._steps, self._settings)
+        self._rounds.append(_Round(rates, limits, others, self._parts))
         self._spent += time.perf_counter() - began
 
 
@@ -212,11 +227,13 @@ class _Round:
     rates: dict[str, float]
     limits: dict[int, float]
     others: float | None  # processors that others kept busy, on average
+    part: int
 
 
 def _round(
     work: Work, order: Sequence[Implementation], steps: dict[str, int], settings: Settings
-) -> _Round:
+) -> tuple[dict[str, float], dict[int, float], float | None]:
+    """(rates by name, sgemm by threads, what others took) of one round."""
     rates: dict[str, float] = {}
     limits: dict[int, list[float]] = {}
     before = _times(order)
@@ -234,7 +251,7 @@ def _round(
         rates[implementation.name] = turn.steps * work.batch / turn.seconds
         implementation.rest()
     medians = {threads: float(np.median(values)) for threads, values in limits.items()}
-    return _Round(rates, medians, _others(before, _times(order)))
+    return rates, medians, _others(before, _times(order))
 
 
 def _come_to_rest() -> None:
@@ -273,11 +290,23 @@ def _measurement(rounds: Sequence[_Round]) -> Measurement:
             for threads in rounds[0].limits
         },
         rounds=len(rounds),
-        clean=sum(value <= DISTURBED for value in disturbed),
+        clean=sum(value <= 1 for value in disturbed),
+        parts=[each.part for each in counted],
     )
 
 
-def _is_sure(found: Measurement, precision: float) -> bool:
-    """Whether the ratios of the last to all others, which are what is reported, are sure enough."""
+def _uncertainty(found: Measurement) -> float:
+    """Of the least sure of the ratios that are reported: of the last to each of the others."""
     *others, ours = (rate.rounds for rate in found.rates.values())
-    return all(uncertainty(ratio(ours, other)) <= precision for other in others)
+    worst = 0.0
+    for other in others:
+        ratios = ratio(ours, other)
+        parts: dict[int, list[float]] = {}
+        for part, value in zip(found.parts, ratios.rounds, strict=True):
+            parts.setdefault(part, []).append(value)
+        worst = max(worst, uncertainty(ratios))
+        if len(parts) > 1:
+            worst = max(
+                worst, uncertainty(figure([np.median(values) for values in parts.values()]))
+            )
+    return worst

@@ -21,20 +21,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from fastlm.bench.candidates import candidates
-from fastlm.bench.check import check_same_work, check_steps
+from fastlm.bench.check import check_steps
 from fastlm.bench.disturbance import FEWEST
-from fastlm.bench.implementations import Implementation
 from fastlm.bench.limits import TELL_BLAS, blas_obeys
 from fastlm.bench.machine import machine_facts, machine_limits
-from fastlm.bench.measure import Rounds, Settings, ratio
+from fastlm.bench.measure import Settings, ratio
 from fastlm.bench.results import FORMAT
 from fastlm.bench.start import measure_start
+from fastlm.bench.sweep import Progress, measure_next_part, own_process
 from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
 from fastlm.bench.works import Work
 from fastlm.errors import ConfigError
@@ -43,7 +42,7 @@ from fastlm_kernels.jit import JIT_DISABLED
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(
-    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.03, work_seconds=60.0, sweeps=6
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=60.0, sweeps=8
 )
 QUICK = Settings(
     rounds=3,
@@ -98,29 +97,26 @@ def run_benchmark(
     if torch_compile and not can_compile():
         notes.append("torch.compile is left out: there is no C++ compiler")
         torch_compile = False
-    results = []
-    with ExitStack() as stack:
-        begun: list[_Begun] = []
-        part = settings.work_seconds / settings.sweeps
-        for number, work in enumerate(works):
-            if settings.budget is not None and time.perf_counter() - began > settings.budget:
-                left = ", ".join(rest.name for rest in works[number:])
-                notes.append(f"left out, to keep the quick form quick: {left}")
-                break
-            say(work.title)
-            begun.append(_begin(work, settings, torch_compile, stack))
-            begun[-1].rounds.go_on(part)
-        for sweep in range(2, settings.sweeps + 1):
-            unsure = [each for each in begun if not each.rounds.is_sure]
-            remaining = settings.work_seconds * len(begun)
-            remaining -= sum(each.rounds.spent for each in begun)
-            sweeps_left = settings.sweeps + 1 - sweep
-            for each in unsure:
-                say(f"{each.work.title} (sweep {sweep} of {settings.sweeps})")
-                each.rounds.go_on(remaining / sweeps_left / len(unsure))
-        for each in begun:
-            say(each.work.title)
-            results.append(_result(each, facts["cores"]))
+    measured = [Progress.begin(work, settings, torch_compile) for work in works]
+    for sweep in range(1, settings.sweeps + 1):
+        unsure = [number for number, each in enumerate(measured) if not each.rounds.is_sure]
+        remaining = settings.work_seconds * len(measured)
+        remaining -= sum(each.rounds.spent for each in measured)
+        sweeps_left = settings.sweeps + 1 - sweep
+        which = "" if sweep == 1 else f" (sweep {sweep} of {settings.sweeps})"
+        # A single sweep has nothing to gain from a process of its own, which starts for seconds.
+        with own_process() if settings.sweeps > 1 else nullcontext(measure_next_part) as measure:
+            for number in unsure:
+                work = measured[number].work
+                if settings.budget is not None and time.perf_counter() - began > settings.budget:
+                    left = ", ".join(each.work.name for each in measured[number:])
+                    notes.append(f"left out, to keep the quick form quick: {left}")
+                    del measured[number:]
+                    break
+                say(work.title + which)
+                seconds = remaining / sweeps_left / len(unsure)
+                measured[number] = measure(measured[number], seconds, sweeps_left == 1)
+    results = [_result(each, facts["cores"]) for each in measured]
     _take_over_sgemm(limits, results, facts["cores"])
     busy = [work["name"] for work in results if work["rounds"]["clean"] < FEWEST]
     if busy:
@@ -153,45 +149,26 @@ def _take_over_sgemm(
             limits["sgemm_gflops"][key] = float(np.median(found))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Begun:
-    """first_steps : seconds that the very first step took, by name"""
-
-    work: Work
-    implementations: list[Implementation]
-    first_steps: dict[str, float]
-    rounds: Rounds
-
-
-def _begin(work: Work, settings: Settings, torch_compile: bool, stack: ExitStack) -> _Begun:
-    implementations = [
-        stack.enter_context(make())
-        for make in candidates(work, torch_compile=torch_compile).values()
-    ]
-    first_steps = check_same_work(work, implementations)
-    return _Begun(work, implementations, first_steps, Rounds(work, implementations, settings))
-
-
-def _result(begun: _Begun, cores: int) -> dict[str, Any]:
-    work, implementations, found = begun.work, begun.implementations, begun.rounds.finish()
-    ours = found.rates[implementations[-1].name].rounds
+def _result(measured: Progress, cores: int) -> dict[str, Any]:
+    work, parties, found = measured.work, measured.parties, measured.rounds.found()
+    ours = found.rates[parties[-1].name].rounds
     rows = []
-    for implementation in implementations:
-        rate = found.rates[implementation.name]
+    for party in parties:
+        rate = found.rates[party.name]
         share = None
-        if blas_obeys() or implementation.threads == cores:
+        if blas_obeys() or party.threads == cores:
             flops = [tokens * work.flops_per_token for tokens in rate.rounds]
-            limit = [gflops * 1e9 for gflops in found.limits[implementation.threads].rounds]
+            limit = [gflops * 1e9 for gflops in found.limits[party.threads].rounds]
             share = dataclasses.asdict(ratio(flops, limit))
         rows.append(
             {
-                "kind": implementation.kind,
-                "name": implementation.name,
-                "threads": implementation.threads,
+                "kind": party.kind,
+                "name": party.name,
+                "threads": party.threads,
                 "tokens_per_second": dataclasses.asdict(rate),
                 "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
                 "sgemm_share": share,
-                "first_step_seconds": begun.first_steps[implementation.name],
+                "first_step_seconds": party.first_step_seconds,
             }
         )
     return {

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 
 from fastlm.bench.candidates import candidates
-from fastlm.bench.check import BenchmarkError, check_finite, check_same_work, check_steps
+from fastlm.bench.check import (
+    BenchmarkError,
+    check_finite,
+    check_first_loss,
+    check_same_work,
+    check_steps,
+)
 from fastlm.bench.engine_steps import Engine
 from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.numpy_steps import Numpy
@@ -29,8 +36,9 @@ def makers(work):
 
 @small_works
 def test_all_do_the_same(work):
-    seconds = check_same_work(work, [make() for make in makers(work).values()])
-    assert all(value > 0 for value in seconds.values())
+    checked = check_same_work(work, [make() for make in makers(work).values()])
+    assert all(value > 0 for value in checked.seconds.values())
+    check_first_loss(work, [make() for make in makers(work).values()], checked.loss)
 
 
 # Each a way to do something else that a quick look would miss.
@@ -86,8 +94,10 @@ def test_the_spoilt_engine_is_right_where_nothing_is_spoilt():
     "spoil", [lambda loss: loss * 1.001, lambda _: np.nan], ids=["a little", "nan"]
 )
 def test_a_wrong_loss_is_noticed(spoil):
-    with pytest.raises(BenchmarkError, match="its loss at step 1 is"):
-        check_same_work(MEAN, [_Spoilt(spoil_loss=spoil)])
+    right = check_same_work(MEAN, [_Spoilt()]).loss
+    for check in (check_same_work, partial(check_first_loss, loss=right)):
+        with pytest.raises(BenchmarkError, match="its loss at step 1 is"):
+            check(MEAN, [_Spoilt(spoil_loss=spoil)])
 
 
 def _one_element(params):

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.bench import disturbance, measure
-from fastlm.bench.disturbance import busy_seconds, disturbances, undisturbed
+from fastlm.bench.disturbance import (
+    OTHERS_BUSY,
+    SGEMM_SLOWER,
+    busy_seconds,
+    disturbances,
+    undisturbed,
+)
 from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.measure import Settings, figure, measure_in_turns, ratio, uncertainty
 from fastlm.bench.run import FULL
@@ -24,16 +31,20 @@ from .conftest import CONCAT
 def test_a_slow_sgemm_is_a_disturbance():
     limits = [{1: 100.0, 2: 200.0}, {1: 100.0, 2: 150.0}, {1: 50.0, 2: 200.0}, {1: 99.0, 2: 200.0}]
     found = disturbances(limits, [None] * 4)
-    assert found == pytest.approx([0.0, 0.25, 0.5, 0.01], abs=0.005)
-    assert undisturbed([*found, 0.1]) == [0, 3, 4]
+    slower = np.array([0.0, 0.25, 0.5, 0.01])
+    assert found == pytest.approx(slower / SGEMM_SLOWER, abs=0.02)
+    assert undisturbed([*found, 0.1]) == [0, 1, 3, 4]
 
 
 def test_what_others_took_is_a_disturbance():
-    assert disturbances([{1: 100.0}] * 3, [0.0, 0.9, 0.1]) == [0.0, 0.9, 0.1]
+    took = [0.0, 0.9, 0.1]
+    assert disturbances([{1: 100.0}] * 3, took) == pytest.approx(
+        [each / OTHERS_BUSY for each in took]
+    )
 
 
 def test_where_too_few_rounds_are_clean_the_better_half_does():
-    assert undisturbed([0.9, 0.3, 0.0, 0.5, 0.8]) == [1, 2, 3]
+    assert undisturbed([6.0, 2.0, 0.0, 3.0, 5.0]) == [1, 2, 3]
 
 
 def test_nothing_that_an_implementation_does_leaves_a_round_out(quiet):
@@ -187,7 +198,7 @@ def ratios_of_a_run(machine: NoisyMachine) -> dict[str, float]:
         patch.setattr(measure.time, "perf_counter", lambda: machine.now)
         patch.setattr(measure.time, "process_time", lambda: 0.0)
         patch.setattr(measure, "busy_seconds", lambda: machine.others)
-        found = measure_in_turns(CONCAT, list(parts.values()), FULL)
+        found = measure_in_turns(CONCAT, list(parts.values()), replace(FULL, sweeps=1))
     ours = found.rates["fastlm"].rounds
     return {name: ratio(ours, rate.rounds).median for name, rate in found.rates.items()}
 

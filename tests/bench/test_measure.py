@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -137,18 +138,54 @@ def test_rounds_can_be_gone_on_with(limits, monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
     settings = dataclasses.replace(SETTINGS, precision=-1.0, work_seconds=6.0)
-    rounds = Rounds(CONCAT, [Scripted("a", 0.5, []), Scripted("b", 0.25, [])], settings)
-    rounds.go_on(0.0)
-    rounds.go_on(0.0)
-    rounds.go_on(9.0)  # a round takes three ticks of this clock
-    assert rounds.finish().rounds == 2 + 3
+    rounds = Rounds(CONCAT, settings)
+    for seconds, last in [(0.0, False), (0.0, False), (9.0, True)]:  # a round takes three ticks
+        rounds = pickle.loads(pickle.dumps(rounds))
+        rounds.go_on([Scripted("a", 0.5, []), Scripted("b", 0.25, [])], seconds, last=last)
+    found = rounds.found()
+    assert found.rounds == 2 + 3
+    assert found.parts == [1, 2, 3, 3, 3]
+    assert rounds.spent == 15
 
 
-def test_rounds_that_are_few_are_completed(limits):
-    rounds = Rounds(CONCAT, [Scripted("a", 0.5, []), Scripted("b", 0.25, [])], SETTINGS)
-    rounds.go_on(0.0)
-    found = rounds.finish()
-    assert (found.rounds, found.clean) == (SETTINGS.rounds, SETTINGS.rounds)
+def test_steps_are_those_of_the_first_part(limits):
+    diary = []
+    rounds = Rounds(CONCAT, SETTINGS)
+    for per_step in (0.5, 0.125):
+        rounds.go_on([Scripted("a", per_step, diary)], 0.0, last=False)
+    turns = "".join(str(entry[1])[0] for entry in diary)
+    assert turns.endswith("r111r" + "r111r")  # renewed, one by the way, two steps in turns, rests
+
+
+def test_rounds_that_are_few_are_completed_by_the_last_part(limits):
+    rounds = Rounds(CONCAT, SETTINGS)
+    for last, number in [(False, 1), (True, SETTINGS.rounds)]:
+        rounds.go_on([Scripted("a", 0.5, []), Scripted("b", 0.25, [])], 0.0, last=last)
+        found = rounds.found()
+        assert (found.rounds, found.clean) == (number, number)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "parts"),
+    [
+        pytest.param([0.25] * 8, 4, id="all alike: after half of the sweeps"),
+        pytest.param([0.25, 0.25, 0.35, 0.25] + [0.25] * 4, 5, id="one does not matter"),
+        pytest.param([0.25, 0.35] * 4, 8, id="processes differ"),
+    ],
+)
+def test_rounds_of_one_process_do_not_make_it_sure(limits, monkeypatch, seconds, parts):
+    clock = iter(range(100_000))
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    settings = dataclasses.replace(SETTINGS, precision=0.03, work_seconds=1e9, sweeps=8)
+    rounds = Rounds(CONCAT, settings)
+    gone = 0
+    for ours in seconds:
+        rounds.go_on([Scripted("a", 0.5, []), Scripted("b", ours, [])], 100.0, last=False)
+        gone += 1
+        if rounds.is_sure:
+            break
+    assert gone == parts
+    assert rounds.is_sure == (parts < 8)
 
 
 def test_a_loss_that_is_no_number_ends_it(limits):

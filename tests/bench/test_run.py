@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -11,6 +12,7 @@ from fastlm.bench import candidates as parties
 from fastlm.bench import run
 from fastlm.bench.candidates import candidates
 from fastlm.bench.measure import Rounds, Settings
+from fastlm.bench.sweep import measure_next_part
 from fastlm.bench.torch_steps import torch_is_installed
 from fastlm.bench.works import works_named
 from fastlm.errors import ConfigError
@@ -63,38 +65,50 @@ def test_result_holds_what_was_measured():
             assert row["first_step_seconds"] > 0
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    monkeypatch.setattr(run, "own_process", lambda: nullcontext(measure_next_part))
+
+
 @needs_jit
-@pytest.mark.usefixtures("small_limits", "without_torch")
+@pytest.mark.usefixtures("small_limits", "without_torch", "in_this_process")
 def test_works_are_swept_through_in_turn():
     said = []
     settings = dataclasses.replace(SHORT, rounds=2, sweeps=2)
     result = run.run_benchmark([CONCAT, TINY], settings, say=said.append)
     again = [f"{work.title} (sweep 2 of 2)" for work in (CONCAT, TINY)]
-    assert said[-6:-2] == [CONCAT.title, TINY.title, *again]
+    assert said[-4:] == [CONCAT.title, TINY.title, *again]
     assert [work["rounds"] for work in result["works"]] == [{"measured": 2, "clean": 2}] * 2
 
 
 @needs_jit
-@pytest.mark.usefixtures("small_limits", "without_torch")
+@pytest.mark.usefixtures("small_limits", "without_torch", "in_this_process")
 def test_works_that_are_sure_leave_their_time_to_others(monkeypatch):
     asked = []
 
-    class TimedRounds(Rounds):
-        def go_on(self, seconds):
-            asked.append((self._work.name, seconds))
-            before = self._spent
-            self._add()
-            self._spent = before + seconds - self.is_sure
+    def go_on(self, implementations, seconds, *, last):
+        asked.append((self._work.name, seconds, last))
+        if not self._rounds:
+            really(self, implementations, 0.0, last=False)
+        self._spent = seconds * sum(name == self._work.name for name, *_ in asked)
+        self._spent -= self.is_sure
 
-        @property
-        def is_sure(self):
-            return self._work.name == TINY.name
-
-    monkeypatch.setattr(run, "Rounds", TimedRounds)
+    really = Rounds.go_on
+    monkeypatch.setattr(Rounds, "go_on", go_on)
+    monkeypatch.setattr(
+        Rounds,
+        "is_sure",
+        property(lambda self: bool(self._rounds) and self._work.name == TINY.name),
+    )
     settings = dataclasses.replace(SHORT, rounds=1, sweeps=3, work_seconds=30.0)
     run.run_benchmark([CONCAT, TINY], settings)
     # A minute for both, of which CONCAT has used 10 s and TINY 9; it does not need the rest.
-    assert asked == [("small", 10.0), ("small-tiny", 10.0), ("small", 20.5), ("small", 20.5)]
+    assert asked == [
+        ("small", 10.0, False),
+        ("small-tiny", 10.0, False),
+        ("small", 20.5, False),
+        ("small", 10.0, True),
+    ]
 
 
 @needs_jit
