@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -213,24 +214,33 @@ OTHER_PROCESSOR = """
 """
 
 
+def in_a_new_process(code, *arguments, **environment):
+    """With a cache of its own, so that it compiles everything."""
+    with tempfile.TemporaryDirectory() as cache:
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *arguments],
+            env=os.environ
+            | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(Path(__file__).parents[2])}
+            | environment,
+            capture_output=True,
+            text=True,
+        )
+
+
+def on_another_processor(features, shape):
+    return in_a_new_process(OTHER_PROCESSOR, *features)
+
+
 @pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
+@pytest.mark.beside(run=on_another_processor)
 @pytest.mark.parametrize(
     ("features", "shape"), [([], "4 8"), (["avx"], "8 6"), (["avx", "avx512f"], "16 6")], ids=str
 )
-def test_the_blocks_of_other_processors(features, shape, tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(OTHER_PROCESSOR), *features],
-        env=os.environ
-        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-    )
-    assert (run.returncode, run.stdout.strip()) == (0, shape), run.stderr
+def test_the_blocks_of_other_processors(features, shape, beside):
+    assert (beside.returncode, beside.stdout.strip()) == (0, shape), beside.stderr
 
 
-@pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
-def test_a_processor_that_numba_is_told_of(tmp_path):
-    """Then no instructions of the real one may be asked for."""
+def on_a_generic_processor():
     code = """
         from fastlm_kernels.vector_block import LANES
         from tests.kernels.test_listed_product import check_behind_relu
@@ -240,12 +250,11 @@ def test_a_processor_that_numba_is_told_of(tmp_path):
         check(40, 50, 60, False, False, 0.25, 0.9, zeros_in="a")
         check_behind_relu(40, 50, 60, 0.0)
     """
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=os.environ
-        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
-        | {"NUMBA_CPU_NAME": "generic"},
-        capture_output=True,
-        text=True,
-    )
-    assert (run.returncode, run.stdout.strip()) == (0, "4"), run.stderr
+    return in_a_new_process(code, NUMBA_CPU_NAME="generic")
+
+
+@pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
+@pytest.mark.beside(run=on_a_generic_processor)
+def test_a_processor_that_numba_is_told_of(beside):
+    """Then no instructions of the real one may be asked for."""
+    assert (beside.returncode, beside.stdout.strip()) == (0, "4"), beside.stderr

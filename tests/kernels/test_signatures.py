@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 from numba import config
@@ -82,27 +84,31 @@ USES = """
 """
 
 
-@pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
+def two_processes():
     """What a process prints that compiles everything, and one that finds it all in the cache."""
-    folder = tmp_path_factory.mktemp("signatures")
     printed = []
-    for _ in range(2):
-        run = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(USES)],
-            cwd=folder,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stderr
-        printed.append(run.stdout.splitlines())
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):
+            run = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(USES)],
+                cwd=folder,
+                env=os.environ | {"NUMBA_CACHE_DIR": str(Path(folder) / "cache")},
+                capture_output=True,
+                text=True,
+            )
+            assert run.returncode == 0, run.stderr
+            printed.append(run.stdout.splitlines())
     return printed
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
-def test_no_kernel_has_a_second_signature(two_processes):
-    line = two_processes[0][1]
+pytestmark = [
+    pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled"),
+    pytest.mark.beside(run=two_processes),
+]
+
+
+def test_no_kernel_has_a_second_signature(beside):
+    line = beside[0][1]
     counts = {name: int(count) for name, count in (pair.split("=") for pair in line.split())}
     assert {name: count for name, count in counts.items() if count > 1} == {}
     used = [
@@ -115,7 +121,6 @@ def test_no_kernel_has_a_second_signature(two_processes):
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
-def test_a_process_that_compiles_gets_the_bits_of_one_that_does_not(two_processes):
-    compiled, cached = (lines[0] for lines in two_processes)
+def test_a_process_that_compiles_gets_the_bits_of_one_that_does_not(beside):
+    compiled, cached = (lines[0] for lines in beside)
     assert compiled == cached
