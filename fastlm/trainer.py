@@ -9,6 +9,7 @@ bounded by time follows the clock.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
@@ -414,18 +415,23 @@ class Trainer:
         minutes = self.config.training.minutes
         if self.total_steps is not None:
             target = min(target, self.total_steps)
-        if minutes is None:
+        if not self._validates_by_time:
             target = min(target, self._next_validation)
-        elif self.run.training_seconds:
+        if minutes is not None and self.run.training_seconds:
             per_step = self.run.training_seconds / max(1, step)
             left = 60 * minutes - self.run.seconds
             target = min(target, step + max(1, round(left / per_step)))
         return max(1, min(steps, int(target) - step))
 
+    @property
+    def _validates_by_time(self) -> bool:
+        """Whether ``_next_validation`` is a fraction of the run; else it is a step."""
+        training = self.config.training
+        return training.minutes is not None and training.valid_every is None
+
     def _place(self) -> float:
-        """How far the run is, as ``_next_validation`` counts: steps or, bounded by time, the
-        fraction."""
-        return self.engine.step if self.config.training.minutes is None else self._fraction()
+        """How far the run is, as ``_next_validation`` counts."""
+        return self._fraction() if self._validates_by_time else self.engine.step
 
     @cached_property
     def _next_validation(self) -> float:
@@ -438,19 +444,21 @@ class Trainer:
         if self.valid is None:
             return ()
         training = self.config.training
-        if training.minutes is not None:
-            return validation_places(self._fraction(), self._validation_seconds, training.minutes)
-        assert self.total_steps is not None
         if training.valid_every is not None:
             every = training.valid_every * self.engine.examples / training.batch
-            count = math.ceil(self.total_steps / every)
+            # None is missing: the run's end, which may be earlier, validates by itself.
+            numbers: Iterable[int] = itertools.count(max(1, int(self.engine.step / every)))
+        elif training.minutes is not None:
+            return validation_places(self._fraction(), self._validation_seconds, training.minutes)
         else:
+            assert self.total_steps is not None
             count = validation_count(
                 self.total_steps * training.batch, self.valid.ids.size // self.valid.width
             )
             every = self.total_steps / count
+            numbers = range(1, count + 1)
         # The first whole step at or behind each; not by comparing fractions, which round.
-        return (max(1, math.ceil(k * every - 1e-6)) for k in range(1, count + 1))
+        return (max(1, math.ceil(number * every - 1e-6)) for number in numbers)
 
     def _stale(self) -> bool:
         """Whether the current parameters have not been validated."""

@@ -195,6 +195,17 @@ def test_minutes_with_validation():
     assert result.elapsed < 2.0
 
 
+def test_minutes_with_validation_every_so_many_epochs():
+    run = trainer(valid=VALID, batch=8, minutes=0.01, valid_every=0.25)
+    assert run.fit().reason == "finished"
+    every = 0.25 * run.engine.examples / 8
+    *steps, last = (validation.step for validation in run.history)
+    assert steps, run.engine.step
+    assert [math.ceil(number * every) for number in range(1, len(steps) + 1)] == steps
+    assert last == run.engine.step  # at its end
+    assert last - steps[-1] <= math.ceil(every)
+
+
 # ---------------------------------------------------------------------------- validation
 
 
