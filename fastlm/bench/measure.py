@@ -1,12 +1,13 @@
 """How fast, on a machine that is never quite quiet: everybody takes turns, round after round.
 
 What the machine does besides (a slower clock, another process) then falls on all alike, and the
-ratio of two is taken within each round, never between figures from different times. Every other
-round goes backwards, so that nobody is always the first or after the same neighbour. Turns
-begin again at the first weights, in memory taken anew: where arrays happen to lie changes their
-speed by several percent, and the engine leaves out what is zero, which in training becomes more
-and more. Rounds that were disturbed from outside do not count (``disturbance``), and there are as
-many rounds as it takes until the ratios are sure, or the time is over.
+ratio of two is taken within each round, never between figures from different times. Turns of short
+steps are taken in pieces that alternate (``TurnInPieces``). Every other round goes backwards, so
+that nobody is always the first or after the same neighbour. Turns begin again at the first weights,
+in memory taken anew: where arrays happen to lie changes their speed by several percent, and the
+engine leaves out what is zero, which in training becomes more and more. Rounds that were disturbed
+from outside do not count (``disturbance``), and there are as many rounds as it takes until the
+ratios are sure, or the time is over.
 
 What stays the same as long as a process lives, such as where its memory lies in the caches, no
 number of rounds takes out: the rounds of one work can come from several processes (``sweep``).
@@ -32,11 +33,11 @@ __all__ = [
     "Measurement",
     "Rounds",
     "Settings",
+    "TurnInPieces",
     "figure",
     "measure_in_turns",
     "ratio",
     "steps_for",
-    "take_turn",
     "uncertainty",
 ]
 
@@ -45,13 +46,16 @@ __all__ = [
 _LOOK = 0.01
 _LONGEST_PAUSE = 0.3
 
+_CALLS = 4  # of a turn
+_LEAST_STEPS = 4  # of a piece of a turn
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """rounds : undisturbed turns of each that are wanted; seconds : that a turn should last, at
     least one step
 
-    limit_seconds : that the machine's own sgemm is measured for, before each turn
+    limit_seconds : that the machine's own sgemm is measured for, before each round
     precision : rounds end where every ratio is sure to this share (``uncertainty``)
     work_seconds : rounds end after so long a work, on average, sure or not, though not before there
     are ``rounds``; twice as long for a machine so busy that fewer were undisturbed
@@ -128,16 +132,41 @@ def steps_for(implementation: Implementation, seconds: float) -> int:
         steps *= 4
 
 
-def take_turn(implementation: Implementation, steps: int, seconds: float) -> Turn:
-    """About ``steps`` steps, which should take ``seconds``, in four parts: who is slowed down much
-    by something (PyTorch's threads by another process, thirtyfold) stops when the time is over."""
-    done, spent = 0, 0.0
-    while True:
-        turn = implementation.turn(max(1, steps // 4))
-        done += turn.steps
-        spent += turn.seconds
-        if done >= steps or spent >= seconds:
-            return Turn(done, spent, turn.loss)
+class TurnInPieces:
+    """One implementation's turn of a round: about ``steps`` steps, which should take ``seconds``,
+    in four calls. Who is slowed down much by something (PyTorch's threads by another process,
+    thirtyfold) stops when the time is over.
+
+    pieces : how many the calls are done in, with the others' in between: 1, 2 or 4. A machine's
+        speed wanders in all times from milliseconds to minutes, as much in long ones as in short
+        ones, so a ratio is the surer the faster the two alternate; but before each piece a step is
+        done by the way, for the caches, and it is to be short beside the piece
+    """
+
+    def __init__(self, implementation: Implementation, steps: int, seconds: float) -> None:
+        self.implementation = implementation
+        self.pieces = next(n for n in (_CALLS, 2, 1) if n == 1 or steps >= n * _LEAST_STEPS)
+        self._steps, self._seconds = steps, seconds
+        self._done, self._spent, self._loss = 0, 0.0, math.nan
+        self._calls = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self._calls == _CALLS or self._done >= self._steps or self._spent >= self._seconds
+
+    def take_piece(self) -> None:
+        """The next piece, if the turn is not over."""
+        for _ in range(_CALLS // self.pieces):
+            if self.is_over:
+                return
+            turn = self.implementation.turn(max(1, self._steps // _CALLS))
+            self._done += turn.steps
+            self._spent += turn.seconds
+            self._loss = turn.loss
+            self._calls += 1
+
+    def result(self) -> Turn:
+        return Turn(self._done, self._spent, self._loss)
 
 
 def measure_in_turns(
@@ -234,24 +263,38 @@ def _round(
     work: Work, order: Sequence[Implementation], steps: dict[str, int], settings: Settings
 ) -> tuple[dict[str, float], dict[int, float], float | None]:
     """(rates by name, sgemm by threads, what others took) of one round."""
-    rates: dict[str, float] = {}
-    limits: dict[int, list[float]] = {}
+    limits: dict[int, float] = {}
     before = _times(order)
-    for implementation in order:
+    for threads in dict.fromkeys(implementation.threads for implementation in order):
         _come_to_rest()
-        gflops = sgemm_gflops(implementation.threads, settings.limit_seconds)
-        limits.setdefault(implementation.threads, []).append(gflops)
-        _come_to_rest()
-        if implementation.renew():
-            # Neither the first touch of new memory is to be measured nor what others have left in
-            # the caches: training goes on for longer than a turn.
-            implementation.turn(1)
-        turn = take_turn(implementation, steps[implementation.name], settings.seconds)
-        check_finite(work, implementation.name, turn)
-        rates[implementation.name] = turn.steps * work.batch / turn.seconds
+        limits[threads] = sgemm_gflops(threads, settings.limit_seconds)
+    turns = [TurnInPieces(each, steps[each.name], settings.seconds) for each in order]
+    may_spin = True
+    for number in range(_CALLS):
+        for turn in turns[:: 1 if number % 2 == 0 else -1]:
+            if number >= turn.pieces:
+                continue
+            if may_spin:
+                _come_to_rest()
+            _take_piece(turn, first=number == 0, last=number == turn.pieces - 1)
+            may_spin = turn.implementation.threads > 1
+    rates = {}
+    for turn in turns:
+        name, found = turn.implementation.name, turn.result()
+        check_finite(work, name, found)
+        rates[name] = found.steps * work.batch / found.seconds
+    return rates, limits, _others(before, _times(order))
+
+
+def _take_piece(turn: TurnInPieces, *, first: bool, last: bool) -> None:
+    implementation = turn.implementation
+    if not turn.is_over and ((first and implementation.renew()) or turn.pieces > 1):
+        # Neither the first touch of new memory is to be measured nor what others have left in the
+        # caches: training goes on for longer than a turn.
+        implementation.turn(1)
+    turn.take_piece()
+    if last:
         implementation.rest()
-    medians = {threads: float(np.median(values)) for threads, values in limits.items()}
-    return rates, medians, _others(before, _times(order))
 
 
 def _come_to_rest() -> None:

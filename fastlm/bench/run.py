@@ -42,7 +42,7 @@ from fastlm_kernels.jit import JIT_DISABLED
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(
-    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=60.0, sweeps=8
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=40.0, sweeps=8
 )
 QUICK = Settings(
     rounds=3,

@@ -47,6 +47,7 @@ class Torch(Implementation):
         self.threads = threads
         self._work = work
         self._compiled = compiled
+        self._batches = _batches(work)
         self._begin()
 
     def renew(self) -> bool:
@@ -56,7 +57,7 @@ class Torch(Implementation):
 
     def rest(self) -> None:
         if not self._compiled:
-            del self.module, self._tensors, self._optimizer, self._batches
+            del self.module, self._tensors, self._optimizer
 
     def _begin(self) -> None:
         import torch
@@ -79,11 +80,6 @@ class Torch(Implementation):
         if beta > 0:
             for parameter in parameters:
                 self._optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        contexts, targets = ready_batches(work)
-        self._batches = [
-            (torch.from_numpy(c.copy()), torch.from_numpy(t.copy()))
-            for c, t in zip(contexts, targets, strict=True)
-        ]
         self._next = 0
 
     def run(self, steps: int) -> list[float]:
@@ -116,6 +112,17 @@ class Torch(Implementation):
             values = self._tensors[name].detach().numpy()
             view[...] = values.T if _is_matrix(name) else values
         return params
+
+
+def _batches(work: Work) -> list[tuple[Any, Any]]:
+    """(contexts, targets) as tensors; made once, since those of a batch of one are thousands."""
+    import torch
+
+    contexts, targets = ready_batches(work)
+    return [
+        (torch.from_numpy(c.copy()), torch.from_numpy(t.copy()))
+        for c, t in zip(contexts, targets, strict=True)
+    ]
 
 
 def _torch_shapes(work: Work, params: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -15,11 +15,11 @@ from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.measure import (
     Rounds,
     Settings,
+    TurnInPieces,
     figure,
     measure_in_turns,
     ratio,
     steps_for,
-    take_turn,
 )
 
 from .conftest import CONCAT
@@ -86,12 +86,35 @@ def test_steps_fill_the_turn(per_step, steps):
     assert steps_for(Scripted("a", per_step, diary), 1.0) == steps
 
 
-def test_a_turn_does_its_steps():
-    assert take_turn(Scripted("a", 0.01, []), 100, 1.0) == Turn(100, 1.0, 1.0)
+@pytest.mark.parametrize(
+    ("steps", "pieces", "calls"),
+    [
+        (1, 1, [1]),
+        (3, 1, [1, 1, 1]),
+        (7, 1, [1, 1, 1, 1]),
+        (8, 2, [2, 2, 2, 2]),
+        (15, 2, [3, 3, 3, 3]),
+        (16, 4, [4, 4, 4, 4]),
+        (100, 4, [25, 25, 25, 25]),
+    ],
+)
+def test_a_turn_is_four_calls_in_pieces(steps, pieces, calls):
+    diary = []
+    turn = TurnInPieces(Scripted("a", 0.01, diary), steps, 1.0)
+    assert turn.pieces == pieces
+    for piece in range(1, pieces + 1):
+        turn.take_piece()
+        done = -(-len(calls) * piece // pieces)
+        assert [made for _, made in diary] == calls[:done]
+    assert turn.is_over
+    assert turn.result() == Turn(sum(calls), pytest.approx(0.01 * sum(calls)), 1.0)
 
 
 def test_a_turn_that_takes_far_longer_than_it_should_is_cut_short():
-    assert take_turn(Scripted("a", 0.3, []), 100, 1.0) == Turn(25, 7.5, 1.0)
+    turn = TurnInPieces(Scripted("a", 0.3, []), 100, 1.0)
+    for _ in range(turn.pieces):
+        turn.take_piece()
+    assert turn.result() == Turn(25, 7.5, 1.0)
 
 
 def test_everybody_takes_turns(limits):
@@ -112,25 +135,27 @@ def test_everybody_takes_turns(limits):
     assert (found.rounds, found.clean) == (3, 3)
 
 
-def test_every_turn_begins_at_the_first_weights(limits):
+def test_pieces_alternate_and_each_begins_with_a_step_by_the_way(limits):
     diary = []
-    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
-    renewed = [number for number, entry in enumerate(diary) if entry[1] == "renewed"]
-    assert [diary[number][0] for number in renewed] == ["a", "b", "b", "a", "a", "b"]
-    # One step by the way, and then the turn.
-    a, b = [("a", 1)] * 3, [("b", 1)] * 5
-    after = [*a, ("a", "rests"), ("b", "renewed"), *b, ("b", "rests")]
-    assert diary[renewed[0] + 1 : renewed[2]] == after
+    parties = [Scripted("a", 1 / 8, diary), Scripted("b", 1 / 16, diary), Scripted("c", 1.0, diary)]
+    measure_in_turns(CONCAT, parties, dataclasses.replace(SETTINGS, rounds=1))
+    renewed, rests = "renewed", "rests"
+    assert diary[-22:] == [
+        ("a", renewed), ("a", 1), ("a", 2), ("a", 2),
+        ("b", renewed), ("b", 1), ("b", 4),
+        ("c", renewed), ("c", 1), ("c", 1), ("c", rests),
+        ("b", 1), ("b", 4),
+        ("a", 1), ("a", 2), ("a", 2), ("a", rests),
+        ("b", 1), ("b", 4),
+        ("b", 1), ("b", 4), ("b", rests),
+    ]  # fmt: skip
 
 
-def test_nothing_comes_between_the_first_step_and_the_turn(limits, monkeypatch):
-    diary = []
-    monkeypatch.setattr(
-        measure, "sgemm_gflops", lambda threads, _: diary.append(("sgemm", threads)) or 1.0
-    )
-    measure_in_turns(CONCAT, [Scripted("a", 0.5, diary), Scripted("b", 0.25, diary)], SETTINGS)
-    at = [number for number, entry in enumerate(diary) if entry[0] == "sgemm"]
-    assert all(diary[number + 1][1] == "renewed" for number in at)
+def test_sgemm_is_looked_at_once_a_round_for_each_number_of_threads(limits):
+    parties = [Scripted(str(threads), 0.5, [], threads) for threads in (1, 2, 3)]
+    parties.append(Scripted("again", 0.5, [], 2))
+    measure_in_turns(CONCAT, parties, dataclasses.replace(SETTINGS, rounds=2))
+    assert limits == [1, 2, 3, 2, 3, 1]
 
 
 def test_rounds_can_be_gone_on_with(limits, monkeypatch):
