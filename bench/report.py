@@ -142,8 +142,8 @@ def results_page(run: dict[str, Any]) -> str:
         "are sure to "
         f"{FULL.precision:.0%} or the time is over: "
         f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
-        f"took more than {OTHERS_BUSY:.0%} of a processor or sgemm beside the turns was slower by "
-        f"more than {SGEMM_SLOWER:.0%} than in the better rounds. A figure is the median of the "
+        f"took more than {OTHERS_BUSY:.0%} of a processor or all threads sped sgemm up by more "
+        f"than {SGEMM_SLOWER:.0%} less than in the better rounds. A figure is the median of the "
         "rounds, its spread half the distance of the quartiles, a ratio the median of the ratios "
         "within the rounds. Shares are of what sgemm reached in the same rounds on as many "
         "threads, at 6 FLOP per weight and token.",

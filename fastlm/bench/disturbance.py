@@ -22,8 +22,9 @@ OTHERS_BUSY = 0.15
 """A round is disturbed where others took more than this share of a processor."""
 
 SGEMM_SLOWER = 0.25
-"""Or where sgemm was slower by more than this share than in the better rounds. A processor's clock
-varies by almost as much, which falls on all alike: ratios of such rounds are as good as others."""
+"""Or where sgemm with most threads, compared with fewest, was slower by more than this share than
+in the better rounds: one of the processors was taken. What slows all of them, such as the clock or
+a neighbour's memory traffic, falls out of the ratios."""
 
 FEWEST = 3
 """Clean rounds that are enough for a median."""
@@ -62,17 +63,18 @@ def disturbances(
     limits : what sgemm reached in each round, by number of threads
     others : processors that others kept busy on average in each round; None: unknown
     """
-    best = {
-        threads: float(np.quantile([limit[threads] for limit in limits], 0.75))
-        for threads in limits[0]
-    }
+    speedups = [_speedup(limit) for limit in limits]
+    best = float(np.quantile(speedups, 0.75))
     return [
-        max(
-            (other or 0.0) / OTHERS_BUSY,
-            *((1 - gflops / best[threads]) / SGEMM_SLOWER for threads, gflops in limit.items()),
-        )
-        for limit, other in zip(limits, others, strict=True)
+        max((other or 0.0) / OTHERS_BUSY, (1 - speedup / best) / SGEMM_SLOWER)
+        for speedup, other in zip(speedups, others, strict=True)
     ]
+
+
+def _speedup(limit: Mapping[int, float]) -> float:
+    """Of most threads over fewest; the rate itself where everybody has as many."""
+    fewest, most = min(limit), max(limit)
+    return limit[most] / (limit[fewest] if most > fewest else 1.0)
 
 
 def undisturbed(disturbed: Sequence[float]) -> list[int]:

@@ -28,12 +28,23 @@ from fastlm.bench.run import FULL
 from .conftest import CONCAT
 
 
-def test_a_slow_sgemm_is_a_disturbance():
-    limits = [{1: 100.0, 2: 200.0}, {1: 100.0, 2: 150.0}, {1: 50.0, 2: 200.0}, {1: 99.0, 2: 200.0}]
+def test_an_sgemm_that_threads_speed_up_less_is_a_disturbance():
+    limits = [{1: 100.0, 2: 200.0}, {1: 100.0, 2: 150.0}, {1: 50.0, 2: 50.0}, {1: 99.0, 2: 198.0}]
     found = disturbances(limits, [None] * 4)
-    slower = np.array([0.0, 0.25, 0.5, 0.01])
+    slower = np.array([0.0, 0.25, 0.5, 0.0])
     assert found == pytest.approx(slower / SGEMM_SLOWER, abs=0.02)
     assert undisturbed([*found, 0.1]) == [0, 1, 3, 4]
+
+
+def test_what_slows_all_processors_is_none():
+    limits = [{1: 100.0, 2: 200.0}, {1: 50.0, 2: 100.0}, {1: 20.0, 2: 41.0}]
+    assert disturbances(limits, [None] * 3) == pytest.approx([0.0] * 3, abs=0.1)
+
+
+def test_where_all_have_as_many_threads_a_slow_sgemm_is_one():
+    slower = np.array([0.0, 0.0, 0.5, 0.3])
+    limits = [{2: 200.0 * (1 - share)} for share in slower]
+    assert disturbances(limits, [None] * 4) == pytest.approx(slower / SGEMM_SLOWER)
 
 
 def test_what_others_took_is_a_disturbance():
