@@ -183,8 +183,10 @@ def test_epochs_and_minutes_end_at_what_comes_first(minutes, whole):
     assert (result.epoch == pytest.approx(3)) == whole
     assert result.best is not None
     last = recorder.of("Progress")[-1]
-    assert (last.step, last.fraction, last.remaining) == (last.total_steps, 1.0, 0.0)
+    assert last.step == result.step
+    assert 0.5 < last.fraction <= 1.0  # a validation may have taken the rest of the time
     if whole:  # linear to zero over the steps
+        assert (last.step, last.fraction, last.remaining) == (last.total_steps, 1.0, 0.0)
         assert last.lr == pytest.approx(0.5 / last.step)
 
 
