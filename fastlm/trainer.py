@@ -126,6 +126,7 @@ class Trainer:
         self.run = RunState()
         self._best: NDArray[np.float32] | None = None
         self._validation_seconds = 0.0  # that the last one took
+        self._last_report: tuple[float, float, float] | None = None
         self._good: _Good | None = None
         self._recent = RecentLoss(config.model.vocab, config.training.batch)
         self._written: tuple[int, str] | None = None  # step and reason of the last checkpoint
@@ -319,6 +320,10 @@ class Trainer:
             self._recent.check(self.run)
         if self._place() >= self._next_validation or (fraction >= 1 and self._stale()):
             self._validate()
+            if fraction < 1 <= self._fraction():  # it took what was left of the time
+                self._recent.check(self.run)
+                if self._last_report is not None:
+                    self._report(*self._last_report)
         if on_grid:
             self._keep_state()
 
@@ -352,7 +357,8 @@ class Trainer:
         run.since_row = added(run.since_row, losses)
         run.last_loss = float(losses.mean())
         self._recent.add(run, losses)
-        self._report(run.last_loss, float(rates[-1]), speed.rate)
+        self._last_report = (run.last_loss, float(rates[-1]), speed.rate)
+        self._report(*self._last_report)
         if time.monotonic() - self._last_row >= _ROW_SECONDS:
             self._add_row("progress", lr=float(rates[-1]), tokens_per_second=speed.rate)
 
