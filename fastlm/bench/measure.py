@@ -5,9 +5,11 @@ ratio of two is taken within each round, never between figures from different ti
 steps are taken in pieces that alternate (``TurnInPieces``). Every other round goes backwards, so
 that nobody is always the first or after the same neighbour. Turns begin again at the first weights,
 in memory taken anew: where arrays happen to lie changes their speed by several percent, and the
-engine leaves out what is zero, which in training becomes more and more. Rounds that were disturbed
-from outside do not count (``disturbance``), and there are as many rounds as it takes until the
-ratios are sure, or the time is over.
+engine leaves out what is zero, which in training becomes more and more. Where everybody's turn is a
+single step they go on: it comes to few steps in one process, and a step before each of them, for
+the new memory, took half of the time. Rounds that were disturbed from outside do not count
+(``disturbance``), and there are as many rounds as it takes until the ratios are sure, or the time
+is over.
 
 What stays the same as long as a process lives, such as where its memory lies in the caches, no
 number of rounds takes out: the rounds of one work can come from several processes (``sweep``).
@@ -62,7 +64,7 @@ class Settings:
     sweeps : all works are gone through so often, each time in a new process and for a part of what
     is left: what slows the machine down for some minutes, or one process, then falls on a part of
     every work's rounds, and not on all of one's. Who is sure after half of the sweeps leaves the
-    rest of its time to the others
+    rest of its time to the others, and of these the least sure get most
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -200,13 +202,24 @@ class Rounds:
         return self._spent
 
     @property
+    def has_seen_enough_parts(self) -> bool:
+        """Whether it is time to judge by what came out so far: after half of the sweeps."""
+        return 2 * self._parts >= self._settings.sweeps
+
+    @property
+    def uncertainty(self) -> float:
+        """Of the least sure ratio: as rounds, and where there are several parts as parts, which may
+        differ more than their rounds do; see the function ``uncertainty``."""
+        return _uncertainty(self.found())
+
+    @property
     def is_sure(self) -> bool:
-        """Whether there are enough rounds, from enough parts, and as sure as wanted: as rounds, and
-        where there are several parts as parts, which may differ more than their rounds do."""
-        if 2 * self._parts < self._settings.sweeps:
-            return False
-        found = self.found()
-        return self._has_enough(found) and _uncertainty(found) <= self._settings.precision
+        """Whether there are enough rounds, from enough parts, and as sure as wanted."""
+        return (
+            self.has_seen_enough_parts
+            and self._has_enough(self.found())
+            and self.uncertainty <= self._settings.precision
+        )
 
     def go_on(
         self, implementations: Sequence[Implementation], seconds: float, *, last: bool
@@ -263,6 +276,7 @@ def _round(
     work: Work, order: Sequence[Implementation], steps: dict[str, int], settings: Settings
 ) -> tuple[dict[str, float], dict[int, float], float | None]:
     """(rates by name, sgemm by threads, what others took) of one round."""
+    renew = max(steps.values()) > 1
     limits: dict[int, float] = {}
     before = _times(order)
     for threads in dict.fromkeys(implementation.threads for implementation in order):
@@ -276,7 +290,7 @@ def _round(
                 continue
             if may_spin:
                 _come_to_rest()
-            _take_piece(turn, first=number == 0, last=number == turn.pieces - 1)
+            _take_piece(turn, first=renew and number == 0, last=renew and number == turn.pieces - 1)
             may_spin = turn.implementation.threads > 1
     rates = {}
     for turn in turns:
@@ -287,6 +301,7 @@ def _round(
 
 
 def _take_piece(turn: TurnInPieces, *, first: bool, last: bool) -> None:
+    """first : whether to begin again; last : whether to let go of what that takes"""
     implementation = turn.implementation
     if not turn.is_over and ((first and implementation.renew()) or turn.pieces > 1):
         # Neither the first touch of new memory is to be measured nor what others have left in the

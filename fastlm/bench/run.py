@@ -19,6 +19,7 @@ A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -30,7 +31,7 @@ from fastlm.bench.check import check_steps
 from fastlm.bench.disturbance import FEWEST
 from fastlm.bench.limits import TELL_BLAS, blas_obeys
 from fastlm.bench.machine import machine_facts, machine_limits
-from fastlm.bench.measure import Settings, ratio
+from fastlm.bench.measure import Rounds, Settings, ratio
 from fastlm.bench.results import FORMAT
 from fastlm.bench.start import measure_start
 from fastlm.bench.sweep import Progress, measure_next_part, own_process
@@ -42,7 +43,7 @@ from fastlm_kernels.jit import JIT_DISABLED
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(
-    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=40.0, sweeps=8
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=60.0, sweeps=8
 )
 QUICK = Settings(
     rounds=3,
@@ -101,12 +102,13 @@ def run_benchmark(
     for sweep in range(1, settings.sweeps + 1):
         unsure = [number for number, each in enumerate(measured) if not each.rounds.is_sure]
         remaining = settings.work_seconds * len(measured)
-        remaining -= sum(each.rounds.spent for each in measured)
+        remaining = max(0.0, remaining - sum(each.rounds.spent for each in measured))
         sweeps_left = settings.sweeps + 1 - sweep
         which = "" if sweep == 1 else f" (sweep {sweep} of {settings.sweeps})"
         # A single sweep has nothing to gain from a process of its own, which starts for seconds.
         with own_process() if settings.sweeps > 1 else nullcontext(measure_next_part) as measure:
-            for number in unsure:
+            shares = _shares([measured[number].rounds for number in unsure], remaining)
+            for number, seconds in zip(unsure, shares, strict=True):
                 work = measured[number].work
                 if settings.budget is not None and time.perf_counter() - began > settings.budget:
                     left = ", ".join(each.work.name for each in measured[number:])
@@ -114,8 +116,9 @@ def run_benchmark(
                     del measured[number:]
                     break
                 say(work.title + which)
-                seconds = remaining / sweeps_left / len(unsure)
-                measured[number] = measure(measured[number], seconds, sweeps_left == 1)
+                measured[number] = measure(
+                    measured[number], seconds / sweeps_left, sweeps_left == 1
+                )
     results = [_result(each, facts["cores"]) for each in measured]
     _take_over_sgemm(limits, results, facts["cores"])
     busy = [work["name"] for work in results if work["rounds"]["clean"] < FEWEST]
@@ -133,6 +136,26 @@ def run_benchmark(
         "works": results,
         "notes": notes,
     }
+
+
+def _shares(rounds: Sequence[Rounds], remaining: float) -> list[float]:
+    """How the ``remaining`` seconds are shared: at first all alike; once all have seen enough parts
+    such that the squares of their uncertainties come to the least sum.
+
+    An uncertainty falls with the square root of the time, so everybody's time, from the beginning,
+    should be in proportion to what his uncertainty was after a second (Neyman's allocation).
+    """
+    if all(each.has_seen_enough_parts for each in rounds):
+        after_a_second = [each.uncertainty * math.sqrt(each.spent) for each in rounds]
+        total = remaining + sum(each.spent for each in rounds)
+        scale = total / (sum(after_a_second) or 1.0)
+        missing = [
+            max(0.0, scale * uncertain - each.spent)
+            for uncertain, each in zip(after_a_second, rounds, strict=True)
+        ]
+        if any(missing):
+            return [remaining * each / sum(missing) for each in missing]
+    return [remaining / len(rounds) for _ in rounds]
 
 
 def _take_over_sgemm(

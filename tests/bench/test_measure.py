@@ -151,6 +151,13 @@ def test_pieces_alternate_and_each_begins_with_a_step_by_the_way(limits):
     ]  # fmt: skip
 
 
+def test_turns_of_a_single_step_go_on_where_they_were(limits):
+    diary = []
+    measure_in_turns(CONCAT, [Scripted("a", 2.0, diary), Scripted("b", 1.0, diary)], SETTINGS)
+    assert diary[-6:] == [("a", 1), ("b", 1), ("b", 1), ("a", 1), ("a", 1), ("b", 1)]
+    assert not any("renewed" in entry for entry in diary)
+
+
 def test_sgemm_is_looked_at_once_a_round_for_each_number_of_threads(limits):
     parties = [Scripted(str(threads), 0.5, [], threads) for threads in (1, 2, 3)]
     parties.append(Scripted("again", 0.5, [], 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from contextlib import nullcontext
 
@@ -109,6 +110,47 @@ def test_works_that_are_sure_leave_their_time_to_others(monkeypatch):
         ("small", 20.5, False),
         ("small", 10.0, True),
     ]
+
+
+class _Measured:
+    """Rounds of which only this is asked."""
+
+    def __init__(self, spent, uncertainty, has_seen_enough_parts=True):
+        self.spent, self.uncertainty = spent, uncertainty
+        self.has_seen_enough_parts = has_seen_enough_parts
+
+
+def test_time_is_shared_such_that_the_squares_of_uncertainties_come_to_the_least_sum():
+    works = [_Measured(10.0, 0.04), _Measured(10.0, 0.08), _Measured(20.0, 0.02)]
+    shares = run._shares(works, 80.0)
+    assert sum(shares) == pytest.approx(80.0)
+
+    def squares(shares):
+        return sum(
+            each.uncertainty**2 * each.spent / (each.spent + share)
+            for each, share in zip(works, shares, strict=True)
+        )
+
+    least = squares(shares)
+    for giver, taker in itertools.permutations(range(3), 2):
+        other = list(shares)
+        moved = min(1.0, other[giver])
+        other[giver] -= moved
+        other[taker] += moved
+        assert squares(other) > least or moved == 0.0
+
+
+@pytest.mark.parametrize(
+    ("works", "shares"),
+    [
+        pytest.param([(10.0, 0.04, True), (10.0, 0.08, False)], [40.0, 40.0], id="too early"),
+        pytest.param([(1.0, 0.0, True), (1.0, 0.0, True)], [40.0, 40.0], id="both are sure"),
+        pytest.param([(40.0, 0.01, True), (10.0, 0.2, True)], [0.0, 80.0], id="one has had enough"),
+        pytest.param([(10.0, 0.05, True)], [80.0], id="only one"),
+    ],
+)
+def test_shares_of_time(works, shares):
+    assert run._shares([_Measured(*each) for each in works], 80.0) == pytest.approx(shares)
 
 
 @needs_jit
