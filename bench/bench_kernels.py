@@ -230,6 +230,7 @@ def test_update(benchmark, by: str, work: Work):
     """Gradient, momentum and weights of the output layer [H, V], from a batch."""
     batch, hidden, vocab = work.batch, work.hidden[-1], work.vocab
     x, d = random32(batch, hidden), random32(batch, vocab)
+    x_t = np.ascontiguousarray(x.T)
     weight, momentum = random32(hidden, vocab), np.zeros((hidden, vocab), dtype=np.float32)
     beta, rate, workspace = 0.9, 0.1, new_workspace()
     scale = (1 - beta) / batch
@@ -241,7 +242,7 @@ def test_update(benchmark, by: str, work: Work):
 
     def ours(weight, momentum):
         accumulate_gradient(
-            momentum, workspace, x.reshape(-1), 0, d.reshape(-1), 0, vocab,
+            momentum, workspace, x_t.reshape(-1), 0, 1, batch, d.reshape(-1), 0, vocab,
             0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
         )  # fmt: skip
         descend(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)

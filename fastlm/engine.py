@@ -21,6 +21,7 @@ from fastlm.plan import (
     logit_columns,
     phases,
     row_tile,
+    transposed_from,
     update_tiles,
     worth_sharing,
 )
@@ -31,6 +32,7 @@ from fastlm_kernels.alignment import aligned_copy, aligned_empty, aligned_zeros
 from fastlm_kernels.arguments import (
     EMBEDDING,
     FAN_IN,
+    FAN_OUT,
     LAYER,
     Network,
     Plan,
@@ -232,6 +234,7 @@ class TrainingEngine:
             by_columns=int(by_columns(model)),
             updates=updates,
             logit_columns=logit_columns(tile),
+            transposed_from=transposed_from(),
             by_table=int(ids.size > 0),
             first_target=first_target(model),
             examples=self.examples,
@@ -422,12 +425,14 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
     for layer, start, stop, block, place in plan.columns.tolist():
         blocks = max(blocks, -(-(stop - start) // block))
         of_columns = place + int(layout.kernel_table[layer, FAN_IN])
+    transposed = bool((layout.kernel_table[:, FAN_OUT] >= plan.transposed_from).any())
     return Scratch(
         contexts=np.empty((ahead, plan.batch * model.span), dtype=np.int32),
         targets=np.empty((ahead, plan.batch), dtype=np.int32),
         starts=np.zeros((2, len(model.cutoffs) + 1), dtype=np.int64),
         inputs=aligned_empty(plan.batch * layout.widths, np.float32),
         d_inputs=aligned_empty(plan.batch * layout.widths, np.float32),
+        inputs_t=aligned_empty(plan.batch * layout.widths * transposed, np.float32),
         d_columns=aligned_empty(plan.batch * of_columns, np.float32),
         logits=aligned_empty(plan.batch * _logits_per_row(model), np.float32),
         marks=np.empty((plan.batch * (1 + len(plan.columns)), BLOCK_TOPS + blocks), np.float64),

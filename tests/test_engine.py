@@ -132,6 +132,19 @@ def test_training_where_the_output_is_swept_by_columns(shape):
     assert_same_run(oracle, *train_both(model, oracle, training, tokens, rates, chunks=3))
 
 
+@pytest.mark.parametrize("extra", [{}, *EXTRAS], ids=str)
+@pytest.mark.parametrize("columns", [0, 6])
+@pytest.mark.parametrize("hidden", [(), (7, 5)])
+@pytest.mark.parametrize("output", ["by rows", "by columns"])
+def test_gradient_from_transposed_inputs(extra, columns, hidden, output, monkeypatch):
+    """Of all layers, or of those with at least six columns."""
+    monkeypatch.setattr(plan, "_TRANSPOSED_FROM", columns)
+    if output == "by columns":
+        monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
+        monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0)
+    check_gradient({"hidden": hidden, **extra}, (0.4, 0.3), (40, None))
+
+
 def check_gradient(settings, dropouts, batch_and_boundary):
     dropout, embed_dropout = dropouts
     batch, boundary = batch_and_boundary
@@ -565,7 +578,7 @@ def test_count_nonfinite():
 
 @pytest.mark.parametrize("batch", [64, 1000])
 def test_scratch_follows_its_formula(batch):
-    """4 B (4 C + 3 + 2 F + V) bytes, F the sum of the layers' fan-ins, where tokens are many."""
+    """4 B (4 C + 3 + 3 F + V) bytes, F the sum of the layers' fan-ins, where tokens are many."""
     model = ModelConfig(vocab=1000, context=8, embed=16, hidden=(96, 48))
     engine = TrainingEngine(
         model,
@@ -574,7 +587,7 @@ def test_scratch_follows_its_formula(batch):
         np.zeros(Layout(model).size, dtype=np.float32),
     )
     fan_ins = 8 * 16 + 96 + 48
-    formula = 4 * batch * (4 * 8 + 3 + 2 * fan_ins + 1000)
+    formula = 4 * batch * (4 * 8 + 3 + 3 * fan_ins + 1000)
     assert bytes_of(engine.scratch) == pytest.approx(formula, rel=0.1)
     assert bytes_of(engine.state) == pytest.approx(2 * 4 * Layout(model).size, rel=0.1)
 
@@ -592,7 +605,7 @@ def test_scratch_of_a_wide_output_follows_its_formula():
     columns = engine.plan.columns
     tiles, blocks = len(columns), -(-(columns[0, 2] - columns[0, 1]) // columns[0, 3])
     assert 8 <= tiles <= 16
-    formula = 4 * batch * (4 * 5 + 3 + 2 * (5 * 32 + 128) + 10_000)
+    formula = 4 * batch * (4 * 5 + 3 + 3 * (5 * 32 + 128) + 10_000)
     formula += 4 * batch * tiles * 128 + 8 * batch * tiles * (3 + blocks)
     assert bytes_of(engine.scratch) == pytest.approx(formula, rel=0.01)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastlm_kernels.gemm import gemm, gemm_behind_relu
+from fastlm_kernels.gemm import gemm, gemm_behind_relu, gemm_gradient
 from fastlm_kernels.jit import inner_kernel, kernel, shared_kernel
 
 F = np.float32
@@ -80,6 +80,8 @@ def accumulate_gradient(
     workspace,
     x,
     x0,
+    x_row,
+    x_column,
     d_out,
     out0,
     ldd,
@@ -97,6 +99,9 @@ def accumulate_gradient(
 
     target : float32[n], the momentum (beta = its decay: the gradient is never written anywhere) or
         a gradient (beta = 0)
+    x : float32[...], x[i, k] at x0 + i * x_row + k * x_column, one of which is 1. Where x_row is 1
+        the product runs at up to a third more (512 x 512 x 1024: 0.90 and 0.65 of what registers
+        allow)
     d_out : float32[...], its columns start to stop at out0, rows ldd apart
     batch : rows of x and d_out; none is allowed
     The sums run over the whole batch in one fixed order.
@@ -107,8 +112,8 @@ def accumulate_gradient(
             row = weight + k * fan_out
             decay_span(target, row + start, row + stop, F(beta))
     else:
-        gemm(
-            target, weight + start, fan_out, x, x0, ONE, fan_in, d_out, out0, ldd, NO,
+        gemm_gradient(
+            target, weight + start, fan_out, x, x0, x_column, x_row, d_out, out0, ldd,
             fan_in, columns, batch, scale, beta, workspace,
         )  # fmt: skip
     if bias >= 0:

@@ -83,6 +83,7 @@ class Plan(NamedTuple):
     by_columns : 1: the output layer is among them, and not only the tails of clusters
     updates : int64[tiles, 3], see LAYER, START, STOP: of all other weights
     logit_columns : logits of a row that are worked on together
+    transposed_from : the gradient of a layer with so many columns takes its input transposed
     by_table : 1: the first layer is a sum of shares (``learnt_shares``)
     embed_scale : how many times the others' learning rate that of the embeddings is
     """
@@ -95,6 +96,7 @@ class Plan(NamedTuple):
     by_columns: int
     updates: np.ndarray
     logit_columns: int
+    transposed_from: int
     by_table: int
     first_target: int
     examples: int
@@ -132,6 +134,8 @@ class Scratch(NamedTuple):
     starts : int64[2, K + 1], the first row of each cluster, 0 being the head, of the even steps and
         of the odd ones; the rows of the last cluster come first
     inputs, d_inputs : float32[B * widths], the input of every layer and its gradient
+    inputs_t : float32[B * widths], the inputs [fan-in, B] of the layers of which Plan says so;
+        empty where there is none
     d_columns : float32[B * any], what each tile of Plan.columns adds to the gradient of its input
     logits : float32[B * head + B * largest cluster], turned in place into the gradient d_logits
     marks : float64[B * (1 + tiles of Plan.columns), BLOCK_TOPS + blocks], see
@@ -151,6 +155,7 @@ class Scratch(NamedTuple):
     starts: np.ndarray
     inputs: np.ndarray
     d_inputs: np.ndarray
+    inputs_t: np.ndarray
     d_columns: np.ndarray
     logits: np.ndarray
     marks: np.ndarray

@@ -7,6 +7,7 @@
 import numpy as np
 
 from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
+from fastlm_kernels.transposed import transpose_here
 from fastlm_kernels.vector_block import (
     BLOCK_ROWS,
     LANES,
@@ -21,7 +22,6 @@ from fastlm_kernels.vector_block import (
     half_one,
     narrow_full,
     narrow_one,
-    transpose_square,
 )
 
 F = np.float32
@@ -51,17 +51,9 @@ PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, TURNED + _TURNED_ROWS * PANEL)
 
 @apart_kernel
 def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
-    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r], zero beyond ``columns``."""
+    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r] for r < rows, j < columns."""
     stay_apart()
-    whole_rows = rows // LANES * LANES
-    whole_columns = columns // LANES * LANES
-    for j in range(0, whole_columns, LANES):
-        for r in range(0, whole_rows, LANES):
-            transpose_square(panel, p0 + r * PANEL + j, b, b0 + j * ldb + r, ldb)
-    for j in range(columns):
-        source = b[b0 + j * ldb : b0 + j * ldb + rows]
-        for r in range(whole_rows if j < whole_columns else 0, rows):
-            panel[p0 + r * PANEL + j] = source[r]
+    transpose_here(panel, p0, np.int64(PANEL), b, b0, ldb, columns, rows)
 
 
 @apart_kernel

@@ -22,7 +22,14 @@ from fastlm_kernels.alignment import aligned_empty
 from fastlm_kernels.by_address import PRODUCT, call_product
 from fastlm_kernels.dense_product import PACK_SIZE
 from fastlm_kernels.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
-from fastlm_kernels.listed_product import BEHIND_RELU, LISTED_ROWS, LISTS, MULTIPLY, any_product
+from fastlm_kernels.listed_product import (
+    BEHIND_RELU,
+    GRADIENT,
+    LISTED_ROWS,
+    LISTS,
+    MULTIPLY,
+    any_product,
+)
 
 F = np.float32
 
@@ -71,6 +78,11 @@ if JIT_DISABLED:
             flat[offset:], (rows, columns), (row_stride * step, column_stride * step)
         )
 
+    def gemm_gradient(
+        c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, n, k, alpha, beta, workspace
+    ):
+        gemm(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, False, m, n, k, alpha, beta, workspace)
+
     def gemm_behind_relu(c, c0, ldc, h, h0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
         gemm(c, c0, ldc, a, a0, a_row, 1, b, b0, ldb, True, m, n, k, 1.0, beta, workspace)
 
@@ -96,12 +108,24 @@ else:
         b : float32[...], op(B) is [k, n]: stored so with rows ldb apart, or [n, k] if transpose_b
         workspace : Workspace of this thread
         Each result is a sum over s = 0 .. k - 1 in this order, in PANEL_ROWS long stretches. Where
-        A or B is mostly zero those terms are left out.
+        A is mostly zero those terms are left out.
         """
         call_product(
             workspace.address,
             (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(transpose_b),
              m, n, k, F(alpha), F(beta), c, c0, np.int64(MULTIPLY),
+             workspace.pack, workspace.lists),
+        )  # fmt: skip
+
+    @inner_kernel
+    def gemm_gradient(
+        c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, n, k, alpha, beta, workspace
+    ):
+        """C = alpha * A @ B + beta * C as ``gemm`` does it, where A or B may be mostly zero."""
+        call_product(
+            workspace.address,
+            (c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, np.int64(0),
+             m, n, k, F(alpha), F(beta), c, c0, np.int64(GRADIENT),
              workspace.pack, workspace.lists),
         )  # fmt: skip
 

@@ -40,11 +40,11 @@ LISTS = LISTED_ROWS * (PANEL_ROWS + DOTS) + LANES
 _FEW = 40
 # Rows that are looked at to find out.
 _LOOKS = 8
-# From so many rows on, rows of B are copied together first.
+# From so many rows on, rows of B are copied together first, and transposing B pays.
 _PACKED_ROWS = 32
 
 # What is asked of ``any_product``.
-MULTIPLY, BEHIND_RELU, DENSE = 0, 1, 2
+MULTIPLY, GRADIENT, BEHIND_RELU, DENSE = range(4)
 
 # The scratch: a panel of B, or before it the lists' transposed rows; then a tile of results.
 assert TURNED + LISTED_ROWS * PANEL <= PACK_SIZE
@@ -207,9 +207,9 @@ def any_product(
     """C = alpha * A @ op(B) + beta * C, by lists where few elements of a matrix are not zero.
 
     The arguments are those of ``gemm``, and:
-    task : MULTIPLY, or BEHIND_RELU: then B is transposed and alpha 1, and only those elements of C
-        are needed where h, which lies like C from h0 on, is not zero. DENSE: zeros are not looked
-        for
+    task : MULTIPLY: zeros are looked for in A, and in GRADIENT, where B is not transposed, in both;
+        in DENSE in neither. Or BEHIND_RELU: then B is transposed and alpha 1,
+        and only those elements of C are needed where h, which lies like C from h0 on, is not zero
     pack, lists : of the Workspace
     """
     everything = 1 << 60  # the callers know their bounds
@@ -232,15 +232,17 @@ def any_product(
         line, lines, length = a_column, k, m
     turned = np.int64(0)
     few = task != DENSE and few_nonzeros(left, a0, line, lines, length)
-    if task != DENSE and not few and a_row == 1 and not transpose_b:
+    few = few and not (transpose_b and m < _PACKED_ROWS)
+    if task == GRADIENT and not few and n >= _PACKED_ROWS:
         few = few_nonzeros(right, b0, ldb, k, n)
         if few:  # C^T = B^T @ A^T
             turned = np.int64(1)
             left, right = right, left
             a0, b0 = b0, a0
-            a_row, a_column, ldb = np.int64(1), ldb, a_column
+            transpose_b = np.int64(a_column == 1)
+            a_row, a_column, ldb = np.int64(1), ldb, a_row if a_column == 1 else a_column
             m, n = n, m
-    if not few or (transpose_b and m < _PACKED_ROWS):
+    if not few:
         product(
             out, c0, ldc, left, a0, a_row, a_column, right, b0, ldb, transpose_b, m, n, k,
             alpha, beta, scratch,

@@ -12,6 +12,7 @@ from fastlm_kernels.clusters import (
     cluster_of,
     cluster_rows,
     count_clusters,
+    part_of,
     rewind,
     tail_layer,
 )
@@ -21,6 +22,7 @@ from fastlm_kernels.jit import apart_kernel, inner_kernel, stay_apart
 from fastlm_kernels.learnt_shares import add_shares
 from fastlm_kernels.output import sweep_output
 from fastlm_kernels.softmax import log_sum_exp
+from fastlm_kernels.transposed import transpose
 
 
 @inner_kernel
@@ -206,9 +208,9 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
     """The rows first to last, whose contexts are gathered, up to the output's input; and, unless it
     is swept by columns, through the output and back.
 
-    Leaves the layers' inputs in scratch.inputs, the gradient of the last one's in scratch.d_inputs
-    and d_logits in scratch.logits, all scaled as for a sum over examples; returns the sum of their
-    losses (nats) in the output layer, 0 if that is swept by columns.
+    Leaves the layers' inputs in scratch.inputs and inputs_t, the gradient of the last one's in
+    scratch.d_inputs and d_logits in scratch.logits, all scaled as for a sum over examples; returns
+    the sum of their losses (nats) in the output layer, 0 if that is swept by columns.
     """
     table = network.layers
     rows = last - first
@@ -239,10 +241,42 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
         low, high = cluster_rows(scratch.starts[step % 2], part, first, last)
         if low < high:
             project_rows(inputs, workspace, params, network, part, plan.batch, low, high)
+    transpose_inputs(scratch, network, plan, step, first, last)
     loss = 0.0
     if not plan.by_columns:
         loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
     return loss
+
+
+@inner_kernel
+def takes_transposed(network, plan, layer):
+    """Whether a layer's gradient takes its input from scratch.inputs_t; a projection, which has
+    the input of the output layer, does as that."""
+    if layer >= network.depth and layer != tail_layer(network, part_of(network, layer)):
+        layer = network.depth - 1
+    return network.layers[layer, FAN_OUT] >= plan.transposed_from
+
+
+@inner_kernel
+def transpose_inputs(scratch, network, plan, step, first, last):
+    """The rows first to last of scratch.inputs are columns of scratch.inputs_t, for the layers that
+    take them there."""
+    for layer in range(network.depth):
+        transpose_input(scratch, network, plan, layer, first, last)
+    for part in range(1, network.cutoffs.size):
+        low, high = cluster_rows(scratch.starts[step % 2], part, first, last)
+        transpose_input(scratch, network, plan, tail_layer(network, part), low, high)
+
+
+@inner_kernel
+def transpose_input(scratch, network, plan, layer, first, last):
+    if first < last and takes_transposed(network, plan, layer):
+        before = plan.batch * network.layers[layer, WIDTH_BEFORE]
+        fan_in = network.layers[layer, FAN_IN]
+        transpose(
+            scratch.inputs_t, before + first, plan.batch, scratch.inputs, before + first * fan_in,
+            fan_in, last - first, fan_in,
+        )  # fmt: skip
 
 
 @inner_kernel

@@ -46,6 +46,7 @@ from fastlm_kernels.rows import (
     gather_rows,
     gathered_place,
     sort_rows,
+    takes_transposed,
 )
 from fastlm_kernels.team import claim, finish, phase_of
 
@@ -213,9 +214,14 @@ def layer_gradient(
     else:  # it is the input of the next layer
         d_out = scratch.d_inputs
         d0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out + start
+    x = scratch.inputs
+    x0 = plan.batch * table[layer, WIDTH_BEFORE]
+    x_row, x_column = fan_in, np.int64(1)
+    if takes_transposed(network, plan, layer):
+        x = scratch.inputs_t
+        x_row, x_column = np.int64(1), plan.batch
     accumulate_gradient(
-        target, workspace, scratch.inputs,
-        plan.batch * table[layer, WIDTH_BEFORE] + first * fan_in, d_out, d0, ldd,
+        target, workspace, x, x0 + first * x_row, x_row, x_column, d_out, d0, ldd,
         table[layer, WEIGHT], table[layer, BIAS], last - first, fan_in, fan_out, start, stop,
         scale, beta,
     )  # fmt: skip

@@ -299,22 +299,22 @@ def copy_row(typing_context, target, t0, source, s0):
 
 
 @intrinsic
-def transpose_square(typing_context, panel, p0, b, b0, ldb):
-    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r] for r, j < LANES."""
+def transpose_square(typing_context, out, out0, ldo, x, x0, ldx):
+    """out[out0 + j * ldo + i] = x[x0 + i * ldx + j] for i, j < LANES."""
     i = types.int64
-    signature = types.void(panel, i, b, i, i)
+    signature = types.void(out, i, i, x, i, i)
 
     def codegen(context, builder, signature, arguments):
-        _, p0, _, b0, ldb = arguments
+        _, out0, ldo, _, x0, ldx = arguments
 
         def data(position, offset):
             array = context.make_array(signature.args[position])
             return builder.gep(array(context, builder, arguments[position]).data, [offset])
 
-        source = data(2, b0)
+        source = data(3, x0)
         rows = []
-        for j in range(LANES):
-            row = builder.gep(source, [builder.mul(ldb, integer(j))])
+        for i in range(LANES):
+            row = builder.gep(source, [builder.mul(ldx, integer(i))])
             rows.append(builder.load(vector_at(builder, row, 0), align=4))
         # Swap off-diagonal halves, quarters, ...: log2(LANES) rounds of two-source shuffles.
         lanes = range(LANES)
@@ -330,10 +330,10 @@ def transpose_square(typing_context, panel, p0, b, b0, ldb):
                 rows[low] = builder.shuffle_vector(*pair, ir.Constant(mask_type, first))
                 rows[low + step] = builder.shuffle_vector(*pair, ir.Constant(mask_type, second))
             step //= 2
-        target = data(0, p0)
-        for r in range(LANES):
-            row = builder.gep(target, [integer(r * PANEL)])
-            builder.store(rows[r], vector_at(builder, row, 0), align=4)
+        target = data(0, out0)
+        for j in range(LANES):
+            row = builder.gep(target, [builder.mul(ldo, integer(j))])
+            builder.store(rows[j], vector_at(builder, row, 0), align=4)
         return context.get_dummy_value()
 
     return signature, codegen

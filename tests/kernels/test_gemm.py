@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import config
+from numba import config, njit
 
 from fastlm_kernels.dense_product import GROUP, PANEL, PANEL_ROWS, TILE_ROWS
-from fastlm_kernels.gemm import gemm, new_workspace
+from fastlm_kernels.gemm import gemm, gemm_gradient, new_workspace
 
 NO_JIT = bool(config.DISABLE_JIT)
 FENCE = np.float32(777.0)
@@ -48,6 +48,11 @@ def used_workspace():
     return workspace
 
 
+@njit
+def gradient(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, n, k, alpha, beta, workspace):
+    gemm_gradient(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, n, k, alpha, beta, workspace)
+
+
 def mostly_zero(matrix, rng, share=0.15):
     """What is behind ReLU and dropout: about 85 of 100 elements are zero."""
     matrix[rng.random(matrix.shape) > share] = 0
@@ -70,15 +75,8 @@ def check(
         c[:] = np.nan  # must not be read
     flat_a, lda = flat_with(a, offsets[0], pads[0])
     flat_b, ldb = flat_with(b, offsets[1], pads[1])
-    flat_c, ldc = flat_with(c, offsets[2], pads[2])
     before_a, before_b = flat_a.tobytes(), flat_b.tobytes()
     strides = (1, lda) if transpose_a else (lda, 1)
-
-    gemm(
-        flat_c, offsets[2], ldc, flat_a, offsets[0], *strides, flat_b, offsets[1], ldb,
-        transpose_b, m, n, k, alpha, beta, used_workspace(),
-    )  # fmt: skip
-
     wide_a = (a.T if transpose_a else a).astype(np.float64)
     wide_b = (b.T if transpose_b else b).astype(np.float64)
     expected = alpha * (wide_a @ wide_b)
@@ -86,11 +84,25 @@ def check(
     tolerance = 1e-6 * (1 + (np.abs(wide_a) @ np.abs(wide_b)).max())
     if beta:
         expected += beta * c.astype(float)
-    result = block(flat_c, offsets[2], ldc, m, n)
-    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
-    result[...] = FENCE
-    assert np.all(flat_c == FENCE), "wrote outside its block"
-    assert (flat_a.tobytes(), flat_b.tobytes()) == (before_a, before_b)
+    for as_gradient in (False, True):
+        if as_gradient and transpose_b:
+            continue
+        flat_c, ldc = flat_with(c, offsets[2], pads[2])
+        if as_gradient:
+            gradient(
+                flat_c, offsets[2], ldc, flat_a, offsets[0], *strides, flat_b, offsets[1], ldb,
+                m, n, k, alpha, beta, used_workspace(),
+            )  # fmt: skip
+        else:
+            gemm(
+                flat_c, offsets[2], ldc, flat_a, offsets[0], *strides, flat_b, offsets[1], ldb,
+                transpose_b, m, n, k, alpha, beta, used_workspace(),
+            )  # fmt: skip
+        result = block(flat_c, offsets[2], ldc, m, n)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+        result[...] = FENCE
+        assert np.all(flat_c == FENCE), "wrote outside its block"
+        assert (flat_a.tobytes(), flat_b.tobytes()) == (before_a, before_b)
 
 
 @given(

@@ -11,7 +11,7 @@ from numba import config, njit
 from fastlm_kernels.dense_product import PANEL, PANEL_ROWS
 from fastlm_kernels.gemm import gemm, gemm_behind_relu
 from fastlm_kernels.listed_product import DENSE, LISTED_ROWS
-from tests.kernels.test_gemm import FENCE, block, flat_with, mostly_zero, used_workspace
+from tests.kernels.test_gemm import FENCE, block, flat_with, gradient, mostly_zero, used_workspace
 
 NO_JIT = bool(config.DISABLE_JIT)
 
@@ -50,7 +50,13 @@ SIZES = [
 @pytest.mark.parametrize("beta", [0.0, 1.0, 0.9])
 @pytest.mark.parametrize(
     ("zeros_in", "transpose_a", "transpose_b"),
-    [("a", False, False), ("a", False, True), ("a", True, False), ("b", True, False)],
+    [
+        ("a", False, False),
+        ("a", False, True),
+        ("a", True, False),
+        ("b", False, False),
+        ("b", True, False),
+    ],
 )
 def test_the_bits_of_the_dense_product(size, beta, zeros_in, transpose_a, transpose_b):
     """So it does not matter which of the two is taken, nor whether another machine decides so."""
@@ -63,10 +69,16 @@ def test_the_bits_of_the_dense_product(size, beta, zeros_in, transpose_a, transp
     strides = (1, m) if transpose_a else (k, 1)
     ldb = b.shape[1]
     listed, other = before.copy(), before.copy()
-    gemm(
-        listed.ravel(), 0, n, a.ravel(), 0, *strides, b.ravel(), 0, ldb, transpose_b, m, n, k,
-        0.25, beta, used_workspace(),
-    )  # fmt: skip
+    if zeros_in == "b":
+        gradient(
+            listed.ravel(), 0, n, a.ravel(), 0, *strides, b.ravel(), 0, ldb, m, n, k, 0.25, beta,
+            used_workspace(),
+        )  # fmt: skip
+    else:
+        gemm(
+            listed.ravel(), 0, n, a.ravel(), 0, *strides, b.ravel(), 0, ldb, transpose_b, m, n, k,
+            0.25, beta, used_workspace(),
+        )  # fmt: skip
     dense(
         other.ravel(), a.ravel(), *strides, b.ravel(), ldb, int(transpose_b), m, n, k,
         np.float32(0.25), np.float32(beta), used_workspace(),

@@ -1,0 +1,35 @@
+"""The transpose of a matrix inside flat arrays, in squares that stay in registers."""
+
+import numpy as np
+
+from fastlm_kernels.jit import JIT_DISABLED, apart_kernel, inner_kernel, stay_apart
+from fastlm_kernels.vector_block import LANES, transpose_square
+
+if JIT_DISABLED:
+
+    def transpose(out, out0, ldo, x, x0, ldx, rows, columns):  # the contract stands below
+        for i in range(rows):
+            row = x[x0 + i * ldx : x0 + i * ldx + columns]
+            out[out0 + i : out0 + i + (columns - 1) * ldo + 1 : ldo] = row
+
+else:
+
+    @apart_kernel
+    def transpose(out, out0, ldo, x, x0, ldx, rows, columns):
+        """out[out0 + j * ldo + i] = x[x0 + i * ldx + j] for i < rows, j < columns."""
+        stay_apart()
+        transpose_here(out, out0, ldo, x, x0, ldx, rows, columns)
+
+
+@inner_kernel
+def transpose_here(out, out0, ldo, x, x0, ldx, rows, columns):
+    """The same, inlined: for an ``ldo`` that the compiler knows."""
+    whole_rows = rows // LANES * LANES
+    whole_columns = columns // LANES * LANES
+    for i in range(0, whole_rows, LANES):
+        for j in range(0, whole_columns, LANES):
+            transpose_square(out, out0 + j * ldo + i, ldo, x, x0 + i * ldx + j, ldx)
+    for i in range(rows):
+        source = x[x0 + i * ldx : x0 + i * ldx + columns]
+        for j in range(whole_columns if i < whole_rows else np.int64(0), columns):
+            out[out0 + j * ldo + i] = source[j]
