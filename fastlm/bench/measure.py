@@ -63,8 +63,9 @@ class Settings:
     are ``rounds``; twice as long for a machine so busy that fewer were undisturbed
     sweeps : all works are gone through so often, each time in a new process and for a part of what
     is left: what slows the machine down for some minutes, or one process, then falls on a part of
-    every work's rounds, and not on all of one's. Who is sure after half of the sweeps leaves the
-    rest of its time to the others, and of these the least sure get most
+    every work's rounds, and not on all of one's. Who is sure after half of the sweeps leaves its
+    time to the others, of whom the least sure get most, but for a round in each further sweep: what
+    lasts for longer than half of the sweeps shows there, and then it is not sure any more
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start
     """
@@ -104,14 +105,30 @@ class Measurement:
     parts: list[int]
 
 
-def figure(rounds: Sequence[float]) -> Figure:
-    low, median, high = (float(q) for q in np.quantile(rounds, (0.25, 0.5, 0.75)))
-    return Figure(median, low, high, [float(value) for value in rounds])
+def figure(rounds: Sequence[float], parts: Sequence[int] | None = None) -> Figure:
+    """parts : for each round, the part that it is of; None: all are of one. Parts count alike,
+    however many rounds they have: the rounds of one have a process and some minutes in common
+    """
+    values = np.asarray(rounds, dtype=np.float64)
+    _, which, counts = np.unique(
+        np.zeros(len(values)) if parts is None else parts, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(values)
+    weights = (counts.max() / counts)[which][order]
+    # The places of NumPy's quantiles, 0 to 1 in steps of 1 / (n - 1), where all weigh the same.
+    number = np.arange(len(values))
+    places = number * weights + (len(values) - 1) * (np.cumsum(weights) - weights)
+    low, median, high = np.interp(
+        (0.25, 0.5, 0.75), places / (places[-1] or 1.0), values[order]
+    ).tolist()
+    return Figure(median, low, high, values.tolist())
 
 
-def ratio(above: Sequence[float], below: Sequence[float]) -> Figure:
-    """above / below, round by round."""
-    return figure([a / b for a, b in zip(above, below, strict=True)])
+def ratio(
+    above: Sequence[float], below: Sequence[float], parts: Sequence[int] | None = None
+) -> Figure:
+    """above / below, round by round; see ``figure``."""
+    return figure([a / b for a, b in zip(above, below, strict=True)], parts)
 
 
 def uncertainty(found: Figure) -> float:
@@ -341,15 +358,18 @@ def _others(
 def _measurement(rounds: Sequence[_Round]) -> Measurement:
     disturbed = disturbances([each.limits for each in rounds], [each.others for each in rounds])
     counted = [rounds[number] for number in undisturbed(disturbed)]
+    parts = [each.part for each in counted]
     return Measurement(
-        rates={name: figure([each.rates[name] for each in counted]) for name in rounds[0].rates},
+        rates={
+            name: figure([each.rates[name] for each in counted], parts) for name in rounds[0].rates
+        },
         limits={
-            threads: figure([each.limits[threads] for each in counted])
+            threads: figure([each.limits[threads] for each in counted], parts)
             for threads in rounds[0].limits
         },
         rounds=len(rounds),
         clean=sum(value <= 1 for value in disturbed),
-        parts=[each.part for each in counted],
+        parts=parts,
     )
 
 
@@ -358,7 +378,7 @@ def _uncertainty(found: Measurement) -> float:
     *others, ours = (rate.rounds for rate in found.rates.values())
     worst = 0.0
     for other in others:
-        ratios = ratio(ours, other)
+        ratios = ratio(ours, other, found.parts)
         parts: dict[int, list[float]] = {}
         for part, value in zip(found.parts, ratios.rounds, strict=True):
             parts.setdefault(part, []).append(value)

@@ -5,15 +5,17 @@
 - ``quick``; ``machine``: see ``machine.machine_facts``; ``limits``: see ``machine.machine_limits``
 - ``start``: see ``start.measure_start``, or null
 - ``works``: for each its ``name``, ``title``, sizes, ``flops_per_token``, ``checked_steps``,
-  ``rounds`` (how many were measured, and how many of them were not disturbed from outside: see
-  ``disturbance``), ``sgemm_gflops`` (the machine's in the same rounds, by number of threads), and
-  ``rows``: for each implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``,
-  ``slower_than_fastlm`` (how many times as fast fastlm with its own choice of threads is),
-  ``sgemm_share`` (of what sgemm reached on as many threads, or null: ``limits.blas_obeys``) and
-  ``first_step_seconds`` (its first step of this work, compilation included; never part of a rate)
+  ``rounds`` (how many were ``measured``; how many of them were ``clean``, not disturbed from
+  outside: see ``disturbance``; and ``parts``, the sweeps of those that count), ``sgemm_gflops``
+  (the machine's in the same rounds, by number of threads), and ``rows``: for each implementation
+  ``kind``, ``name``, ``threads``, ``tokens_per_second``, ``slower_than_fastlm`` (how many times as
+  fast fastlm with its own choice of threads is), ``sgemm_share`` (of what sgemm reached on as many
+  threads, or null: ``limits.blas_obeys``) and ``first_step_seconds`` (its first step of this work,
+  compilation included; never part of a rate)
 - ``notes``: what was left out, and why
 
-A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its quartiles.
+A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its quartiles; to these
+each sweep counts as much as any other (``measure.figure``).
 """
 
 from __future__ import annotations
@@ -100,15 +102,16 @@ def run_benchmark(
         torch_compile = False
     measured = [Progress.begin(work, settings, torch_compile) for work in works]
     for sweep in range(1, settings.sweeps + 1):
-        unsure = [number for number, each in enumerate(measured) if not each.rounds.is_sure]
-        remaining = settings.work_seconds * len(measured)
-        remaining = max(0.0, remaining - sum(each.rounds.spent for each in measured))
+        rounds = [each.rounds for each in measured]
+        if rounds and all(each.is_sure for each in rounds):
+            break
+        remaining = settings.work_seconds * len(rounds) - sum(each.spent for each in rounds)
+        shares = _shares(rounds, max(0.0, remaining))
         sweeps_left = settings.sweeps + 1 - sweep
         which = "" if sweep == 1 else f" (sweep {sweep} of {settings.sweeps})"
         # A single sweep has nothing to gain from a process of its own, which starts for seconds.
         with own_process() if settings.sweeps > 1 else nullcontext(measure_next_part) as measure:
-            shares = _shares([measured[number].rounds for number in unsure], remaining)
-            for number, seconds in zip(unsure, shares, strict=True):
+            for number, seconds in enumerate(shares):
                 work = measured[number].work
                 if settings.budget is not None and time.perf_counter() - began > settings.budget:
                     left = ", ".join(each.work.name for each in measured[number:])
@@ -139,23 +142,23 @@ def run_benchmark(
 
 
 def _shares(rounds: Sequence[Rounds], remaining: float) -> list[float]:
-    """How the ``remaining`` seconds are shared: at first all alike; once all have seen enough parts
-    such that the squares of their uncertainties come to the least sum.
+    """How the ``remaining`` seconds are shared by those who are not sure: at first all alike; once
+    all have seen enough parts such that the squares of their uncertainties come to the least sum.
 
     An uncertainty falls with the square root of the time, so everybody's time, from the beginning,
     should be in proportion to what his uncertainty was after a second (Neyman's allocation).
     """
-    if all(each.has_seen_enough_parts for each in rounds):
-        after_a_second = [each.uncertainty * math.sqrt(each.spent) for each in rounds]
-        total = remaining + sum(each.spent for each in rounds)
-        scale = total / (sum(after_a_second) or 1.0)
-        missing = [
-            max(0.0, scale * uncertain - each.spent)
-            for uncertain, each in zip(after_a_second, rounds, strict=True)
-        ]
-        if any(missing):
-            return [remaining * each / sum(missing) for each in missing]
-    return [remaining / len(rounds) for _ in rounds]
+    unsure = [each for each in rounds if not each.is_sure]
+    wanted = dict.fromkeys(unsure, 1.0)
+    if all(each.has_seen_enough_parts for each in unsure):
+        after_a_second = {each: each.uncertainty * math.sqrt(each.spent) for each in unsure}
+        total = remaining + sum(each.spent for each in unsure)
+        scale = total / (sum(after_a_second.values()) or 1.0)
+        missing = {each: max(0.0, scale * after_a_second[each] - each.spent) for each in unsure}
+        if any(missing.values()):
+            wanted = missing
+    scale = remaining / (sum(wanted.values()) or 1.0)
+    return [scale * wanted.get(each, 0.0) for each in rounds]
 
 
 def _take_over_sgemm(
@@ -182,14 +185,14 @@ def _result(measured: Progress, cores: int) -> dict[str, Any]:
         if blas_obeys() or party.threads == cores:
             flops = [tokens * work.flops_per_token for tokens in rate.rounds]
             limit = [gflops * 1e9 for gflops in found.limits[party.threads].rounds]
-            share = dataclasses.asdict(ratio(flops, limit))
+            share = dataclasses.asdict(ratio(flops, limit, found.parts))
         rows.append(
             {
                 "kind": party.kind,
                 "name": party.name,
                 "threads": party.threads,
                 "tokens_per_second": dataclasses.asdict(rate),
-                "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
+                "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds, found.parts)),
                 "sgemm_share": share,
                 "first_step_seconds": party.first_step_seconds,
             }
@@ -200,7 +203,7 @@ def _result(measured: Progress, cores: int) -> dict[str, Any]:
         "cutoffs": list(work.cutoffs),
         "flops_per_token": work.flops_per_token,
         "checked_steps": check_steps(work),
-        "rounds": {"measured": found.rounds, "clean": found.clean},
+        "rounds": {"measured": found.rounds, "clean": found.clean, "parts": found.parts},
         "sgemm_gflops": {
             str(threads): dataclasses.asdict(limit) for threads, limit in found.limits.items()
         },

@@ -75,6 +75,23 @@ def test_figure_is_median_and_quartiles():
     assert found.rounds == [5.0, 1.0, 2.0, 4.0, 3.0]
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4, 7, 10])
+def test_quartiles_are_numpys_where_parts_are_equal(rounds):
+    values = np.random.default_rng(rounds).lognormal(size=2 * rounds)
+    for parts in (None, [1, 2] * rounds, range(2 * rounds)):
+        found = figure(values, parts)
+        quartiles = np.quantile(values, (0.25, 0.5, 0.75))
+        np.testing.assert_allclose((found.low, found.median, found.high), quartiles, rtol=1e-12)
+
+
+def test_to_a_figure_each_part_counts_alike():
+    values = [1.0] * 10 + [2.0] * 10 + [3.0] * 90
+    parts = [1] * 10 + [2] * 10 + [3] * 90
+    found = figure(values, parts)
+    assert (found.low, found.median, found.high) == (1.0, 2.0, 3.0)
+    assert figure(values).median == 3.0
+
+
 def test_ratio_is_taken_within_rounds():
     # The machine became four times slower after the first round: the ratio stays.
     assert ratio([8.0, 2.0], [4.0, 1.0]).rounds == [2.0, 2.0]

@@ -79,7 +79,8 @@ def test_works_are_swept_through_in_turn():
     result = run.run_benchmark([CONCAT, TINY], settings, say=said.append)
     again = [f"{work.title} (sweep 2 of 2)" for work in (CONCAT, TINY)]
     assert said[-4:] == [CONCAT.title, TINY.title, *again]
-    assert [work["rounds"] for work in result["works"]] == [{"measured": 2, "clean": 2}] * 2
+    rounds = {"measured": 2, "clean": 2, "parts": [1, 2]}
+    assert [work["rounds"] for work in result["works"]] == [rounds] * 2
 
 
 @needs_jit
@@ -89,35 +90,47 @@ def test_works_that_are_sure_leave_their_time_to_others(monkeypatch):
 
     def go_on(self, implementations, seconds, *, last):
         asked.append((self._work.name, seconds, last))
-        if not self._rounds:
-            really(self, implementations, 0.0, last=False)
-        self._spent = seconds * sum(name == self._work.name for name, *_ in asked)
-        self._spent -= self.is_sure
+        really(self, implementations, 0.0, last=False)
+        self._spent = sum(seconds for name, seconds, _ in asked if name == self._work.name)
+
+    def is_sure(self):  # after its first round, and once more after its third
+        return self._work.name == TINY.name and len(self._rounds) in (1, 3)
 
     really = Rounds.go_on
     monkeypatch.setattr(Rounds, "go_on", go_on)
-    monkeypatch.setattr(
-        Rounds,
-        "is_sure",
-        property(lambda self: bool(self._rounds) and self._work.name == TINY.name),
-    )
-    settings = dataclasses.replace(SHORT, rounds=1, sweeps=3, work_seconds=30.0)
+    monkeypatch.setattr(Rounds, "is_sure", property(is_sure))
+    settings = dataclasses.replace(SHORT, rounds=1, sweeps=4, work_seconds=40.0)
+    monkeypatch.setattr(Rounds, "has_seen_enough_parts", False)
     run.run_benchmark([CONCAT, TINY], settings)
-    # A minute for both, of which CONCAT has used 10 s and TINY 9; it does not need the rest.
+    # 80 s for both. Sure ones have a round in each sweep all the same: TINY's second shows that it
+    # is not sure.
     assert asked == [
         ("small", 10.0, False),
         ("small-tiny", 10.0, False),
-        ("small", 20.5, False),
-        ("small", 10.0, True),
+        ("small", 20.0, False),
+        ("small-tiny", 0.0, False),
+        ("small", 10.0, False),
+        ("small-tiny", 10.0, False),
+        ("small", 20.0, True),
+        ("small-tiny", 0.0, True),
     ]
+
+
+@needs_jit
+@pytest.mark.usefixtures("small_limits", "without_torch", "in_this_process")
+def test_sweeps_end_where_all_are_sure(monkeypatch):
+    monkeypatch.setattr(Rounds, "is_sure", property(lambda self: bool(self._rounds)))
+    said = []
+    run.run_benchmark([CONCAT, TINY], dataclasses.replace(SHORT, sweeps=8), say=said.append)
+    assert said[-2:] == [CONCAT.title, TINY.title]
 
 
 class _Measured:
     """Rounds of which only this is asked."""
 
-    def __init__(self, spent, uncertainty, has_seen_enough_parts=True):
+    def __init__(self, spent, uncertainty, has_seen_enough_parts=True, is_sure=False):
         self.spent, self.uncertainty = spent, uncertainty
-        self.has_seen_enough_parts = has_seen_enough_parts
+        self.has_seen_enough_parts, self.is_sure = has_seen_enough_parts, is_sure
 
 
 def test_time_is_shared_such_that_the_squares_of_uncertainties_come_to_the_least_sum():
@@ -144,7 +157,9 @@ def test_time_is_shared_such_that_the_squares_of_uncertainties_come_to_the_least
     ("works", "shares"),
     [
         pytest.param([(10.0, 0.04, True), (10.0, 0.08, False)], [40.0, 40.0], id="too early"),
-        pytest.param([(1.0, 0.0, True), (1.0, 0.0, True)], [40.0, 40.0], id="both are sure"),
+        pytest.param([(1.0, 0.0, True), (1.0, 0.0, True)], [40.0, 40.0], id="no difference"),
+        pytest.param([(9.0, 0.01, True, True), (1.0, 0.1, True)], [0.0, 80.0], id="one is sure"),
+        pytest.param([(9.0, 0.01, True, True)] * 2, [0.0, 0.0], id="both are sure"),
         pytest.param([(40.0, 0.01, True), (10.0, 0.2, True)], [0.0, 80.0], id="one has had enough"),
         pytest.param([(10.0, 0.05, True)], [80.0], id="only one"),
     ],
@@ -158,7 +173,7 @@ def test_shares_of_time(works, shares):
 def test_a_busy_machine_is_told_of(monkeypatch):
     monkeypatch.setattr("fastlm.bench.measure._others", lambda *_: 1.0)
     result = run.run_benchmark([TINY], SHORT)
-    assert result["works"][0]["rounds"] == {"measured": 3, "clean": 0}
+    assert result["works"][0]["rounds"] == {"measured": 3, "clean": 0, "parts": [1, 1]}
     assert "disturbed rounds had to do, for small-tiny" in result["notes"][-1]
 
 
