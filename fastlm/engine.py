@@ -23,6 +23,7 @@ from fastlm.plan import (
     row_tile,
     transposed_from,
     update_tiles,
+    vector_tiles,
     worth_sharing,
 )
 from fastlm.threads import run_team, thread_count
@@ -224,18 +225,21 @@ class TrainingEngine:
             block = max(1, training.shuffle_window // _WINDOW_BLOCKS)
         row_tiles = -(-batch // tile)
         columns = column_tiles(model, batch)
-        updates = update_tiles(model, batch)
+        updates = update_tiles(model, batch, ids.size)
+        vectors = vector_tiles(model, ids.size)
         self.plan = Plan(
             batch=batch,
             row_tile=tile,
             row_tiles=row_tiles,
-            phases=phases(row_tiles, len(columns), len(updates), model.context * bool(ids.size)),
+            phases=phases(
+                row_tiles, len(columns), len(updates), vectors, model.context * bool(vectors)
+            ),
             columns=columns,
             by_columns=int(by_columns(model)),
             updates=updates,
             logit_columns=logit_columns(tile),
             transposed_from=transposed_from(),
-            by_table=int(ids.size > 0),
+            by_table=vectors,
             first_target=first_target(model),
             examples=self.examples,
             shuffle=int(training.shuffle),
@@ -444,6 +448,8 @@ def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int
         table=Table(shares, slots, ids),
         starts_of_shares=np.empty(plan.batch * model.context * bool(ids.size), dtype=np.int32),
         vectors=aligned_empty(pairs * model.embed, np.float32),
+        rows_by_token=np.empty(plan.batch * model.context * bool(ids.size), dtype=np.int32),
+        token_starts=np.empty((pairs + model.context) * bool(ids.size), dtype=np.int32),
     )
 
 

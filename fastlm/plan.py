@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.layout import Layout
-from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
+from fastlm_kernels.arguments import EMBEDDING, FAR, PLACE_OF_TABLE, SORT
 
 __all__ = [
     "by_columns",
@@ -22,6 +22,7 @@ __all__ = [
     "step_flops",
     "transposed_from",
     "update_tiles",
+    "vector_tiles",
     "worth_sharing",
 ]
 
@@ -48,6 +49,7 @@ _BLOCK_ELEMENTS = 128 * 1024
 # -> 272, V = 33,278 710 -> 664; Mini 2.54 -> 2.58 where all its layers are transposed.
 _TRANSPOSED_FROM = 512
 _MOST_SHARES = 2**26  # numbers: 256 MB
+_LARGE = 2**17  # numbers: what is scattered or gathered by several tiles
 _COLUMNS = 64  # tiles are multiples of this wide: whole cache lines, whole BLAS micro-tiles
 
 
@@ -81,29 +83,42 @@ def by_table(config: ModelConfig, batch: int, tokens: int) -> bool:
     return batch >= 2 * tokens and config.context * tokens * config.hidden[0] <= _MOST_SHARES
 
 
-def update_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
+def update_tiles(config: ModelConfig, batch: int, tokens: int = 0) -> NDArray[np.int64]:
     """The tiles of the update phase, largest work first so that threads end together.
 
+    tokens : of the table, if the first layer is a sum of shares; its tiles then are the places of
+        the context, and the embeddings have a phase of their own (``vector_tiles``)
     Returns int64[tiles, 3] as ``fastlm_kernels.arguments.Plan.updates`` wants it.
     """
     tiles: list[tuple[float, tuple[int, int, int]]] = []
     for layer, (fan_in, fan_out, *_) in enumerate(Layout(config).kernel_table.tolist()):
-        if _is_swept(config, layer):
+        if _is_swept(config, layer) or (layer == 0 and tokens):
             continue
         width = _tile_width(fan_in, fan_out, batch, _UPDATE_TILE_ELEMENTS)
         for start in range(0, fan_out, width):
             stop = min(fan_out, start + width)
             tiles.append((fan_in * (stop - start) * batch, (layer, start, stop)))
-    numbers = batch * config.span * config.embed
-    buckets = 1 if numbers < 2**17 else 4  # every bucket looks through all ids
     # About ten operations a number: additions scattered over rows run far below the GEMM's speed.
-    tiles += [(10 * numbers / buckets, (EMBEDDING, rest, buckets)) for rest in range(buckets)]
+    if tokens:
+        work = (2 * tokens * config.embed + 10 * batch) * config.hidden[0]
+        tiles += [(work, (PLACE_OF_TABLE, place, 0)) for place in range(config.context)]
+    else:
+        numbers = batch * config.span * config.embed
+        buckets = 1 if numbers < _LARGE else 4  # every bucket looks through all ids
+        tiles += [(10 * numbers / buckets, (EMBEDDING, rest, buckets)) for rest in range(buckets)]
     if config.far:
         tiles.append((10 * sum(config.far) * config.embed, (FAR, 0, 0)))
     if config.cutoffs:
         tiles.append((10 * batch * config.span, (SORT, 0, 0)))
     tiles.sort(key=lambda tile: -tile[0])
     return np.array([tile for _, tile in tiles], dtype=np.int64)
+
+
+def vector_tiles(config: ModelConfig, tokens: int) -> int:
+    """In how many tiles the embeddings of a table of ``tokens`` are updated; 0: there is none."""
+    if not tokens:
+        return 0
+    return 1 if tokens * config.context * config.embed < _LARGE else min(4, tokens)
 
 
 def by_columns(config: ModelConfig) -> bool:
@@ -143,13 +158,15 @@ def column_tiles(config: ModelConfig, batch: int) -> NDArray[np.int64]:
     return np.array(tiles, dtype=np.int64).reshape(len(tiles), 5)
 
 
-def phases(row_tiles: int, column_tiles: int, updates: int, shares: int) -> NDArray[np.int64]:
+def phases(
+    row_tiles: int, column_tiles: int, updates: int, vectors: int, shares: int
+) -> NDArray[np.int64]:
     """Where each phase of a step begins among its tiles: ``fastlm_kernels.arguments.Plan.phases``.
 
     All arguments are numbers of tiles.
     """
     again = row_tiles if column_tiles else 0
-    sizes = (row_tiles, column_tiles, again, column_tiles, again, updates, shares)
+    sizes = (row_tiles, column_tiles, again, column_tiles, again, updates, vectors, shares)
     return np.cumsum((0, *sizes), dtype=np.int64)
 
 

@@ -195,6 +195,43 @@ def test_gradient_where_the_first_layer_is_a_sum_of_shares(embed_dropout, bounda
     assert_close(grad, expected, oracle, 1e-5)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.99])
+@pytest.mark.parametrize("embed_dropout", [0.0, 0.3])
+@pytest.mark.parametrize("tiles", [1, 4])
+def test_a_sum_of_shares_is_trained_as_the_layer_itself(
+    tiles, embed_dropout, momentum, monkeypatch
+):
+    """Also where rows that this text does not have still move by the momentum of another."""
+    used = np.array([2, 5, 9])
+    model, oracle = models(12, context=4, hidden=(6, 5), embed_dropout=embed_dropout)
+    training = TrainingConfig(
+        batch=24, seed=SEED, embed_dropout=embed_dropout, momentum=momentum, embed_lr_scale=0.5
+    )
+    tokens = used[random_tokens(used.size, 60)]
+    before = TrainingEngine(model, training, random_tokens(12, 60), initial(oracle))
+    before.step = SETTLE_EVERY - 12
+    before.run(np.full(7, 0.1))
+
+    def trained():
+        engine = TrainingEngine(model, training, tokens, before.state.params)
+        for mine, its in zip(engine.state, before.state, strict=True):
+            mine[...] = its
+        engine.step = before.step
+        losses = engine.run(np.linspace(0.05, 0.0, 12 if NO_JIT else SETTLE_EVERY + 20))
+        return engine.plan.by_table, losses, *engine.settled()
+
+    monkeypatch.setattr(plan, "_LARGE", 0 if tiles > 1 else 2**17)
+    ours = trained()
+    monkeypatch.setattr("fastlm.engine.by_table", lambda *_: False)
+    theirs = trained()
+    assert (ours[0], theirs[0]) == (tiles, 0)
+    for mine, its in zip(ours[1:], theirs[1:], strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-6)
+    resting = np.setdiff1d(np.arange(1, 12), used)
+    rows = [params[: 12 * 4].reshape(12, 4)[resting] for params in (ours[2], before.state.params)]
+    assert (momentum > 0) == (rows[0] != rows[1]).any()
+
+
 def test_the_counts_that_tokens_bring_along_stay_as_they_are():
     class Counted(np.ndarray):
         pass

@@ -18,7 +18,7 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine import TrainingEngine, position_losses
 from fastlm.initialize import scaled_params
 from fastlm.trainer import Config, Trainer
-from fastlm_kernels.arguments import EMBEDDING, LAYER
+from fastlm_kernels.arguments import EMBEDDING, LAYER, PLACE_OF_TABLE
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 
@@ -65,6 +65,12 @@ def test_several_tiles_of_every_kind_are_under_test():
     assert layers.count(0) == 3
     assert layers.count(EMBEDDING) == 4
     assert len(layers) >= 8, "more tiles than threads"
+
+
+@pytest.mark.skipif(NO_JIT, reason="small sizes")
+def test_a_sum_of_shares_has_a_tile_for_each_place():
+    plan = TrainingEngine(CHARACTERS, TRAINING, TOKENS % 20, scaled_params(CHARACTERS, 1)).plan
+    assert plan.updates[:, LAYER].tolist().count(PLACE_OF_TABLE) == CHARACTERS.context
 
 
 @pytest.mark.parametrize("threads", THREADS)

@@ -20,9 +20,10 @@ from fastlm.plan import (
     row_tile,
     step_flops,
     update_tiles,
+    vector_tiles,
     worth_sharing,
 )
-from fastlm_kernels.arguments import EMBEDDING, FAR, SORT
+from fastlm_kernels.arguments import EMBEDDING, FAR, PLACE_OF_TABLE, SORT
 
 models = st.builds(
     ModelConfig,
@@ -118,8 +119,8 @@ def test_a_wide_output_is_swept_by_columns():
 
 
 def test_only_what_is_swept_by_columns_has_phases_for_it():
-    np.testing.assert_array_equal(phases(4, 0, 9, 2), [0, 4, 4, 4, 4, 4, 13, 15])
-    np.testing.assert_array_equal(phases(4, 3, 9, 0), [0, 4, 7, 11, 14, 18, 27, 27])
+    np.testing.assert_array_equal(phases(4, 0, 9, 1, 2), [0, 4, 4, 4, 4, 4, 13, 14, 16])
+    np.testing.assert_array_equal(phases(4, 3, 9, 0, 0), [0, 4, 7, 11, 14, 18, 27, 27, 27])
 
 
 @given(models, batches)
@@ -154,6 +155,17 @@ def test_the_first_layer_is_a_sum_of_shares_where_tokens_are_few():
     assert not by_table(letters, 129, 65), "the products would not be half as many"
     for other in ({"hidden": ()}, {"combine": "mean"}, {"far": (12,)}, {"hidden": (2**17,)}):
         assert not by_table(ModelConfig(vocab=65, **other), 256, 65)
+
+
+def test_with_a_table_the_first_layer_is_updated_by_places():
+    letters = ModelConfig(vocab=65, context=5)
+    tiles = update_tiles(letters, 256, 65)
+    places = tiles[tiles[:, 0] == PLACE_OF_TABLE]
+    assert sorted(places[:, 1]) == list(range(5))
+    assert sorted(set(tiles[:, 0])) == [PLACE_OF_TABLE, 1, 2]
+    assert vector_tiles(letters, 65) == 1
+    assert vector_tiles(letters, 0) == 0
+    assert vector_tiles(ModelConfig(vocab=2000, context=8, embed=128), 2000) == 4
 
 
 def test_only_work_that_pays_is_shared():

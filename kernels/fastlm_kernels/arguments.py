@@ -12,14 +12,15 @@ FAN_IN, FAN_OUT, WEIGHT, BIAS, WIDTH_BEFORE = range(5)
 
 # Columns of Plan.updates. LAYER is the layer whose weight columns START to STOP the tile updates;
 # EMBEDDING there means the embedding rows whose id leaves START when divided by STOP, FAR the
-# weights of the pools, and SORT the sorting of the next step's rows by cluster.
+# weights of the pools, SORT the sorting of the next step's rows by cluster, and PLACE_OF_TABLE the
+# first layer's rows for place START of the context (``learnt_shares``).
 # Plan.columns has two more. BLOCK: how many columns are worked on together, PLACE: how many floats
 # per row of the batch the tiles before have in Scratch.d_columns.
 LAYER, START, STOP, BLOCK, PLACE = range(5)
-EMBEDDING, FAR, SORT = -1, -2, -3
+EMBEDDING, FAR, SORT, PLACE_OF_TABLE = -1, -2, -3, -4
 
 # The phases of a step; see ``training.train_steps``.
-ROWS, COLUMNS, SUMS, COLUMNS_BACK, ROWS_BACK, UPDATES, SHARES = range(7)
+ROWS, COLUMNS, SUMS, COLUMNS_BACK, ROWS_BACK, UPDATES, VECTORS, SHARES = range(8)
 
 
 class Network(NamedTuple):
@@ -77,14 +78,15 @@ class Table(NamedTuple):
 class Plan(NamedTuple):
     """How a training step is cut into tiles and what it does; the thread count is not in it.
 
-    phases : int64[8], where in a step's tiles each phase begins, and how many there are
+    phases : int64[9], where in a step's tiles each phase begins, and how many there are
     columns : int64[tiles, 5], see LAYER, START, STOP, BLOCK, PLACE: the columns of the output that
         are swept by columns (``columns``), those of a layer in their order
     by_columns : 1: the output layer is among them, and not only the tails of clusters
     updates : int64[tiles, 3], see LAYER, START, STOP: of all other weights
     logit_columns : logits of a row that are worked on together
     transposed_from : the gradient of a layer with so many columns takes its input transposed
-    by_table : 1: the first layer is a sum of shares (``learnt_shares``)
+    by_table : the tiles of VECTORS where the first layer is a sum of shares (``learnt_shares``), 0
+        where it is not
     embed_scale : how many times the others' learning rate that of the embeddings is
     """
 
@@ -145,9 +147,12 @@ class Scratch(NamedTuple):
     far : float32[sum of far * E], the pools' weights as the row sweep had them
     occurrences : int32[tiles of the embeddings, B * span]
     decays : float64[2, SETTLE_EVERY + 1], see ``embedding.fill_decays``
-    table : Table of the tokens in the training text, or empty. See ``learnt_shares``:
+    table : Table of the tokens in the training text, or empty. See ``learnt_shares``; going back
+        its shares are replaced by the sums of their gradients
     starts_of_shares : int32[B * C], where in it the share of each place of each row starts
-    vectors : float32[C * D * E], the embeddings of its tokens, behind dropout
+    vectors : float32[C * D * E], the embeddings of its tokens, behind dropout; then their gradients
+    rows_by_token : int32[C * B], for each place the rows of the batch by the token they have there
+    token_starts : int32[C * (D + 1)], for each place where in these each token's rows begin
     """
 
     contexts: np.ndarray
@@ -167,3 +172,5 @@ class Scratch(NamedTuple):
     table: Table
     starts_of_shares: np.ndarray
     vectors: np.ndarray
+    rows_by_token: np.ndarray
+    token_starts: np.ndarray

@@ -208,9 +208,10 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
     """The rows first to last, whose contexts are gathered, up to the output's input; and, unless it
     is swept by columns, through the output and back.
 
-    Leaves the layers' inputs in scratch.inputs and inputs_t, the gradient of the last one's in
-    scratch.d_inputs and d_logits in scratch.logits, all scaled as for a sum over examples; returns
-    the sum of their losses (nats) in the output layer, 0 if that is swept by columns.
+    Leaves the layers' inputs in scratch.inputs and inputs_t (but for the first one's where that
+    layer is a sum of shares), the gradient of the last one's in scratch.d_inputs and d_logits in
+    scratch.logits, all scaled as for a sum over examples; returns the sum of their losses (nats) in
+    the output layer, 0 if that is swept by columns.
     """
     table = network.layers
     rows = last - first
@@ -270,6 +271,8 @@ def transpose_inputs(scratch, network, plan, step, first, last):
 
 @inner_kernel
 def transpose_input(scratch, network, plan, layer, first, last):
+    if layer == 0 and plan.by_table:
+        return
     if first < last and takes_transposed(network, plan, layer):
         before = plan.batch * network.layers[layer, WIDTH_BEFORE]
         fan_in = network.layers[layer, FAN_IN]
@@ -281,8 +284,8 @@ def transpose_input(scratch, network, plan, layer, first, last):
 
 @inner_kernel
 def backward_sweep(scratch, workspace, params, network, plan, step, first, last):
-    """From the gradient of the output's input to that of the embeddings and of the pools' weights,
-    for the rows first to last."""
+    """From the gradient of the output's input to that of the first layer's (where that is a sum of
+    shares, of its output) and of the pools' weights, for the rows first to last."""
     table = network.layers
     rows = last - first
     contexts = scratch.contexts[step % 2]
@@ -293,8 +296,12 @@ def backward_sweep(scratch, workspace, params, network, plan, step, first, last)
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
         relu_dropout_backward(d_inputs[start:stop], inputs[start:stop], plan.dropout)
-        backward_layer(d_inputs, workspace, inputs, params, network, layer, plan.batch, first, last)
-    drop_inputs(d_inputs, contexts, network, plan, step, first, last)
+        if layer > 0 or not plan.by_table:
+            backward_layer(
+                d_inputs, workspace, inputs, params, network, layer, plan.batch, first, last
+            )
+    if not plan.by_table:
+        drop_inputs(d_inputs, contexts, network, plan, step, first, last)
     if network.far.size > 0:
         width = table[0, FAN_IN]
         size = (network.span - network.context) * network.embed

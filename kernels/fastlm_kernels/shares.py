@@ -43,10 +43,7 @@ def share_start(table, id, place, network):
 
 @inner_kernel
 def sum_shares(out, out0, shares, starts, first, params, network):
-    """out[out0 : out0 + N] = b + the C shares that begin at starts[first], starts[first + 1], ...
-
-    Four at a time: the sum is read and written once for four of them.
-    """
+    """out[out0 : out0 + N] = b + the C shares that begin at starts[first : first + C]."""
     width = network.layers[0, FAN_OUT]
     bias = network.layers[0, BIAS]
     y = out[out0 : out0 + width]
@@ -57,22 +54,34 @@ def sum_shares(out, out0, shares, starts, first, params, network):
     else:
         for j in range(width):
             y[j] = F(0)
-    stop = first + network.context
+    add_spans(
+        out, out0, width, shares, np.int64(0), starts, first, first + network.context, np.int64(1)
+    )
+
+
+@inner_kernel
+def add_spans(out, out0, width, values, values0, starts, first, stop, unit):
+    """out[out0 : out0 + width] += the spans of ``values`` that begin at values0 + starts[i] * unit
+    for first <= i < stop.
+
+    Four at a time: the sum is read and written once for four of them.
+    """
+    y = out[out0 : out0 + width]
     while first + 4 <= stop:
-        start0 = np.int64(starts[first])
-        start1 = np.int64(starts[first + 1])
-        start2 = np.int64(starts[first + 2])
-        start3 = np.int64(starts[first + 3])
-        share0 = shares[start0 : start0 + width]
-        share1 = shares[start1 : start1 + width]
-        share2 = shares[start2 : start2 + width]
-        share3 = shares[start3 : start3 + width]
+        start0 = values0 + np.int64(starts[first]) * unit
+        start1 = values0 + np.int64(starts[first + 1]) * unit
+        start2 = values0 + np.int64(starts[first + 2]) * unit
+        start3 = values0 + np.int64(starts[first + 3]) * unit
+        span0 = values[start0 : start0 + width]
+        span1 = values[start1 : start1 + width]
+        span2 = values[start2 : start2 + width]
+        span3 = values[start3 : start3 + width]
         for j in range(width):
-            y[j] += (share0[j] + share1[j]) + (share2[j] + share3[j])
+            y[j] += (span0[j] + span1[j]) + (span2[j] + span3[j])
         first += 4
     while first < stop:
-        start0 = np.int64(starts[first])
-        share0 = shares[start0 : start0 + width]
+        start0 = values0 + np.int64(starts[first]) * unit
+        span0 = values[start0 : start0 + width]
         for j in range(width):
-            y[j] += share0[j]
+            y[j] += span0[j]
         first += 1

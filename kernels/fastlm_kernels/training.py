@@ -12,6 +12,7 @@ from fastlm_kernels.arguments import (
     FAN_OUT,
     FAR,
     LAYER,
+    PLACE_OF_TABLE,
     ROWS,
     ROWS_BACK,
     SHARES,
@@ -20,6 +21,7 @@ from fastlm_kernels.arguments import (
     STOP,
     SUMS,
     UPDATES,
+    VECTORS,
     WEIGHT,
     WIDTH_BEFORE,
 )
@@ -39,7 +41,13 @@ from fastlm_kernels.embedding import (
     update_far,
 )
 from fastlm_kernels.jit import exact_kernel, inner_kernel, kernel
-from fastlm_kernels.learnt_shares import make_shares
+from fastlm_kernels.learnt_shares import (
+    make_shares,
+    place_gradient,
+    update_place,
+    update_vectors,
+    vector_gradient,
+)
 from fastlm_kernels.rows import (
     backward_sweep,
     forward_sweep,
@@ -65,9 +73,12 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
     it, is swept by columns (COLUMNS, SUMS, COLUMNS_BACK, which updates them too; see
     ``fastlm_kernels.columns``), the row sweep stops before it, and goes back after it (ROWS_BACK).
 
-    Each step also prepares the next: ROWS gathers its contexts, UPDATES settles the rows they
-    name, and sorts the examples by cluster where the softmax is adaptive, SHARES computes the
-    shares of the first layer where it is a sum of them. A cycle before the first step does only
+    Where the first layer is a sum of shares, UPDATES leaves the gradients of the embeddings for
+    each place of the context, and VECTORS adds them up and updates the embeddings.
+
+    Each step also prepares the next: ROWS gathers its contexts, UPDATES (or VECTORS) settles the
+    rows they name, and sorts the examples by cluster where the softmax is adaptive, SHARES computes
+    the shares of the first layer where it is a sum of them. A cycle before the first step does only
     that; where the step before has just been run it changes nothing.
     """
     per_cycle = plan.phases[SHARES + 1]
@@ -96,14 +107,19 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
                 )
                 if plan.columns.shape[0] == 0:
                     phase = ROWS_BACK
+        rate = 0.0
+        if nth >= 0:
+            rate = rates[nth]
         if phase == SHARES:
             make_shares(scratch, workspace, state.params, network, plan, step + 1, tile)
+        elif phase == VECTORS:
+            update_vectors(
+                state, scratch, network, plan, step, tile, rate, (1.0 - plan.beta) / plan.batch,
+                np.int64(nth < 0),
+            )  # fmt: skip
         elif phase == UPDATES or (phase == COLUMNS_BACK and nth >= 0):
-            rate = 0.0
-            if nth >= 0:
-                rate = rates[nth]
-                if phase == UPDATES and tile == 0:
-                    losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
+            if phase == UPDATES and tile == 0 and nth >= 0:
+                losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
             run_update(
                 state, scratch, workspace, network, plan, phase, tile, step, rate,
                 np.int64(nth < 0),
@@ -162,6 +178,8 @@ def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate
         )  # fmt: skip
     elif only_prepare:
         return
+    elif layer == PLACE_OF_TABLE:
+        update_place(state, scratch, workspace, network, plan, step, start, rate, scale)
     elif layer == FAR:
         update_far(
             state.params, state.momentum, scratch.d_far, plan.row_tiles, network, rate, plan.beta,
@@ -274,10 +292,18 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     embeddings = grad[: network.vocab * network.embed]
     for k in range(embeddings.size):
         embeddings[k] = np.float32(0)
-    scatter_gradient(
-        embeddings, scratch.contexts[step % 2], scratch.d_inputs, scratch.far, network,
-        table[0, FAN_IN], scale,
-    )  # fmt: skip
+    if plan.by_table:
+        for place in range(network.context):
+            place_gradient(
+                grad, scratch, workspace, params, network, plan, step, np.int64(place), scale, 0.0
+            )
+        for slot in range(scratch.table.ids.size):
+            vector_gradient(grad, scratch, network, np.int64(slot), scale, 0.0)
+    else:
+        scatter_gradient(
+            embeddings, scratch.contexts[step % 2], scratch.d_inputs, scratch.far, network,
+            table[0, FAN_IN], scale,
+        )  # fmt: skip
     size = (network.span - network.context) * network.embed
     for j in range(size):
         total = np.float32(0)

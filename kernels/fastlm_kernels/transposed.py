@@ -23,13 +23,19 @@ else:
 
 @inner_kernel
 def transpose_here(out, out0, ldo, x, x0, ldx, rows, columns):
-    """The same, inlined: for an ``ldo`` that the compiler knows."""
-    whole_rows = rows // LANES * LANES
-    whole_columns = columns // LANES * LANES
-    for i in range(0, whole_rows, LANES):
-        for j in range(0, whole_columns, LANES):
+    """The same, inlined: for an ``ldo`` that the compiler knows.
+
+    The last squares end with the matrix, and do some of it twice where it is no multiple of theirs
+    (24 x 256: 7 microseconds in place of 2 when the last 8 rows went one by one).
+    """
+    if rows < LANES or columns < LANES:
+        for i in range(rows):
+            source = x[x0 + i * ldx : x0 + i * ldx + columns]
+            for j in range(columns):
+                out[out0 + j * ldo + i] = source[j]
+        return
+    for row in range(0, rows, LANES):
+        i = min(np.int64(row), rows - LANES)
+        for column in range(0, columns, LANES):
+            j = min(np.int64(column), columns - LANES)
             transpose_square(out, out0 + j * ldo + i, ldo, x, x0 + i * ldx + j, ldx)
-    for i in range(rows):
-        source = x[x0 + i * ldx : x0 + i * ldx + columns]
-        for j in range(whole_columns if i < whole_rows else np.int64(0), columns):
-            out[out0 + j * ldo + i] = source[j]
