@@ -144,9 +144,11 @@ def results_page(run: dict[str, Any]) -> str:
         f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
         f"took more than {OTHERS_BUSY:.0%} of a processor or all threads sped sgemm up by more "
         f"than {SGEMM_SLOWER:.0%} less than in the better rounds. A figure is the median of the "
-        "rounds, its spread half the distance of the quartiles, a ratio the median of the ratios "
-        "within the rounds. Shares are of what sgemm reached in the same rounds on as many "
-        "threads, at 6 FLOP per weight and token.",
+        "rounds, to which each sweep counts alike, its spread half the distance of the quartiles, "
+        "a ratio the median of the ratios within the rounds. Shares are of what sgemm reached in "
+        "the same rounds on as many threads, at 6 FLOP per weight and token; they can be above "
+        "100%, since fastlm need not do all of these: zeros it leaves out, and where a text has "
+        "few different tokens it computes what these add to the first layer once for each.",
     ]
     if run["start"]:
         parts.append(_start_table(run["start"]))
