@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         share = ratio(both, alone)
         print(
             f"| {work.title} | {rate_text(figure(both).median)} "
-            f"| {rate_text(figure(alone).median)} | {share.median:.2f} "
+            f"| {rate_text(figure(alone).median)} | {share.mean:.2f} "
             f"| {share.low:.2f} to {share.high:.2f} |",
             flush=True,
         )

@@ -100,7 +100,7 @@ def readme_table(run: dict[str, Any]) -> str:
         rows = [best_row(work, kind) for kind in ("python", "numpy", "torch")]
         cells = [_rate(row) for row in rows]
         torch = rows[-1]
-        times = "" if torch is None else times_text(torch["slower_than_fastlm"]["median"])
+        times = "" if torch is None else times_text(torch["slower_than_fastlm"]["mean"])
         ours = f"**{_rate(our_row(work))}**"
         lines.append(f"| {work['title']} | {' | '.join([*cells, ours, times])} |")
     return "\n".join(
@@ -138,17 +138,17 @@ def results_page(run: dict[str, Any]) -> str:
         "fastlm leaves out), take the same batches in the same order, "
         "and are compared with a float64 oracle before anything is timed: losses to 1e-4, weights "
         "to 1e-3 of the way they moved. They take turns in one process, every other round "
-        "backwards, in several sweeps through all works, each in a new process, until the ratios "
-        "are sure to "
-        f"{FULL.precision:.0%} or the time is over: "
+        "backwards, in several sweeps through all works, each in a new process, until two runs' "
+        f"ratios would differ by {FULL.precision:.0%} at most, 95 times in 100, or the time ends: "
         f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
         f"took more than {OTHERS_BUSY:.0%} of a processor or all threads sped sgemm up by more "
         f"than {SGEMM_SLOWER:.0%} less than in the better rounds. A figure is the median of the "
-        "rounds, to which each sweep counts alike, its spread half the distance of the quartiles, "
-        "a ratio the median of the ratios within the rounds. Shares are of what sgemm reached in "
-        "the same rounds on as many threads, at 6 FLOP per weight and token; they can be above "
-        "100%, since fastlm need not do all of these: zeros it leaves out, and where a text has "
-        "few different tokens it computes what these add to the first layer once for each.",
+        "rounds, its spread half the distance of the quartiles; a ratio is taken within each round "
+        "and is the geometric mean of the rounds between the quartiles. Shares are of what sgemm "
+        "reached in the same rounds on as many threads, at 6 FLOP per weight and token; they can "
+        "be above 100%, since fastlm need not do all of these: zeros it leaves out, and where a "
+        "text has few different tokens it computes what these add to the first layer once for "
+        "each.",
     ]
     if run["start"]:
         parts.append(_start_table(run["start"]))
@@ -193,12 +193,12 @@ def _reached(work: dict[str, Any], against: str) -> float | None:
     """The ratio or share that a goal is about; None where it was not measured."""
     if against == "sgemm":
         share = our_row(work)["sgemm_share"]
-        return None if share is None else float(share["median"])
+        return None if share is None else float(share["mean"])
     kind, _, threads = against.partition("-")
     row = best_row(work, kind, int(threads) if threads else None)
     if row is None or row is our_row(work):
         return None
-    times: float = row["slower_than_fastlm"]["median"]
+    times: float = row["slower_than_fastlm"]["mean"]
     return times
 
 
@@ -220,11 +220,11 @@ def _work_table(work: dict[str, Any]) -> str:
     for row in work["rows"]:
         rate, times = row["tokens_per_second"], row["slower_than_fastlm"]
         ours = row is our_row(work)
-        ratio = "" if ours else times_text(times["median"])
+        ratio = "" if ours else times_text(times["mean"])
         quartiles = "" if ours else f"{times['low']:.3g} to {times['high']:.3g}"
         lines.append(
             f"| {row['name']} | {rate_text(rate['median'])} | {spread_text(rate)} | {ratio} "
-            f"| {quartiles} | {share_text(row['sgemm_share'] and row['sgemm_share']['median'])} "
+            f"| {quartiles} | {share_text(row['sgemm_share'] and row['sgemm_share']['mean'])} "
             f"| {row['first_step_seconds']:.2g} |"
         )
     return "\n".join(lines)
@@ -260,7 +260,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         if row["kind"] != "engine":
             continue
         if was["sgemm_share"] and row["sgemm_share"]:
-            change = row["sgemm_share"]["median"] / was["sgemm_share"]["median"] - 1
+            change = row["sgemm_share"]["mean"] / was["sgemm_share"]["mean"] - 1
         else:
             change = tokens_per_second(row) / tokens_per_second(was) - 1
         if change < -SLOWER:
@@ -282,7 +282,7 @@ def ratio_table(before: dict[str, Any], after: dict[str, Any]) -> str:
     for work, was, row in shared_rows(before, after):
         if row is our_row(work):
             continue
-        old, new = (each["slower_than_fastlm"]["median"] for each in (was, row))
+        old, new = (each["slower_than_fastlm"]["mean"] for each in (was, row))
         changes.append(abs(new / old - 1))
         lines.append(
             f"| {work['title']} | {row['name']} | {times_text(old)} | {times_text(new)} "

@@ -66,7 +66,7 @@ def measured(work: Work, x: int, threads: int | None, settings: Settings) -> Poi
     limit = figure(
         [gflops * 1e9 / work.flops_per_token for gflops in found.limits[engine.threads].rounds]
     )
-    share = ratio(rate.rounds, limit.rounds).median
+    share = ratio(rate.rounds, limit.rounds).mean
     steps = copying(engine.threads) * 1e9 / (BYTES_PER_WEIGHT * matrix_weights(work))
     return Point(x, rate.median, rate.low, rate.high, share, limit.median, steps * work.batch)
 

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastlm.bench.check import check_finite
 from fastlm.bench.disturbance import busy_seconds, disturbances, undisturbed
@@ -33,6 +34,7 @@ from fastlm.bench.works import Work
 __all__ = [
     "Figure",
     "Measurement",
+    "Ratio",
     "Rounds",
     "Settings",
     "TurnInPieces",
@@ -58,7 +60,7 @@ class Settings:
     least one step
 
     limit_seconds : that the machine's own sgemm is measured for, before each round
-    precision : rounds end where every ratio is sure to this share (``uncertainty``)
+    precision : rounds end where two runs' ratios would differ by no more (``uncertainty``)
     work_seconds : rounds end after so long a work, on average, sure or not, though not before there
     are ``rounds``; twice as long for a machine so busy that fewer were undisturbed
     sweeps : all works are gone through so often, each time in a new process and for a part of what
@@ -91,6 +93,17 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """Of two figures, taken within each round: the geometric mean of the middle half of the rounds,
+    the quartiles, and each round's value."""
+
+    mean: float
+    low: float
+    high: float
+    rounds: list[float]
+
+
+@dataclass(frozen=True)
 class Measurement:
     """rates : tokens/s of each implementation, by name
     limits : what the machine's sgemm reached beside them, GFLOP/s by number of threads
@@ -105,39 +118,48 @@ class Measurement:
     parts: list[int]
 
 
-def figure(rounds: Sequence[float], parts: Sequence[int] | None = None) -> Figure:
-    """parts : for each round, the part that it is of; None: all are of one. Parts count alike,
-    however many rounds they have: the rounds of one have a process and some minutes in common
+def figure(rounds: Sequence[float]) -> Figure:
+    low, median, high = np.quantile(rounds, (0.25, 0.5, 0.75)).tolist()
+    return Figure(median, low, high, list(rounds))
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
+    """above / below, round by round.
+
+    The mean of the middle half is as safe from single bad rounds as the median, and as sure as the
+    median of a fifth more rounds (halves of full runs compared). Where a machine has two states in
+    which ratios differ it lies between them, and does not jump from one to the other.
     """
-    values = np.asarray(rounds, dtype=np.float64)
-    _, which, counts = np.unique(
-        np.zeros(len(values)) if parts is None else parts, return_inverse=True, return_counts=True
-    )
-    order = np.argsort(values)
-    weights = (counts.max() / counts)[which][order]
-    # The places of NumPy's quantiles, 0 to 1 in steps of 1 / (n - 1), where all weigh the same.
-    number = np.arange(len(values))
-    places = number * weights + (len(values) - 1) * (np.cumsum(weights) - weights)
-    low, median, high = np.interp(
-        (0.25, 0.5, 0.75), places / (places[-1] or 1.0), values[order]
-    ).tolist()
-    return Figure(median, low, high, values.tolist())
+    rounds = [a / b for a, b in zip(above, below, strict=True)]
+    low, high = np.quantile(rounds, (0.25, 0.75)).tolist()
+    # The share that each of the sorted rounds has in what lies between a quarter and three.
+    edges = np.clip(np.arange(len(rounds) + 1) / len(rounds), 0.25, 0.75)
+    mean = np.exp(2 * (np.diff(edges) @ np.sort(np.log(rounds))))
+    return Ratio(float(mean), low, high, rounds)
 
 
-def ratio(
-    above: Sequence[float], below: Sequence[float], parts: Sequence[int] | None = None
-) -> Figure:
-    """above / below, round by round; see ``figure``."""
-    return figure([a / b for a, b in zip(above, below, strict=True)], parts)
+def uncertainty(found: Ratio, parts: Sequence[int] | None = None) -> float:
+    """How far apart two runs' ratios are, 95 times in 100 (89 where a dozen rounds are all that is
+    known), at most: 2.77 standard errors.
 
-
-def uncertainty(found: Figure) -> float:
-    """How far the median may be off, as a share of it: 1.57 (high - low) / sqrt(rounds).
-
-    Medians of two runs further apart than that differ with about 95 % certainty: the notches of
-    McGill, Tukey and Larsen, "Variations of box plots" (1978), section 7.
+    parts : for each round the part that it is of (``Rounds.go_on``), where parts may differ more
+        than their rounds do
+    The standard error of a trimmed mean is that of its winsorised rounds (Tukey and McLaughlin,
+    1963), by the share that is left of them; for parts, that of their sums.
     """
-    return 1.57 * (found.high - found.low) / math.sqrt(len(found.rounds)) / found.median
+    logs = np.log(found.rounds)
+    inner = np.clip(logs, *np.quantile(logs, (0.25, 0.75)))
+    off = inner - inner.mean()
+    variance = _variance_of_sum(off)
+    if parts is not None:
+        sums = np.array([off[np.equal(parts, part)].sum() for part in set(parts)])
+        variance = max(variance, _variance_of_sum(sums))
+    return 1.96 * math.sqrt(2 * variance) / (0.5 * len(logs))
+
+
+def _variance_of_sum(off: NDArray[np.float64]) -> float:
+    """Of summands which are off their mean by so much."""
+    return float(off @ off) * len(off) / max(1, len(off) - 1)
 
 
 def steps_for(implementation: Implementation, seconds: float) -> int:
@@ -225,8 +247,7 @@ class Rounds:
 
     @property
     def uncertainty(self) -> float:
-        """Of the least sure ratio: as rounds, and where there are several parts as parts, which may
-        differ more than their rounds do; see the function ``uncertainty``."""
+        """Of the least sure ratio; see the function ``uncertainty``."""
         return _uncertainty(self.found())
 
     @property
@@ -300,13 +321,14 @@ def _round(
         _come_to_rest()
         limits[threads] = sgemm_gflops(threads, settings.limit_seconds)
     turns = [TurnInPieces(each, steps[each.name], settings.seconds) for each in order]
-    may_spin = True
+    may_spin, before_it = True, None
     for number in range(_CALLS):
         for turn in turns[:: 1 if number % 2 == 0 else -1]:
             if number >= turn.pieces:
                 continue
-            if may_spin:
+            if may_spin and turn is not before_it:
                 _come_to_rest()
+            before_it = turn
             _take_piece(turn, first=renew and number == 0, last=renew and number == turn.pieces - 1)
             may_spin = turn.implementation.threads > 1
     rates = {}
@@ -360,11 +382,9 @@ def _measurement(rounds: Sequence[_Round]) -> Measurement:
     counted = [rounds[number] for number in undisturbed(disturbed)]
     parts = [each.part for each in counted]
     return Measurement(
-        rates={
-            name: figure([each.rates[name] for each in counted], parts) for name in rounds[0].rates
-        },
+        rates={name: figure([each.rates[name] for each in counted]) for name in rounds[0].rates},
         limits={
-            threads: figure([each.limits[threads] for each in counted], parts)
+            threads: figure([each.limits[threads] for each in counted])
             for threads in rounds[0].limits
         },
         rounds=len(rounds),
@@ -376,15 +396,4 @@ def _measurement(rounds: Sequence[_Round]) -> Measurement:
 def _uncertainty(found: Measurement) -> float:
     """Of the least sure of the ratios that are reported: of the last to each of the others."""
     *others, ours = (rate.rounds for rate in found.rates.values())
-    worst = 0.0
-    for other in others:
-        ratios = ratio(ours, other, found.parts)
-        parts: dict[int, list[float]] = {}
-        for part, value in zip(found.parts, ratios.rounds, strict=True):
-            parts.setdefault(part, []).append(value)
-        worst = max(worst, uncertainty(ratios))
-        if len(parts) > 1:
-            worst = max(
-                worst, uncertainty(figure([np.median(values) for values in parts.values()]))
-            )
-    return worst
+    return max((uncertainty(ratio(ours, other), found.parts) for other in others), default=0.0)

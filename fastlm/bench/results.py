@@ -11,7 +11,7 @@ from fastlm.errors import FastlmError
 
 __all__ = ["FORMAT", "best_row", "our_row", "read_result", "tokens_per_second"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 def read_result(path: str | PathLike[str]) -> dict[str, Any]:

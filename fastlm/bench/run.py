@@ -1,6 +1,6 @@
 """A whole benchmark: check, measure, and what came out as one dictionary that JSON can hold.
 
-``format`` 2, with the keys
+``format`` 3, with the keys
 
 - ``quick``; ``machine``: see ``machine.machine_facts``; ``limits``: see ``machine.machine_limits``
 - ``start``: see ``start.measure_start``, or null
@@ -14,14 +14,13 @@
   compilation included; never part of a rate)
 - ``notes``: what was left out, and why
 
-A measured quantity is ``{"median", "low", "high", "rounds"}``, low and high its quartiles; to these
-each sweep counts as much as any other (``measure.figure``).
+A measured quantity is ``{"median", "low", "high", "rounds"}``, a ratio of two
+``{"mean", "low", "high", "rounds"}`` (``measure.Figure``, ``measure.Ratio``).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -45,13 +44,13 @@ from fastlm_kernels.jit import JIT_DISABLED
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 
 FULL = Settings(
-    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.04, work_seconds=60.0, sweeps=8
+    rounds=9, seconds=0.1, limit_seconds=0.03, precision=0.07, work_seconds=90.0, sweeps=8
 )
 QUICK = Settings(
     rounds=3,
     seconds=0.05,
     limit_seconds=0.02,
-    precision=0.03,
+    precision=0.05,
     work_seconds=3.0,
     budget=40.0,
     start=False,
@@ -143,20 +142,24 @@ def run_benchmark(
 
 def _shares(rounds: Sequence[Rounds], remaining: float) -> list[float]:
     """How the ``remaining`` seconds are shared by those who are not sure: at first all alike; once
-    all have seen enough parts such that the squares of their uncertainties come to the least sum.
+    all have seen enough parts such that in the end all are equally sure.
 
     An uncertainty falls with the square root of the time, so everybody's time, from the beginning,
-    should be in proportion to what his uncertainty was after a second (Neyman's allocation).
+    should be in proportion to the square of what his uncertainty was after a second.
     """
-    unsure = [each for each in rounds if not each.is_sure]
-    wanted = dict.fromkeys(unsure, 1.0)
-    if all(each.has_seen_enough_parts for each in unsure):
-        after_a_second = {each: each.uncertainty * math.sqrt(each.spent) for each in unsure}
-        total = remaining + sum(each.spent for each in unsure)
-        scale = total / (sum(after_a_second.values()) or 1.0)
-        missing = {each: max(0.0, scale * after_a_second[each] - each.spent) for each in unsure}
-        if any(missing.values()):
-            wanted = missing
+    takers = [each for each in rounds if not each.is_sure]
+    wanted = dict.fromkeys(takers, 1.0)
+    if all(each.has_seen_enough_parts for each in takers):
+        after_a_second = {each: each.uncertainty**2 * each.spent for each in takers}
+        while any(after_a_second[each] for each in takers):
+            scale = (remaining + sum(each.spent for each in takers)) / sum(
+                after_a_second[each] for each in takers
+            )
+            wanted = {each: scale * after_a_second[each] - each.spent for each in takers}
+            lacking = [each for each in takers if wanted[each] > 0]
+            if len(lacking) in (0, len(takers)):
+                break
+            takers = lacking  # the others have had more than enough
     scale = remaining / (sum(wanted.values()) or 1.0)
     return [scale * wanted.get(each, 0.0) for each in rounds]
 
@@ -185,14 +188,14 @@ def _result(measured: Progress, cores: int) -> dict[str, Any]:
         if blas_obeys() or party.threads == cores:
             flops = [tokens * work.flops_per_token for tokens in rate.rounds]
             limit = [gflops * 1e9 for gflops in found.limits[party.threads].rounds]
-            share = dataclasses.asdict(ratio(flops, limit, found.parts))
+            share = dataclasses.asdict(ratio(flops, limit))
         rows.append(
             {
                 "kind": party.kind,
                 "name": party.name,
                 "threads": party.threads,
                 "tokens_per_second": dataclasses.asdict(rate),
-                "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds, found.parts)),
+                "slower_than_fastlm": dataclasses.asdict(ratio(ours, rate.rounds)),
                 "sgemm_share": share,
                 "first_step_seconds": party.first_step_seconds,
             }

@@ -69,8 +69,8 @@ def result_table(result: dict[str, Any]) -> RenderableType:
                 f"  {row['name']}",
                 rate_text(rate["median"]),
                 spread_text(rate),
-                "" if ours else times_text(row["slower_than_fastlm"]["median"]),
-                share_text(row["sgemm_share"] and row["sgemm_share"]["median"]),
+                "" if ours else times_text(row["slower_than_fastlm"]["mean"]),
+                share_text(row["sgemm_share"] and row["sgemm_share"]["mean"]),
             )
     return table
 

@@ -34,7 +34,7 @@ def bench(
     """Measure training: pure Python, NumPy, PyTorch where it is installed, and fastlm.
 
     All do the same work, which is checked first, and take turns. Without --quick it takes about
-    twenty-five minutes; let nothing else run meanwhile.
+    half an hour; let nothing else run meanwhile.
     """
     from fastlm.bench.kernel_cache import use_kernel_cache
 

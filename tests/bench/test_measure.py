@@ -20,6 +20,7 @@ from fastlm.bench.measure import (
     measure_in_turns,
     ratio,
     steps_for,
+    uncertainty,
 )
 
 from .conftest import CONCAT
@@ -75,26 +76,56 @@ def test_figure_is_median_and_quartiles():
     assert found.rounds == [5.0, 1.0, 2.0, 4.0, 3.0]
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 3, 4, 7, 10])
-def test_quartiles_are_numpys_where_parts_are_equal(rounds):
-    values = np.random.default_rng(rounds).lognormal(size=2 * rounds)
-    for parts in (None, [1, 2] * rounds, range(2 * rounds)):
-        found = figure(values, parts)
-        quartiles = np.quantile(values, (0.25, 0.5, 0.75))
-        np.testing.assert_allclose((found.low, found.median, found.high), quartiles, rtol=1e-12)
-
-
-def test_to_a_figure_each_part_counts_alike():
-    values = [1.0] * 10 + [2.0] * 10 + [3.0] * 90
-    parts = [1] * 10 + [2] * 10 + [3] * 90
-    found = figure(values, parts)
-    assert (found.low, found.median, found.high) == (1.0, 2.0, 3.0)
-    assert figure(values).median == 3.0
-
-
 def test_ratio_is_taken_within_rounds():
     # The machine became four times slower after the first round: the ratio stays.
     assert ratio([8.0, 2.0], [4.0, 1.0]).rounds == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "mean"),
+    [
+        pytest.param([3.0], 3.0, id="one round"),
+        pytest.param([8.0, 2.0], 4.0, id="the geometric mean of two"),
+        pytest.param([4.0, 1e6, 4.0, 0.0001, 4.0, 16.0, 4.0, 16.0], 4.0 * 2**0.5, id="quarters"),
+        pytest.param([1.0, 2.0, 1000.0], 2.0 * (0.5**0.25 * 500.0**0.25) ** (2 / 3), id="parts"),
+    ],
+)
+def test_a_ratio_is_the_mean_between_the_quarters(rounds, mean):
+    found = ratio(rounds, [1.0] * len(rounds))
+    assert found.mean == pytest.approx(mean)
+    assert (found.low, found.high) == tuple(np.quantile(rounds, (0.25, 0.75)))
+    assert ratio([1.0] * len(rounds), rounds).mean == pytest.approx(1 / mean)
+
+
+@pytest.mark.parametrize("single_bad_rounds", [0.0, 0.1])
+@pytest.mark.parametrize("number", [12, 50])
+def test_two_runs_differ_by_less_than_the_uncertainty(number, single_bad_rounds):
+    rng = np.random.default_rng(number)
+
+    def run():
+        rounds = rng.normal(0.0, 0.1, number)
+        rounds[rng.random(number) < single_bad_rounds] += 1.0
+        return ratio(np.exp(rounds), np.ones(number))
+
+    pairs = [(run(), run()) for _ in range(500)]
+    differ = [abs(math.log(a.mean / b.mean)) <= uncertainty(a) for a, b in pairs]
+    assert (0.93 if number == 50 else 0.86) <= np.mean(differ) <= 0.97
+
+
+def test_parts_that_differ_more_than_their_rounds_are_what_is_unsure():
+    rng = np.random.default_rng(0)
+    parts = np.repeat(np.arange(8), 6)
+
+    def run(parts_differ):
+        each = rng.normal(0.0, parts_differ, 8)[parts] + rng.normal(0.0, 0.1, len(parts))
+        return ratio(np.exp(each), np.ones(len(parts)))
+
+    for differ, least in ((0.0, 0.9), (0.1, 0.85)):  # eight parts tell little of how they differ
+        pairs = [(run(differ), run(differ)) for _ in range(300)]
+        apart = np.array([abs(math.log(a.mean / b.mean)) for a, b in pairs])
+        assert np.mean(apart <= [uncertainty(a, parts) for a, _ in pairs]) >= least
+        blind = np.mean(apart <= [uncertainty(a) for a, _ in pairs])
+        assert blind >= least if differ == 0 else blind < 0.75
 
 
 @pytest.mark.parametrize(("per_step", "steps"), [(0.001, 1000), (0.3, 3), (10.0, 1)])
