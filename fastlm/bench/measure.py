@@ -66,7 +66,7 @@ class Settings:
     sweeps : all works are gone through so often, each time in a new process and for a part of what
     is left: what slows the machine down for some minutes, or one process, then falls on a part of
     every work's rounds, and not on all of one's. Who is sure after half of the sweeps leaves its
-    time to the others, of whom the least sure get most, but for a round in each further sweep: what
+    time to the others, of whom the less sure get more, but for a round in each further sweep: what
     lasts for longer than half of the sweeps shows there, and then it is not sure any more
     budget : seconds after which no further work is begun; None: all works
     start : whether to measure the cold and the warm start

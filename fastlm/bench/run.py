@@ -21,6 +21,7 @@ A measured quantity is ``{"median", "low", "high", "rounds"}``, a ratio of two
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -142,24 +143,19 @@ def run_benchmark(
 
 def _shares(rounds: Sequence[Rounds], remaining: float) -> list[float]:
     """How the ``remaining`` seconds are shared by those who are not sure: at first all alike; once
-    all have seen enough parts such that in the end all are equally sure.
+    all have seen enough parts in proportion to how unsure they were after a second (Neyman's
+    allocation: the squares of uncertainties, which fall with the square root of the time, come to
+    the least sum).
 
-    An uncertainty falls with the square root of the time, so everybody's time, from the beginning,
-    should be in proportion to the square of what his uncertainty was after a second.
+    What somebody had too much or too little of before is not made up for: his rounds would come
+    from few sweeps then, and these from one state of the machine.
     """
     takers = [each for each in rounds if not each.is_sure]
     wanted = dict.fromkeys(takers, 1.0)
     if all(each.has_seen_enough_parts for each in takers):
-        after_a_second = {each: each.uncertainty**2 * each.spent for each in takers}
-        while any(after_a_second[each] for each in takers):
-            scale = (remaining + sum(each.spent for each in takers)) / sum(
-                after_a_second[each] for each in takers
-            )
-            wanted = {each: scale * after_a_second[each] - each.spent for each in takers}
-            lacking = [each for each in takers if wanted[each] > 0]
-            if len(lacking) in (0, len(takers)):
-                break
-            takers = lacking  # the others have had more than enough
+        after_a_second = {each: each.uncertainty * math.sqrt(each.spent) for each in takers}
+        if any(after_a_second.values()):
+            wanted = after_a_second
     scale = remaining / (sum(wanted.values()) or 1.0)
     return [scale * wanted.get(each, 0.0) for each in rounds]
 
