@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from fastlm.decoding import Reading
-from fastlm.documents import split_documents, split_train_valid
+from fastlm.documents import split_documents
 from fastlm.errors import CorpusError
 from fastlm.inputs import (
     STDIN,
@@ -25,72 +24,15 @@ from fastlm.inputs import (
 from fastlm.survey import Survey, survey
 
 __all__ = [
-    "Corpus",
     "CorpusSource",
     "corpus_fingerprint",
     "described",
     "documents_from_texts",
     "documents_of",
-    "load_corpus",
     "load_documents",
     "read_text",
     "size_text",
 ]
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The documents to train on and to validate on, and where they came from.
-
-    Attributes
-    ----------
-    train_documents : list of str, not empty
-    valid_documents : list of str
-        Empty when no validation was asked for.
-    description : str
-        For people, such as "train.txt (1.0 MB)".
-    """
-
-    train_documents: list[str]
-    valid_documents: list[str]
-    description: str
-
-
-def load_corpus(
-    corpus: CorpusSource = None,
-    valid: CorpusSource | float = None,
-    documents: str = "file",
-    reading: Reading | None = None,
-) -> Corpus:
-    """Read the corpus and its validation part.
-
-    Parameters
-    ----------
-    corpus : path, sequence of paths, or None
-        None is the default corpus. A str is always a path, never text.
-    valid : path, sequence of paths, float, or None
-        Files to validate on, or the fraction to hold out from the end of the corpus.
-    documents : {"file", "paragraphs", "lines"}
-        What a document is (see `split_documents`).
-    reading : Reading, optional
-        How to read the files.
-
-    Raises
-    ------
-    CorpusError
-        See `fastlm.inputs`, `load_documents` and `split_train_valid`.
-    """
-    found = survey(inputs_of(corpus, reading))
-    train, description = documents_of(found, documents), described(found)
-    if valid is None:
-        return Corpus(train, [], description)
-    if isinstance(valid, (int, float)):
-        train, held_out = split_train_valid(train, valid, documents)
-        return Corpus(train, held_out, f"{description}, the last {valid:g} of it for validation")
-    found = survey(inputs_of(valid, reading))
-    return Corpus(
-        train, documents_of(found, documents), f"{description}, validation: {described(found)}"
-    )
 
 
 def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = None) -> list[str]:

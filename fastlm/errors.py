@@ -6,10 +6,7 @@ exits with 1; a traceback is a bug.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from fastlm.model import LanguageModel
+from typing import Any
 
 __all__ = [
     "ConfigError",
@@ -77,10 +74,10 @@ class ExportError(FastlmError, RuntimeError):
 class TrainingError(FastlmError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite.
 
-    model : the last good model, where there is one; set by ``fastlm.train``
+    model : the last good ``LanguageModel``, or None; set by ``fastlm.train``
     """
 
-    model: LanguageModel | None = None
+    model: Any = None
 
 
 class TrainingWarning(UserWarning):

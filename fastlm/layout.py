@@ -109,15 +109,6 @@ class Layout:
         return fan_in, fan_out, weight.offset, bias.offset if bias else -1, width_before
 
     @property
-    def far_weights(self) -> Tensor | None:
-        """The weights of all pools as one tensor [sum of F_k, E]; None without far context."""
-        far = self.config.far
-        if not far:
-            return None
-        first = self.tensors["far.1.weight"]
-        return Tensor("far", (sum(far), self.config.embed), first.offset)
-
-    @property
     def widths(self) -> int:
         """Floats of activations per row of a batch: the inputs of all affine layers, and a number
         for each cluster of an adaptive softmax."""

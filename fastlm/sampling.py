@@ -60,20 +60,11 @@ class Sampling:
     def is_greedy(self) -> bool:
         return self.greedy or self.temperature == 0
 
-    def choose(self, logits: NDArray[Any], uniform: float) -> int:
-        """The chosen id: the first whose cumulative probability is above ``uniform``.
+    def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
+        """The distribution that a token is drawn from: float64[V], sum 1.
 
         logits : float[V], -inf for what is excluded
-        uniform : a random number, 0 <= uniform < 1; has no effect where the choice is greedy
         """
-        if self.is_greedy:
-            return int(np.argmax(logits))
-        cumulative = np.cumsum(self._weights(logits))
-        # A weight of zero adds nothing, so that side="right" steps over it.
-        return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
-
-    def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """What ``choose`` draws from: float64[V], sum 1."""
         if self.is_greedy:
             probabilities = np.zeros(logits.size)
             probabilities[np.argmax(logits)] = 1.0

@@ -648,3 +648,17 @@ def perplexity(
         raise ValueError(f"{token_count} tokens; use at least {first + 1}")
     positions = np.arange(first, token_count)
     return float(np.exp(nll_of_positions(params, config, tokens, positions, boundary).mean()))
+
+
+# ---------------------------------------------------------------------------- sampling
+
+
+def drawn_token(probabilities, uniform):
+    """Draw by inversion: the first id whose cumulative probability is above ``uniform``.
+
+    probabilities : float64[V], sum 1
+    uniform : 0 <= uniform < 1
+    """
+    cumulative = np.cumsum(probabilities)
+    # A probability of zero adds nothing, so that side="right" steps over it.
+    return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))

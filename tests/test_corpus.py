@@ -12,7 +12,6 @@ import pytest
 from fastlm.corpus import (
     corpus_fingerprint,
     documents_from_texts,
-    load_corpus,
     load_documents,
     read_text,
 )
@@ -194,46 +193,6 @@ class TestDocumentsFromTexts:
     def test_no_text(self, texts: list[str]) -> None:
         with pytest.raises(CorpusError, match="hold no document"):
             documents_from_texts(texts)
-
-
-class TestLoadCorpus:
-    def test_without_validation(self, tmp_path: Path) -> None:
-        corpus = load_corpus(write(tmp_path / "train.txt", "é" * 600_000))
-        assert corpus.train_documents == ["é" * 600_000]
-        assert corpus.valid_documents == []
-        assert corpus.description == "train.txt (1.2 MB)"
-
-    def test_a_validation_file(self, tmp_path: Path) -> None:
-        train, valid = write(tmp_path / "t", "a\nb"), write(tmp_path / "v", "c\nd")
-        corpus = load_corpus(train, valid=valid, documents="lines")
-        assert corpus.train_documents == ["a", "b"]
-        assert corpus.valid_documents == ["c", "d"]
-        assert corpus.description == "t (3 bytes), validation: v (3 bytes)"
-
-    def test_a_validation_fraction(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "t", "0123456789\n" * 200)
-        corpus = load_corpus([path, path], valid=0.25)
-        assert [len(d) for d in corpus.train_documents] == [2200, 1100]
-        assert [len(d) for d in corpus.valid_documents] == [1100]
-        assert corpus.description == "2 files (4.4 kB), the last 0.25 of it for validation"
-
-    def test_the_default_corpus(self) -> None:
-        corpus = load_corpus(valid=0.1)
-        assert "".join(corpus.train_documents + corpus.valid_documents) == default_corpus()
-        assert corpus.description.startswith("Python's documentation, built in (")
-
-    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        stdin(monkeypatch, b"text")
-        assert load_corpus("-").description == "standard input (4 bytes)"
-
-    @pytest.mark.parametrize("valid", [0, 1, 2.0, True])
-    def test_a_fraction_out_of_range(self, valid: float) -> None:
-        with pytest.raises(CorpusError, match="above 0 and below 1"):
-            load_corpus(valid=valid)
-
-    def test_a_str_is_a_path_even_when_it_looks_like_a_number(self) -> None:
-        with pytest.raises(CorpusError, match=r"0\.25: no such file"):
-            load_corpus(valid="0.25")
 
 
 def test_the_fingerprint_is_defined_byte_by_byte() -> None:

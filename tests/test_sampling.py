@@ -17,6 +17,7 @@ from fastlm.sampling import Sampling
 from fastlm_kernels.jit import JIT_DISABLED
 from fastlm_kernels.sampling import ChoiceScratch, sum_places
 from fastlm_kernels.sampling import choose as choose_kernel
+from tests.naive import drawn_token
 
 LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
 
@@ -24,6 +25,10 @@ LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
 def softmax(z):
     weights = np.exp(np.asarray(z, dtype=np.float64) - np.max(z))
     return weights / weights.sum()
+
+
+def naive_choice(sampling, logits, uniform):
+    return drawn_token(sampling.probabilities(logits), uniform)
 
 
 def kernel_choice(sampling, logits, uniform):
@@ -73,7 +78,7 @@ def test_probabilities_are_the_softmax_of_logits_over_temperature(temperature):
 @pytest.mark.parametrize(
     "choose",
     [
-        Sampling.choose,
+        naive_choice,
         pytest.param(kernel_choice, marks=pytest.mark.skipif(JIT_DISABLED, reason="too slow")),
     ],
     ids=["numpy", "kernel"],
@@ -86,7 +91,7 @@ def test_choices_have_the_frequencies_of_the_probabilities(sampling, choose):
 
 def test_frequencies_of_another_distribution_are_told_apart():
     rng = np.random.default_rng(3)
-    drawn = [Sampling(temperature=1.3).choose(LOGITS, rng.random()) for _ in range(4000)]
+    drawn = [naive_choice(Sampling(temperature=1.3), LOGITS, rng.random()) for _ in range(4000)]
     with pytest.raises(AssertionError):
         assert_drawn_from(np.bincount(drawn, minlength=7), Sampling().probabilities(LOGITS))
 
@@ -145,7 +150,9 @@ def test_temperature_comes_before_top_p_and_top_k_before_it_too():
 )
 def test_greedy_is_the_argmax_whatever_the_number(sampling):
     for uniform in (0.0, 0.5, 1 - 2**-53):
-        assert sampling.choose(LOGITS, uniform) == kernel_choice(sampling, LOGITS, uniform) == 1
+        assert (
+            naive_choice(sampling, LOGITS, uniform) == kernel_choice(sampling, LOGITS, uniform) == 1
+        )
     assert sampling.probabilities(LOGITS).tolist() == [0, 1, 0, 0, 0, 0, 0]
 
 
@@ -178,14 +185,14 @@ def test_every_choice_is_possible(logits, temperature, top_k, top_p, seed):
     if kept < logits.size:
         assert logits[found > 0].min() >= logits[found == 0].max()
     uniform = np.random.default_rng(seed).random()
-    assert found[sampling.choose(logits, uniform)] > 0
+    assert found[naive_choice(sampling, logits, uniform)] > 0
     assert found[kernel_choice(sampling, logits, uniform)] > 0
 
 
 @pytest.mark.parametrize(("draw", "chosen"), [(0.0, 1), (0.4999, 1), (0.5, 3), (1 - 2**-53, 3)])
 def test_no_draw_chooses_what_is_excluded(draw, chosen):
     logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf], dtype=np.float32)
-    assert Sampling().choose(logits, draw) == chosen
+    assert naive_choice(Sampling(), logits, draw) == chosen
     assert kernel_choice(Sampling(), logits, draw) == chosen
 
 
@@ -217,7 +224,7 @@ def test_settings_out_of_range_are_refused(setting, message):
 
 def assert_same_choice(sampling, logits, uniform):
     """The kernel's choice is NumPy's, or so near the border to it that float32 cannot tell."""
-    wanted = sampling.choose(logits, uniform)
+    wanted = naive_choice(sampling, logits, uniform)
     found = kernel_choice(sampling, logits, uniform)
     if found == wanted:
         return
