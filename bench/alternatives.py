@@ -25,12 +25,12 @@ from quality import Row, Run, corpora_in, run
 
 from fastlm.bench.torch_steps import INSTALL_TORCH, torch_is_installed
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.initialize import scaled_params
-from fastlm.layout import Layout
-from fastlm.schedule import learning_rates
-from fastlm.threads import thread_count
-from fastlm.tokenizer_choice import TokenizerChoice
-from fastlm.training_tokens import TrainingTokens, training_tokens
+from fastlm.data.dataset import TrainingTokens, training_tokens
+from fastlm.model.initialization import scaled_params
+from fastlm.model.layout import Layout
+from fastlm.system.resources import thread_count
+from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.training.schedule import learning_rates
 
 EVALUATED = 4096  # positions at once
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from fastlm.api.language_model import LanguageModel
 from fastlm.bench.torch_steps import Torch
 from fastlm.bench.works import Work, initial_params, works_named
 from fastlm.config import ModelConfig
-from fastlm.handover import to_mini, to_tiny
-from fastlm.initialize import scaled_params
-from fastlm.model import LanguageModel
+from fastlm.model.initialization import scaled_params
+from fastlm.model.reference_weights import to_mini, to_tiny
 from fastlm.reference import tiny
-from fastlm.threads import available_processors
+from fastlm.system.resources import available_processors
 from fastlm.tokenizers import CharTokenizer, Tokenizer, Vocabulary, WhitespaceTokenizer
 
 Writer = Callable[[int], list[int]]

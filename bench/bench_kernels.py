@@ -16,15 +16,15 @@ from threadpoolctl import threadpool_limits
 
 from fastlm.bench.torch_steps import can_compile
 from fastlm.bench.works import Work, batches, initial_params, tokens, works_named
-from fastlm.engine import TrainingEngine
-from fastlm.layout import Layout
+from fastlm.engine.training import TrainingEngine
+from fastlm.model.layout import Layout
 from fastlm.reference import tiny
-from fastlm_kernels.affine import accumulate_gradient, affine, descend
-from fastlm_kernels.exponential import exp32
-from fastlm_kernels.gemm import new_workspace
-from fastlm_kernels.jit import JIT_DISABLED, kernel
-from fastlm_kernels.rows import combine_rows, gather_rows
-from fastlm_kernels.softmax import softmax_cross_entropy
+from fastlm_kernels.layers.affine import accumulate_gradient, affine, descend
+from fastlm_kernels.layers.exp import exp32
+from fastlm_kernels.layers.softmax import softmax_cross_entropy
+from fastlm_kernels.linalg.gemm import new_workspace
+from fastlm_kernels.passes.rows import combine_rows, gather_rows
+from fastlm_kernels.runtime.jit import JIT_DISABLED, kernel
 
 WORKS = works_named(["mini-256", "char-256", "10k-256"])
 SMALL = "char-256"  # where plain Python ends

@@ -8,12 +8,12 @@ import os
 import numpy as np
 import pytest
 
-from fastlm.checkpoint import Origin, write_checkpoint
-from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.initialize import scaled_params
-from fastlm.model import LanguageModel, load
+from fastlm.api.language_model import LanguageModel, load
+from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.model.initialization import scaled_params
 from fastlm.tokenizers import build_tokenizer
-from fastlm.trainer import Config, Trainer
+from fastlm.training.checkpoint import Origin, write_checkpoint
+from fastlm.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

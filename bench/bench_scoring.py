@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastlm.api.language_model import LanguageModel
 from fastlm.bench.torch_steps import adaptive_softmax
 from fastlm.bench.works import initial_params, tokens, works_named
 from fastlm.config import ModelConfig
-from fastlm.engine import position_losses, token_array
-from fastlm.handover import to_mini
-from fastlm.initialize import scaled_params
-from fastlm.model import LanguageModel
+from fastlm.engine.losses import position_losses
+from fastlm.engine.tokens import token_array
+from fastlm.model.initialization import as_if_trained, scaled_params
+from fastlm.model.reference_weights import to_mini
 from fastlm.reference.mini import cross_entropy_loss
-from fastlm.speed import as_if_trained
-from fastlm.threads import available_processors
+from fastlm.system.resources import available_processors
 from fastlm.tokenizers import build_tokenizer
 
 WORK = works_named(["mini-256"])[0]

@@ -11,9 +11,9 @@ import pytest
 
 import fastlm
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.engine import TrainingEngine
-from fastlm.initialize import scaled_params
-from fastlm.store import TokenStore
+from fastlm.data.token_store import TokenStore
+from fastlm.engine.training import TrainingEngine
+from fastlm.model.initialization import scaled_params
 
 COPIES = 200  # of 465 kB: as large as the corpus that the figures are stated for
 

@@ -9,10 +9,10 @@ use_kernel_cache()
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from fastlm.api.language_model import LanguageModel  # noqa: E402
 from fastlm.config import ModelConfig  # noqa: E402
-from fastlm.default_corpus import default_corpus  # noqa: E402
-from fastlm.initialize import scaled_params  # noqa: E402
-from fastlm.model import LanguageModel  # noqa: E402
+from fastlm.model.initialization import scaled_params  # noqa: E402
+from fastlm.text.default_corpus import default_corpus  # noqa: E402
 from fastlm.tokenizers import build_tokenizer  # noqa: E402
 
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import fastlm
 from fastlm.bench.machine import machine_facts, machine_line
-from fastlm.events import Callback, Start, Validation
-from fastlm.whole_file import replace_file
+from fastlm.callbacks import Callback, Start, Validation
+from fastlm.system.atomic_file import replace_file
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from fastlm.bench.measure import Settings, figure, measure_in_turns, ratio  # no
 from fastlm.bench.plot import check_plot  # noqa: E402
 from fastlm.bench.works import Work, works_named  # noqa: E402
 from fastlm.errors import FastlmError  # noqa: E402
-from fastlm.threads import available_processors  # noqa: E402
+from fastlm.system.resources import available_processors  # noqa: E402
 
 FULL = Settings(rounds=7, seconds=0.2, limit_seconds=0.1, work_seconds=8.0)
 QUICK = Settings(rounds=1, seconds=0.02, limit_seconds=0.02)

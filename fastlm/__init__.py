@@ -18,28 +18,28 @@ from typing import TYPE_CHECKING, Any
 from fastlm._version import __version__
 
 if TYPE_CHECKING:
-    from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.api.language_model import LanguageModel, load
+    from fastlm.api.train import train
+    from fastlm.callbacks import Callback
+    from fastlm.config import Config, ModelConfig, TrainingConfig
+    from fastlm.data.prepare import prepare
+    from fastlm.data.token_store import TokenStore
     from fastlm.errors import FastlmError
-    from fastlm.events import Callback
-    from fastlm.model import LanguageModel, load
-    from fastlm.preparation import prepare
-    from fastlm.store import TokenStore
-    from fastlm.trainer import Config, Trainer
-    from fastlm.training import train
+    from fastlm.training.trainer import Trainer
 
 # Where each public name is; loaded when it is first asked for (PEP 562).
 _HOME = {
-    "Callback": "events",
-    "Config": "trainer",
+    "Callback": "callbacks",
+    "Config": "config",
     "FastlmError": "errors",
-    "LanguageModel": "model",
+    "LanguageModel": "api.language_model",
     "ModelConfig": "config",
-    "TokenStore": "store",
-    "Trainer": "trainer",
+    "TokenStore": "data.token_store",
+    "Trainer": "training.trainer",
     "TrainingConfig": "config",
-    "load": "model",
-    "prepare": "preparation",
-    "train": "training",
+    "load": "api.language_model",
+    "prepare": "data.prepare",
+    "train": "api.train",
 }
 
 __all__ = [

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from fastlm.errors import ConfigError
+from fastlm.types import Combine, Documents, FirstWeights, Schedule
 
-__all__ = ["Combine", "Documents", "FirstWeights", "ModelConfig", "Schedule", "TrainingConfig"]
-
-Combine = Literal["concat", "mean"]
-Documents = Literal["file", "paragraphs", "lines"]
-FirstWeights = Literal["scaled", "tiny", "mini"]
-Schedule = Literal["constant", "linear", "cosine"]
+__all__ = ["Config", "ModelConfig", "TrainingConfig"]
 
 
 def _whole(name: str, value: Any, least: int) -> None:
@@ -155,7 +151,8 @@ class TrainingConfig:
     schedule : ``linear`` and ``cosine`` go down to zero at the end, ``constant`` stays
     warmup : steps over which the rate rises from zero at the start
     epochs, steps, minutes : how long. Epochs or steps, not both; with minutes the run ends at what
-        comes first. None at all: as many epochs as suit the corpus (see ``fastlm.schedule``)
+        comes first. None at all: as many epochs as suit the corpus (see
+        ``fastlm.training.schedule``)
     dropout, embed_dropout : share of hidden units, of inputs, dropped in training
     patience : stop when the validation loss has not improved for so many validations; None: never
     valid_every : epochs between validations; None: up to twenty over the run
@@ -231,3 +228,12 @@ class TrainingConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All of a run: what the model is, how it is trained, and what a document is."""
+
+    model: ModelConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    documents: Documents = "file"

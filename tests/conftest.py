@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import fastlm_kernels
+from fastlm_kernels.runtime.sources import sources_digest
 
 
 def _cache_folder() -> Path:
@@ -20,12 +19,8 @@ def _cache_folder() -> Path:
     Numba's own key does not see a change in a called function of another file: a test would run
     what stood there yesterday.
     """
-    digest = hashlib.sha256()
-    for source in sorted(Path(fastlm_kernels.__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    for variable in ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"):
-        digest.update(os.environ.get(variable, "0").encode())
-    return Path(tempfile.gettempdir()) / f"fastlm-test-cache-{digest.hexdigest()[:16]}"
+    modes = [os.environ.get(name, "0") for name in ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK")]
+    return Path(tempfile.gettempdir()) / f"fastlm-test-cache-{sources_digest()}-{'-'.join(modes)}"
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_folder()))

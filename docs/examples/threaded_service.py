@@ -14,7 +14,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import fastlm
-from fastlm.scoring import Score
+from fastlm.inference.scoring import Score
 
 
 class ScoringService:

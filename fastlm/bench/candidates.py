@@ -12,8 +12,8 @@ from fastlm.bench.python_steps import PurePython
 from fastlm.bench.torch_steps import Torch, torch_is_installed
 from fastlm.bench.without_jit import WithoutJit, ends_without_jit
 from fastlm.bench.works import Work
-from fastlm.plan import worth_sharing
-from fastlm.threads import available_processors, thread_count
+from fastlm.engine.tiling import worth_sharing
+from fastlm.system.resources import available_processors, thread_count
 
 __all__ = ["candidates"]
 

@@ -14,7 +14,7 @@ from fastlm.bench.implementations import Implementation, Turn
 from fastlm.bench.oracle import train_in_float64
 from fastlm.bench.works import Work, initial_params
 from fastlm.errors import FastlmError
-from fastlm.layout import Layout
+from fastlm.model.layout import Layout
 
 __all__ = [
     "BenchmarkError",

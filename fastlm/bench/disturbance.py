@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastlm.threads import available_processors
+from fastlm.system.resources import available_processors
 
 __all__ = ["FEWEST", "OTHERS_BUSY", "SGEMM_SLOWER", "busy_seconds", "disturbances", "undisturbed"]
 

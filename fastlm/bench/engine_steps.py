@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastlm.bench.implementations import Implementation
 from fastlm.bench.works import Work, initial_params, tokens
-from fastlm.engine import TrainingEngine
+from fastlm.engine.training import TrainingEngine
 
 __all__ = ["Engine"]
 

@@ -63,7 +63,7 @@ class Implementation(ABC):
 
     @abstractmethod
     def params(self) -> NDArray[np.float32]:
-        """The weights now, float32[n], in the order of ``fastlm.layout.Layout``."""
+        """The weights now, float32[n], in the order of ``fastlm.model.layout.Layout``."""
 
     def turn(self, steps: int) -> Turn:
         """Do ``steps`` steps and say how long they took."""

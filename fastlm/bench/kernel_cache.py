@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-import fastlm_kernels
+from fastlm_kernels.runtime.sources import sources_digest
 
 __all__ = ["use_kernel_cache"]
 
@@ -18,8 +17,5 @@ def use_kernel_cache() -> None:
     Numba's own key does not see a change in a called function of another file: a benchmark would
     time the kernels of yesterday. NUMBA_CACHE_DIR, where it is set, stands.
     """
-    digest = hashlib.sha256()
-    for source in sorted(Path(fastlm_kernels.__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    folder = Path(tempfile.gettempdir()) / f"fastlm-bench-cache-{digest.hexdigest()[:16]}"
+    folder = Path(tempfile.gettempdir()) / f"fastlm-bench-cache-{sources_digest()}"
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastlm._version import __version__
 from fastlm.bench.limits import blas_obeys, copy_gbytes, sgemm_gflops
-from fastlm.threads import available_processors
+from fastlm.system.resources import available_processors
 
 __all__ = ["machine_facts", "machine_limits", "machine_line"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastlm.bench.implementations import Implementation, ready_batches
 from fastlm.bench.works import Work, initial_params
-from fastlm.handover import from_reference, to_mini
+from fastlm.model.reference_weights import from_reference, to_mini
 from fastlm.reference.mini import cross_entropy_loss
 
 __all__ = ["Numpy"]

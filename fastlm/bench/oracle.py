@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.bench.works import Work, batches, initial_params
-from fastlm.layout import Layout
+from fastlm.model.layout import Layout
 
 __all__ = ["train_in_float64"]
 

@@ -40,7 +40,7 @@ from fastlm.bench.sweep import Progress, measure_next_part, own_process
 from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
 from fastlm.bench.works import Work
 from fastlm.errors import ConfigError
-from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 __all__ = ["FULL", "QUICK", "run_benchmark"]
 

@@ -18,7 +18,7 @@ __all__ = ["measure_start", "start_once"]
 _PROGRAM = """
 import json, time
 begin = time.perf_counter()
-import fastlm.engine
+import fastlm.engine.training
 imported = time.perf_counter()
 from fastlm.bench.engine_steps import Engine
 from fastlm.bench.works import works_named

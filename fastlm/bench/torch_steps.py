@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastlm.bench.implementations import Implementation, ready_batches
 from fastlm.bench.works import Work, initial_params
-from fastlm.layout import Layout
+from fastlm.model.layout import Layout
 
 __all__ = ["INSTALL_TORCH", "Torch", "adaptive_softmax", "can_compile", "torch_is_installed"]
 

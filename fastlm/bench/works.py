@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.config import Combine, ModelConfig, TrainingConfig
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine.tiling import step_flops
 from fastlm.errors import ConfigError
-from fastlm.initialize import scaled_params
-from fastlm.plan import step_flops
-from fastlm.speed import as_if_trained
-from fastlm_kernels.contexts import example_position
+from fastlm.model.initialization import as_if_trained, scaled_params
+from fastlm.types import Combine
+from fastlm_kernels.passes.contexts import example_position
 
 __all__ = ["TRAINED", "WORKS", "Work", "batches", "initial_params", "tokens", "works_named"]
 
@@ -123,8 +123,8 @@ _TINY: dict[str, Any] = {
 }
 _MINI: dict[str, Any] = {"vocab": 1_000, "embed": 64, "context": 4, "hidden": (128, 128)}
 
-# The cut-offs of the adaptive softmax are those that ``fastlm.adaptive`` chooses for 30 MB of
-# English books.
+# The cut-offs of the adaptive softmax are those that ``fastlm.model.adaptive_softmax`` chooses for
+# 30 MB of English books.
 _WORDS: dict[str, Any] = {
     "vocab": 30_000,
     "embed": 128,

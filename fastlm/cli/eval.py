@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from fastlm.cli.options import ModelArgument, OneObjectOption
-from fastlm.config import Documents
+from fastlm.types import Documents
 
 __all__ = ["evaluate"]
 
@@ -36,10 +36,10 @@ def evaluate(
 
     Perplexity, bits per character and the rest are those of all files together.
     """
-    from fastlm.corpus import load_documents
-    from fastlm.model import LanguageModel
-    from fastlm.store_evaluation import evaluate_store
-    from fastlm.training_tokens import only_store
+    from fastlm.api.language_model import LanguageModel
+    from fastlm.data.dataset import only_store
+    from fastlm.data.scan import load_documents
+    from fastlm.inference.evaluation import evaluate_store
 
     lm = LanguageModel.load(model)
     if documents is not None:
@@ -48,7 +48,7 @@ def evaluate(
     if store is None:
         figures = lm.evaluate(load_documents(files, "file")).to_dict()
     else:
-        figures = evaluate_store(lm, store).to_dict()
+        figures = evaluate_store(lm.text_model, store).to_dict()
     typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
 
 

@@ -30,9 +30,9 @@ def export(
     ],
 ) -> None:
     """Write a model, or its tokenizer, for another program."""
-    from fastlm.export import FORMATS
-    from fastlm.export import export as write
-    from fastlm.model import LanguageModel
+    from fastlm.api.export import FORMATS
+    from fastlm.api.export import export as write
+    from fastlm.api.language_model import LanguageModel
 
     if to not in FORMATS:  # before the model is read
         raise ConfigError(f"--to is {to!r}; choose one of {', '.join(FORMATS)}")

@@ -68,9 +68,9 @@ def generate(
     if documents not in (None, "lines", "paragraphs"):
         raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
 
-    from fastlm.generation import checked_seed
-    from fastlm.model import LanguageModel
-    from fastlm.threads import thread_count
+    from fastlm.api.language_model import LanguageModel
+    from fastlm.inference.generation import checked_seed
+    from fastlm.system.resources import thread_count
 
     thread_count(threads)  # refuses what is no number of threads, before the model is read
     seed = checked_seed(seed)

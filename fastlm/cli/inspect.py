@@ -13,7 +13,7 @@ import typer
 from fastlm.cli.options import OneObjectOption
 
 if TYPE_CHECKING:
-    from fastlm.inspection import Inspection
+    from fastlm.api.inspection import Inspection
 
 __all__ = ["inspect"]
 
@@ -38,8 +38,9 @@ def inspect(
     as_json: OneObjectOption = False,
 ) -> None:
     """Show what a model or a checkpoint is, how its training went, and how to go on."""
+    from fastlm.api.inspection import Inspection
     from fastlm.bench.plot import check_plot
-    from fastlm.inspection import Inspection, save_curve
+    from fastlm.cli.charts import save_curve
 
     if plot is not None:
         check_plot(plot)
@@ -65,13 +66,13 @@ def inspect(
 
 def _resume(checkpoint: Path) -> str:
     from fastlm.cli.train import resume_command
-    from fastlm.run_files import model_beside
+    from fastlm.training.run_files import model_beside
 
     return resume_command(model_beside(checkpoint))
 
 
 def _lines(inspection: Inspection) -> list[tuple[str, str]]:
-    from fastlm.progress import count_text, duration_text
+    from fastlm.cli.figures import count_text, duration_text
 
     facts = inspection.facts
     shape, training = facts["model"], facts["training"]

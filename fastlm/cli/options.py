@@ -197,7 +197,7 @@ def check_output(
 
 
 def _is_model(path: Path) -> bool:
-    from fastlm.modelfile import read_model_file
+    from fastlm.model.model_file import read_model_file
 
     try:
         read_model_file(path)

@@ -27,7 +27,7 @@ from fastlm.cli.options import (
 from fastlm.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from fastlm.store import TokenStore
+    from fastlm.data.token_store import TokenStore
     from fastlm.tokenizers import Tokenizer
 
 __all__ = ["prepare"]
@@ -94,9 +94,9 @@ def prepare(
         return _check(corpus or [], quiet=quiet)
     check_output(output, _is_store, what="a token store", flag="-o", example=_DEFAULT_OUTPUT.name)
 
-    import fastlm
-    from fastlm.preparation_progress import PreparationProgress
-    from fastlm.threads import thread_count
+    from fastlm.cli.preparation_display import PreparationProgress
+    from fastlm.data.prepare import prepare as prepare_store
+    from fastlm.system.resources import thread_count
 
     thread_count(threads)  # refuses what is no number of threads, before the text is read
     chosen: str | Tokenizer | None = tokenizer
@@ -123,7 +123,7 @@ def prepare(
     }
     progress = PreparationProgress()
     try:
-        store = fastlm.prepare(
+        store = prepare_store(
             corpus or None,
             output,
             callbacks=() if quiet else (progress,),
@@ -142,12 +142,12 @@ def prepare(
 
 def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
     """(tokenizer, documents) of a store or a model."""
-    from fastlm.store import TokenStore, is_store
+    from fastlm.data.token_store import TokenStore, is_store
 
     if is_store(path):
         store = TokenStore.open(path)
         return store.tokenizer, store.documents
-    from fastlm.model import LanguageModel
+    from fastlm.api.language_model import LanguageModel
 
     lm = LanguageModel.load(path)
     return lm.tokenizer, lm.documents
@@ -156,7 +156,7 @@ def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
 def _check(paths: list[str], *, quiet: bool) -> int:
     if not paths:
         raise ConfigError("--check needs the name of a token store")
-    from fastlm.store import TokenStore
+    from fastlm.data.token_store import TokenStore
 
     for path in paths:
         store = TokenStore.open(path, check=True)
@@ -168,7 +168,7 @@ def _check(paths: list[str], *, quiet: bool) -> int:
 
 
 def _describe(store: TokenStore) -> None:
-    from fastlm.corpus import size_text
+    from fastlm.data.scan import size_text
 
     facts: dict[str, Any] = store.metadata
     train, valid = facts["train"], facts["valid"]
@@ -188,7 +188,7 @@ def _describe(store: TokenStore) -> None:
 
 
 def _is_store(path: Path) -> bool:
-    from fastlm.store import TokenStore
+    from fastlm.data.token_store import TokenStore
 
     try:
         TokenStore.open(path)

@@ -13,12 +13,12 @@ import typer
 
 from fastlm.cli.options import ModelArgument, ThreadsOption
 from fastlm.errors import ConfigError, CorpusError, TextError
-from fastlm.json_record import DEFAULT_FIELD
+from fastlm.types import DEFAULT_FIELD
 
 if TYPE_CHECKING:
-    from fastlm.model import LanguageModel
-    from fastlm.records import BadRecord, Record, RecordReader
-    from fastlm.scoring import Score
+    from fastlm.api.language_model import LanguageModel
+    from fastlm.inference.scoring import Score
+    from fastlm.text.json_lines import BadRecord, Record, RecordReader
 
 __all__ = ["score"]
 
@@ -77,8 +77,8 @@ def score(
     """
     limits = _Limits(max_perplexity, min_perplexity, max_bits, min_bits)
 
-    from fastlm.model import LanguageModel
-    from fastlm.records import RecordReader, is_json_lines
+    from fastlm.api.language_model import LanguageModel
+    from fastlm.text.json_lines import RecordReader, is_json_lines
 
     if field is None and is_json_lines(file):
         field = DEFAULT_FIELD
@@ -139,7 +139,7 @@ def _results(
     lm: LanguageModel, block: list[Record | BadRecord], options: dict[str, Any]
 ) -> Iterator[tuple[Record, Score] | BadRecord]:
     """Each record of a block with its score; what cannot be scored as a BadRecord."""
-    from fastlm.records import BadRecord, Record
+    from fastlm.text.json_lines import BadRecord, Record
 
     good = [record for record in block if isinstance(record, Record)]
     scores = _scores_or_reasons(lm, [record.text for record in good], options)

@@ -32,7 +32,7 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
 if TYPE_CHECKING:
-    from fastlm.model import LanguageModel
+    from fastlm.api.language_model import LanguageModel
 
 __all__ = ["resume_command", "train"]
 
@@ -318,7 +318,7 @@ def train(
     Ctrl-C ends the training early and saves what there is; --resume goes on from there.
     """
     check_output(output)
-    from fastlm.run_files import checkpoint_beside, metrics_beside
+    from fastlm.training.run_files import checkpoint_beside, metrics_beside
 
     checkpoint = None if checkpoint_every == "never" else checkpoint_beside(output)
     if checkpoint is None and (resume or restart or keep):
@@ -367,8 +367,8 @@ def train(
         "init_momentum": init_momentum or None,
         "metrics": metrics or (checkpoint and metrics_beside(output)),
     }
-    from fastlm.warmup import start_compiling
-    from fastlm.whole_file import remove_stale
+    from fastlm.engine.precompile import start_compiling
+    from fastlm.system.atomic_file import remove_stale
 
     remove_stale(output)
     start_compiling()
@@ -421,26 +421,26 @@ def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
 
 def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
     if quiet:
-        from fastlm.cli.notices import QuietNotices
-        from fastlm.training import train as fit
+        from fastlm.api.train import train as fit
+        from fastlm.cli.display import QuietNotices
 
         return fit(corpus, callbacks=[QuietNotices()], **settings)
 
-    from fastlm.progress import ConsoleProgress
+    from fastlm.cli.display import ConsoleProgress
 
     kind, before = _earlier(settings)
     with ConsoleProgress(
         corpus=before if before and corpus is None else _named(corpus), tokenizer=kind
     ) as progress:
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
-        from fastlm.training import train as fit
+        from fastlm.api.train import train as fit
 
         return fit(corpus, callbacks=[progress], **settings)
 
 
 def _earlier(settings: dict[str, Any]) -> tuple[str, str]:
     """(kind of the tokenizer, the corpus of a checkpoint to resume from or ""), for the display."""
-    from fastlm.modelfile import read_metadata
+    from fastlm.model.model_file import read_metadata
 
     kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
     source = settings.get("checkpoint" if settings.get("resume") else "init")

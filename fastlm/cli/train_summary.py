@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastlm.cli.options import quoted
 
 if TYPE_CHECKING:
-    from fastlm.model import LanguageModel
+    from fastlm.api.language_model import LanguageModel
 
 __all__ = ["summarise"]
 
@@ -38,7 +38,7 @@ def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
 
 
 def _quality(lm: LanguageModel, loss: float) -> str:
-    from fastlm.progress import quality_unit
+    from fastlm.cli.figures import quality_unit
 
     perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
     unit = quality_unit(lm.tokenizer.kind)

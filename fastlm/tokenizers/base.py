@@ -15,10 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
+from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.tokenizers.vocabulary import Vocabulary
-from fastlm.whole_file import replace_file, unwritable
 
-__all__ = ["TokenArray", "Tokenizer", "iter_texts"]
+__all__ = ["TokenArray", "Tokenizer", "iter_texts", "tokenizer_text"]
+
+
+def tokenizer_text(tokenizer: Tokenizer) -> str:
+    """For error messages."""
+    return (
+        f"{tokenizer.kind} of {tokenizer.vocab_size:,} tokens with fingerprint "
+        f"{tokenizer.fingerprint()[:12]}"
+    )
+
 
 TokenArray: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 

@@ -12,24 +12,21 @@ it has seen enough that they would have paid.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from fastlm.documents import DOCUMENT_MODES, split_documents
-from fastlm.errors import CorpusError, TokenizerError
+from fastlm.text.documents import check_documents, split_documents
+from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.build import COUNTED_KINDS, build_tokenizer_from_counts
-from fastlm.tokenizers.char import CharacterCounts
-from fastlm.tokenizers.compiled_pays import NUMPY_UP_TO, compiled_pays, compiled_pays_beside_numpy
+from fastlm.tokenizers.build import build_tokenizer_from_counts
+from fastlm.tokenizers.byte import ByteTokenizer
+from fastlm.tokenizers.char import CharTokenizer
+from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
-from fastlm.tokenizers.symbols import Cut
-from fastlm.tokenizers.whitespace import whitespace_cut
-from fastlm.tokenizers.word import WordCut
+from fastlm.tokenizers.vocabulary import COUNTED_KINDS
+from fastlm.tokenizers.word_level import SymbolTokenizer
 
 if TYPE_CHECKING:
-    from fastlm.tokenizers.compiled_blocks import CompiledCounter, CompiledEncoder
+    from fastlm.tokenizers.compiled import CompiledEncoder
 
 __all__ = [
     "COUNTED_KINDS",
@@ -42,57 +39,6 @@ __all__ = [
 ]
 
 
-class SymbolCounter:
-    """Counts the symbols of a stream: one counter per worker, merged at the end.
-
-    The counts do not depend on the sizes of the blocks, their order, or who counted which. Made
-    by `symbol_counter`.
-    """
-
-    def __init__(
-        self, kind: str, lowercase: bool, pattern: str, documents: str, total: int | None
-    ) -> None:
-        self._settings = (kind, lowercase, pattern, documents)
-        self._counts: Counter[str] = Counter()  # of others, merged
-        self._python = _python_counter(kind, lowercase, pattern)
-        self._compiled: CompiledCounter | None = None
-        self._compiled_pays = _compiled_from(kind, lowercase, documents)
-        self._seen = total or 0
-
-    def add(self, block: bytes) -> None:
-        """Count the symbols of a block. The kernels release the GIL."""
-        if self._compiled is None and self._compiled_pays(self._seen + len(block)):
-            from fastlm.tokenizers.compiled_blocks import compiled_counter
-
-            self._compiled = compiled_counter(*self._settings)
-        if self._compiled is not None:
-            self._compiled.add(block)
-            return
-        self._seen += len(block)
-        for text in split_documents(block.decode("utf-8"), self._settings[-1]):
-            self._python.add(text)
-
-    def merge(self, other: SymbolCounter) -> None:
-        """Add what another counter of the same settings has counted.
-
-        Raises TokenizerError when its settings are others.
-        """
-        if self._settings != other._settings:
-            raise TokenizerError(
-                f"counts of {other._settings} cannot be added to counts of {self._settings}; "
-                "count with the same settings"
-            )
-        self._counts.update(other.counts())
-
-    def counts(self) -> Counter[str]:
-        """Return how often each symbol occurred, in no particular order."""
-        counts = Counter(self._counts)
-        counts.update(self._python.counts())
-        if self._compiled is not None:
-            counts.update(self._compiled.counts())
-        return counts
-
-
 class BlockEncoder:
     """Encodes blocks with one tokenizer; for one thread at a time. Made by `block_encoder`."""
 
@@ -101,7 +47,7 @@ class BlockEncoder:
         self._documents = documents
         self._compiled: CompiledEncoder | None = None
         lowercase = bool(getattr(tokenizer, "lowercase", False))
-        self._compiled_pays = _compiled_from(tokenizer.kind, lowercase, documents)
+        self._compiled_pays = compiled_pays_for(tokenizer.kind, lowercase, documents)
         self._can_compile = True
         self._seen = total or 0
 
@@ -118,8 +64,6 @@ class BlockEncoder:
             and self._can_compile
             and self._compiled_pays(self._seen + len(block))
         ):
-            from fastlm.tokenizers.compiled_blocks import compiled_encoder
-
             self._compiled = compiled_encoder(self._tokenizer, self._documents)
             self._can_compile = self._compiled is not None
         if self._compiled is not None:
@@ -129,43 +73,6 @@ class BlockEncoder:
         if self._documents == "file":
             return self._tokenizer.encode(text)
         return self._tokenizer.encode_documents(split_documents(text, self._documents))
-
-
-def symbol_counter(
-    kind: str,
-    *,
-    lowercase: bool = False,
-    pattern: str = "unicode",
-    documents: str = "file",
-    total: int | None = None,
-) -> SymbolCounter:
-    """Return a counter for a kind of tokenizer.
-
-    Parameters
-    ----------
-    kind : {"char", "word", "whitespace"}
-        One of `COUNTED_KINDS`.
-    lowercase, pattern
-        As for `build_tokenizer`.
-    documents : {"file", "lines", "paragraphs"}
-        What stands between documents (see `split_documents`) is not counted.
-    total : int, optional
-        How many bytes are to come, if that is known.
-
-    Raises
-    ------
-    TokenizerError
-        For a kind whose vocabulary does not come from counts, and for an unknown pattern.
-    CorpusError
-        For an unknown kind of documents.
-    """
-    if kind not in COUNTED_KINDS:
-        raise TokenizerError(
-            f"symbols are counted for {', '.join(COUNTED_KINDS)}, not for {kind}; build it "
-            "without counts"
-        )
-    _check_documents(documents)
-    return SymbolCounter(kind, lowercase, pattern, documents, total)
 
 
 def block_encoder(
@@ -188,43 +95,18 @@ def block_encoder(
     CorpusError
         For an unknown kind of documents.
     """
-    _check_documents(documents)
+    check_documents(documents)
     return BlockEncoder(tokenizer, documents, total)
 
 
-def _compiled_from(kind: str, lowercase: bool, documents: str) -> Callable[[int], bool]:
-    """What says from which size on kernels pay."""
-    if kind in NUMPY_UP_TO and not lowercase and documents == "file":
-        return partial(compiled_pays_beside_numpy, kind)
-    return compiled_pays
+def compiled_encoder(tokenizer: Tokenizer, documents: str) -> CompiledEncoder | None:
+    """Return an encoder, or None for a kind of tokenizer that has none."""
+    if isinstance(tokenizer, SymbolTokenizer):
+        return tokenizer.compiled_encoder(documents)
+    if not isinstance(tokenizer, CharTokenizer | ByteTokenizer):
+        return None
+    from fastlm.tokenizers.compiled import ByteEncoder, CharacterEncoder
 
-
-class _PythonCounter(Protocol):
-    def add(self, text: str) -> None: ...
-
-    def counts(self) -> Mapping[str, int]: ...
-
-
-class _CutCounts:
-    def __init__(self, cut: Cut) -> None:
-        self._cut = cut
-        self._counts: Counter[str] = Counter()
-
-    def add(self, text: str) -> None:
-        self._counts.update(self._cut(text))
-
-    def counts(self) -> Counter[str]:
-        return self._counts
-
-
-def _python_counter(kind: str, lowercase: bool, pattern: str) -> _PythonCounter:
-    if kind == "char":
-        return CharacterCounts(lowercase)
-    return _CutCounts(WordCut(pattern, lowercase) if kind == "word" else whitespace_cut(lowercase))
-
-
-def _check_documents(documents: str) -> None:
-    if documents not in DOCUMENT_MODES:
-        raise CorpusError(
-            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
-        )
+    if isinstance(tokenizer, CharTokenizer):
+        return CharacterEncoder(tokenizer, documents)
+    return ByteEncoder(tokenizer, documents)

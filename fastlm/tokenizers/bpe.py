@@ -18,11 +18,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from fastlm.documents import split_documents
 from fastlm.errors import MissingLibraryError, TokenizerError
+from fastlm.system.json_values import checked_form
+from fastlm.text.documents import split_documents
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
-from fastlm.tokenizers.json_form import checked_form
-from fastlm.tokenizers.pieces import pieces_before
+from fastlm.tokenizers.safe_cut import pieces_before
 from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
 
 __all__ = ["DEFAULT_BPE_VOCAB", "BpeTokenizer", "is_library_form", "train_bpe"]
@@ -86,18 +86,6 @@ class BpeTokenizer(Tokenizer):
         self.vocabulary = _vocabulary(library, self._form)
         self._is_byte_level = _type_of(self._form, "decoder") == "ByteLevel"
         self.may_cut_before_space = _cuts_before_space(self._form)
-
-    @classmethod
-    def build(
-        cls,
-        texts: Iterable[str],
-        *,
-        min_count: int = 1,
-        max_vocab: int | None = None,
-        boundary: bool = True,
-    ) -> Self:
-        """Train on texts; see `train_bpe`."""
-        return cls(_trained_form(texts, min_count, max_vocab, boundary))
 
     @property
     def decodes_apart(self) -> bool:
@@ -193,7 +181,7 @@ def train_bpe(
             text.decode("utf-8") if isinstance(text, bytes) else text, documents
         )
     )
-    return BpeTokenizer.build(parts, max_vocab=max_vocab, min_count=min_count, boundary=boundary)
+    return BpeTokenizer(_trained_form(parts, min_count, max_vocab, boundary))
 
 
 def is_library_form(form: Any) -> bool:

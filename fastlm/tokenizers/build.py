@@ -6,20 +6,23 @@ import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastlm.corpus import read_text
 from fastlm.errors import CorpusError, TokenizerError
+from fastlm.text.reading import read_text
 from fastlm.tokenizers.base import Tokenizer
-from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form
+from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
-from fastlm.tokenizers.vocabulary import Vocabulary, check_limits
+from fastlm.tokenizers.counting import count_symbols, symbol_counter
+from fastlm.tokenizers.vocabulary import COUNTED_KINDS, Vocabulary, check_limits
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
 
+if TYPE_CHECKING:
+    pass
+
 __all__ = [
-    "COUNTED_KINDS",
     "TOKENIZER_KINDS",
     "build_tokenizer",
     "build_tokenizer_from_counts",
@@ -31,11 +34,9 @@ _CLASSES: dict[str, type[Tokenizer]] = {
     for cls in (CharTokenizer, WordTokenizer, WhitespaceTokenizer, ByteTokenizer, BpeTokenizer)
 }
 
+
 TOKENIZER_KINDS = tuple(_CLASSES)
 """The kinds of tokenizer there are."""
-
-COUNTED_KINDS = ("char", "word", "whitespace")
-"""The kinds whose vocabulary is built from counts."""
 
 
 def build_tokenizer(
@@ -80,7 +81,6 @@ def build_tokenizer(
         vocabulary file, and see `Vocabulary`.
     """
     _check_settings(kind, min_count, max_vocab, vocab_file, lowercase, pattern)
-    limits = {"min_count": min_count, "max_vocab": max_vocab}
     if vocab_file is not None and Path(vocab_file).suffix.lower() == ".json":
         return _from_json_file(kind, vocab_file, boundary, unk, lowercase, pattern)
     if kind == "byte":
@@ -96,20 +96,20 @@ def build_tokenizer(
                 f"a bpe vocabulary file is JSON, written by save_vocab or the tokenizers library, "
                 f"and its name ends in .json; {vocab_file} does not"
             )
-        return BpeTokenizer.build(
-            texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary
-        )
+        return train_bpe(texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary)
 
     options: dict[str, Any] = {"boundary": boundary, "unk": unk, "lowercase": lowercase}
     if kind == "word":
         options["pattern"] = pattern
-    cls: Any = _CLASSES[kind]
-    tokenizer: Tokenizer = (
-        cls.build(texts, **limits, **options)
-        if vocab_file is None
-        else cls.from_vocab_file(vocab_file, **options)
+    if vocab_file is not None:
+        cls: Any = _CLASSES[kind]
+        tokenizer: Tokenizer = cls.from_vocab_file(vocab_file, **options)
+        return tokenizer
+    counter = symbol_counter(kind, lowercase=lowercase, pattern=pattern)
+    counts = count_symbols(texts, counter)
+    return build_tokenizer_from_counts(
+        kind, counts, min_count=min_count, max_vocab=max_vocab, **options
     )
-    return tokenizer
 
 
 def build_tokenizer_from_counts(

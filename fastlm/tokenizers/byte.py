@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
+from fastlm.system.json_values import checked_form
 from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.json_form import checked_form
 from fastlm.tokenizers.vocabulary import END, Vocabulary
 
 __all__ = ["ByteTokenizer"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -11,14 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
-from fastlm.tokenizers.json_form import checked_form
-from fastlm.tokenizers.vocabulary import UNK, Vocabulary
+from fastlm.system.json_values import checked_form
+from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.vocabulary import UNK, Vocabulary, counted_characters, unknown_character
 
 __all__ = ["CharTokenizer"]
 
 CODE_POINTS = 0x110000
+
+
 REPLACEMENT = 0xFFFD
+
+
 CHUNK = 1 << 18
 """Characters looked up at a time: bounds the scratch memory and keeps it in the cache."""
 
@@ -74,25 +78,6 @@ class CharTokenizer(Tokenizer):
             self._is_known[codes] = True
         self._code_point_of_id = np.full(self.vocab_size, REPLACEMENT, dtype="<u4")
         self._code_point_of_id[list(ordinary.values())] = codes
-
-    @classmethod
-    def build(
-        cls,
-        texts: Iterable[str],
-        *,
-        min_count: int = 1,
-        max_vocab: int | None = None,
-        boundary: bool = True,
-        unk: bool = True,
-        lowercase: bool = False,
-    ) -> Self:
-        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
-        counts = CharacterCounts(lowercase)
-        for text in iter_texts(texts):
-            counts.add(text)
-        limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
-        vocabulary = Vocabulary.from_counts(counts.counts(), **limits, boundary=boundary, unk=unk)
-        return cls(vocabulary, lowercase=lowercase)
 
     @classmethod
     def from_vocab_file(
@@ -186,11 +171,6 @@ class CharacterCounts:
         return counted_characters(self._counts)
 
 
-def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Return the counts of the characters that occurred; counts : int64[CODE_POINTS]."""
-    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()}
-
-
 def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
     """Yield the code points, CHUNK at a time."""
     for start in range(0, len(text), CHUNK):
@@ -199,15 +179,6 @@ def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
             yield np.frombuffer(part.encode("ascii"), dtype=np.uint8)
         else:
             yield np.frombuffer(part.encode("utf-32-le"), dtype="<u4")
-
-
-def unknown_character(character: str, where: str, known: int) -> TokenizerError:
-    """Return the error for a character that is not in a vocabulary without `<unk>`."""
-    return TokenizerError(
-        f"the character {character!r} (U+{ord(character):04X}){where} is not among the {known} of "
-        f"the vocabulary, which has no {UNK}; take it out of the text or use a vocabulary that "
-        "has it"
-    )
 
 
 def _checked_character(symbol: str, lowercase: bool) -> str:
@@ -223,7 +194,11 @@ def _checked_character(symbol: str, lowercase: bool) -> str:
 
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+
+
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
+
+
 _NUMBERED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 

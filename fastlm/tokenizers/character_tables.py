@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, JOINERS, Range, character_ranges
-from fastlm_kernels.words import (
+from fastlm_kernels.text.words import (
     DOCUMENT_END,
     JOINER,
     LONGER,
@@ -27,7 +27,7 @@ CODE_POINTS = sys.maxunicode + 1
 
 
 class CharacterClasses(NamedTuple):
-    """What a kind of word is made of, see ``fastlm_kernels.words``.
+    """What a kind of word is made of, see ``fastlm_kernels.text.words``.
 
     of_byte : uint8[256]
     of_character : uint8[0x110000]

@@ -1,27 +1,41 @@
-"""Where may a stream of text be cut, so that no token and no document is cut?"""
+"""Where a text may be cut such that its tokens stay the same."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TypeAlias
 
-from fastlm.decoding import whole_characters
-from fastlm.documents import DOCUMENT_MODES
-from fastlm.errors import CorpusError
+from fastlm.text.decoding import whole_characters
+from fastlm.text.documents import check_documents
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.word_pattern import JOINERS, is_mark, is_unspaced
 
-__all__ = ["safe_cut"]
+__all__ = ["pieces_before", "safe_cut"]
+
+
+def pieces_before(pattern: re.Pattern[str], text: str, size: int) -> Iterator[str]:
+    """Yield pieces of at least ``size`` characters, the last perhaps less, each cut before the next
+    match of ``pattern``."""
+    start = 0
+    while start < len(text):
+        found = pattern.search(text, start + size)
+        stop = found.start() if found else len(text)
+        yield text[start:stop]
+        start = stop
+
 
 LOOK_BACK = 4096
 """Bytes searched character by character from the end of a block; before them, only white space is
 looked for, so that a block without any place to cut costs no time worth the name."""
 
+
 CAPITAL_SIGMA = "\u03a3"
+
+
 MayCut: TypeAlias = Callable[[str, str], bool]
 """Whether a text may be cut between these two characters; the second is "" where it is unknown."""
 
@@ -48,10 +62,7 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
         lines and paragraphs only the end of a document will do; with `bpe` from a file whose rules
         are not known, only the end of the text.
     """
-    if documents not in DOCUMENT_MODES:
-        raise CorpusError(
-            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
-        )
+    check_documents(documents)
     if final:
         return len(block)
     if documents == "lines":

@@ -7,17 +7,34 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Self
 
-from fastlm.corpus import read_text
-from fastlm.errors import CorpusError, TokenizerError
-from fastlm.whole_file import replace_file, unwritable
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["END", "UNK", "Vocabulary"]
+from fastlm.errors import CorpusError, TokenizerError
+from fastlm.system.atomic_file import replace_file, unwritable
+from fastlm.text.reading import read_text
+
+__all__ = [
+    "COUNTED_KINDS",
+    "END",
+    "UNK",
+    "Vocabulary",
+    "check_limits",
+    "counted_characters",
+    "unknown_character",
+    "unknown_symbol",
+]
+
 
 END = "<end>"
 """The special token that ends a document."""
 
+
 UNK = "<unk>"
 """The special token for every symbol that is not in the vocabulary."""
+
+COUNTED_KINDS = ("char", "word", "whitespace")
+"""The kinds of tokenizer whose vocabulary is built from counts."""
 
 
 @dataclass(frozen=True)
@@ -236,3 +253,25 @@ def check_limits(min_count: int, max_vocab: int | None) -> None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise TokenizerError(f"{name} must be an integer of at least 1, got {value!r}")
+
+
+def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Return the counts of the characters that occurred; counts : int64[CODE_POINTS]."""
+    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()}
+
+
+def unknown_character(character: str, where: str, known: int) -> TokenizerError:
+    """Return the error for a character that is not in a vocabulary without `<unk>`."""
+    return TokenizerError(
+        f"the character {character!r} (U+{ord(character):04X}){where} is not among the {known} of "
+        f"the vocabulary, which has no {UNK}; take it out of the text or use a vocabulary that "
+        "has it"
+    )
+
+
+def unknown_symbol(symbol: str, known: int) -> TokenizerError:
+    """Return the error for a symbol that is not in a vocabulary of ``known`` without `<unk>`."""
+    return TokenizerError(
+        f"{symbol!r} is not among the {known} symbols of the vocabulary, which has no {UNK}; take "
+        "it out of the text or use a vocabulary that has it"
+    )

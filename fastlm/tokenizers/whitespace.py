@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fastlm.tokenizers.json_form import checked_form
-from fastlm.tokenizers.symbols import Cut, SymbolTokenizer, count_symbols, vocabulary_from_file
+from fastlm.system.json_values import checked_form
 from fastlm.tokenizers.vocabulary import Vocabulary
+from fastlm.tokenizers.word_level import Cut, SymbolTokenizer, vocabulary_from_file
 
 __all__ = ["WhitespaceTokenizer", "whitespace_cut"]
 
@@ -24,33 +24,11 @@ class WhitespaceTokenizer(SymbolTokenizer):
     """
 
     kind: ClassVar[str] = "whitespace"
+    pattern = "whitespace"
 
     def __init__(self, vocabulary: Vocabulary, *, lowercase: bool = False) -> None:
         self.lowercase = lowercase
         super().__init__(vocabulary, whitespace_cut(lowercase))
-
-    @classmethod
-    def build(
-        cls,
-        texts: Iterable[str],
-        *,
-        min_count: int = 1,
-        max_vocab: int | None = None,
-        boundary: bool = True,
-        unk: bool = True,
-        lowercase: bool = False,
-    ) -> Self:
-        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
-        from fastlm.tokenizers.blocks import symbol_counter
-
-        vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, symbol_counter("whitespace", lowercase=lowercase)),
-            min_count=min_count,
-            max_vocab=max_vocab,
-            boundary=boundary,
-            unk=unk,
-        )
-        return cls(vocabulary, lowercase=lowercase)
 
     @classmethod
     def from_vocab_file(

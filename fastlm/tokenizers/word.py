@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
+from fastlm.system.json_values import checked_form
 from fastlm.tokenizers.detokenize import detokenize
-from fastlm.tokenizers.json_form import checked_form
-from fastlm.tokenizers.symbols import SymbolTokenizer, count_symbols, vocabulary_from_file
 from fastlm.tokenizers.vocabulary import Vocabulary
+from fastlm.tokenizers.word_level import SymbolTokenizer, vocabulary_from_file
 from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
 
 __all__ = ["WordCut", "WordTokenizer"]
@@ -48,36 +48,6 @@ class WordTokenizer(SymbolTokenizer):
         self.lowercase = lowercase
         self.pattern = pattern
         super().__init__(vocabulary, WordCut(pattern, lowercase))
-
-    @classmethod
-    def build(
-        cls,
-        texts: Iterable[str],
-        *,
-        min_count: int = 1,
-        max_vocab: int | None = None,
-        boundary: bool = True,
-        unk: bool = True,
-        lowercase: bool = False,
-        pattern: str = "unicode",
-    ) -> Self:
-        """Build the vocabulary from an iterable of texts (see `Vocabulary.from_counts`)."""
-        from fastlm.tokenizers.blocks import symbol_counter
-
-        vocabulary = Vocabulary.from_counts(
-            count_symbols(texts, symbol_counter("word", lowercase=lowercase, pattern=pattern)),
-            min_count=min_count,
-            max_vocab=max_vocab,
-            boundary=boundary,
-            unk=unk,
-        )
-        return cls(vocabulary, lowercase=lowercase, pattern=pattern)
-
-    @classmethod
-    def mini(cls, texts: Iterable[str]) -> Self:
-        r"""Build the Mini system's vocabulary: `\w+|[^\w\s]` over lower-cased text, by
-        (-count, word), with neither `<end>` nor `<unk>`: an unknown word is an error."""
-        return cls.build(texts, boundary=False, unk=False, lowercase=True, pattern="mini")
 
     @classmethod
     def from_vocab_file(

@@ -11,8 +11,9 @@ import pytest
 from numba import config as numba_config
 
 from fastlm.config import ModelConfig
-from fastlm.engine import position_losses, token_array
-from fastlm.initialize import scaled_params
+from fastlm.engine.losses import position_losses
+from fastlm.engine.tokens import token_array
+from fastlm.model.initialization import scaled_params
 
 from .conftest import SCRIPTS, script
 

@@ -10,7 +10,7 @@ from fastlm.bench import run as benchmark
 from fastlm.bench.measure import Settings
 from fastlm.bench.works import WORKS
 from fastlm.cli import main
-from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 from .conftest import make_result
 

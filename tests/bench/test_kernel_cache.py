@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-import fastlm_kernels
+from fastlm.bench import kernel_cache
 from fastlm.bench.kernel_cache import use_kernel_cache
+from fastlm_kernels.runtime.sources import sources_digest
 
 
 def cache_for(folder, monkeypatch) -> str:
-    monkeypatch.setattr(fastlm_kernels, "__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr(kernel_cache, "sources_digest", lambda: sources_digest(folder))
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     use_kernel_cache()
     return os.environ["NUMBA_CACHE_DIR"]

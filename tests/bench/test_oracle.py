@@ -10,7 +10,7 @@ import pytest
 from fastlm.bench import oracle
 from fastlm.bench.oracle import train_in_float64
 from fastlm.bench.works import batches, initial_params
-from fastlm.handover import from_reference, to_mini, to_tiny
+from fastlm.model.reference_weights import from_reference, to_mini, to_tiny
 from fastlm.reference import tiny
 from fastlm.reference.mini import cross_entropy_loss
 

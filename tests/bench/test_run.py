@@ -16,7 +16,7 @@ from fastlm.bench.sweep import measure_next_part
 from fastlm.bench.torch_steps import torch_is_installed
 from fastlm.bench.works import works_named
 from fastlm.errors import ConfigError
-from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 from .conftest import CONCAT, TINY
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastlm_kernels.jit import JIT_DISABLED
+from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 from .conftest import script
 

@@ -9,7 +9,7 @@ import pytest
 
 from fastlm.bench.works import TRAINED, WORKS, batches, initial_params, tokens, works_named
 from fastlm.errors import ConfigError
-from fastlm.layout import Layout
+from fastlm.model.layout import Layout
 
 from .conftest import CONCAT
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastlm.api.language_model import LanguageModel
 from fastlm.cli import main
 from fastlm.config import ModelConfig
-from fastlm.layout import Layout
-from fastlm.model import LanguageModel
+from fastlm.model.layout import Layout
 from fastlm.tokenizers import build_tokenizer
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nand then it sleeps, (once more)!\n" * 6

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fastlm.model import LanguageModel
+from fastlm.api.language_model import LanguageModel
 
 from .conftest import TEXT, assert_one_line, make_model
 

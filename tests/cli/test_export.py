@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fastlm.model import LanguageModel
+from fastlm.api.language_model import LanguageModel
 
 from .conftest import assert_one_line
 

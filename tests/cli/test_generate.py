@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fastlm.model import LanguageModel
-from fastlm_kernels.jit import JIT_DISABLED
+from fastlm.api.language_model import LanguageModel
+from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 from .conftest import assert_one_line, make_model
 

@@ -9,7 +9,7 @@ import shlex
 import numpy as np
 import pytest
 
-from fastlm.model import LanguageModel
+from fastlm.api.language_model import LanguageModel
 
 from .conftest import SMALL, assert_one_line
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastlm.store import TokenStore
+from fastlm.data.token_store import TokenStore
 
 from .conftest import SMALL, TEXT, Run, assert_one_line
 
@@ -122,7 +122,7 @@ def test_an_interruption(run: Run, corpus: Path, tmp_path: Path, monkeypatch) ->
     def interrupt(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastlm.store.StoreWriter.write", interrupt)
+    monkeypatch.setattr("fastlm.data.token_store.StoreWriter.write", interrupt)
     done = run("prepare", corpus)
     assert done.code == 130
     assert done.err == "interrupted; nothing is saved\n"
@@ -132,7 +132,7 @@ def test_an_interruption(run: Run, corpus: Path, tmp_path: Path, monkeypatch) ->
 def test_large_text_is_kept_in_the_cache_or_not(
     run: Run, corpus: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("fastlm.training_tokens.IN_MEMORY", 100)
+    monkeypatch.setattr("fastlm.data.dataset.IN_MEMORY", 100)
     monkeypatch.setenv("FASTLM_CACHE", str(tmp_path / "cache"))
     assert run("train", corpus, *SMALL, "--steps", "1", "--no-cache").code == 0
     assert not (tmp_path / "cache").exists()

@@ -8,10 +8,10 @@ import signal
 import numpy as np
 import pytest
 
-import fastlm.trainer
-from fastlm.checkpoint import read_checkpoint
-from fastlm.metrics import read_rows
-from fastlm.model import LanguageModel
+import fastlm.training.trainer
+from fastlm.api.language_model import LanguageModel
+from fastlm.training.checkpoint import read_checkpoint
+from fastlm.training.metrics import read_rows
 
 from .conftest import SMALL, assert_one_line
 
@@ -23,14 +23,14 @@ CUT = ("--checkpoint-every", "1 step")
 def interrupt(monkeypatch):
     """Send a signal when a run has come to a step; None: no more."""
     when = {"step": None, "signal": signal.SIGINT}
-    report = fastlm.trainer.Trainer._report
+    report = fastlm.training.trainer.Trainer._report
 
     def reporting(self, *args):
         report(self, *args)
         if when["step"] is not None and self.engine.step >= when["step"]:
             signal.raise_signal(when["signal"])
 
-    monkeypatch.setattr(fastlm.trainer.Trainer, "_report", reporting)
+    monkeypatch.setattr(fastlm.training.trainer.Trainer, "_report", reporting)
 
     def install(step, number=signal.SIGINT):
         when.update(step=step, signal=number)

@@ -12,8 +12,8 @@ import sys
 
 import pytest
 
-from fastlm import records
-from fastlm.model import LanguageModel
+from fastlm.api.language_model import LanguageModel
+from fastlm.text import json_lines as records
 
 from .conftest import Outcome, assert_one_line, make_model
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fastlm.training
+import fastlm.api.train
+from fastlm.api.language_model import LanguageModel
+from fastlm.callbacks import Result, Validation
+from fastlm.cli.display import ConsoleProgress
 from fastlm.errors import TrainingError
-from fastlm.events import Result, Validation
-from fastlm.model import LanguageModel
-from fastlm.progress import ConsoleProgress
 
 from .conftest import SMALL, assert_one_line, make_model
 
@@ -33,7 +33,7 @@ def fake(monkeypatch):
             lm.result = Result(reason, step, 1.0, 1.0, 160, 160.0, 1.9, best)
             return lm
 
-        monkeypatch.setattr(fastlm.training, "train", train)
+        monkeypatch.setattr(fastlm.api.train, "train", train)
         return calls
 
     return install

@@ -23,11 +23,15 @@ USES = """
 
     import fastlm_kernels
     from fastlm.config import ModelConfig, TrainingConfig
-    from fastlm.engine import TrainingEngine, context_logits, position_losses, token_array
-    from fastlm.generation import Generation
-    from fastlm.initialize import scaled_params
-    from fastlm.sampling import Sampling
-    from fastlm.model import LanguageModel
+    from fastlm.engine.training import TrainingEngine
+    from fastlm.engine.generation import context_logits
+    from fastlm.engine.losses import position_losses
+    from fastlm.engine.tokens import token_array
+    from fastlm.engine.generation import Generation
+    from fastlm.model.initialization import scaled_params
+    from fastlm.inference.generation import rules_of
+    from fastlm.inference.sampling import Sampling
+    from fastlm.api.language_model import LanguageModel
     from fastlm.tokenizers import build_tokenizer
 
     rng = np.random.default_rng(0)
@@ -54,7 +58,8 @@ USES = """
 
         for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
-                text = Generation(engine.settled()[0], model, sampling, 1, [2, 3], **how)
+                rules = rules_of(sampling, model.vocab)
+                text = Generation(engine.settled()[0], model, rules, 1, [2, 3], **how)
                 text.run(4)
     words = build_tokenizer("word", ["the cat sat"])
     for hidden, embed in (((), 2), ((8, 8), 16)):
@@ -71,13 +76,14 @@ USES = """
     losses = np.append(
         losses, position_losses(engine.settled()[0], model, engine.tokens, 0, 150, threads=2)
     )
-    text = Generation(engine.settled()[0], model, Sampling(top_p=0.9), 1, [], count=40)
+    rules = rules_of(Sampling(top_p=0.9), model.vocab)
+    text = Generation(engine.settled()[0], model, rules, 1, [], count=40)
     losses = np.append(losses, np.concatenate(text.run(30)))
     print(losses.tobytes().hex() + engine.settled()[0].tobytes().hex())
 
     counts = {}
-    for module in pkgutil.iter_modules(fastlm_kernels.__path__):
-        for name, item in vars(importlib.import_module(f"fastlm_kernels.{module.name}")).items():
+    for module in pkgutil.walk_packages(fastlm_kernels.__path__, "fastlm_kernels."):
+        for name, item in vars(importlib.import_module(module.name)).items():
             if isinstance(item, Dispatcher):
                 counts[f"{item.py_func.__module__}.{item.py_func.__name__}"] = len(item.signatures)
     print(*(f"{name}={count}" for name, count in sorted(counts.items())))
@@ -112,11 +118,12 @@ def test_no_kernel_has_a_second_signature(beside):
     counts = {name: int(count) for name, count in (pair.split("=") for pair in line.split())}
     assert {name: count for name, count in counts.items() if count > 1} == {}
     used = [
-        "training.train_steps", "training.batch_gradient",
-        "embedding.settle_all", "evaluation.position_losses", "evaluation.context_logits",
-        "generation.generate_tokens", "sampling.choose",
-        "first_layer.number_tokens", "scoring.sum_texts",
-        "softmax.softmax_cross_entropy", "gemm.gemm", "team.claim",
+        "passes.training.train_steps", "passes.training.batch_gradient",
+        "layers.embedding.settle_all", "passes.evaluation.position_losses",
+        "passes.evaluation.context_logits",
+        "passes.generation.generate_tokens", "passes.sampling.choose",
+        "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
+        "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.claim",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
 

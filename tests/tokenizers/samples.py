@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hypothesis import strategies as st
+
+from fastlm.tokenizers import Tokenizer, build_tokenizer
 
 SAMPLES = {
     "english": 'She said: "It isn\'t well-known, is it?" (1,234.5 & 50%)\n\tnext_line\r\n',
@@ -49,3 +53,8 @@ STREAM_TEXTS = (
     .map(lambda text: text.replace("\r\n", "\n").replace("\r", "\n"))
 )
 """Text with lines, paragraphs and what lower-casing finds hard."""
+
+
+def mini_tokenizer(texts: Iterable[str]) -> Tokenizer:
+    """The Mini system's: neither ``<end>`` nor ``<unk>``, lower case, its own pattern."""
+    return build_tokenizer("word", texts, boundary=False, unk=False, lowercase=True, pattern="mini")

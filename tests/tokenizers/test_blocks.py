@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba import config
 
-from fastlm.documents import split_documents
 from fastlm.errors import CorpusError, TokenizerError
+from fastlm.text.documents import split_documents
 from fastlm.tokenizers import Tokenizer, build_tokenizer
 from fastlm.tokenizers.blocks import (
     block_encoder,
@@ -49,7 +49,7 @@ def road(request, monkeypatch):
     """Every test takes both roads; without JIT the kernels run as Python too."""
     pays = request.param == "kernels"
     for name in ("compiled_pays", "compiled_pays_beside_numpy"):
-        monkeypatch.setattr(f"fastlm.tokenizers.blocks.{name}", lambda *of: pays)
+        monkeypatch.setattr(f"fastlm.tokenizers.backend.{name}", lambda *of: pays)
 
 
 def cut_blocks(source: Tokenizer | str, documents: str, text: str, sizes: list[int]) -> list[bytes]:

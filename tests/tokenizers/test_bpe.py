@@ -14,14 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastlm
-from fastlm.checkpoint import Origin
-from fastlm.checkpoint_files import CheckpointFiles
-from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.documents import split_documents
+from fastlm.api.language_model import LanguageModel
+from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.data.token_store import TokenStore
 from fastlm.errors import CorpusError, MissingLibraryError, TokenizerError
-from fastlm.initialize import scaled_params
-from fastlm.model import LanguageModel
-from fastlm.store import TokenStore
+from fastlm.model.initialization import scaled_params
+from fastlm.text.documents import split_documents
 from fastlm.tokenizers import (
     END,
     UNK,
@@ -32,7 +30,9 @@ from fastlm.tokenizers import (
     train_bpe,
 )
 from fastlm.tokenizers.blocks import block_encoder, safe_cut
-from fastlm.trainer import Config, Trainer
+from fastlm.training.checkpoint import Origin
+from fastlm.training.checkpoint_files import CheckpointFiles
+from fastlm.training.trainer import Trainer
 
 from .samples import SAMPLES, STREAM_TEXTS, TEXTS
 

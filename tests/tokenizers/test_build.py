@@ -233,7 +233,7 @@ def test_no_text() -> None:
     ],
 )
 def test_json_forms_that_are_none(change: dict[str, Any], message: str) -> None:
-    form = CharTokenizer.build(["ab"]).to_dict()
+    form = build_tokenizer("char", ["ab"]).to_dict()
     with pytest.raises(TokenizerError, match=message):
         tokenizer_from_dict(form | change)
 

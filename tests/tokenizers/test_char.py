@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers import END, UNK, CharTokenizer, Vocabulary, tokenizer_from_dict
+from fastlm.tokenizers import (
+    END,
+    UNK,
+    CharTokenizer,
+    Vocabulary,
+    build_tokenizer,
+    tokenizer_from_dict,
+)
 
 from .samples import SAMPLES, TEXTS
 
@@ -22,7 +29,7 @@ def naive_encode(tokenizer: CharTokenizer, text: str) -> list[int]:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_round_trip_of_every_script(name: str) -> None:
-    tokenizer = CharTokenizer.build(SAMPLES.values())
+    tokenizer = build_tokenizer("char", SAMPLES.values())
     text = SAMPLES[name]
     ids = tokenizer.encode(text)
     assert ids.dtype == np.uint16
@@ -33,7 +40,7 @@ def test_round_trip_of_every_script(name: str) -> None:
 @given(TEXTS.filter(lambda text: len(set(text)) > 1))
 @settings(deadline=None, max_examples=50)
 def test_round_trip_of_any_text(text: str) -> None:
-    tokenizer = CharTokenizer.build([text])
+    tokenizer = build_tokenizer("char", [text])
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.unk_id not in tokenizer.encode(text)
 
@@ -41,35 +48,35 @@ def test_round_trip_of_any_text(text: str) -> None:
 @given(TEXTS)
 @settings(deadline=None, max_examples=50)
 def test_encoding_equals_the_obvious_way(text: str) -> None:
-    tokenizer = CharTokenizer.build(["abc é", *SAMPLES.values()], max_vocab=40)
+    tokenizer = build_tokenizer("char", ["abc é", *SAMPLES.values()], max_vocab=40)
     assert tokenizer.encode(text).tolist() == naive_encode(tokenizer, text)
 
 
 def test_order_of_the_vocabulary() -> None:
-    tokenizer = CharTokenizer.build(["banana", "nb\n"])
+    tokenizer = build_tokenizer("char", ["banana", "nb\n"])
     assert tokenizer.vocabulary.symbols == (END, UNK, "a", "n", "b", "\n")
 
 
 def test_texts_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastlm.tokenizers.char.CHUNK", 7)
     text = "ascii only, then é and 第, then ascii again"
-    tokenizer = CharTokenizer.build([text])
+    tokenizer = build_tokenizer("char", [text])
     assert tokenizer.encode(text).tolist() == naive_encode(tokenizer, text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
-    strict = CharTokenizer.build([text], unk=False)
+    strict = build_tokenizer("char", [text], unk=False)
     with pytest.raises(TokenizerError, match=r"'X' \(U\+0058\) at position 42 is not among"):
         strict.encode(text + "X")
 
 
 def test_unknown_characters() -> None:
-    tokenizer = CharTokenizer.build(["aabbc"], min_count=2)
+    tokenizer = build_tokenizer("char", ["aabbc"], min_count=2)
     ids = tokenizer.encode("abcé😀")
     assert ids.tolist() == [2, 3, 1, 1, 1]
     assert tokenizer.decode(ids) == "ab���"
 
 
 def test_without_unk_an_unknown_character_is_an_error() -> None:
-    tokenizer = CharTokenizer.build(["ab"], unk=False)
+    tokenizer = build_tokenizer("char", ["ab"], unk=False)
     assert tokenizer.encode("ba").tolist() == [2, 1]
     with pytest.raises(TokenizerError, match=r"'é' \(U\+00E9\) at position 2 .* has no <unk>"):
         tokenizer.encode("abé")
@@ -88,10 +95,10 @@ def test_more_than_65536_ids_need_uint32() -> None:
 
 
 def test_lowercase() -> None:
-    tokenizer = CharTokenizer.build(["AbB"], lowercase=True)
+    tokenizer = build_tokenizer("char", ["AbB"], lowercase=True)
     assert tokenizer.vocabulary.symbols == (END, UNK, "b", "a")
     assert tokenizer.decode(tokenizer.encode("BA")) == "ba"
-    assert tokenizer != CharTokenizer.build(["abb"])
+    assert tokenizer != build_tokenizer("char", ["abb"])
 
 
 class TestTiny:

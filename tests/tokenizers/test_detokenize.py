@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm.tokenizers import WordTokenizer
+from fastlm.tokenizers import build_tokenizer
 from fastlm.tokenizers.detokenize import detokenize
 from fastlm.tokenizers.word_pattern import word_pattern
 
@@ -77,7 +77,7 @@ def test_tokens_that_would_be_read_as_one_stay_apart() -> None:
 
 @pytest.mark.parametrize("text", SAMPLES.values(), ids=SAMPLES)
 def test_ids_survive_decoding_and_encoding(text: str) -> None:
-    tokenizer = WordTokenizer.build(SAMPLES.values())
+    tokenizer = build_tokenizer("word", SAMPLES.values())
     ids = tokenizer.encode(text)
     assert np.array_equal(tokenizer.encode(tokenizer.decode(ids)), ids)
 
@@ -89,8 +89,8 @@ def test_ids_survive_decoding_and_encoding(text: str) -> None:
 def test_any_ids_survive_decoding_and_encoding(
     pattern: str, lowercase: bool, text: str, data: st.DataObject
 ) -> None:
-    tokenizer = WordTokenizer.build(
-        [text, "it ' s 10 , 000 . - \" 第 \u0301x"], pattern=pattern, lowercase=lowercase
+    tokenizer = build_tokenizer(
+        "word", [text, "it ' s 10 , 000 . - \" 第 \u0301x"], pattern=pattern, lowercase=lowercase
     )
     ids = data.draw(st.lists(st.integers(2, tokenizer.vocab_size - 1), max_size=30))
     assert tokenizer.encode(tokenizer.decode(ids)).tolist() == ids

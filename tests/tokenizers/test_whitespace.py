@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers import END, UNK, Vocabulary, WhitespaceTokenizer
+from fastlm.tokenizers import END, UNK, Vocabulary, WhitespaceTokenizer, build_tokenizer
 
 from .samples import SAMPLES, TEXTS
 
@@ -17,7 +17,7 @@ CORPUS = ["the cat , the dog", "the end ."]
 
 
 def test_vocabulary_and_ids() -> None:
-    tokenizer = WhitespaceTokenizer.build(CORPUS)
+    tokenizer = build_tokenizer("whitespace", CORPUS)
     assert tokenizer.vocabulary.symbols == (END, UNK, "the", ",", ".", "cat", "dog", "end")
     assert tokenizer.encode("\tthe  dog\u3000ran\n").tolist() == [2, 6, 1]
     assert tokenizer.decode([2, 6, 1, 4]) == "the dog <unk> ."
@@ -27,40 +27,40 @@ def test_vocabulary_and_ids() -> None:
 @settings(deadline=None)
 def test_it_is_split(text: str) -> None:
     words = [UNK if word == END else word for word in text.split()]
-    tokenizer = WhitespaceTokenizer.build([text, "two words"])
+    tokenizer = build_tokenizer("whitespace", [text, "two words"])
     assert [tokenizer.token(id) for id in tokenizer.encode(text)] == words
     assert tokenizer.decode(tokenizer.encode(text)) == " ".join(words)
 
 
 def test_reserved_names_in_text_read_as_unk() -> None:
-    tokenizer = WhitespaceTokenizer.build(["a <unk> b <end> <unk>"])
+    tokenizer = build_tokenizer("whitespace", ["a <unk> b <end> <unk>"])
     assert tokenizer.vocabulary.symbols == (END, UNK, "a", "b")
     assert tokenizer.encode("a <unk> <end> b").tolist() == [2, 1, 1, 3]
 
 
 def test_ids_survive_decoding_and_encoding() -> None:
-    tokenizer = WhitespaceTokenizer.build(SAMPLES.values())
+    tokenizer = build_tokenizer("whitespace", SAMPLES.values())
     ids = np.random.default_rng(0).integers(1, tokenizer.vocab_size, 200)
     assert tokenizer.encode(tokenizer.decode(ids)).tolist() == ids.tolist()
 
 
 def test_texts_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = WhitespaceTokenizer.build(SAMPLES.values())
+    tokenizer = build_tokenizer("whitespace", SAMPLES.values())
     text = "  ".join(SAMPLES.values())
     whole = tokenizer.encode(text)
-    monkeypatch.setattr("fastlm.tokenizers.symbols.CHUNK", 5)
+    monkeypatch.setattr("fastlm.tokenizers.word_level.CHUNK", 5)
     assert np.array_equal(tokenizer.encode(text), whole)
-    assert WhitespaceTokenizer.build(SAMPLES.values()) == tokenizer
+    assert build_tokenizer("whitespace", SAMPLES.values()) == tokenizer
 
 
 def test_lowercase() -> None:
-    tokenizer = WhitespaceTokenizer.build(["The the CAT"], lowercase=True)
+    tokenizer = build_tokenizer("whitespace", ["The the CAT"], lowercase=True)
     assert tokenizer.vocabulary.symbols == (END, UNK, "the", "cat")
     assert tokenizer.encode("THE Cat").tolist() == [2, 3]
 
 
 def test_without_unk_an_unknown_word_is_an_error() -> None:
-    tokenizer = WhitespaceTokenizer.build(CORPUS, unk=False)
+    tokenizer = build_tokenizer("whitespace", CORPUS, unk=False)
     with pytest.raises(TokenizerError, match=r"'bird' is not among the 6 symbols .*no <unk>"):
         tokenizer.encode("the bird")
 
@@ -74,7 +74,7 @@ def test_a_vocabulary_file_of_17904_lines(tmp_path: Path) -> None:
 
 
 def test_vocabulary_file_round_trip(tmp_path: Path) -> None:
-    tokenizer = WhitespaceTokenizer.build(SAMPLES.values())
+    tokenizer = build_tokenizer("whitespace", SAMPLES.values())
     tokenizer.save_vocab(tmp_path / "words.txt")
     assert WhitespaceTokenizer.from_vocab_file(tmp_path / "words.txt") == tokenizer
 

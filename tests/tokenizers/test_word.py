@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers import END, UNK, WordTokenizer, tokenizer_from_dict
+from fastlm.tokenizers import END, UNK, WordTokenizer, build_tokenizer, tokenizer_from_dict
 from fastlm.tokenizers.word_pattern import is_unspaced, word_pattern
+from tests.tokenizers.samples import mini_tokenizer
 
 from .samples import SAMPLES, WORDY_TEXTS
 
@@ -143,7 +144,7 @@ def test_the_expression_for_ascii_agrees(text: str) -> None:
 
 
 def test_vocabulary_and_ids() -> None:
-    tokenizer = WordTokenizer.build(["The cat, the dog.", "the end!"])
+    tokenizer = build_tokenizer("word", ["The cat, the dog.", "the end!"])
     assert tokenizer.vocabulary.symbols == (
         END, UNK, "the", "!", ",", ".", "The", "cat", "dog", "end",
     )  # fmt: skip
@@ -155,14 +156,14 @@ def test_vocabulary_and_ids() -> None:
 @given(WORDY_TEXTS)
 @settings(deadline=None)
 def test_ids_are_those_of_the_tokens(text: str) -> None:
-    tokenizer = WordTokenizer.build([text, "two words"])
+    tokenizer = build_tokenizer("word", [text, "two words"])
     assert [tokenizer.token(id) for id in tokenizer.encode(text)] == naive_cut(text)
 
 
 @given(WORDY_TEXTS, WORDY_TEXTS)
 @settings(deadline=None)
 def test_documents_are_encoded_apart(one: str, two: str) -> None:
-    tokenizer = WordTokenizer.build([one, two, "two words"])
+    tokenizer = build_tokenizer("word", [one, two, "two words"])
     expected = [*tokenizer.encode(one), 0, *tokenizer.encode(two), 0]
     assert tokenizer.encode_documents(iter([one, two])).tolist() == expected
 
@@ -170,16 +171,16 @@ def test_documents_are_encoded_apart(one: str, two: str) -> None:
 def test_texts_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n".join(SAMPLES.values()) + " ΟΔΟΣ ΟΔΟΣ"
     for options in ({}, {"lowercase": True}, {"pattern": "mini"}):
-        monkeypatch.setattr("fastlm.tokenizers.symbols.CHUNK", 1 << 20)
-        tokenizer = WordTokenizer.build([text], **options)  # type: ignore[arg-type]
+        monkeypatch.setattr("fastlm.tokenizers.word_level.CHUNK", 1 << 20)
+        tokenizer = build_tokenizer("word", [text], **options)  # type: ignore[arg-type]
         whole = tokenizer.encode(text)
-        monkeypatch.setattr("fastlm.tokenizers.symbols.CHUNK", 3)
+        monkeypatch.setattr("fastlm.tokenizers.word_level.CHUNK", 3)
         assert np.array_equal(tokenizer.encode(text), whole)
-        assert WordTokenizer.build([text], **options) == tokenizer  # type: ignore[arg-type]
+        assert build_tokenizer("word", [text], **options) == tokenizer  # type: ignore[arg-type]
 
 
 def test_lowercase() -> None:
-    tokenizer = WordTokenizer.build(["The the CAT"], lowercase=True)
+    tokenizer = build_tokenizer("word", ["The the CAT"], lowercase=True)
     assert tokenizer.vocabulary.symbols == (END, UNK, "the", "cat")
     assert tokenizer.encode("THE Cat").tolist() == [2, 3]
 
@@ -189,14 +190,14 @@ class TestMini:
     @settings(deadline=None)
     def test_it_cuts_as_its_expression(self, text: str) -> None:
         words = MINI.findall(f"{text} two Words".lower())
-        mini = WordTokenizer.mini([f"{text} two Words"])
+        mini = mini_tokenizer([f"{text} two Words"])
         ranked = sorted(set(words), key=lambda word: (-words.count(word), word))
         assert list(mini.vocabulary.symbols) == ranked
         ids = mini.encode(f"{text} two Words")
         assert [mini.token(id) for id in ids] == words
 
     def test_it_has_no_specials(self) -> None:
-        mini = WordTokenizer.mini(["The cat. The dog"])
+        mini = mini_tokenizer(["The cat. The dog"])
         assert mini.boundary_id is None
         assert mini.unk_id is None
         assert mini.vocabulary.symbols == ("the", ".", "cat", "dog")
@@ -204,10 +205,10 @@ class TestMini:
             mini.encode("The bird")
 
     def test_it_differs_from_the_unicode_pattern(self) -> None:
-        assert "snake_case" in WordTokenizer.mini(["snake_case x"]).vocabulary.index
+        assert "snake_case" in mini_tokenizer(["snake_case x"]).vocabulary.index
 
     def test_json_round_trip(self) -> None:
-        mini = WordTokenizer.mini(["The cat_x. The dog"])
+        mini = mini_tokenizer(["The cat_x. The dog"])
         again = tokenizer_from_dict(mini.to_dict())
         assert again == mini
         assert again.encode("CAT_X").tolist() == mini.encode("cat_x").tolist()
@@ -215,13 +216,13 @@ class TestMini:
 
 def test_unknown_pattern() -> None:
     with pytest.raises(TokenizerError, match="one of unicode, mini, got 'maxi'"):
-        WordTokenizer.build(["a b"], pattern="maxi")
+        build_tokenizer("word", ["a b"], pattern="maxi")
 
 
 def test_vocabulary_file_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     for options in ({}, {"lowercase": True}, {"pattern": "mini"}):
-        tokenizer = WordTokenizer.build(SAMPLES.values(), **options)  # type: ignore[arg-type]
+        tokenizer = build_tokenizer("word", SAMPLES.values(), **options)  # type: ignore[arg-type]
         tokenizer.save_vocab(path)
         assert WordTokenizer.from_vocab_file(path, **options) == tokenizer  # type: ignore[arg-type]
 

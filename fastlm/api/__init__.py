@@ -1,0 +1,1 @@
+"""What users call: the language model, training, fine-tuning, export, inspection."""

@@ -1,0 +1,233 @@
+"""A model for other programs: as an ONNX graph, as plain safetensors, its tokenizer as JSON.
+
+The graph computes what ``fastlm.engine.generation.context_logits`` does, from the same tensors
+under the same names:
+
+- input ``contexts`` int64[batch, C], oldest token first; what lies before a text reads as the
+  boundary token (metadata ``model``, ``boundary``), or as id 0 where there is none;
+- outputs ``logits`` and ``log_probs`` float32[batch, V], of the token after each context.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm._version import __version__
+from fastlm.errors import ExportError, MissingLibraryError
+from fastlm.system.atomic_file import replace_file, unwritable
+
+if TYPE_CHECKING:
+    from fastlm.api.language_model import LanguageModel
+
+__all__ = ["FORMATS", "OPSET", "export", "onnx_graph"]
+
+FORMATS = ("onnx", "safetensors", "tokenizer")
+
+
+_CALLED = {"onnx": "ONNX graph", "tokenizer": "tokenizer"}
+
+
+# Of ONNX 1.18, with version 11 of the file format. onnxruntime 1.31 takes up to 26 (tried); the
+# operations used here are the same in all of these.
+OPSET = 23
+
+
+_IR_VERSION = 11
+
+
+# What Protocol Buffers can hold in one file.
+_MOST_BYTES = 2**31 - 1
+
+
+def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
+    """Write a model, or its tokenizer, for another program: a whole file or none.
+
+    to : ``onnx``; ``safetensors``, the model file without what a checkpoint has besides;
+        ``tokenizer``, the JSON form, which ``build_tokenizer(vocab_file=...)`` reads
+
+    Raises
+    ------
+    ExportError
+        For another format, for a model that ONNX cannot hold, and when the file cannot be written.
+    MissingLibraryError
+        Without the package ``onnx``.
+    """
+    if to not in FORMATS:
+        raise ExportError(f"cannot export to {to!r}; choose one of {', '.join(FORMATS)}")
+    if to == "safetensors":
+        model.save(path)
+        return
+    content = _tokenizer_json(model).encode("ascii") + b"\n"
+    if to == "onnx":
+        content = onnx_graph(model).SerializeToString(deterministic=True)
+    try:
+        replace_file(path, [content])
+    except (OSError, ValueError) as error:
+        raise ExportError(unwritable(_CALLED[to], path, error)) from None
+
+
+def _tokenizer_json(model: LanguageModel) -> str:
+    return json.dumps(model.tokenizer.to_dict(), sort_keys=True)
+
+
+def onnx_graph(model: LanguageModel) -> Any:
+    """The model as an ``onnx.ModelProto``; its metadata hold the tokenizer and the configuration.
+
+    Raises MissingLibraryError without the package ``onnx``, ExportError for a model of more than
+    2 GB.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingLibraryError(
+            'exporting to ONNX needs the package onnx; install it with: pip install "fastlm[onnx]"'
+        ) from None
+    if model.params.nbytes > _MOST_BYTES - (1 << 24):
+        raise ExportError(
+            f"the model has {model.params.nbytes / 1e9:.1f} GB, and ONNX files hold 2; "
+            "export it to safetensors"
+        )
+    graph = _Graph(onnx, dict(model.tensors))
+    hidden = _hidden(graph, model, _input(graph, model))
+    _output(graph, model, hidden)
+    config = model.config
+    proto = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "fastlm",
+            [_value(onnx, "contexts", "INT64", config.span)],
+            [_value(onnx, name, "FLOAT", config.vocab) for name in ("logits", "log_probs")],
+            graph.tensors,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="fastlm",
+        producer_version=__version__,
+    )
+    metadata = {
+        "model": json.dumps(config.to_dict(), sort_keys=True),
+        "tokenizer": _tokenizer_json(model),
+        "documents": model.documents,
+    }
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _value(onnx: Any, name: str, kind: str, width: int) -> Any:
+    element = getattr(onnx.TensorProto, kind)
+    return onnx.helper.make_tensor_value_info(name, element, ["batch", width])
+
+
+class _Graph:
+    """Nodes in the order in which they are computed. Those of the model's tensors that a node uses
+    come along."""
+
+    def __init__(self, onnx: Any, weights: dict[str, NDArray[np.float32]]) -> None:
+        self._onnx = onnx
+        self._weights = weights
+        self._known: set[str] = set()
+        self.nodes: list[Any] = []
+        self.tensors: list[Any] = []
+
+    def has(self, name: str) -> bool:
+        return name in self._weights
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add a node; returns the name of its output."""
+        for name in inputs:
+            if name in self._weights:
+                self._tensor(name, self._weights[name])
+        self.nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def numbers(self, *values: int) -> str:
+        """The name of a constant int64[len(values)]."""
+        name = "_".join(map(str, ("int", *values)))
+        self._tensor(name, np.array(values, dtype=np.int64))
+        return name
+
+    def slice(self, source: str, axis: int, start: int, stop: int, output: str) -> str:
+        places = [self.numbers(start), self.numbers(stop), self.numbers(axis)]
+        return self.add("Slice", [source, *places], output)
+
+    def affine(self, source: str, weight: str, bias: str, output: str) -> str:
+        """source @ weight + bias, without a bias that the model does not have."""
+        if self.has(bias):
+            return self.add("Gemm", [source, weight, bias], output)
+        return self.add("MatMul", [source, weight], output)
+
+    def _tensor(self, name: str, array: NDArray[Any]) -> None:
+        if name not in self._known:
+            self._known.add(name)
+            self.tensors.append(self._onnx.numpy_helper.from_array(array, name))
+
+
+def _input(graph: _Graph, model: LanguageModel) -> str:
+    """The input of the first layer: the last C embeddings side by side or their mean, then the
+    pools of far context."""
+    config = model.config
+    embedded = graph.add("Gather", ["embeddings", "contexts"], "embedded", axis=0)
+    far = config.span - config.context
+    near = graph.slice(embedded, 1, far, far + config.context, "near") if far else embedded
+    if config.combine == "mean":
+        parts = [graph.add("ReduceMean", [near, graph.numbers(1)], "near_mean", keepdims=0)]
+    else:
+        shape = graph.numbers(-1, config.context * config.embed)
+        parts = [graph.add("Reshape", [near, shape], "near_joined")]
+    stop, pool = far, 1
+    while graph.has(weight := f"far.{pool}.weight"):
+        start = stop - model.tensors[weight].shape[0]
+        parts.append(_pool(graph, embedded, weight, start, stop, f"pool_{pool}"))
+        stop, pool = start, pool + 1
+    return parts[0] if len(parts) == 1 else graph.add("Concat", parts, "x", axis=1)
+
+
+def _pool(graph: _Graph, embedded: str, weight: str, start: int, stop: int, output: str) -> str:
+    """The sum of the embeddings from start to stop, weighted by position and component."""
+    tokens = graph.slice(embedded, 1, start, stop, f"{output}_tokens")
+    weighted = graph.add("Mul", [tokens, weight], f"{output}_weighted")
+    return graph.add("ReduceSum", [weighted, graph.numbers(1)], output, keepdims=0)
+
+
+def _hidden(graph: _Graph, model: LanguageModel, x: str) -> str:
+    for number in range(1, len(model.config.hidden) + 1):
+        name = f"hidden.{number}"
+        z = graph.affine(x, f"{name}.weight", f"{name}.bias", f"hidden_{number}_sum")
+        x = graph.add("Relu", [z], f"hidden_{number}")
+    return x
+
+
+def _output(graph: _Graph, model: LanguageModel, x: str) -> None:
+    if graph.has("tail.1.weight"):
+        _adaptive_softmax(graph, model, x)
+    else:
+        graph.affine(x, "output.weight", "output.bias", "logits")
+        graph.add("LogSoftmax", ["logits"], "log_probs", axis=1)
+
+
+def _adaptive_softmax(graph: _Graph, model: LanguageModel, x: str) -> None:
+    """log p = that of the head, or that of the cluster in the head plus that within the cluster."""
+    head_width = model.tensors["output.weight"].shape[1]
+    graph.affine(x, "output.weight", "output.bias", "head_sum")
+    head = graph.add("LogSoftmax", ["head_sum"], "head", axis=1)
+    clusters = 0
+    while graph.has(f"tail.{clusters + 1}.weight"):
+        clusters += 1
+    ids = head_width - clusters
+    parts = [graph.slice(head, 1, 0, ids, "head_ids")]
+    for number in range(1, clusters + 1):
+        name, label = f"tail.{number}", f"tail_{number}"
+        projected = graph.add("MatMul", [x, f"{name}.projection"], f"{label}_projected")
+        graph.affine(projected, f"{name}.weight", f"{name}.bias", f"{label}_sum")
+        within = graph.add("LogSoftmax", [f"{label}_sum"], f"{label}_within", axis=1)
+        at = ids + number - 1
+        cluster = graph.slice(head, 1, at, at + 1, f"{label}_share")
+        parts.append(graph.add("Add", [cluster, within], label))
+    graph.add("Concat", parts, "log_probs", axis=1)
+    graph.add("Identity", ["log_probs"], "logits")

@@ -1,0 +1,163 @@
+"""What is in a model or a checkpoint: facts for a person who comes back the next day."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.api.language_model import LanguageModel, load
+from fastlm.config import ModelConfig
+from fastlm.engine.network import first_target
+from fastlm.errors import ConfigError, TokenizerError
+from fastlm.model.layout import Layout
+from fastlm.model.model_file import read_metadata
+from fastlm.tokenizers import Tokenizer
+from fastlm.training.checkpoint import Checkpoint, read_checkpoint
+from fastlm.training.metrics import read_rows
+from fastlm.training.run_files import metrics_beside, model_beside
+from fastlm.training.schedule import fraction_done, learning_rates, planned_steps
+from fastlm.types import FilePath
+
+__all__ = ["Inspection"]
+
+_NEIGHBORS = 10
+
+
+class Inspection:
+    """A file that was read, whole and checked.
+
+    facts : in types that JSON has; see ``fastlm inspect --json``
+    tokenizer : None where a checkpoint was written without one
+
+    Raises ModelFileError when it is neither a model nor a checkpoint.
+    """
+
+    def __init__(self, path: FilePath) -> None:
+        self.path = Path(path)
+        metadata = read_metadata(path)
+        self.facts: dict[str, Any] = {
+            "file": str(path),
+            "kind": metadata.get("kind"),
+            "bytes": os.path.getsize(path),
+            "format_version": metadata.get("format_version"),
+            "library_version": metadata.get("library_version"),
+        }
+        self.tokenizer: Tokenizer | None
+        if metadata.get("kind") == "checkpoint":
+            saved = read_checkpoint(path)
+            self._take(saved.model, saved.params, saved.tokenizer, saved)
+            self.facts |= _run_facts(saved)
+        else:
+            lm: LanguageModel = load(path)
+            self._take(lm.config, lm.params, lm.tokenizer, lm)
+            self.facts |= {"history": []} | lm.details
+        self.facts["history"] = [
+            row for row in self.facts["history"] if isinstance(row, dict) and "step" in row
+        ]
+
+    def _take(
+        self,
+        config: ModelConfig,
+        params: NDArray[np.float32],
+        tokenizer: Tokenizer | None,
+        source: Checkpoint | LanguageModel,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self._embeddings = Layout(config).views(params)["embeddings"]
+        self.facts |= {
+            "parameters": int(params.size),
+            "model": config.to_dict(),
+            "documents": source.documents,
+            "tokenizer": None
+            if tokenizer is None
+            else {"kind": tokenizer.kind, "vocab": tokenizer.vocab_size},
+            "training": None if source.training is None else source.training.to_dict(),
+        }
+
+    def neighbors(self, token: str) -> list[tuple[str, float]]:
+        """The ten tokens whose embeddings are nearest to that of ``token``, and their cosines.
+
+        Raises ConfigError for what is not a token of the vocabulary.
+        """
+        if self.tokenizer is None:
+            raise ConfigError(f"{self.path} has no tokenizer, so its tokens have no names")
+        id = _id_of(self.tokenizer, token, self.path)
+        vectors = self._embeddings.astype(np.float64)
+        lengths = np.linalg.norm(vectors, axis=1)
+        cosines = vectors @ vectors[id] / np.maximum(lengths * lengths[id], 1e-300)
+        nearest = [int(other) for other in np.argsort(-cosines, kind="stable") if other != id]
+        return [
+            (self.tokenizer.token(other), float(cosines[other])) for other in nearest[:_NEIGHBORS]
+        ]
+
+    def curve(self) -> dict[str, list[tuple[float, float]]]:
+        """Losses by step, of ``validation`` and ``training``: from the file and, where they are
+        beside it, from the metrics of its run.
+
+        Raises ConfigError where there is none.
+        """
+        rows = self.facts["history"]
+        valid = [(row["step"], row["valid_loss"]) for row in rows if row.get("valid_loss")]
+        train = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss")]
+        beside = metrics_beside(model_beside(self.path))
+        if beside.is_file():
+            train = [
+                (row["step"], row["loss"])
+                for row in read_rows(beside)
+                if row.get("loss") and row["step"] <= self.facts.get("step", 0)
+            ] or train
+        if not valid and not train:
+            raise ConfigError(
+                f"{self.path} has no losses to plot: there was no validation, and {beside} holds "
+                "none; train on, or with --valid"
+            )
+        return {"validation": valid, "training": train}
+
+
+def _id_of(tokenizer: Tokenizer, token: str, path: Path) -> int:
+    try:
+        ids = tokenizer.encode(token).tolist()
+    except TokenizerError:
+        ids = []
+    if len(ids) == 1 and ids[0] != tokenizer.unk_id:
+        return int(ids[0])
+    for id in range(tokenizer.vocab_size):
+        if tokenizer.token(id) == token:
+            return id
+    raise ConfigError(
+        f"{token!r} is not one token of {path}, whose tokenizer is {tokenizer.kind}; name one of "
+        f"its vocabulary, such as {tokenizer.token(tokenizer.vocab_size // 2)!r}"
+    )
+
+
+def _run_facts(saved: Checkpoint) -> dict[str, Any]:
+    run, training = saved.run, saved.training
+    examples = max(1, saved.corpus["train"]["tokens"] - first_target(saved.model))
+    total = planned_steps(training, examples)
+    fraction = float(fraction_done(training, total, run.step, run.seconds))
+    rate = float(learning_rates(training, np.array([fraction]), run.step)[0]) * run.rate_factor
+    details = dict(saved.details)
+    return details | {
+        "reason": saved.reason,
+        "step": run.step,
+        "total_steps": total,
+        "fraction": fraction,
+        "total_epochs": None if total is None else total * training.batch / examples,
+        "seconds": run.seconds,
+        "lr": rate,
+        "rate_factor": run.rate_factor,
+        "rollbacks": run.rollbacks,
+        "corpus": saved.corpus["description"],
+        "train": saved.corpus["train"],
+        "valid": saved.corpus["valid"],
+        "tokenizer_fingerprint": saved.metadata.get("tokenizer_fingerprint"),
+        "versions": saved.metadata.get("versions"),
+        "machine": saved.metadata.get("machine"),
+        "written": saved.metadata.get("written"),
+        "ended": saved.ended,
+        "history": details.get("history", []),
+    }

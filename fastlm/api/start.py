@@ -1,0 +1,181 @@
+"""How does a run begin: anew, from its checkpoint, or from the weights of another model?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.api.language_model import LanguageModel
+from fastlm.callbacks import Callback
+from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.data.reread import recorded
+from fastlm.errors import ConfigError
+from fastlm.tokenizers import Tokenizer
+from fastlm.tokenizers.base import tokenizer_text
+from fastlm.training.checkpoint import Checkpoint, Origin, differs, read_checkpoint, settled_state
+from fastlm.training.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
+from fastlm.training.metrics import MetricsFile
+from fastlm.training.trainer import Trainer
+from fastlm.types import Documents, FilePath
+
+__all__ = ["Beginning"]
+
+
+class Beginning:
+    """What the arguments of ``fastlm.train`` on checkpoints and first weights come to.
+
+    saved : the checkpoint that the run goes on from, or None
+    base : the model that it starts from, or None
+
+    Raises ConfigError for arguments that exclude each other and where a checkpoint would be lost,
+    ModelFileError for files that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: FilePath | None,
+        checkpoint_every: str | float,
+        keep: int,
+        resume: bool,
+        restart: bool,
+        init: FilePath | LanguageModel | None,
+        init_momentum: bool,
+        metrics: FilePath | None,
+    ) -> None:
+        if (resume or restart) and checkpoint is None:
+            raise ConfigError("resume needs the name of the checkpoint; give checkpoint=")
+        if resume and (restart or init is not None):
+            other = "restart" if restart else "init"
+            raise ConfigError(f"resume and {other} are both given; choose one of them")
+        self.files = None
+        self._said: str | None = None
+        self.saved: Checkpoint | None = None
+        if checkpoint is not None:
+            self.files = CheckpointFiles(checkpoint, checkpoint_every, keep)
+        if resume:
+            assert checkpoint is not None
+            self.saved, self._said = newest_checkpoint(checkpoint)
+        elif checkpoint is not None and not restart:
+            check_unfinished(checkpoint)
+        self.metrics = None if metrics is None else MetricsFile(metrics)
+        self.base: LanguageModel | None = None
+        self._momentum: NDArray[np.float32] | None = None
+        if init_momentum and init is None:
+            raise ConfigError("init_momentum is given without init; name a checkpoint with init")
+        if init is not None:
+            self._take_weights(init, init_momentum)
+
+    def _take_weights(self, init: FilePath | LanguageModel, with_momentum: bool) -> None:
+        self.base = init if isinstance(init, LanguageModel) else LanguageModel.load(init)
+        self._params = self.base.params.copy()
+        if not with_momentum:
+            return
+        if isinstance(init, LanguageModel):
+            raise ConfigError(
+                "init_momentum needs a checkpoint, but init is a LanguageModel; name the file"
+            )
+        self._params, self._momentum = settled_state(read_checkpoint(init))
+
+    @property
+    def anew(self) -> bool:
+        """Whether neither a checkpoint nor a model gives the shape."""
+        return self.saved is None and self.base is None
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The one that the run must have; None: any."""
+        if self.saved is not None:
+            return self.saved.tokenizer
+        return None if self.base is None else self.base.tokenizer
+
+    @property
+    def documents(self) -> Documents | None:
+        """What a document is where the caller does not say; None: as the corpus says."""
+        if self.saved is not None:
+            return self.saved.documents
+        return None if self.base is None else self.base.documents
+
+    def source(self, name: str, given: Any, default: Any = None) -> Any:
+        """The ``corpus`` or what is ``valid``: as given or, where it is not, as before."""
+        if given is not None:
+            return given
+        return default if self.saved is None else recorded(self.saved.corpus, name, self.saved.path)
+
+    def check_documents(self, documents: Documents) -> None:
+        if self.saved is not None and documents != self.saved.documents:
+            raise differs(self.saved.path, "documents", self.saved.documents, documents)
+
+    def check_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """ConfigError where it is another than that of the checkpoint or of the model."""
+        if self.saved is not None:
+            self.saved.check_tokenizer(tokenizer)
+        elif self.base is not None and tokenizer != self.base.tokenizer:
+            raise ConfigError(
+                "the model to start from has the tokenizer "
+                f"{tokenizer_text(self.base.tokenizer)}, but the one given is "
+                f"{tokenizer_text(tokenizer)}; leave the tokenizer's options out"
+            )
+
+    def model_config(self, tokenizer: Tokenizer, given: Mapping[str, Any]) -> ModelConfig:
+        """The model's shape; ConfigError where a given setting is not that of the weights."""
+        if self.saved is not None:
+            self.saved.check_model(given)
+            return self.saved.model
+        if self.base is None:
+            return ModelConfig(vocab=tokenizer.vocab_size, boundary=tokenizer.boundary_id, **given)
+        for name, value in given.items():
+            theirs = getattr(self.base.config, name)
+            if (tuple(value) if isinstance(value, list) else value) != theirs:
+                raise ConfigError(
+                    f"the model to start from has {name} {theirs}, but {value} is given; leave it "
+                    "out, or start without it"
+                )
+        return self.base.config
+
+    def training_config(self, given: Mapping[str, Any]) -> TrainingConfig:
+        """How to train; ConfigError where a checkpoint does not allow a given setting."""
+        if self.saved is not None:
+            return self.saved.changed_training(given)
+        return TrainingConfig(**given)
+
+    def trainer(
+        self,
+        config: Config,
+        train_tokens: Any,
+        valid_tokens: Any,
+        *,
+        counts: NDArray[np.int64] | None,
+        given: Mapping[str, Any],
+        callbacks: Sequence[Callback],
+        origin: Origin,
+    ) -> Trainer:
+        """The trainer that begins so.
+
+        counts : as ``Trainer`` has them; given : the settings of ``training_config``
+        """
+        if self.saved is not None:
+            assert self.files is not None
+            trainer = Trainer.resume(
+                self.saved, train_tokens, valid_tokens, callbacks=callbacks, **given
+            )
+            trainer.checkpoints, trainer.metrics = self.files, self.metrics
+            self.files.start(self.saved.run.step)
+            if self._said is not None:
+                trainer.notice("resume", self._said)
+            return trainer
+        return Trainer(
+            config,
+            train_tokens,
+            valid_tokens,
+            callbacks=callbacks,
+            params=None if self.base is None else self._params,
+            counts=counts,
+            momentum=self._momentum,
+            origin=origin,
+            checkpoints=self.files,
+            metrics=self.metrics,
+        )

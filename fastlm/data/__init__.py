@@ -1,0 +1,1 @@
+"""Text and a tokenizer to token ids: scan, split, encode, token store, dataset."""

@@ -1,0 +1,122 @@
+"""Token stores that training makes for itself: where do they lie, and when do they go?
+
+A store lies in the user's cache folder under a name that stands for the text (names, sizes and
+times of the files, or what the text is) and all settings that decide what comes out. When one is
+added, those that nobody used for 30 days go, and then, while all together are larger than 20 GB or
+than ``FASTLM_CACHE_LIMIT`` (GB), the one that was used longest ago.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fastlm.data.token_store import TokenStore
+from fastlm.errors import ConfigError, StoreError
+
+__all__ = ["cache_folder", "cache_path", "cached_store", "tidy"]
+
+_DAYS = 30
+
+
+_LIMIT_GB = 20.0
+
+
+_SUFFIX = ".tokens"
+
+
+_DAY = 86_400
+
+
+def cache_folder() -> Path:
+    """FASTLM_CACHE, else ``fastlm`` in what the system has for caches."""
+    given = os.environ.get("FASTLM_CACHE", "").strip()
+    if given:
+        return Path(given).expanduser()
+    if os.name == "nt":
+        local = os.environ.get("LOCALAPPDATA", "")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "fastlm" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "fastlm"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # As the XDG specification says: what is not absolute does not count.
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "fastlm"
+
+
+def cache_path(settings: dict[str, Any]) -> Path:
+    """Where the store with these settings (in types that JSON has) lies, if it is there.
+
+    Makes the folder.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be made.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder {folder} cannot be made: {error.strerror or error}; set "
+            "FASTLM_CACHE to a folder that you may write to, or use --no-cache"
+        ) from None
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}{_SUFFIX}"
+
+
+def cached_store(path: Path, settings: dict[str, Any]) -> TokenStore | None:
+    """The store that lies there; None where there is none, or one that is not sound."""
+    try:
+        store = TokenStore.open(path)
+    except StoreError:
+        return None
+    if store.metadata.get("settings") != settings:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used now
+    return store
+
+
+def tidy(keep: Path) -> None:
+    """Remove what is old or too much; never ``keep``."""
+    limit = _limit()
+    entries: list[tuple[float, int, Path]] = []
+    now = time.time()
+    for path in keep.parent.glob(f"*{_SUFFIX}*"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            # What an interrupted process left behind has a longer name.
+            days = _DAYS if path.suffix == _SUFFIX else 1
+            if path != keep and now - status.st_mtime > days * _DAY:
+                path.unlink()
+            elif path.suffix == _SUFFIX:
+                entries.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= limit:
+            break
+        if path != keep:
+            # Windows does not remove a file that is in use.
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total -= size
+
+
+def _limit() -> float:
+    variable = os.environ.get("FASTLM_CACHE_LIMIT", "").strip()
+    try:
+        limit = float(variable or _LIMIT_GB)
+    except ValueError:
+        limit = -1.0
+    if not limit >= 0:
+        raise ConfigError(
+            f"FASTLM_CACHE_LIMIT is {variable!r}; set it to a number of gigabytes, such as 20"
+        )
+    return limit * 1e9

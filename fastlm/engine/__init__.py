@@ -1,0 +1,1 @@
+"""The border to the compiled kernels: arrays checked and cast, training, losses, generation."""

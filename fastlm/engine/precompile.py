@@ -1,0 +1,84 @@
+"""Compiling the kernels on two processors: the first start on a machine waits a third less.
+
+Numba compiles one function at a time, but finds in its cache what another process has compiled.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+
+__all__ = ["compile_half", "start_compiling"]
+
+
+def start_compiling() -> None:
+    """Where nothing is compiled yet, let a second process compile part of it into the cache.
+
+    It ends by itself. If it cannot start or fails, the first process compiles everything.
+    """
+    from fastlm.engine.training import kernels_cached
+    from fastlm.system.resources import available_processors
+
+    if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
+        return
+    with suppress(OSError):
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from fastlm.engine.precompile import compile_half; compile_half()",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C in the terminal is not for it.
+            start_new_session=True,
+        )
+
+
+def compile_half() -> None:
+    """Compile parts of ``train_steps``, and what a run needs after it.
+
+    The first process compiles the rest of ``train_steps`` meanwhile (``TrainingEngine.compile``),
+    from its first function to its last: here the last third goes first, and before it what stands
+    in the middle.
+    """
+    import gc
+
+    import numpy as np
+    from numba import float64, int64, typeof
+
+    from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.engine.generation import Generation
+    from fastlm.engine.losses import position_losses
+    from fastlm.engine.training import TrainingEngine
+    from fastlm.model.initialization import scaled_params
+    from fastlm_kernels.layers.output import sweep_output
+    from fastlm_kernels.linalg.gemm import NO_WORKSPACE, new_workspace
+    from fastlm_kernels.passes.sampling import Rules
+    from fastlm_kernels.passes.training import run_update
+
+    gc.disable()  # the process does not live long; compiling makes many objects, and keeps them
+    model = ModelConfig(vocab=2, context=1, embed=1, hidden=())
+    tokens = np.zeros(4, dtype=np.uint16)
+    engine = TrainingEngine(model, TrainingConfig(batch=2), tokens, scaled_params(model, 0))
+    state, scratch, workspace, params, network, plan = (
+        typeof(value)  # type: ignore[no-untyped-call]
+        for value in (
+            engine.state,
+            engine.scratch,
+            NO_WORKSPACE,
+            engine.state.params,
+            engine.network,
+            engine.plan,
+        )
+    )
+    sweep_output.compile((scratch, workspace, params, network, plan, int64, int64, int64))
+    run_update.compile(
+        (state, scratch, workspace, network, plan, int64, int64, int64, float64, int64)
+    )
+    new_workspace()
+    position_losses(engine.settled()[0], model, engine.tokens, 1, 4)
+    rules = Rules(sharpness=1.0, greedy=0, top_k=model.vocab, top_p=1.0)
+    Generation(engine.settled()[0], model, rules, 0, [0]).run(1)

@@ -1,0 +1,1 @@
+"""What a model is as numbers: layout, initial weights, the model file."""

@@ -1,0 +1,390 @@
+"""The one file that a model is: format 1, written whole or not at all, trusted by nobody.
+
+It is a `.safetensors` file (https://github.com/huggingface/safetensors), with no pickle in it:
+
+====================  ==============================================================================
+bytes                 what
+====================  ==============================================================================
+0 .. 7                N, the length of the header: unsigned, 64 bits, little-endian
+8 .. 8 + N - 1        the header: a JSON object in UTF-8, padded with spaces
+8 + N .. end          the data: the tensors, little-endian, row-major, without gaps
+====================  ==============================================================================
+
+The header has a key per tensor, ``{"dtype": "F32", "shape": [...], "data_offsets": [begin, end]}``
+with offsets from the start of the data, and the key ``__metadata__``: an object whose one key
+``fastlm`` is a string that holds the metadata, a JSON object.
+
+Metadata of every file: ``format_version`` (1), ``library_version`` (that wrote it), ``checksum``
+(CRC-32 as 8 hexadecimal digits, see ``_checksum``), ``kind``. Of a file of kind ``model``:
+
+- ``model``: the fields of ``ModelConfig``; ``training``: those of ``TrainingConfig``, or null;
+- ``tokenizer``: its JSON form; ``documents``: ``file``, ``paragraphs`` or ``lines``;
+- ``details``: facts about the run, such as its step and its validation loss.
+
+Its tensors, all F32, are those of ``fastlm.model.layout.Layout``: ``embeddings`` [V, E],
+``hidden.1.weight`` [fan_in, fan_out], ``hidden.1.bias`` [fan_out], ..., ``output.weight``,
+``output.bias``. Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run
+that may go on, and to nobody who only reads the model: ``fastlm.training.checkpoint`` says what
+they are, and what a file of kind ``checkpoint`` has besides.
+
+Tensors lie in the file by the size of their elements, the largest first, then by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zlib
+from collections.abc import Callable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm._version import __version__
+from fastlm.errors import ModelFileError
+from fastlm.system.atomic_file import reason_of, replace_file, unwritable
+from fastlm.types import FilePath
+
+__all__ = ["FORMAT_VERSION", "read_metadata", "read_model_file", "write_model_file"]
+
+FORMAT_VERSION = 1
+
+
+_KEY = "fastlm"
+
+
+# What the safetensors library itself refuses to read.
+_LONGEST_HEADER = 100_000_000
+
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "U8": np.dtype(np.uint8),
+    "U16": np.dtype(np.uint16),
+    "U32": np.dtype(np.uint32),
+    "U64": np.dtype(np.uint64),
+    "I8": np.dtype(np.int8),
+    "I16": np.dtype(np.int16),
+    "I32": np.dtype(np.int32),
+    "I64": np.dtype(np.int64),
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+}
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def write_model_file(
+    path: FilePath,
+    tensors: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, Any],
+    what: str = "model",
+) -> None:
+    """Write a file whole or not at all: what was at ``path`` stays until the new file is safe.
+
+    what : it is, for error messages
+    tensors : by name; of the dtypes that the format has (float32, float64, bool, integers)
+    metadata : in types that JSON has; ``format_version``, ``library_version`` and ``checksum``
+        are added
+
+    The same tensors and metadata give the same bytes.
+
+    Raises
+    ------
+    ModelFileError
+        When the file cannot be written, or the metadata or a tensor has no place in the format.
+    """
+    arrays, header = _arranged(tensors, metadata)
+    try:
+        replace_file(path, [header, *(_bytes(array) for array in arrays.values())])
+    except (OSError, ValueError) as error:
+        raise ModelFileError(unwritable(what, path, error)) from None
+
+
+def _arranged(
+    tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> tuple[dict[str, NDArray[Any]], bytes]:
+    """The arrays in the order of the file, and the bytes before them."""
+    arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    for name, array in arrays.items():
+        if array.dtype not in _DTYPES.values():
+            raise ModelFileError(f"tensor {name} is {array.dtype}; model files do not hold these")
+    described = {
+        **metadata,
+        "format_version": FORMAT_VERSION,
+        "library_version": __version__,
+    }
+    described["checksum"] = _checksum(arrays, described)
+    # Wide types first, so that all are aligned; else in their order, so that the file can be mapped
+    # as one array.
+    ordered = sorted(arrays, key=lambda name: -arrays[name].itemsize)
+    names = {dtype: name for name, dtype in _DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": {_KEY: _canonical_json(described)}}
+    end = 0
+    for name in ordered:
+        begin, end = end, end + arrays[name].nbytes
+        header[name] = {
+            "dtype": names[arrays[name].dtype],
+            "shape": list(arrays[name].shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)
+    return {name: arrays[name] for name in ordered}, len(text).to_bytes(8, "little") + text
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    """The elements little-endian and row-major, without a copy where they are so already."""
+    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return little_endian.reshape(-1).view(np.uint8).data
+
+
+def _canonical_json(metadata: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"the facts about the model cannot be written as JSON: {error}; leave them out"
+        ) from None
+
+
+def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> str:
+    """CRC-32 over the metadata without ``checksum`` (JSON, keys sorted, no white space, ASCII),
+    then, by name, each tensor's ``name dtype shape`` and data."""
+    rest = {key: value for key, value in metadata.items() if key != "checksum"}
+    crc = zlib.crc32(_canonical_json(rest).encode("ascii"))
+    for name in sorted(tensors):
+        array = tensors[name]
+        crc = zlib.crc32(f"{name} {array.dtype.name} {list(array.shape)}".encode(), crc)
+        crc = zlib.crc32(_bytes(array), crc)
+    return f"{crc:08x}"
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def read_model_file(
+    path: FilePath, *, mmap: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return (tensors by name, metadata) of a file that may be anything.
+
+    mmap : the tensors are views of the file, mapped copy-on-write: processes that read it share the
+        memory, and writing to a tensor changes nothing but this process's copy of that page. The
+        file must not be written to meanwhile (``write_model_file`` replaces it, which is fine)
+
+    Nothing in it is believed before it is checked, and no more memory is taken than the file is
+    long.
+
+    Raises
+    ------
+    ModelFileError
+        When there is no such file, it cannot be read, is not a model file, comes from a newer
+        version, or is cut short or altered.
+    """
+
+    def read(file: BinaryIO, size: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        header = _read_header(path, file, size)
+        metadata = _read_metadata(path, header)
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        _check_tensors(path, entries, size - file.tell())
+        return (_mapped_tensors(path) if mmap else _read_tensors(path)), metadata
+
+    tensors, metadata = _opened(path, read)
+    _check_checksum(path, tensors, metadata)
+    return tensors, metadata
+
+
+def read_metadata(path: FilePath) -> dict[str, Any]:
+    """What a file says of itself, without looking at its tensors: quick, and not to be relied on.
+
+    Raises ModelFileError as ``read_model_file`` does, but finds no damage behind the header.
+    """
+    return _opened(path, lambda file, size: _read_metadata(path, _read_header(path, file, size)))
+
+
+_Read = TypeVar("_Read")
+
+
+def _opened(path: FilePath, read: Callable[[BinaryIO, int], _Read]) -> _Read:
+    """``read(file, its size)``; ModelFileError when the file is not there or cannot be read."""
+    try:
+        _check_regular(path)
+        with Path(path).open("rb") as file:
+            return read(file, os.fstat(file.fileno()).st_size)
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"there is no file {path}; check the name, or train a model first"
+        ) from None
+    except ModelFileError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ModelFileError(
+            f"cannot read {path}: {reason_of(error)}; check the name and your permissions"
+        ) from None
+
+
+def _check_regular(path: FilePath) -> None:
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise ModelFileError(f"{path} is a folder; name a model file in it")
+    if not stat.S_ISREG(mode):
+        raise ModelFileError(f"{path} is not a regular file; name a model file")
+
+
+def _read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
+    """The JSON header; leaves ``file`` at the start of the data."""
+    prefix = file.read(8)
+    if len(prefix) < 8:
+        raise ModelFileError(
+            f"{path} is not a model file: it has {len(prefix)} bytes; name a file that fastlm wrote"
+        )
+    length = int.from_bytes(prefix, "little")
+    start = file.read(1)
+    if start != b"{":
+        raise _not_a_model(path)
+    if length > _LONGEST_HEADER:
+        raise ModelFileError(
+            f"{path} is damaged or not a model file: its header has {length} bytes by its own "
+            f"account, and {_LONGEST_HEADER} is the limit; use a copy that is whole"
+        )
+    if length > size - 8:
+        raise ModelFileError(
+            f"{path} is cut short or not a model file: its header has {length} bytes by its own "
+            f"account, but only {size - 8} follow; use a copy that is whole"
+        )
+    try:
+        header = json.loads(start + file.read(length - 1))
+    except (ValueError, RecursionError):
+        raise _not_a_model(path) from None
+    if not isinstance(header, dict):
+        raise _not_a_model(path)
+    return header
+
+
+def _read_metadata(path: FilePath, header: Mapping[str, Any]) -> dict[str, Any]:
+    described = header.get("__metadata__")
+    text = described.get(_KEY) if isinstance(described, dict) else None
+    if not isinstance(text, str):
+        raise ModelFileError(
+            f"{path} is a safetensors file, but not one of fastlm: it has no metadata "
+            f"{_KEY!r}; name a file that fastlm wrote"
+        )
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _damaged(path, "its metadata is not JSON") from None
+    if not isinstance(metadata, dict):
+        raise _damaged(path, "its metadata is not a JSON object")
+    _check_version(path, metadata)
+    return metadata
+
+
+def _check_version(path: FilePath, metadata: Mapping[str, Any]) -> None:
+    version = metadata.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise _damaged(path, f"its format version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format version {version}, written by fastlm "
+            f"{metadata.get('library_version', 'of an unknown version')}, but this is fastlm "
+            f"{__version__}, which reads up to {FORMAT_VERSION}; upgrade fastlm"
+        )
+
+
+def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> None:
+    """Each tensor lies within the ``data`` bytes, and together they fill them without gaps."""
+    places = [_place(path, name, entry) for name, entry in entries.items()]
+    end = 0
+    for begin, stop, name in sorted(places):
+        if begin != end:
+            raise _damaged(path, f"tensor {name} starts at {begin} of the data, not at {end}")
+        end = stop
+    if end > data:
+        raise ModelFileError(
+            f"{path} is cut short: its tensors have {end} bytes, but only {data} are there; use a "
+            "copy that is whole"
+        )
+    if end < data:
+        raise _damaged(path, f"{data - end} bytes follow its last tensor")
+
+
+def _place(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
+    """(begin, end, name) of a tensor whose header entry is sound."""
+    fields = entry if isinstance(entry, dict) else {}
+    shape, offsets = fields.get("shape"), fields.get("data_offsets")
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise _damaged(path, f"tensor {name!r} has no sound description")
+    dtype = _DTYPES.get(str(fields.get("dtype")))
+    if dtype is None:
+        raise _damaged(
+            path, f"tensor {name!r} has dtype {fields.get('dtype')!r}, not {' or '.join(_DTYPES)}"
+        )
+    size = prod(shape) * dtype.itemsize
+    if offsets[1] - offsets[0] != size:
+        raise _damaged(
+            path,
+            f"tensor {name!r} of shape {shape} takes {size} bytes, but lies from {offsets[0]} "
+            f"to {offsets[1]}",
+        )
+    return offsets[0], offsets[1], name
+
+
+def _are_sizes(values: Any) -> TypeGuard[list[int]]:
+    return isinstance(values, list) and all(
+        isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values
+    )
+
+
+def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _mapped_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
+    """The tensors of a file whose header has been checked, as views of it."""
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    # A plain array: Numba would compile its kernels once more for a subclass.
+    data = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length).view(np.ndarray)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        dtype = _DTYPES[entry["dtype"]].newbyteorder("<")
+        tensors[name] = data[begin:end].view(dtype).reshape(entry["shape"])
+    return tensors
+
+
+def _check_checksum(
+    path: FilePath, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> None:
+    written = metadata.get("checksum")
+    try:
+        found = _checksum(tensors, metadata)
+    except ModelFileError:  # NaN in the metadata: Python reads it, and never wrote it
+        raise _damaged(path, "its metadata holds a number that is not finite") from None
+    if written != found:
+        raise _damaged(path, f"its checksum is {written!r}, but what it holds has {found!r}")
+
+
+def _not_a_model(path: FilePath) -> ModelFileError:
+    return ModelFileError(
+        f"{path} is not a model file: it does not begin like one; name a file that fastlm wrote"
+    )
+
+
+def _damaged(path: FilePath, what: str) -> ModelFileError:
+    return ModelFileError(
+        f"{path} is damaged or was altered: {' '.join(what.split())}; use a copy that is whole"
+    )

@@ -1,0 +1,123 @@
+"""Weights to and from the two reference systems: train with one, look inside with the other."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.config import ModelConfig
+from fastlm.errors import ConfigError
+from fastlm.model.layout import Layout
+from fastlm.reference import tiny
+from fastlm.reference.mini import MiniNeuralLM
+
+__all__ = ["Reference", "from_reference", "reference_params", "to_mini", "to_tiny"]
+
+Reference: TypeAlias = "dict[str, list[list[float]]] | MiniNeuralLM"
+"""The weights of ``fastlm.reference.tiny`` (a dict of lists), or a ``MiniNeuralLM``."""
+
+
+_TINY = {"embeddings": "embeddings", "output.weight": "output"}
+
+
+def _mini_names(config: ModelConfig) -> dict[str, str]:
+    """Our tensor names and Mini's, which stores weights (fan_out, fan_in)."""
+    last = "hidden.2" if len(config.hidden) == 2 else None
+    names = {"embeddings": "embeddings", "hidden.1.weight": "W1", "hidden.1.bias": "b1"}
+    if last:
+        names |= {"hidden.2.weight": "W1_5", "hidden.2.bias": "b1_5"}
+    return names | {"output.weight": "W2", "output.bias": "b2"}
+
+
+def from_reference(reference: Reference, config: ModelConfig) -> NDArray[np.float32]:
+    """The flat parameters float32[n] that hold the reference system's weights.
+
+    Raises ConfigError when a tensor's shape is not the configuration's.
+    """
+    params = np.zeros(Layout(config).size, dtype=np.float32)
+    theirs: dict[str, Any]
+    if isinstance(reference, MiniNeuralLM):
+        theirs, names = reference.params, _mini_names(config)
+    else:
+        theirs, names = reference, _TINY
+    missing = sorted(set(theirs) - set(names.values()))
+    if missing:
+        raise ConfigError(
+            f"the reference has {missing[0]}, which this model has no place for; "
+            "build both with the same layers"
+        )
+    for name, tensor in Layout(config).views(params).items():
+        values = np.array(theirs.get(names.get(name, ""), []))
+        if isinstance(reference, MiniNeuralLM) and _is_weight(name):
+            values = values.T
+        if values.shape != tensor.shape:
+            raise ConfigError(
+                f"{name} is {tensor.shape} here but {values.shape} in the reference; "
+                "build both with the same sizes"
+            )
+        tensor[...] = values
+    return params
+
+
+def reference_params(config: ModelConfig, system: str, seed: int) -> NDArray[np.float32]:
+    """float32[n]: the weights that the reference system ``tiny`` or ``mini`` starts from."""
+    if system == "tiny":
+        check_tiny(config)
+        return from_reference(tiny.initialize_weights(config.vocab, config.embed, seed), config)
+    return from_reference(_empty_mini(config, seed=seed), config)
+
+
+def _is_weight(name: str) -> bool:
+    return name.endswith(".weight")
+
+
+def to_tiny(params: NDArray[np.float32], config: ModelConfig) -> dict[str, list[list[float]]]:
+    """The weights as ``fastlm.reference.tiny`` takes them.
+
+    Raises ConfigError unless the model has Tiny's form: mean, no hidden layer, no bias.
+    """
+    check_tiny(config)
+    views = Layout(config).views(params)
+    return {theirs: views[ours].astype(float).tolist() for ours, theirs in _TINY.items()}
+
+
+def to_mini(params: NDArray[np.float32], config: ModelConfig, **settings: Any) -> MiniNeuralLM:
+    """A MiniNeuralLM with these weights.
+
+    settings : its learning_rate, momentum, dropout, seed, dtype
+    Raises ConfigError unless the model has Mini's form: concatenation, one or two hidden layers,
+    biases.
+    """
+    mini = _empty_mini(config, **settings)
+    views = Layout(config).views(params)
+    for ours, theirs in _mini_names(config).items():
+        mini.params[theirs][...] = views[ours].T if _is_weight(ours) else views[ours]
+    return mini
+
+
+def check_tiny(config: ModelConfig) -> None:
+    """ConfigError unless the model has Tiny's form."""
+    if config.combine != "mean" or config.hidden or config.bias:
+        raise ConfigError(
+            f"tiny has combine='mean', no hidden layer and no bias; this model has "
+            f"combine={config.combine!r}, hidden={config.hidden}, bias={config.bias}"
+        )
+
+
+def _empty_mini(config: ModelConfig, **settings: Any) -> MiniNeuralLM:
+    """A MiniNeuralLM of this shape; ConfigError unless the model has Mini's form."""
+    if config.combine != "concat" or len(config.hidden) not in (1, 2) or not config.bias:
+        raise ConfigError(
+            f"mini has combine='concat', one or two hidden layers and biases; this model has "
+            f"combine={config.combine!r}, hidden={config.hidden}, bias={config.bias}"
+        )
+    return MiniNeuralLM(
+        config.vocab,
+        config.embed,
+        config.context,
+        config.hidden[0],
+        config.hidden[1] if len(config.hidden) == 2 else None,
+        **settings,
+    )

@@ -1,0 +1,82 @@
+"""Which configuration and which parameters does a model file or a checkpoint hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.errors import ModelFileError
+from fastlm.model.layout import Layout
+
+__all__ = ["saved_config", "saved_params"]
+
+# Tensors of a training run that may go on; who reads the model leaves them aside.
+_RUN_PREFIXES = ("momentum.", "state.")
+
+
+def saved_config(cls: Any, form: Any, name: str) -> Any:
+    """A configuration from its JSON form; fields that are not there have their default.
+
+    cls : ModelConfig or TrainingConfig; name : what messages call it
+
+    Raises ModelFileError for a form that this version does not know, ConfigError for values.
+    """
+    if not isinstance(form, dict):
+        raise ModelFileError(f"its {name} configuration is not a JSON object")
+    unknown = sorted(form.keys() - cls.__dataclass_fields__.keys())
+    if unknown:
+        raise ModelFileError(
+            f"its {name} configuration has a setting {unknown[0]!r} that this version does not know"
+        )
+    try:
+        return cls(**form)
+    except TypeError as error:
+        raise ModelFileError(f"its {name} configuration is incomplete: {error}") from None
+
+
+def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """The flat array float32[n] of a file's tensors, after checking them against the layout: a
+    view where they follow each other in one mapped file, else a copy.
+
+    Raises ModelFileError.
+    """
+    found = {name for name in tensors if not name.startswith(_RUN_PREFIXES)}
+    for name in sorted(found - layout.tensors.keys()):
+        raise ModelFileError(f"tensor {name} has no place in a model of its configuration")
+    for name, expected in layout.tensors.items():
+        if name not in found:
+            raise ModelFileError(f"tensor {name} of shape {expected.shape} is missing")
+        tensor = tensors[name]
+        if tensor.shape != expected.shape or tensor.dtype != np.float32:
+            raise ModelFileError(
+                f"tensor {name} is {tensor.dtype} of shape {tensor.shape}, but its configuration "
+                f"needs float32 of shape {expected.shape}"
+            )
+        if not np.isfinite(tensor).all():
+            raise ModelFileError(f"tensor {name} holds numbers that are not finite")
+    if _follow_each_other(layout, tensors):
+        first = next(iter(layout.tensors))
+        return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
+    flat = np.empty(layout.size, dtype=np.float32)
+    for name, view in layout.views(flat).items():
+        view[...] = tensors[name]
+    return flat
+
+
+def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the tensors, views of one mapped file, are one flat array already."""
+
+    def owner(array: NDArray[Any]) -> int:
+        return id(array.base) if isinstance(array.base, np.ndarray) else id(array)
+
+    arrays = [tensors[name] for name in layout.tensors]
+    start = arrays[0].ctypes.data
+    offsets = [array.ctypes.data - start for array in arrays]
+    return (
+        len({owner(array) for array in arrays}) == 1
+        and all(array.flags.aligned for array in arrays)
+        and offsets == [4 * tensor.offset for tensor in layout.tensors.values()]
+    )

@@ -1,0 +1,1 @@
+"""What the operating system gives: atomic files, processors, memory, signals; and JSON values."""

@@ -1,0 +1,1 @@
+"""Where text comes from: files, folders, compression, decoding, JSON lines, documents."""

@@ -1,0 +1,165 @@
+"""Which files are meant by paths, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import NamedTuple
+
+from fastlm.errors import CorpusError
+from fastlm.text.compression import COMPRESSED, read_chunks
+from fastlm.text.decoding import Reading, text_blocks
+from fastlm.text.default_corpus import default_corpus
+from fastlm.text.sources import DEFAULT_NAME, STDIN, FileInput, Input, StdinInput, TextsInput
+from fastlm.types import CorpusSource, FilePath
+
+__all__ = ["FolderFiles", "expand", "inputs_of", "text_files"]
+
+_TEXT_SUFFIXES = {".txt", ".text", ".md", ".markdown", ".rst", ".jsonl", ".ndjson"}
+
+
+_SAMPLE = 1 << 12
+
+
+class FolderFiles(NamedTuple):
+    """The files to read, and what was left out, for people ("" where nothing was)."""
+
+    files: list[Path]
+    note: str
+
+
+def text_files(folder: Path, reading: Reading) -> FolderFiles:
+    """Return the text files of a folder and all folders in it, by name.
+
+    Hidden ones (a name that begins with a dot) are not looked at. A name ending in .txt, .text,
+    .md, .markdown, .rst, .jsonl or .ndjson (and .gz or .zst behind it) says that it is text; any
+    other file is, if its first 4 kB have no zero byte and can be decoded.
+
+    Raises
+    ------
+    CorpusError
+        For a folder that cannot be listed or has no text file, with what it has.
+    """
+    files: list[Path] = []
+    others: list[Path] = []
+    for path in _visible(folder):
+        (files if _is_text(path, reading) else others).append(path)
+    if not files:
+        there = f"no text file (but {others[0].name} and the like)" if others else "no file"
+        raise CorpusError(f"the folder {folder} holds {there}; name one with text files in it")
+    note = ""
+    if others:
+        plural = "file is" if len(others) == 1 else "files are"
+        note = f"{len(others):,} {plural} not text and was left out: {others[0]}"
+        note = note if len(others) == 1 else note.replace("was", "were") + " and others"
+    return FolderFiles(files, note)
+
+
+def _visible(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise CorpusError(
+            f"{error.filename} cannot be listed: {error.strerror}; make the folder readable"
+        )
+
+    found: list[Path] = []
+    for here, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(here, name) for name in names if not name.startswith(".")]
+    # By the parts of the path: the same order on every system.
+    return sorted((path for path in found if path.is_file()), key=lambda path: path.parts)
+
+
+def _is_text(path: Path, reading: Reading) -> bool:
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    if plain.suffix.lower() in _TEXT_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            sample = next(read_chunks(file, str(path)), b"")[:_SAMPLE]
+    except CorpusError:
+        return False
+    except OSError:
+        return True  # reading it says what is wrong
+    if b"\0" in sample and reading.utf8:
+        return False
+    try:
+        # Whole characters only: the sample may end inside one.
+        next(text_blocks((sample,), str(path), reading), None)
+    except CorpusError:
+        return False
+    return True
+
+
+def expand(corpus: FilePath | Sequence[FilePath]) -> list[FilePath]:
+    """Return the paths that are meant: a pattern stands for all files that match it, by name.
+
+    A path that names no file but holds `*`, `?` or `[` is a pattern; `**` crosses folders.
+
+    Raises
+    ------
+    CorpusError
+        For no path, what is no path, and a pattern that nothing matches.
+    """
+    given = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
+    if not isinstance(given, Sequence) or isinstance(given, bytes):
+        raise CorpusError(
+            f"a corpus is a path or a list of paths, got {type(given).__name__}; for texts in "
+            "memory pass a list of them as texts"
+        )
+    paths: list[FilePath] = []
+    for path in given:
+        paths.extend(_matches(path))
+    if not paths:
+        raise CorpusError("the list of corpus files is empty; name at least one file")
+    return paths
+
+
+def inputs_of(
+    corpus: CorpusSource | None = None,
+    reading: Reading | None = None,
+    texts: Iterable[str] | None = None,
+) -> list[Input]:
+    """Return the inputs that a corpus or texts in memory stand for; opens no file for its text.
+
+    Raises
+    ------
+    CorpusError
+        See `expand`; for a folder with nothing readable in it.
+    """
+    reading = Reading() if reading is None else reading
+    if texts is not None:
+        return [TextsInput(texts)]
+    if corpus is None:
+        return [TextsInput([default_corpus()], DEFAULT_NAME)]
+    inputs: list[Input] = []
+    for path in expand(corpus):
+        if str(path) == STDIN:
+            inputs.append(StdinInput(reading))
+        elif _is_folder(path):
+            found = text_files(Path(path), reading)
+            inputs += [FileInput(name, reading, in_folder=True) for name in found.files]
+            inputs[-1].left_out = found.note  # type: ignore[attr-defined]
+        else:
+            inputs.append(FileInput(path, reading))
+    return inputs
+
+
+def _is_folder(path: FilePath) -> bool:
+    return "\0" not in str(path) and str(path) != "" and Path(path).is_dir()
+
+
+def _matches(path: FilePath) -> list[FilePath]:
+    if not isinstance(path, (str, PathLike)):
+        raise CorpusError(f"a path is a str or a Path, got {type(path).__name__}")
+    pattern = fspath(path)
+    if not isinstance(pattern, str) or not glob.has_magic(pattern) or "\0" in pattern:
+        return [path]
+    if Path(pattern).exists():
+        return [path]
+    matching = sorted(m for m in glob.glob(pattern, recursive=True) if not Path(m).is_dir())
+    if not matching:
+        raise CorpusError(f"no file matches {pattern}; name files that exist")
+    return list(matching)

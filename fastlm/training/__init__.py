@@ -1,0 +1,1 @@
+"""Training: the loop, validation, divergence, checkpoints, metrics, default settings."""

@@ -1,0 +1,391 @@
+"""Checkpoints: all that a training run needs to go on as if nothing had happened.
+
+A checkpoint is a file of kind ``checkpoint`` in the format of ``fastlm.model.model_file``. Under
+the plain names lie the weights that ``Trainer.params`` has: those of the best validation so far or,
+where there has been none, the current ones. So ``fastlm.load`` reads it as the model so far.
+Besides:
+
+======================  ============================================================================
+tensor                  what
+======================  ============================================================================
+``state.params``        float32[n], the current weights as the engine has them (rows not settled)
+``momentum.NAME``       float32, the momentum of tensor NAME, likewise
+``state.row_steps``     int64, see ``fastlm_kernels.runtime.arguments.State``; so for every other of
+its
+                        fields: ``state.rates`` float64, ...
+======================  ============================================================================
+
+The metadata of a model, and:
+
+- ``run``: the fields of ``RunState``;
+- ``reason``: why training ended, ``running`` where it has not;
+- ``corpus``: ``train`` and ``valid``, each ``{"tokens": T, "fingerprint": ...}`` (``valid`` may be
+  null), ``description`` and ``recipe``, what ``fastlm.train`` needs to read it again, or null;
+- ``tokenizer_fingerprint``, ``versions`` (of Python, NumPy, Numba), ``machine``, ``written``
+  (seconds since 1970).
+
+What comes next in training is a function of (configuration, tokens, step, these arrays): the order
+of the examples and the dropout masks are functions of the seed and the step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine.network import first_target
+from fastlm.engine.training import TrainingEngine
+from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
+from fastlm.model.layout import Layout
+from fastlm.model.model_file import read_model_file, write_model_file
+from fastlm.model.saved_model import saved_config, saved_params
+from fastlm.system.json_values import TEXT, WHOLE, checked
+from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
+from fastlm.tokenizers.base import tokenizer_text
+from fastlm.training.run_files import checkpoint_beside
+from fastlm.training.run_state import RunState
+from fastlm.types import Documents, FilePath
+from fastlm_kernels.layers.embedding import SETTLE_EVERY
+
+__all__ = [
+    "ENDED",
+    "Checkpoint",
+    "Origin",
+    "differs",
+    "identity_text",
+    "read_checkpoint",
+    "settled_state",
+    "write_checkpoint",
+]
+
+
+def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(params, momentum), each float32[n], of the last step of a checkpoint, all rows settled."""
+    # As few as an engine takes: it does not train.
+    needed = first_target(dataclasses.replace(saved.model, boundary=None)) + 1
+    tokens = np.zeros(needed, dtype=np.uint16)
+    params = np.zeros(Layout(saved.model).size, dtype=np.float32)
+    engine = TrainingEngine(saved.model, saved.training, tokens, params)
+    saved.load_into(engine)
+    return engine.settled()
+
+
+# What may be another when a run goes on; all else decides what a step does.
+_MAY_CHANGE = frozenset({"epochs", "steps", "minutes", "threads", "lr", "patience"})
+
+
+_LENGTHS = ("epochs", "steps", "minutes")
+
+
+ENDED = ("finished", "early stop", "diverged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the tokens of a run come from, for its checkpoints.
+
+    tokenizer : None: the checkpoint can be resumed, but holds no model that reads text
+    description : of the corpus, for people
+    recipe : what ``fastlm.train`` needs to read the corpus again, in types that JSON has
+    """
+
+    tokenizer: Tokenizer | None = None
+    description: str = ""
+    recipe: Mapping[str, Any] | None = None
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """What a file of kind ``checkpoint`` holds.
+
+    params : float32[n], of the model so far (best, or current)
+    arrays : the engine's ``State``, by field, with ``params`` and ``momentum`` float32[n]
+    path : where it was read
+    """
+
+    model: ModelConfig
+    training: TrainingConfig
+    documents: Documents
+    tokenizer: Tokenizer | None
+    corpus: dict[str, Any]
+    run: RunState
+    reason: str
+    details: dict[str, Any]
+    params: NDArray[np.float32]
+    arrays: dict[str, NDArray[Any]]
+    metadata: dict[str, Any]
+    path: Path
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run came to its end (it may be longer when it goes on)."""
+        return self.reason in ENDED
+
+    def changed_training(self, changes: Mapping[str, Any]) -> TrainingConfig:
+        """The training configuration with what may change changed; None stands for no change.
+
+        Raises ConfigError for a setting that decides what the steps do.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        for name, value in given.items():
+            if name not in TrainingConfig.__dataclass_fields__:
+                raise ConfigError(
+                    f"unknown setting {name!r}; there are "
+                    f"{', '.join(TrainingConfig.__dataclass_fields__)}"
+                )
+            saved = getattr(self.training, name)
+            if name not in _MAY_CHANGE and value != saved:
+                raise differs(self.path, name, saved, value)
+        if any(name in given for name in _LENGTHS):
+            given = dict.fromkeys(_LENGTHS) | given  # one length replaces another
+        return dataclasses.replace(self.training, **given)
+
+    def check_model(self, given: Mapping[str, Any]) -> None:
+        """ConfigError where a given setting of the model is not the checkpoint's."""
+        for name, value in given.items():
+            saved = getattr(self.model, name)
+            value = tuple(value) if isinstance(value, list) else value
+            if value != saved:
+                raise differs(self.path, name, saved, value)
+
+    def check_tokenizer(self, tokenizer: Tokenizer | None) -> None:
+        """ConfigError where a tokenizer is not the checkpoint's."""
+        saved = self.tokenizer
+        if saved is not None and tokenizer is not None and saved != tokenizer:
+            raise ConfigError(
+                f"{self.path} was trained with the tokenizer {tokenizer_text(saved)}, but the one "
+                f"given is {tokenizer_text(tokenizer)}; leave the tokenizer's options out to resume"
+            )
+
+    def load_into(self, engine: TrainingEngine) -> None:
+        """Put the arrays and the step into an engine of this model and training.
+
+        Raises ModelFileError where they are not those of such an engine.
+        """
+        state = engine.state._asdict()
+        if self.arrays.keys() != state.keys():
+            raise ModelFileError(
+                f"{self.path} has the state {', '.join(sorted(self.arrays))}, but this version "
+                f"trains with {', '.join(sorted(state))}; use the version that wrote it"
+            )
+        for name, array in state.items():
+            given = self.arrays[name]
+            if given.shape != array.shape or given.dtype != array.dtype:
+                raise ModelFileError(
+                    f"{self.path} is damaged: its {name} is {given.dtype} of shape "
+                    f"{given.shape}, not {array.dtype} of shape {array.shape}"
+                )
+        if not self._is_sound(engine):
+            raise ModelFileError(
+                f"{self.path} is damaged: its state cannot be that after step {self.run.step}"
+            )
+        for name, array in state.items():
+            np.copyto(array, self.arrays[name])
+        engine.step = self.run.step
+
+    def _is_sound(self, engine: TrainingEngine) -> bool:
+        """Whether the arrays may be those of an engine after so many steps.
+
+        Otherwise a kernel might run for hours to settle a row that claims to lag that far behind.
+        """
+        rows, step = self.arrays["row_steps"], self.run.step
+        by_example = engine.by_example
+        settled = rows if by_example else rows[: self.model.vocab]
+        return bool(
+            np.isfinite(self.arrays["momentum"]).all()
+            and np.isfinite(self.arrays["rates"]).all()
+            and rows.min(initial=0) >= 0
+            and rows.max(initial=0) <= step
+            and settled.min(initial=step) >= step - SETTLE_EVERY
+        )
+
+    def check_corpus(self, part: str, found: Mapping[str, Any] | None) -> None:
+        """ConfigError where the tokens to train or to validate on are not the checkpoint's."""
+        saved = self.corpus[part]
+        if saved != found:
+            text = "training" if part == "train" else "validation"
+            raise ConfigError(
+                f"{self.path} was made on another {text} text: {identity_text(saved)}, but this "
+                f"is {identity_text(found)}; name the same text to resume, or start from the "
+                "weights on this one with --init"
+            )
+
+
+def differs(path: Path, name: str, saved: Any, given: Any) -> ConfigError:
+    """That a setting is not what it was, with both values."""
+    return ConfigError(
+        f"{path} was trained with {name} {_text(saved)}, but {_text(given)} is given; leave it out "
+        "to resume"
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return str(value)
+
+
+def write_checkpoint(
+    path: FilePath,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    documents: Documents,
+    origin: Origin,
+    corpus: Mapping[str, Any],
+    run: RunState,
+    reason: str,
+    details: Mapping[str, Any],
+    params: NDArray[np.float32],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write a checkpoint whole or not at all; raises ModelFileError when it cannot be written."""
+    import numba
+
+    layout = Layout(model)
+    tensors = dict(layout.views(params))
+    tensors |= {f"momentum.{name}": view for name, view in layout.views(arrays["momentum"]).items()}
+    tensors |= {f"state.{name}": array for name, array in arrays.items() if name != "momentum"}
+    metadata = {
+        "kind": "checkpoint",
+        "model": model.to_dict(),
+        "training": training.to_dict(),
+        "tokenizer": None if origin.tokenizer is None else origin.tokenizer.to_dict(),
+        "tokenizer_fingerprint": origin.tokenizer and origin.tokenizer.fingerprint(),
+        "documents": documents,
+        "details": dict(details),
+        "run": run.to_dict(),
+        "reason": reason,
+        "corpus": dict(corpus)
+        | {"description": origin.description, "recipe": _json_copy(origin.recipe)},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": numba.__version__,
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "written": time.time(),
+    }
+    write_model_file(path, tensors, metadata, "checkpoint")
+
+
+def _json_copy(recipe: Mapping[str, Any] | None) -> Any:
+    return None if recipe is None else json.loads(json.dumps(recipe))
+
+
+def read_checkpoint(path: FilePath) -> Checkpoint:
+    """Read a checkpoint of any content.
+
+    Raises ModelFileError when it is not one, is damaged, or comes from a newer version, and
+    MissingLibraryError for a tokenizer whose library is not installed.
+    """
+    tensors, metadata = read_model_file(path)
+    kind = metadata.get("kind")
+    if kind == "model":
+        raise ModelFileError(
+            f"{path} is a model, not a checkpoint; resume from {checkpoint_beside(path)}, or "
+            "start from the model's weights with --init"
+        )
+    if kind != "checkpoint":
+        raise ModelFileError(f"{path} is a file of kind {kind!r}, not a checkpoint")
+    try:
+        return _from_file(Path(path), tensors, metadata)
+    except MissingLibraryError:
+        raise
+    except FastlmError as error:
+        raise ModelFileError(
+            f"{path} does not hold a sound checkpoint: {error}; use another copy of the file"
+        ) from None
+
+
+def _from_file(
+    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, Any]
+) -> Checkpoint:
+    model: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
+    training: TrainingConfig = saved_config(TrainingConfig, metadata.get("training"), "training")
+    documents = metadata.get("documents")
+    if documents not in get_args(Documents):
+        raise ModelFileError(f"its documents is {documents!r}")
+    form = metadata.get("tokenizer")
+    tokenizer = None if form is None else tokenizer_from_dict(form)
+    if tokenizer is not None and (tokenizer.vocab_size, tokenizer.boundary_id) != (
+        model.vocab,
+        model.boundary,
+    ):
+        raise ModelFileError("its tokenizer is not that of its model")
+    reason, details = metadata.get("reason"), metadata.get("details")
+    if not isinstance(reason, str) or not isinstance(details, dict):
+        raise ModelFileError("it does not say why training ended, or has no details")
+    layout = Layout(model)
+    run = RunState.from_dict(metadata.get("run"))
+    # Before memory is taken: these compare sizes.
+    params = saved_params(layout, tensors)
+    momentum = {
+        name.removeprefix("momentum."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("momentum.")
+    }
+    arrays = {
+        name.removeprefix("state."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("state.")
+    }
+    arrays["momentum"] = saved_params(layout, momentum)
+    _check_params(arrays.get("params"), layout)
+    return Checkpoint(
+        model=model,
+        training=training,
+        documents=cast(Documents, documents),
+        tokenizer=tokenizer,
+        corpus=_corpus(metadata.get("corpus")),
+        run=run,
+        reason=reason,
+        details=details,
+        params=params,
+        arrays=arrays,
+        metadata=metadata,
+        path=path,
+    )
+
+
+def _check_params(params: NDArray[Any] | None, layout: Layout) -> None:
+    if params is None or params.shape != (layout.size,) or params.dtype != np.float32:
+        raise ModelFileError(f"state.params is not float32 of shape ({layout.size},)")
+    if not np.isfinite(params).all():
+        raise ModelFileError("state.params holds numbers that are not finite")
+
+
+def _corpus(form: Any) -> dict[str, Any]:
+    corpus = _checked_keys(form, ("train", "valid", "description", "recipe"))
+    for part in ("train", "valid"):
+        if part == "valid" and corpus[part] is None:
+            continue
+        checked(corpus[part], f"{part} corpus", {"tokens": WHOLE, "fingerprint": TEXT})
+    if not isinstance(corpus["description"], str):
+        raise ModelFileError("the description of its corpus is not text")
+    if corpus["recipe"] is not None and not isinstance(corpus["recipe"], dict):
+        raise ModelFileError("the recipe of its corpus is not a JSON object")
+    return corpus
+
+
+def _checked_keys(form: Any, keys: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(form, dict) or form.keys() != set(keys):
+        raise ModelFileError(f"its corpus is not a JSON object of {', '.join(keys)}")
+    return dict(form)
+
+
+def identity_text(identity: Mapping[str, Any] | None) -> str:
+    """For error messages."""
+    if identity is None:
+        return "none"
+    return f"{identity['tokens']:,} tokens with fingerprint {str(identity['fingerprint'])[:12]}"

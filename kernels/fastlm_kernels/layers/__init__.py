@@ -1,0 +1,1 @@
+"""The layers of the network, forward and backward."""

@@ -1,0 +1,1 @@
+"""Matrix products held in vector registers, dense and sparse."""

@@ -1,0 +1,1 @@
+"""What Python calls: training steps, losses, generation."""

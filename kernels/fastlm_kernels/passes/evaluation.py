@@ -1,0 +1,214 @@
+"""Forward only: losses of positions of a token array, and logits of given contexts."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlm_kernels.layers.activation import relu
+from fastlm_kernels.layers.adaptive_softmax import (
+    cluster_of,
+    cluster_rows,
+    count_clusters,
+    rewind,
+    tail_layer,
+    target_in,
+)
+from fastlm_kernels.layers.affine import affine_columns
+from fastlm_kernels.layers.softmax import add_to_log_sum
+from fastlm_kernels.passes.contexts import gather_context, token_at
+from fastlm_kernels.passes.first_layer import FILL_ROWS, fill_table, first_layer
+from fastlm_kernels.passes.rows import forward_layer, forward_rows, project_rows
+from fastlm_kernels.runtime.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
+from fastlm_kernels.runtime.jit import inner_kernel, kernel
+from fastlm_kernels.runtime.scheduler import claim, finish
+
+F = np.float32
+
+
+# Logits that are there at a time, 128 KB, so that they and the rows they come from stay in a
+# core's own cache until their exponentials are summed.
+LOGIT_ROWS = 128
+
+
+LOGIT_COLUMNS = 256
+
+
+class EvaluationScratch(NamedTuple):
+    """Memory of a thread for ``rows`` positions at a time.
+
+    inputs : float32[rows * widths], and FILL_ROWS * E at least
+    logits : float32[LOGIT_ROWS * LOGIT_COLUMNS], and without hidden layers rows * V at least
+    contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1]
+    tops : float32[LOGIT_ROWS], totals, at_target : float64[LOGIT_ROWS]
+    """
+
+    inputs: np.ndarray
+    logits: np.ndarray
+    contexts: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+    tops: np.ndarray
+    totals: np.ndarray
+    at_target: np.ndarray
+
+
+@kernel
+def position_losses(
+    losses, scratch, workspace, team, tokens, table, params, network, phases, first, rows
+):  # fmt: skip
+    """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
+
+    losses : float64[n], written
+    scratch : EvaluationScratch, workspace : Workspace, each thread's own
+    team : Team, of counters shared by the threads of the call
+    table : Table of the first layer, whose shares are computed first
+    phases : int64[3]: 0, the tiles of FILL_ROWS tokens of that, and all with those of ``rows``
+    rows : positions of a tile
+    """
+    span = network.span
+    order = scratch.order
+    contexts = scratch.contexts
+    fills = phases[1]
+    while True:
+        ticket = claim(team, phases[2], phases)
+        if ticket < 0:
+            return
+        if ticket < fills:
+            low = ticket * FILL_ROWS
+            fill_table(
+                table, scratch.inputs, workspace, params, network,
+                low, min(low + FILL_ROWS, table.ids.size),
+            )  # fmt: skip
+            finish(team)
+            continue
+        start = (ticket - fills) * rows
+        count = min(rows, losses.size - start)
+        for row in range(count):
+            order[0, row] = token_at(tokens.ids, tokens.width, first + start + row)
+        order_by_cluster(order, scratch.starts, count, network.cutoffs)
+        for row in range(count):
+            gather_context(
+                contexts[row * span : (row + 1) * span],
+                tokens.ids,
+                tokens.width,
+                first + start + order[1, row],
+                network.boundary,
+            )
+        hidden_rows(
+            scratch.inputs, scratch.logits, contexts, workspace, table, params, network, rows, count
+        )
+        row_losses(losses[start : start + count], scratch, workspace, params, network, rows, count)
+        finish(team)
+
+
+@inner_kernel
+def hidden_rows(inputs, logits, contexts, workspace, table, params, network, rows, count):
+    """The input of the output layer of ``count`` rows; without hidden layers, its output too."""
+    if network.depth == 1:
+        first_layer(logits, np.int64(0), inputs, contexts, workspace, table, params, network, count)
+        return
+    out0 = rows * network.layers[1, WIDTH_BEFORE]
+    width = network.layers[0, FAN_OUT]
+    first_layer(inputs, out0, inputs, contexts, workspace, table, params, network, count)
+    relu(inputs[out0 : out0 + count * width])
+    for layer in range(1, network.depth - 1):
+        out0, width = forward_layer(
+            inputs, workspace, inputs, params, network, layer, rows, np.int64(0), count
+        )
+        relu(inputs[out0 : out0 + count * width])
+
+
+@inner_kernel
+def order_by_cluster(order, starts, count, cutoffs):
+    """order[1] = the elements 0 .. count - 1 by the cluster of order[0], the last cluster first."""
+    count_clusters(starts, order[0], count, cutoffs)
+    for row in range(count):
+        cluster = cluster_of(np.int64(order[0, row]), cutoffs)
+        order[1, starts[cluster]] = row
+        starts[cluster] += 1
+    rewind(starts)
+
+
+@inner_kernel
+def row_losses(losses, scratch, workspace, params, network, rows, count):
+    """Losses of rows of which ``hidden_rows`` is done.
+
+    losses : float64[count], written
+    scratch.order : the target of each element, and which element each row is
+    Part 0 is the output layer, or the head of an adaptive softmax; its clusters follow.
+    """
+    for part in range(network.cutoffs.size):
+        low = np.int64(0)
+        high = count
+        layer = network.depth - 1
+        x0 = rows * network.layers[layer, WIDTH_BEFORE]
+        if part > 0:
+            low, high = cluster_rows(scratch.starts, part, np.int64(0), count)
+            if low >= high:
+                continue
+            layer = tail_layer(network, part)
+            x0 = project_rows(scratch.inputs, workspace, params, network, part, rows, low, high)
+        fan_in = network.layers[layer, FAN_IN]
+        for start in range(low, high, LOGIT_ROWS):
+            stop = min(start + LOGIT_ROWS, high)
+            log_sums(
+                scratch, workspace, params, network, part, layer, x0 + (start - low) * fan_in,
+                start, stop,
+            )  # fmt: skip
+            for row in range(start, stop):
+                element = scratch.order[1, row]
+                log_sum = math.log(scratch.totals[row - start]) + np.float64(
+                    scratch.tops[row - start]
+                )
+                loss = log_sum - scratch.at_target[row - start]
+                losses[element] = loss if part == 0 else losses[element] + loss
+
+
+@inner_kernel
+def log_sums(scratch, workspace, params, network, part, layer, x0, first, last):
+    """For the rows first to last of a part: the log of the sum of e^logit, and the target's logit.
+
+    x0 : where in scratch.inputs the layer's input of row ``first`` is
+    The logits come some columns at a time and are in the cache when they are summed.
+    """
+    fan_in = network.layers[layer, FAN_IN]
+    width = network.layers[layer, FAN_OUT]
+    columns = LOGIT_COLUMNS
+    place = np.int64(0)
+    if layer == 0:  # without hidden layers they are all there
+        columns = width
+        place = first * width
+    tops = scratch.tops
+    totals = scratch.totals
+    for row in range(last - first):
+        tops[row] = F(-np.inf)
+        totals[row] = 0.0
+    for start in range(0, width, columns):
+        size = min(columns, width - start)
+        if layer > 0:
+            affine_columns(
+                scratch.logits, place, size, workspace, scratch.inputs, x0, params,
+                network.layers[layer, WEIGHT], network.layers[layer, BIAS], last - first,
+                fan_in, width, start, size,
+            )  # fmt: skip
+        for row in range(last - first):
+            z = scratch.logits[place + row * size : place + (row + 1) * size]
+            add_to_log_sum(tops, totals, row, z)
+            target = np.int64(scratch.order[0, scratch.order[1, first + row]])
+            at = target_in(part, target, network.cutoffs) - start
+            if 0 <= at < size:
+                scratch.at_target[row] = np.float64(z[at])
+
+
+@kernel
+def context_logits(logits, inputs, workspace, contexts, params, network, batch):
+    """Logits of B contexts; with an adaptive softmax log-probabilities, which are logits too.
+
+    logits : float32[B * V], inputs : float32[B * widths], both written
+    workspace : Workspace
+    contexts : int32[B * span]
+    """
+    forward_rows(logits, inputs, workspace, contexts, params, network, batch, np.int64(0), batch)

@@ -1,0 +1,141 @@
+"""Many texts at once, many tokens each: the model's logits, a choice, and the next context.
+
+A text depends on its seed, its number and its first context only: logits of a row have the same
+bits whatever rows stand beside it, and random numbers are functions of (seed, number, position).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlm_kernels.layers.exp import bits_from_float
+from fastlm_kernels.passes.rows import forward_rows
+from fastlm_kernels.passes.sampling import ChoiceScratch, choose, sampling_uniform
+from fastlm_kernels.runtime.jit import inner_kernel, kernel
+from fastlm_kernels.runtime.scheduler import claim, finish
+
+F = np.float32
+
+
+# States of a text.
+RUNNING, ENDED, NOT_FINITE = range(3)
+
+
+_EXPONENT = np.int32(0x7F800000)
+
+
+class Texts(NamedTuple):
+    """S texts that grow.
+
+    contexts : int32[S * C], all that the model sees of each, oldest token first
+    numbers : int64[S], the number of each text among those of the seed
+    drawn : int64[S], how many tokens have been chosen
+    states : int64[S], RUNNING, ENDED or NOT_FINITE
+    """
+
+    contexts: np.ndarray
+    numbers: np.ndarray
+    drawn: np.ndarray
+    states: np.ndarray
+
+
+class GenerationScratch(NamedTuple):
+    """Memory of a thread for ``rows`` texts at a time.
+
+    contexts : int32[rows * C], running : int64[rows]
+    logits : float32[rows * V], inputs : float32[rows * sum of fan-ins]
+    """
+
+    contexts: np.ndarray
+    running: np.ndarray
+    logits: np.ndarray
+    inputs: np.ndarray
+    choice: ChoiceScratch
+
+
+@kernel
+def generate_tokens(
+    tokens, texts, scratch, workspace, team, excluded, params, network, rules,
+    phases, seed, end, steps, rows,
+):  # fmt: skip
+    """Up to ``steps`` more tokens for every text that is RUNNING.
+
+    tokens : int32[S * steps], written: the new tokens of text s from s * steps on
+    texts : Texts, changed
+    scratch : GenerationScratch, workspace : Workspace, each thread's own
+    team : Team, of counters shared by the threads of the call
+    excluded : int64[...], ids that are never chosen; the others' probabilities are renormalised
+    rules : Rules
+    phases : int64[2]: 0, and the number of tiles of ``rows`` texts
+    end : the id that ends a text and is not written, or -1
+    rows : texts that one thread works on at a time
+    """
+    vocab = network.vocab
+    count = texts.numbers.size
+    context = texts.contexts.size // count
+    while True:
+        tile = claim(team, phases[1], phases)
+        if tile < 0:
+            return
+        running = np.int64(0)
+        for text in range(tile * rows, min(tile * rows + rows, count)):
+            if texts.states[text] == RUNNING:
+                scratch.running[running] = text
+                running += 1
+        for step in range(steps):
+            # Only texts that have not ended take part.
+            for row in range(running):
+                source = scratch.running[row] * context
+                for c in range(context):
+                    scratch.contexts[row * context + c] = texts.contexts[source + c]
+            forward_rows(
+                scratch.logits, scratch.inputs, workspace, scratch.contexts, params, network,
+                rows, np.int64(0), running,
+            )  # fmt: skip
+            left = np.int64(0)
+            for row in range(running):
+                text = scratch.running[row]
+                z = scratch.logits[row * vocab : (row + 1) * vocab]
+                if not _all_finite(z):
+                    texts.states[text] = NOT_FINITE
+                    continue
+                for i in range(excluded.size):
+                    z[excluded[i]] = F(-np.inf)
+                uniform = sampling_uniform(seed, texts.numbers[text], texts.drawn[text])
+                token = choose(z, scratch.choice, uniform, rules)
+                texts.drawn[text] += 1
+                if token == end:
+                    texts.states[text] = ENDED
+                    continue
+                tokens[text * steps + step] = token
+                _append(
+                    texts.contexts[text * context : (text + 1) * context], token, network.boundary
+                )
+                scratch.running[left] = text
+                left += 1
+            running = left
+            if running == 0:
+                break
+        finish(team)
+
+
+@inner_kernel
+def _append(context, token, boundary):
+    """Slide the context int32[C] by one token. Nothing before a boundary token is seen."""
+    if token == boundary:
+        for c in range(context.size):
+            context[c] = token
+        return
+    for c in range(context.size - 1):
+        context[c] = context[c + 1]
+    context[context.size - 1] = token
+
+
+@inner_kernel
+def _all_finite(z):
+    bad = np.int32(0)
+    for j in range(z.size):
+        bad |= np.int32((bits_from_float(z[j]) & _EXPONENT) == _EXPONENT)
+    return bad == 0

@@ -1,0 +1,1 @@
+"""UTF-8 text: characters, words, counting and encoding."""

@@ -1,0 +1,324 @@
+"""``fastlm.train``: from text to a model in one call."""
+
+from __future__ import annotations
+
+import pytest
+from numba import config as numba_config
+
+import fastlm
+import fastlm.engine.training
+from fastlm.callbacks import Callback
+from fastlm.errors import ConfigError, CorpusError, FastlmError, TrainingError, TrainingWarning
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer
+
+NO_JIT = bool(numba_config.DISABLE_JIT)
+
+SMALL = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 5}
+LINES = [f"line {number} says that {number * number} is a square" for number in range(60)]
+TEXT = "\n".join(LINES)
+
+
+def small(**settings):
+    return fastlm.train(**{"texts": [TEXT], "valid": 0} | SMALL | settings)
+
+
+def test_a_model_comes_out():
+    lm = small()
+    assert lm.config.hidden == (8,)
+    assert lm.training.steps == 5
+    assert lm.result.reason == "finished"
+    assert lm.result.step == 5
+    assert lm.result.best is None
+    assert lm.details["step"] == 5
+    assert lm.details["train_loss"] == lm.result.train_loss
+    assert len(lm.generate("line", length=10, seed=1)) == 14
+
+
+def test_the_same_call_gives_the_same_model():
+    first, same, other = small(), small(), small(seed=1)
+    assert first.params.tobytes() == same.params.tobytes()
+    assert first.params.tobytes() != other.params.tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_nothing(threads):
+    assert small(threads=threads).params.tobytes() == small().params.tobytes()
+
+
+def test_a_file_gives_the_same_model_as_its_text(tmp_path):
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8", newline="")
+    from_file = fastlm.train(tmp_path / "corpus.txt", valid=0, **SMALL)
+    assert from_file.params.tobytes() == small().params.tobytes()
+    assert from_file.details["corpus_fingerprint"] == small().details["corpus_fingerprint"]
+
+
+def test_the_tokens_are_counted_once(monkeypatch):
+    calls = []
+    count = fastlm.engine.tokens.token_counts
+    for module in ("api.train", "training.trainer"):
+        monkeypatch.setattr(
+            f"fastlm.{module}.token_counts", lambda *given: (calls.append(given), count(*given))[1]
+        )
+    small()
+    assert len(calls) == 1
+
+
+@pytest.mark.skipif(NO_JIT, reason="takes minutes without compiled kernels")
+def test_it_learns():
+    lm = fastlm.train(texts=[TEXT], valid=0, context=6, embed=8, hidden=(32,), epochs=30, batch=32)
+    assert lm.perplexity(TEXT) < 2.5
+    assert lm.generate("line 12 says ", length=20, greedy=True).startswith("line 12 says that ")
+
+
+# ---------------------------------------------------------------------------- validation
+
+
+def test_a_fraction_is_held_out_from_the_end():
+    lm = small(valid=0.25)
+    assert lm.result.best is not None
+    assert lm.details["valid_loss"] == lm.result.best.loss
+    assert "0.25" in lm.corpus_description
+
+
+def test_a_file_to_validate_on(tmp_path):
+    (tmp_path / "valid.txt").write_text("line 7 says that", encoding="utf-8")
+    lm = small(valid=tmp_path / "valid.txt")
+    assert lm.result.best.loss == pytest.approx(
+        lm.evaluate("line 7 says that").nats_per_token, rel=1e-6
+    )
+
+
+def test_a_short_text_is_not_split_by_default():
+    lm = fastlm.train(texts=["too short to hold out a part"], **SMALL)
+    assert lm.result.best is None
+    assert "too short" in lm.corpus_description
+
+
+def test_a_long_text_is_split_by_default():
+    assert fastlm.train(texts=[TEXT * 20], **SMALL).result.best is not None
+
+
+def test_too_little_to_validate_on(tmp_path):
+    (tmp_path / "valid.txt").write_text("a", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"the validation text has \d+ tokens, but a context of"):
+        small(valid=tmp_path / "valid.txt", context=5)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 1.5, -0.1, float("nan")])
+def test_a_fraction_out_of_range(fraction):
+    with pytest.raises(FastlmError, match=str(fraction)):
+        small(valid=fraction)
+
+
+# ---------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "whitespace", "byte"])
+def test_tokenizers(kind):
+    lm = small(tokenizer=kind)
+    assert lm.tokenizer.kind == kind
+    assert lm.config.vocab == lm.tokenizer.vocab_size
+    assert lm.config.boundary == lm.tokenizer.boundary_id
+
+
+def test_a_tokenizer_of_ones_own():
+    tokenizer = CharTokenizer.tiny()
+    lm = small(tokenizer=tokenizer)
+    assert lm.tokenizer is tokenizer
+    assert small(tokenizer=ByteTokenizer()).tokenizer.kind == "byte"
+
+
+def test_the_size_of_the_vocabulary():
+    full = small(tokenizer="word")
+    assert small(tokenizer="word", max_vocab=20).config.vocab <= 20
+    assert small(tokenizer="word", min_count=2).config.vocab < full.config.vocab
+
+
+@pytest.mark.parametrize("documents", ["file", "lines", "paragraphs"])
+def test_documents(documents):
+    lm = small(documents=documents)
+    assert lm.documents == documents
+
+
+def test_none_stands_for_the_default():
+    lm = fastlm.train(texts=[TEXT], valid=0, **SMALL | {"dropout": None, "lr": None})
+    assert (lm.training.dropout, lm.training.lr) == (0.0, None)
+
+
+def test_callbacks_are_told():
+    said = []
+
+    class Listener(Callback):
+        def on_start(self, start):
+            said.append(start.total_steps)
+
+        def on_end(self, result):
+            said.append(result.reason)
+
+    small(callbacks=[Listener()])
+    assert said == [5, "finished"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"widths": 3}, "unknown setting 'widths'; there are batch, bias"),
+        ({"vocab_size": 30}, "unknown setting 'vocab_size'"),
+        ({"boundary": 3}, "unknown setting 'boundary'"),
+        ({"context": 0}, "context is 0"),
+        ({"hidden": (-1,)}, "hidden is -1"),
+        ({"dropout": 1.0}, r"dropout is 1\.0"),
+        ({"epochs": 1}, "epochs and steps are both given"),
+        ({"preset": "huge"}, "preset is 'huge'"),
+        ({"tokenizer": "morse"}, "morse"),
+        ({"documents": "chapters"}, "chapters"),
+        ({"corpus": "somewhere.txt"}, "corpus and texts are both given"),
+        ({"init": "tiny"}, "tiny has combine='mean'"),
+    ],
+)
+def test_bad_settings_are_one_clear_line(settings, message):
+    with pytest.raises(FastlmError, match=message) as caught:
+        small(**settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [([], "no text|empty|no "), ([""], "empty|no "), (["ab"], "tokens, but a context of 3")],
+)
+def test_bad_corpora_are_one_clear_line(texts, message):
+    with pytest.raises((CorpusError, ConfigError), match=message) as caught:
+        small(texts=texts)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(CorpusError, match=r"nothing\.txt"):
+        fastlm.train(tmp_path / "nothing.txt", **SMALL)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, with JIT off
+@pytest.mark.filterwarnings("ignore::fastlm.errors.TrainingWarning")
+def test_training_that_diverges():
+    with pytest.raises(TrainingError, match=r"learning rate 1e\+08; start again with a smaller"):
+        small(lr=1e8, steps=60)
+
+
+# ---------------------------------------------------------------------------- stopping, going on
+
+
+class Stop(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_progress(self, progress):
+        if progress.step >= self.step:
+            raise KeyboardInterrupt
+
+
+def stopped(path, step=2, **settings):
+    """A run that died after the checkpoint of this step."""
+    with pytest.raises(KeyboardInterrupt):
+        small(
+            checkpoint=path,
+            checkpoint_every="1 step",
+            callbacks=[Stop(step + 1)],
+            steps=8,
+            **settings,
+        )
+
+
+def test_a_run_that_died_goes_on(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path, dropout=0.2, valid=0.2)
+    lm = fastlm.train(texts=[TEXT], checkpoint=path, resume=True)
+    whole = small(dropout=0.2, valid=0.2, steps=8)
+    assert lm.params.tobytes() == whole.params.tobytes()
+    assert lm.result.step == 8
+    assert lm.details["history"][0]["valid_loss"] == whole.details["history"][0]["valid_loss"]
+
+
+def test_a_corpus_of_files_is_found_again(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stopped(path, texts=None, corpus="corpus.txt", tokenizer="word", documents="lines", valid=0.1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    trainer = fastlm.Trainer.resume(path)
+    assert trainer.fit().step == 8
+    with pytest.warns(TrainingWarning, match="nothing is left to train"):
+        lm = fastlm.train(checkpoint=path, resume=True)
+    assert (lm.tokenizer.kind, lm.documents) == ("word", "lines")
+    assert lm.params.tobytes() == trainer.params.tobytes()
+
+
+def test_texts_have_to_be_given_again(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path)
+    for resume in (fastlm.Trainer.resume, lambda path: fastlm.train(checkpoint=path, resume=True)):
+        with pytest.raises(ConfigError, match=r"does not say where its corpus text is \(texts"):
+            resume(path)
+
+
+def test_a_run_that_can_go_on_is_not_overwritten(tmp_path):
+    path = tmp_path / "c.safetensors"
+    stopped(path)
+    with pytest.raises(ConfigError, match="--restart"):
+        small(checkpoint=path)
+    assert small(checkpoint=path, restart=True).result.checkpoint == str(path)
+    small(checkpoint=path)  # a run that has ended may be
+
+
+def test_from_a_model(tmp_path):
+    first = small(tokenizer="word", steps=20)
+    first.save(tmp_path / "m.safetensors")
+    for init in (first, tmp_path / "m.safetensors"):
+        lm = fastlm.train(texts=["line 3 is a line"], init=init, steps=1, batch=2, lr=1e-9, valid=0)
+        assert lm.tokenizer == first.tokenizer
+        assert lm.config == first.config
+        assert abs(lm.params - first.params).max() < 1e-6
+    # The weights that were given stay what they are.
+    before = first.params.copy()
+    fastlm.train(texts=[TEXT], init=first, steps=3, batch=8, valid=0)
+    assert first.params.tobytes() == before.tobytes()
+
+
+def test_the_words_for_first_weights_are_no_files():
+    assert small(init="scaled").params.tobytes() == small().params.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resume": True}, "give checkpoint="),
+        ({"init_momentum": True}, "without init"),
+        ({"checkpoint": "c.safetensors", "keep": -1}, "keep is -1"),
+        ({"checkpoint": "c.safetensors", "checkpoint_every": "x"}, "checkpoint_every is 'x'"),
+        ({"checkpoint": "c.safetensors", "resume": True}, "no checkpoint c.safetensors"),
+    ],
+)
+def test_bad_arguments_for_checkpoints(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FastlmError, match=message):
+        small(**arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::fastlm.errors.TrainingWarning")
+def test_training_that_diverges_late_keeps_the_good_model(monkeypatch):
+    monkeypatch.setattr("fastlm.training.divergence._SNAPSHOT_EXAMPLES", 16)
+    run = fastlm.engine.training.TrainingEngine.run
+
+    def poisoned(engine, rates):
+        losses = run(engine, rates)
+        if engine.step >= 3:
+            engine.state.params[0] = float("nan")
+        return losses
+
+    monkeypatch.setattr(fastlm.engine.training.TrainingEngine, "run", poisoned)
+    with pytest.raises(TrainingError) as caught:
+        small()
+    assert caught.value.model.details["step"] == 2
+    assert caught.value.model.details["reason"] == "diverged"
+    assert len(caught.value.model.details["rollbacks"]) == 3

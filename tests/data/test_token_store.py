@@ -1,0 +1,365 @@
+"""The file format of token stores: written whole, read with suspicion."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastlm.data.token_store
+from fastlm.data.token_store import StoreWriter, TokenStore, is_store
+from fastlm.engine.tokens import token_array, token_counts
+from fastlm.errors import ConfigError, StoreError
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer, Vocabulary
+
+TOKENIZER = CharTokenizer(Vocabulary.from_symbols("ab"))  # <end>, <unk>, a, b
+IDS = [2, 3, 0, 2, 1, 0, 3, 3, 0]
+
+
+def facts(train: int = 6, total: int = len(IDS)) -> dict[str, object]:
+    def part(ids: list[int]) -> dict[str, int]:
+        return {
+            "tokens": len(ids),
+            "documents": ids.count(0),
+            "characters": len(ids) - ids.count(0),
+            "bytes": len(ids) - ids.count(0),
+            "unknown": ids.count(1),
+        }
+
+    return {
+        "tokenizer": TOKENIZER.to_dict(),
+        "tokenizer_fingerprint": TOKENIZER.fingerprint(),
+        "vocab": 4,
+        "documents": "lines",
+        "train": part(IDS[:train]),
+        "valid": part(IDS[train:total]),
+        "valid_fraction": 0.33,
+        "counts": np.bincount(IDS[:train], minlength=4).tolist(),
+        "sources": [["a.txt", 9, 0]],
+        "text_sha256": "0" * 64,
+        "description": "a.txt (9 bytes)",
+        "settings": None,
+    }
+
+
+def make(path: Path, **changes: object) -> Path:
+    with StoreWriter(path, np.dtype(np.uint16)) as writer:
+        writer.write(np.array(IDS[:4], dtype=np.uint16))
+        writer.write(np.array(IDS[4:], dtype=np.uint16))
+        writer.finish(facts() | changes)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make(tmp_path / "a.tokens")
+
+
+def test_what_is_written_is_read(path):
+    store = TokenStore.open(path)
+    assert store.ids.dtype == np.uint16
+    assert store.ids.tolist() == IDS
+    assert store.train_ids.tolist() == IDS[:6]
+    assert store.valid_ids.tolist() == IDS[6:]
+    assert store.count == 9
+    assert store.documents == "lines"
+    assert store.tokenizer == TOKENIZER
+    assert store.metadata["description"] == "a.txt (9 bytes)"
+    assert store.metadata["library_version"] == fastlm.__version__
+    assert "count=9" in repr(store)
+    assert os.listdir(path.parent) == ["a.tokens"]
+
+
+def test_the_format_byte_by_byte(path):
+    data = path.read_bytes()
+    metadata = data[64 + 18 :]
+    ids = struct.pack("<9H", *IDS)
+    header = b"\x89fastlm\n" + struct.pack(
+        "<IIQQQQIII", 1, 2, 9, 64, 64 + 18, len(metadata), zlib.crc32(ids), zlib.crc32(metadata), 0
+    )
+    assert data == header + struct.pack("<I", zlib.crc32(header)) + ids + metadata
+    assert json.loads(metadata)["vocab"] == 4
+
+
+def test_wide_ids(tmp_path):
+    with StoreWriter(tmp_path / "a", np.dtype(np.uint32)) as writer:
+        writer.write(np.array(IDS, dtype=np.uint32))
+        writer.finish(facts())
+    store = TokenStore.open(tmp_path / "a")
+    assert store.ids.dtype == np.uint32
+    assert store.ids.tolist() == IDS
+
+
+def test_the_ids_are_mapped_and_cannot_be_written_to(path):
+    ids = TokenStore.open(path).ids
+    with pytest.raises(ValueError, match="read-only"):
+        ids[0] = 1
+
+
+# ---------------------------------------------------------------------------- for the kernels
+
+
+def test_kernels_get_the_mapped_memory(path):
+    ids = TokenStore.open(path).train_ids
+    tokens = token_array(ids, 4)
+    assert type(tokens.ids) is np.ndarray
+    assert tokens.ids.flags.writeable  # else Numba would compile everything once more
+    assert np.shares_memory(tokens.ids, ids)
+    assert tokens.ids.tolist() == IDS[:6]
+
+
+def test_counts_come_from_the_metadata(path):
+    ids = TokenStore.open(path).train_ids
+    ids.counts = np.array([1, 2, 3, 4])
+    assert token_counts(ids, 4).tolist() == [1, 2, 3, 4]
+    # Not those of a slice, nor for another vocabulary.
+    assert token_counts(ids[:2], 4).tolist() == [0, 0, 1, 1]
+    assert token_counts(ids, 5).tolist() == [2, 1, 2, 1, 0]
+    assert token_counts(np.array([0, 3, 3]), 4).tolist() == [1, 0, 0, 2]
+
+
+def test_counting_in_parts(monkeypatch):
+    monkeypatch.setattr("fastlm.engine.tokens._COUNTED", 3)
+    ids = np.arange(10, dtype=np.uint16) % 4
+    assert token_counts(ids, 5).tolist() == [3, 3, 2, 2, 0]
+
+
+def test_ids_for_another_vocabulary(path):
+    with pytest.raises(ConfigError, match=r"token id 3 is outside 0\.\.2"):
+        token_array(TokenStore.open(path).ids, 3)
+
+
+def test_large_stores_are_only_sampled_but_others_are_read(path, monkeypatch):
+    monkeypatch.setattr("fastlm.engine.tokens._READ_WHOLE", 1000)
+    monkeypatch.setattr("fastlm.engine.tokens._SAMPLES", 2)
+    monkeypatch.setattr("fastlm.engine.tokens._SAMPLE", 10)
+    ids = np.zeros(1000, dtype=np.uint16)
+    ids[500] = 9
+    stored = ids.view(fastlm.data.token_store.StoredIds)
+    stored.ids_below = 4
+    token_array(stored, 4)
+    for not_vouched in (ids, stored[:900]):
+        with pytest.raises(ConfigError, match="token id 9 is outside"):
+            token_array(not_vouched, 4)
+    with pytest.raises(ConfigError, match="token id 9 is outside"):
+        token_array(stored, 3)  # vouched for a larger vocabulary only
+    ids[995] = 9
+    with pytest.raises(ConfigError, match="token id 9 is outside"):
+        token_array(stored, 4)
+
+
+# ---------------------------------------------------------------------------- what is no store
+
+
+def test_what_begins_like_a_store(path, tmp_path):
+    assert is_store(path)
+    assert is_store(str(path))
+    (tmp_path / "b").write_text("text")
+    for other in (tmp_path / "b", tmp_path, tmp_path / "gone", "a\0b", 3, None):
+        assert not is_store(other)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(StoreError, match=r"gone: no such file; check the name, or prepare it"):
+        TokenStore.open(tmp_path / "gone")
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises(StoreError, match="cannot be read"):
+        TokenStore.open(tmp_path)
+
+
+def test_some_other_file(tmp_path):
+    (tmp_path / "a").write_text("just some text")
+    with pytest.raises(StoreError, match="is not a token store: it does not begin like one"):
+        TokenStore.open(tmp_path / "a")
+
+
+def test_every_truncation(path):
+    data = path.read_bytes()
+    for size in [*range(8, 100), len(data) - 1]:
+        path.write_bytes(data[:size])
+        message = rf"is cut short: {size} of \d+ bytes are there; copy it again, or prepare"
+        with pytest.raises(StoreError, match=message):
+            TokenStore.open(path)
+
+
+def test_every_altered_byte(path):
+    data = path.read_bytes()
+    for at in range(len(data)):
+        altered = bytearray(data)
+        altered[at] ^= 0x01
+        path.write_bytes(altered)
+        with pytest.raises(StoreError, match=r"was altered|is not a token store|version"):
+            TokenStore.open(path)
+
+
+def test_something_behind_the_end(path):
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(StoreError, match="was altered: 4 bytes follow its end"):
+        TokenStore.open(path)
+
+
+def test_a_newer_version(path):
+    data = bytearray(path.read_bytes())
+    data[8] = 2
+    path.write_bytes(data)
+    message = r"has format version 2, but this is fastlm .*, which reads up to 1; upgrade"
+    with pytest.raises(StoreError, match=message):
+        TokenStore.open(path)
+
+
+def test_altered_ids_of_a_large_store_are_found_by_a_check(path, monkeypatch):
+    monkeypatch.setattr("fastlm.data.token_store._CHECKED_ON_OPENING", 4)
+    data = bytearray(path.read_bytes())
+    data[64] ^= 1
+    path.write_bytes(data)
+    TokenStore.open(path)
+    with pytest.raises(StoreError, match=r"its ids have the checksum [0-9a-f]{8}, not"):
+        TokenStore.open(path, check=True)
+    with pytest.raises(StoreError, match="checksum"):
+        TokenStore.open(path).check()
+
+
+def test_a_check_finds_ids_beyond_the_vocabulary(tmp_path):
+    make(tmp_path / "a", vocab=3, counts=[1, 1, 1])
+    with pytest.raises(StoreError, match="it has ids beyond its vocabulary"):
+        TokenStore.open(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tokenizer": None},
+        {"tokenizer": {}},
+        {"tokenizer_fingerprint": 3},
+        {"vocab": 0},
+        {"vocab": 70_000},
+        {"vocab": "4"},
+        {"documents": "pages"},
+        {"train": {}},
+        {"valid": None},
+        {"train": facts(5)["train"]},
+        {"counts": [1, 2]},
+        {"counts": [1, 2, 3, -4]},
+        {"counts": {}},
+    ],
+)
+def test_metadata_that_no_store_has(tmp_path, changes):
+    make(tmp_path / "a", **changes)
+    with pytest.raises(StoreError, match="its metadata is not what a store has"):
+        TokenStore.open(tmp_path / "a")
+
+
+def test_a_tokenizer_that_nobody_knows(tmp_path):
+    store = TokenStore.open(make(tmp_path / "a", tokenizer={"kind": "klingon"}))
+    with pytest.raises(StoreError, match=r"must be one of .* got 'klingon'; prepare it again"):
+        _ = store.tokenizer
+
+
+# ---------------------------------------------------------------------------- made with what
+
+
+def test_a_store_of_another_tokenizer(path):
+    store = TokenStore.open(path)
+    store.require()
+    store.require(tokenizer="char", documents="lines")
+    store.require(tokenizer=TOKENIZER)
+    with pytest.raises(StoreError, match="was made with the tokenizer char, not word; leave"):
+        store.require(tokenizer="word")
+    with pytest.raises(StoreError, match="was made with the tokenizer char, not byte"):
+        store.require(tokenizer=ByteTokenizer())
+    other = CharTokenizer(Vocabulary.from_symbols("abc"))
+    with pytest.raises(StoreError, match=r"made with another char tokenizer \(of 4 tokens, not 5"):
+        store.require(tokenizer=other)
+    with pytest.raises(StoreError, match="was made with documents=lines, not file; use the same"):
+        store.require(documents="file")
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def test_nothing_to_write(tmp_path):
+    with (
+        pytest.raises(StoreError, match="there is no token to write"),
+        StoreWriter(tmp_path / "a", np.dtype(np.uint16)) as writer,
+    ):
+        writer.finish(facts())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
+def test_a_full_disk_leaves_nothing_behind_and_what_was_there_whole(path, monkeypatch, fails_at):
+    before = path.read_bytes()
+    calls = []
+    write = StoreWriter._write
+
+    def fail(self, data):
+        calls.append(len(data))
+        if len(calls) == fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    monkeypatch.setattr(StoreWriter, "_write", fail)
+    message = r"cannot write the token store to .*a\.tokens: No space left on device; free some"
+    with pytest.raises(StoreError, match=message):
+        make(path)
+    assert os.listdir(path.parent) == ["a.tokens"]
+    assert path.read_bytes() == before
+
+
+def test_what_a_sync_beside_the_work_cannot_write_is_not_forgotten(path, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("fastlm.data.token_store._SYNCED", 1)
+    calls = []
+
+    def fail_once(file):
+        calls.append(file)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with pytest.raises(StoreError, match="Input/output error"):
+        make(path)
+    assert calls
+    assert os.listdir(path.parent) == ["a.tokens"]
+    assert path.read_bytes() == before
+
+
+def test_an_interruption_leaves_nothing_behind(path):
+    before = path.read_bytes()
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        StoreWriter(path, np.dtype(np.uint16)) as writer,
+    ):
+        writer.write(np.array(IDS, dtype=np.uint16))
+        raise KeyboardInterrupt
+    assert os.listdir(path.parent) == ["a.tokens"]
+    assert path.read_bytes() == before
+
+
+def test_where_no_store_can_be(tmp_path):
+    for target, message in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "no" / "a", "make the folder first or name another one"),
+        ("a\0b", "embedded null|name another file"),
+    ):
+        with pytest.raises(StoreError, match=message):
+            make(target)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_a_link_stays_a_link(path, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    make(link, description="another")
+    assert link.is_symlink()
+    assert TokenStore.open(path).metadata["description"] == "another"

@@ -1,0 +1,139 @@
+"""Is a file written whole or not at all, and is what killed writers left behind removed?"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+import fastlm.system.atomic_file
+from fastlm.system.atomic_file import NewFile, remove_stale, replace_file, unwritable
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "folder" / "a.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    return path
+
+
+def test_what_is_there_stays_until_the_new_file_is_whole(path):
+    with NewFile(path) as new:
+        new.write(b"0123")
+        new.write(memoryview(b"4567"))
+        assert path.read_bytes() == b"old"
+        assert len(os.listdir(path.parent)) == 2
+        new.seek(1)
+        new.write(b"ab")
+        new.finish()
+    assert path.read_bytes() == b"0ab34567"
+    assert os.listdir(path.parent) == ["a.bin"]
+
+
+def test_what_is_not_finished_goes(path):
+    with NewFile(path) as new:
+        new.write(b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == ["a.bin"]
+
+
+def test_a_file_that_takes_less_than_it_is_given(path):
+    """As raw files do on a disk that fills, and above 2 GB."""
+    with NewFile(path) as new:
+        write = new._file.write
+
+        class Short:
+            def write(self, data):
+                return write(data[:3])
+
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+        file, new._file = new._file, Short()
+        new.write(b"0123456789")
+        new.finish()
+    assert path.read_bytes() == b"0123456789"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_a_link_stays_a_link(path, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    replace_file(link, [b"new"])
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("folder", "it is a folder; name a file"),
+        ("none/a.bin", "; make the folder first or name another one"),
+        ("folder/a.bin/b", "; name a folder in place of the file in that path"),
+        ("a\0b", "; name another file"),
+    ],
+)
+def test_where_no_file_can_be(path, tmp_path, name, said):
+    if os.name == "nt" and name.endswith("/b"):
+        pytest.skip("Windows says that there is no such folder")
+    target = f"{tmp_path}/{name}"
+    with pytest.raises((OSError, ValueError)) as caught:
+        replace_file(target, [b"new"])
+    line = unwritable("thing", target, caught.value)
+    assert line.startswith(f"cannot write the thing to {target}: ")
+    assert line.endswith(said)
+    assert "\n" not in line
+
+
+def test_a_remedy_for_what_is_known_and_for_the_rest():
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert unwritable("thing", "a", full) == (
+        "cannot write the thing to a: No space left on device; free some space or name another disk"
+    )
+    assert unwritable("thing", "a", OSError("odd")) == (
+        "cannot write the thing to a: odd; name another file"
+    )
+
+
+def leave(path, process, host=None, age=0.0):
+    """A temporary file as a writer that was killed leaves it."""
+    host = fastlm.system.atomic_file._this_host() if host is None else host
+    left = path.with_name(f"{path.name}.tmp-{host}-{process}-0123abcd")
+    left.write_bytes(b"half")
+    os.utime(left, (left.stat().st_mtime - age,) * 2)
+    return left
+
+
+# Linux numbers processes up to 2**22, others less.
+DEAD = 2**22 + 1
+
+
+def test_what_dead_writers_left_is_removed(path):
+    left = [leave(path, DEAD), leave(path, os.getpid()), leave(path, 10**30)]
+    others = [
+        leave(path, 1),  # alive
+        leave(path, DEAD, host="00000000"),  # maybe alive there
+        leave(path.with_name("another.safetensors"), DEAD),
+    ]
+    old = leave(path, DEAD, host="00000001", age=100_000)
+    if os.name == "nt":
+        left.append(others.pop(0))
+    assert sorted(remove_stale(path)) == sorted([*left, old])
+    assert sorted(path.parent.iterdir()) == sorted([path, *others])
+    assert path.read_bytes() == b"old"
+
+
+def test_what_this_process_is_writing_stays(path, monkeypatch):
+    removed = []
+    monkeypatch.setattr(
+        fastlm.system.atomic_file, "_moment", lambda name: removed.extend(remove_stale(path))
+    )
+    replace_file(path, [b"new"])
+    assert removed == []
+    assert path.read_bytes() == b"new"
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_remove(tmp_path):
+    assert remove_stale(tmp_path / "nowhere" / "m.safetensors") == []

@@ -1,0 +1,263 @@
+"""How many threads by default, and the team that runs one kernel call."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from numba import config as numba_config
+
+from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine.losses import position_losses
+from fastlm.engine.parallel import run_team
+from fastlm.engine.training import TrainingEngine
+from fastlm.errors import ConfigError
+from fastlm.model.initialization import scaled_params
+from fastlm.system import resources as threads
+from fastlm.system.resources import available_processors, thread_count
+from fastlm_kernels.runtime.scheduler import STOP, SYNC_SIZE, claim, finish
+
+TWO_PHASES = np.array([0, 1, 2], dtype=np.int64)
+
+needs_jit = pytest.mark.skipif(
+    bool(numba_config.DISABLE_JIT), reason="without JIT a team is one thread"
+)
+
+# ---------------------------------------------------------------------------- how many
+
+
+def test_an_argument_overrides_the_variable(monkeypatch):
+    monkeypatch.setenv("FASTLM_THREADS", "3")
+    assert thread_count(2) == 2
+    assert thread_count() == 3
+    assert thread_count(None) == 3
+
+
+@pytest.mark.parametrize(("value", "count"), [("1", 1), (" 5 ", 5), ("016", 16)])
+def test_the_variable(monkeypatch, value, count):
+    monkeypatch.setenv("FASTLM_THREADS", value)
+    assert thread_count() == count
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1e1", "²", "0x2", "2,3"])
+def test_a_bad_variable(monkeypatch, value):
+    monkeypatch.setenv("FASTLM_THREADS", value)
+    with pytest.raises(ConfigError) as caught:
+        thread_count()
+    assert str(caught.value) == (
+        f"FASTLM_THREADS is {value!r}; set it to a whole number of at least 1"
+    )
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_without_the_variable_what_is_available(monkeypatch, value):
+    monkeypatch.delenv("FASTLM_THREADS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("FASTLM_THREADS", value)
+    monkeypatch.setattr(threads, "available_processors", lambda: 7)
+    assert thread_count() == 7
+
+
+@pytest.mark.parametrize(
+    ("processors", "quota", "expected"),
+    [
+        (4, None, 4),
+        (4, 2.0, 2),
+        (4, 1.5, 2),
+        (4, 0.1, 1),
+        (4, 8.0, 4),
+        (1, None, 1),
+    ],
+)
+def test_affinity_and_quota_are_both_kept(monkeypatch, processors, quota, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False)
+    monkeypatch.setattr(threads, "_cgroup_quota", lambda *paths: quota)
+    assert available_processors() == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(6, 6), (None, 1)])
+def test_systems_without_affinity(monkeypatch, count, expected):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    monkeypatch.setattr(threads, "_cgroup_quota", lambda *paths: None)
+    assert available_processors() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_the_affinity_of_this_very_process():
+    old = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(old)})
+        assert available_processors() == 1
+    finally:
+        os.sched_setaffinity(0, old)
+
+
+# ---------------------------------------------------------------------------- control groups
+
+
+def quota_of(folder, membership, files):
+    """The quota read from a fake /proc/self/cgroup and a fake /sys/fs/cgroup."""
+    root = folder / "cgroup"
+    root.mkdir()
+    (folder / "membership").write_text(membership)
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return threads._cgroup_quota(folder / "membership", root)
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, None),
+        ("0::/\n", {}, None),
+        ("0::/pod/job\n", {"pod/job/cpu.max": "300000 100000"}, 3.0),
+        # The smallest of the group and its parents.
+        (
+            "0::/pod/job\n",
+            {
+                "pod/job/cpu.max": "max 100000",
+                "pod/cpu.max": "50000 100000",
+                "cpu.max": "400000 100000",
+            },
+            0.5,
+        ),
+        ("0::/../..\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, None),
+        ("0::/\n", {"cpu.max": ""}, None),
+        ("0::/\n", {"cpu.max": "100000 0\n"}, None),
+    ],
+)
+def test_cgroup_version_2(tmp_path, membership, files, expected):
+    assert quota_of(tmp_path, membership, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("membership", "quota", "period", "expected"),
+    [
+        ("3:cpu,cpuacct:/docker/abc\n2:memory:/docker/abc\n", "250000", "100000", 2.5),
+        ("3:cpuacct,cpu:/docker/abc\n", "250000", "100000", 2.5),
+        ("3:cpu:/docker/abc\n", "-1", "100000", None),
+        ("3:cpuset:/docker/abc\n", "250000", "100000", None),
+        ("3:cpu:/docker/abc\n", "250000", "0", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["cpu/docker/abc", "cpu"])
+def test_cgroup_version_1(tmp_path, membership, quota, period, expected, place):
+    """A container often sees its own group as the root."""
+    files = {f"{place}/cpu.cfs_quota_us": quota, f"{place}/cpu.cfs_period_us": period}
+    assert quota_of(tmp_path, membership, files) == expected
+
+
+def test_a_control_group_that_cannot_be_read(tmp_path):
+    assert threads._cgroup_quota(tmp_path / "nothing", tmp_path) is None
+    (tmp_path / "binary").write_bytes(b"0::/\xff\n")
+    assert threads._cgroup_quota(tmp_path / "binary", tmp_path) is None
+
+
+# ---------------------------------------------------------------------------- BLAS
+
+
+def test_training_and_scoring_leave_the_blas_setting_alone():
+    """Of the program around us, whose NumPy may use as many threads as it likes."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    np.ones((2, 2)) @ np.ones((2, 2))
+
+    def blas_threads():
+        return {info["filepath"]: info["num_threads"] for info in threadpoolctl.threadpool_info()}
+
+    model = ModelConfig(vocab=9, context=2, embed=3, hidden=(4,))
+    params = scaled_params(model, 0)
+    engine = TrainingEngine(model, TrainingConfig(batch=4), np.arange(30) % 9, params)
+    engine.threads = 2
+    for limit in (1, 2):
+        with threadpoolctl.threadpool_limits(limit):
+            before = blas_threads()
+            engine.run(np.full(2, 0.1))
+            engine.gradient()
+            position_losses(params, model, engine.tokens, 2, 30, threads=2)
+            with pytest.raises(RuntimeError, match="on purpose"):
+                run_team(2, fail, lambda index, team: (index, team))
+            # Compiling may bring in a library that was not there.
+            assert before.items() <= blas_threads().items()
+
+
+# ---------------------------------------------------------------------------- the team
+
+
+def fail(*arguments):
+    raise RuntimeError("on purpose")
+
+
+@needs_jit
+def test_every_member_of_a_team_runs_once_in_a_thread_of_its_own():
+    members = []
+
+    def call(index, team):
+        members.append((index, threading.get_ident(), team.sync.size, int(team.sync.sum())))
+        time.sleep(0.02)  # so that no thread's ident is used again
+
+    run_team(4, call, lambda index, team: (index, team))
+    assert sorted(index for index, *_ in members) == [0, 1, 2, 3]
+    assert len({ident for _, ident, *_ in members}) == 4
+    assert (0, threading.get_ident(), SYNC_SIZE, 0) in members
+
+
+def test_a_team_of_one_runs_in_the_calling_thread():
+    seen = []
+    run_team(1, lambda: seen.append(threading.get_ident()), lambda index, team: ())
+    assert seen == [threading.get_ident()]
+
+
+def work(index, team, failing):
+    """Take tiles as a kernel does; the failing member dies while holding one."""
+    if index == failing:
+        claim(team, 100, TWO_PHASES)
+        raise ValueError(f"member {index} failed")
+    while (ticket := claim(team, 100, TWO_PHASES)) >= 0:
+        time.sleep(0.001)
+        finish(team)
+    assert ticket == -1
+
+
+@needs_jit
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_error_in_any_thread_reaches_the_caller_and_nobody_hangs(failing):
+    """The others wait for the tile that the failed one holds: only the stop can free them."""
+    outcome = []
+
+    def call():
+        try:
+            run_team(3, work, lambda index, team: (index, team, failing))
+        except ValueError as error:
+            outcome.append(str(error))
+
+    # In a thread of its own, so that a hang fails this test instead of stopping all of them.
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert outcome == [f"member {failing} failed"]
+    assert [t.name for t in threading.enumerate() if t.name.startswith("fastlm-")] == []
+
+
+@needs_jit
+def test_an_error_in_the_arguments_of_a_helper_reaches_the_caller():
+    def arguments(index, team):
+        if index == 1:
+            raise MemoryError("no scratch for member 1")
+        return (index, team, -1)
+
+    with pytest.raises(MemoryError, match="no scratch for member 1"):
+        run_team(2, work, arguments)
+
+
+def test_the_stop_flag_is_set_for_the_others():
+    syncs = []
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run_team(1, fail, lambda index, team: (syncs.append(team.sync),))
+    assert syncs[0][STOP] == 1

@@ -1,0 +1,99 @@
+"""The rooms of the library: imports go down only, and the guard that says so can fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONTRACTS = SETTINGS["tool"]["importlinter"]["contracts"]
+
+# A house of three rooms with the floors of the real one.
+HOUSE = {
+    "house/__init__.py": "",
+    "house/upper.py": "from house.lower import stone\n",
+    "house/lower.py": "stone = 1\n",
+}
+FLOORS = """
+[tool.importlinter]
+root_package = "house"
+
+[[tool.importlinter.contracts]]
+name = "floors"
+type = "layers"
+containers = ["house"]
+exhaustive = true
+layers = ["upper", "lower"]
+"""
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command; lint_imports_command()",
+            "--no-cache",
+        ],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "", "SYSTEMROOT": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def house(folder: Path, **changes: str) -> Path:
+    files = HOUSE | {f"house/{name}.py": text for name, text in changes.items()}
+    for name, text in (files | {"pyproject.toml": FLOORS}).items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_guard_passes_what_is_sound(tmp_path: Path) -> None:
+    done = lint(house(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lower": "from house.upper import stone\n"},
+        {"lower": "def late():\n    from house.upper import stone\n"},
+        {
+            "lower": "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n"
+            "    from house.upper import stone\n"
+        },
+        {"attic": "stone = 2\n"},
+    ],
+    ids=["upward", "deferred", "for types only", "a room without a floor"],
+)
+def test_the_guard_fails(tmp_path: Path, changes: dict[str, str]) -> None:
+    done = lint(house(tmp_path, **changes))
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+
+
+def test_no_contract_has_an_exception() -> None:
+    """An ignored import, or one that only type checkers see, is an arrow all the same."""
+    assert not SETTINGS["tool"]["importlinter"].get("exclude_type_checking_imports", False)
+    for contract in CONTRACTS:
+        assert not contract.get("ignore_imports"), contract["name"]
+        assert contract["type"] != "layers" or contract["exhaustive"], contract["name"]
+
+
+def test_every_room_is_guarded_against_circles() -> None:
+    (contract,) = (each for each in CONTRACTS if each["type"] == "acyclic_siblings")
+    rooms = {
+        f"fastlm.{path.parent.name}"
+        for path in (ROOT / "fastlm").glob("*/__init__.py")
+        if path.parent.name != "reference"
+    }
+    assert set(contract["ancestors"]) == rooms

@@ -1,0 +1,200 @@
+"""Reading text from files, standard input and memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastlm.data.scan import corpus_fingerprint, load_documents
+from fastlm.errors import CorpusError
+from fastlm.text.default_corpus import default_corpus
+from fastlm.text.reading import documents_from_texts, read_text
+
+
+def write(path: Path, data: bytes | str) -> Path:
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+
+
+class TestReadText:
+    def test_line_ends_become_newlines(self, tmp_path: Path) -> None:
+        assert read_text(write(tmp_path / "a", "a\r\nb\rc\nd\r\n\r\n")) == "a\nb\nc\nd\n\n"
+
+    def test_the_byte_order_mark_is_dropped_once(self, tmp_path: Path) -> None:
+        assert read_text(write(tmp_path / "a", "\ufeff\ufeffné")) == "\ufeffné"
+
+    def test_a_str_is_a_path(self, tmp_path: Path) -> None:
+        assert read_text(str(write(tmp_path / "ü.txt", "né"))) == "né"
+
+    def test_other_encodings(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a", b"n\xe9")
+        assert read_text(path, encoding="latin-1") == "né"
+        assert read_text(path, errors="replace") == "n\ufffd"
+
+    def test_standard_input_is_utf8_whatever_the_locale(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stdin(monkeypatch, "\ufeffné\r\n".encode())
+        assert read_text("-") == "né\n"
+
+    def test_standard_input_of_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("né"))
+        assert read_text("-") == "né"
+
+    def test_empty_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stdin(monkeypatch, b"")
+        with pytest.raises(CorpusError, match="standard input is empty"):
+            read_text("-")
+
+    def test_no_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(CorpusError, match="no standard input"):
+            read_text("-")
+
+    def test_no_such_file(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"gone\.txt: no such file"):
+            read_text(tmp_path / "gone.txt")
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"is a folder; name files in it, e\.g\. .*\*\.txt"):
+            read_text(tmp_path)
+
+    @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"])
+    def test_an_empty_file(self, tmp_path: Path, data: bytes) -> None:
+        with pytest.raises(CorpusError, match=r"void\.txt is empty.*name a file that holds text"):
+            read_text(write(tmp_path / "void.txt", data))
+
+    def test_permission_denied(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*arguments: object, **options: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        path = write(tmp_path / "a", "text")
+        monkeypatch.setattr("builtins.open", refuse)
+        with pytest.raises(CorpusError, match="permission denied; make the file readable"):
+            read_text(path)
+
+    def test_another_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*arguments: object, **options: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        path = write(tmp_path / "a", "text")
+        monkeypatch.setattr("builtins.open", fail)
+        with pytest.raises(CorpusError, match="cannot be read: Input/output error"):
+            read_text(path)
+
+    @pytest.mark.parametrize(
+        ("data", "where"),
+        [
+            (b"ok\xff", "byte 0xFF at offset 2, line 1"),
+            (b"one\r\ntwo\rthree\nfo\xe9r", "byte 0xE9 at offset 17, line 4"),
+            (b"cut short \xe2\x82", "byte 0xE2 at offset 10, line 1"),
+            ("text".encode("utf-16"), r"line 1 \(it begins as UTF-16 does\)"),
+            (b"\x1f\x8b\x08\x00", r"line 1 \(it begins as a compressed file does\)"),
+        ],
+    )
+    def test_invalid_utf8(self, tmp_path: Path, data: bytes, where: str) -> None:
+        with pytest.raises(CorpusError, match=f"not valid UTF-8: .*{where}; convert it to UTF-8"):
+            read_text(write(tmp_path / "a.txt", data))
+
+    def test_an_encoding_that_does_not_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match="unknown encoding: klingon"):
+            read_text(write(tmp_path / "a", "text"), encoding="klingon")
+
+    @pytest.mark.parametrize("path", ["", "a\0b"])
+    def test_not_a_path(self, path: str) -> None:
+        with pytest.raises(CorpusError, match="is not a path"):
+            read_text(path)
+
+    def test_neither_str_nor_path(self) -> None:
+        with pytest.raises(CorpusError, match="a path is a str or a Path, got int"):
+            read_text(3)  # type: ignore[arg-type]
+
+
+class TestLoadDocuments:
+    def test_one_path(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a", "one\n\ntwo\n")
+        assert load_documents(path, "file") == ["one\n\ntwo\n"]
+        assert load_documents(str(path), "paragraphs") == ["one", "two"]
+
+    def test_several_paths_in_their_order(self, tmp_path: Path) -> None:
+        paths = [write(tmp_path / name, name) for name in ("b", "a", "c")]
+        assert load_documents([paths[0], str(paths[1]), paths[2]], "file") == ["b", "a", "c"]
+
+    def test_a_pattern_stands_for_the_matching_files_by_name(self, tmp_path: Path) -> None:
+        for name in ("b.txt", "a.txt", "c.md"):
+            write(tmp_path / name, name)
+        (tmp_path / "folder.txt").mkdir()
+        assert load_documents(str(tmp_path / "*.txt"), "file") == ["a.txt", "b.txt"]
+
+    def test_a_file_whose_name_looks_like_a_pattern(self, tmp_path: Path) -> None:
+        write(tmp_path / "1", "wrong")
+        path = write(tmp_path / "[1]", "right")
+        assert load_documents(str(path), "file") == ["right"]
+
+    def test_a_pattern_without_match(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"no file matches .*\*\.txt"):
+            load_documents(str(tmp_path / "*.txt"), "file")
+
+    def test_the_default_corpus(self) -> None:
+        assert load_documents(None, "file") == [default_corpus()]
+        assert len(load_documents(None, "paragraphs")) > 1000
+
+    def test_no_path(self) -> None:
+        with pytest.raises(CorpusError, match="list of corpus files is empty"):
+            load_documents([], "file")
+
+    def test_an_iterator_of_texts_is_no_corpus(self) -> None:
+        with pytest.raises(CorpusError, match="a path or a list of paths, got generator"):
+            load_documents((t for t in "ab"), "file")  # type: ignore[arg-type]
+
+    def test_one_bad_file_among_good_ones(self, tmp_path: Path) -> None:
+        good = write(tmp_path / "good", "text")
+        with pytest.raises(CorpusError, match=r"blank\.txt holds only white space"):
+            load_documents([good, write(tmp_path / "blank.txt", " \n\t")], "file")
+
+    def test_unknown_mode(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match="got 'pages'"):
+            load_documents(write(tmp_path / "a", "text"), "pages")
+
+
+class TestDocumentsFromTexts:
+    def test_any_iterable(self) -> None:
+        assert documents_from_texts(iter(["a\nb", "", "c"])) == ["a\nb", "c"]
+        assert documents_from_texts(["a\nb", "c"], "lines") == ["a", "b", "c"]
+
+    def test_the_index_of_what_is_no_str(self) -> None:
+        with pytest.raises(CorpusError, match="text 2 is bytes, not str"):
+            documents_from_texts(["a", "b", b"c"])  # type: ignore[list-item]
+
+    @pytest.mark.parametrize("text", ["one text", b"bytes"])
+    def test_one_text(self, text: object) -> None:
+        with pytest.raises(
+            CorpusError, match=r"expected several texts, got one .*put it in a list"
+        ):
+            documents_from_texts(text)  # type: ignore[arg-type]
+
+    def test_not_iterable(self) -> None:
+        with pytest.raises(CorpusError, match="expected an iterable of str, got int"):
+            documents_from_texts(3)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("texts", [[], ["", ""]])
+    def test_no_text(self, texts: list[str]) -> None:
+        with pytest.raises(CorpusError, match="hold no document"):
+            documents_from_texts(texts)
+
+
+def test_the_fingerprint_is_defined_byte_by_byte() -> None:
+    data = bytes([3, 0, 0, 0, 0, 0, 0, 0]) + "né".encode() + bytes(8)
+    assert corpus_fingerprint(["né", ""]) == hashlib.sha256(data).hexdigest()
+
+
+def test_the_fingerprint_sees_where_documents_end() -> None:
+    assert corpus_fingerprint(["ab", "c"]) != corpus_fingerprint(["a", "bc"])

@@ -1,0 +1,454 @@
+"""Does a run that was cut go on to the same bits, and is every bad checkpoint refused?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import config as numba_config
+
+import fastlm
+import fastlm.training.checkpoint
+from fastlm.callbacks import Callback
+from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError, ModelFileError
+from fastlm.model.model_file import read_model_file
+from fastlm.tokenizers import build_tokenizer
+from fastlm.training.checkpoint import Origin, read_checkpoint
+from fastlm.training.checkpoint_files import CheckpointFiles, Interval, newest_checkpoint
+from fastlm.training.run_files import checkpoint_beside, model_beside, numbered_checkpoints
+from fastlm.training.trainer import Trainer
+
+NO_JIT = bool(numba_config.DISABLE_JIT)
+
+TOKENIZER = build_tokenizer("char", ["abcdefghij"])
+MODEL = ModelConfig(
+    vocab=TOKENIZER.vocab_size, boundary=TOKENIZER.boundary_id, context=2, embed=4, hidden=(6, 5)
+)
+TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 90)
+VALID = np.random.default_rng(1).integers(0, MODEL.vocab, 40)
+STEPS = 24
+
+
+class Listener(Callback):
+    def __init__(self, stop_at=None):
+        self.notices = []
+        self.stop_at = stop_at
+        self.trainer = None
+
+    def on_progress(self, progress):
+        if self.stop_at is not None and progress.step >= self.stop_at:
+            self.trainer.stop()
+
+    def on_notice(self, notice):
+        # These texts are random: there is nothing to learn from them.
+        if notice.kind != "no gain":
+            self.notices.append(notice)
+
+
+def settings(**changes):
+    return {
+        "batch": 8,
+        "lr": 0.5,
+        "dropout": 0.3,
+        "steps": STEPS,
+        "seed": 5,
+        "valid_every": 0.4,
+    } | changes
+
+
+def new_trainer(path=None, every="1 step", keep=0, listener=None, valid=VALID, **changes):
+    files = None if path is None else CheckpointFiles(path, every, keep)
+    trainer = Trainer(
+        Config(model=MODEL, training=TrainingConfig(**settings(**changes))),
+        TOKENS,
+        valid,
+        callbacks=[] if listener is None else [listener],
+        origin=Origin(tokenizer=TOKENIZER, description="ten letters"),
+        checkpoints=files,
+    )
+    if listener is not None:
+        listener.trainer = trainer
+    return trainer
+
+
+def resumed(path, listener=None, every="1 step", **changes):
+    trainer = Trainer.resume(
+        path, TOKENS, VALID, callbacks=[] if listener is None else [listener],
+        checkpoint_every=every, **changes,
+    )  # fmt: skip
+    if listener is not None:
+        listener.trainer = trainer
+    return trainer
+
+
+def cut(path, step, **changes):
+    """A run that was stopped after ``step`` steps; its checkpoint is at ``path``."""
+    trainer = new_trainer(path, listener=Listener(stop_at=step), **changes)
+    result = trainer.fit()
+    assert (result.reason, result.step) == ("interrupted", step)
+    assert result.checkpoint == str(path)
+    return trainer
+
+
+def state_of(trainer):
+    """All that must be the same, as bytes; times are left out."""
+    history = [
+        (v.step, v.epoch, v.loss, v.perplexity, v.train_loss, v.best) for v in trainer.history
+    ]
+    arrays = {name: array.tobytes() for name, array in trainer.engine.state._asdict().items()}
+    return arrays | {
+        "history": repr(history),
+        "params": trainer.params.tobytes(),
+        "step": trainer.engine.step,
+    }
+
+
+def assert_same(trainer, whole):
+    expected, found = state_of(whole), state_of(trainer)
+    for name in expected:
+        assert found[name] == expected[name], name
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "m.checkpoint.safetensors"
+
+
+# ---------------------------------------------------------------------------- exact
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"shuffle": False, "embed_dropout": 0.2},
+        {"batch": 1, "lr": 0.05, "valid_every": 0.07},
+        {"batch": 1, "lr": 0.05, "valid_every": 0.07, "momentum": 0.0},
+        {"schedule": "cosine", "warmup": 7, "embed_lr_scale": 2.0},
+        {"momentum": 0.0, "schedule": "constant"},
+        {"steps": None, "epochs": 2.2, "valid_every": 0.3},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("step", [1, 10, 13])
+def test_a_run_cut_once_has_the_same_bits(path, changes, step):
+    """Step 13 is within the second epoch (11 batches of 8 in 90 tokens)."""
+    whole = new_trainer(**changes)
+    whole.fit()
+    assert len(whole.history) >= 2
+    cut(path, step, **changes)
+    again = resumed(path)
+    assert again.engine.step == step
+    result = again.fit()
+    assert (result.reason, result.step) == ("finished", whole.engine.step)
+    assert_same(again, whole)
+
+
+@pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
+def test_weight_decay_goes_on_in_the_middle_of_its_256_steps(path):
+    changes = {"steps": 300, "weight_decay": 0.01}
+    whole = new_trainer(**changes)
+    whole.fit()
+    cut(path, 200, **changes)
+    again = resumed(path)
+    assert again.engine.step == 200
+    result = again.fit()
+    assert (result.reason, result.step) == ("finished", whole.engine.step)
+    assert_same(again, whole)
+
+
+def test_a_run_cut_at_every_step_has_the_same_bits(path):
+    whole = new_trainer(steps=12)
+    whole.fit()
+    cut(path, 1, steps=12)
+    for step in range(2, 12):
+        listener = Listener(stop_at=step)
+        trainer = resumed(path, listener)
+        assert trainer.fit().step == step
+    last = resumed(path)
+    last.fit()
+    assert_same(last, whole)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_may_change_and_change_nothing(path, threads, monkeypatch):
+    monkeypatch.setattr("fastlm.engine.training.worth_sharing", lambda *_: True)
+    whole = new_trainer(threads=1, batch=40)
+    whole.fit()
+    cut(path, 7, threads=2, batch=40)
+    again = resumed(path, threads=threads)
+    assert again.engine.threads == threads
+    again.fit()
+    assert_same(again, whole)
+
+
+@pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
+def test_rows_that_wait_for_long_to_be_settled(path):
+    """More steps than rates are remembered, a batch that seldom meets a row."""
+    changes = {"steps": 900, "batch": 2, "momentum": 0.95}
+    whole = new_trainer(**changes)
+    whole.fit()
+    cut(path, 300, every="300 steps", **changes)
+    listener = Listener(stop_at=556)
+    resumed(path, listener, every="556 steps").fit()
+    again = resumed(path, every="1h")
+    again.fit()
+    assert_same(again, whole)
+
+
+def test_a_longer_run_at_a_constant_rate_is_the_run_that_was_long_from_the_start(path):
+    """The validations are at the same steps, since ``valid_every`` counts epochs."""
+    changes = {"schedule": "constant", "valid_every": 8 / 11.25}
+    whole = new_trainer(steps=24, **changes)
+    whole.fit()
+    assert [validation.step for validation in whole.history] == [8, 16, 24]
+    new_trainer(path, steps=8, **changes).fit()
+    resumed(path, steps=16).fit()
+    last = resumed(path, steps=24)
+    last.fit()
+    assert_same(last, whole)
+
+
+def test_early_stopping_counts_on(path):
+    changes = {"lr": 1e-9, "valid_every": 0.25, "patience": 4, "steps": 200, "momentum": 0.0}
+    whole = new_trainer(**changes)
+    # Losses in float32 move a little up and down at this rate; without a best one for long it ends.
+    assert whole.fit().reason in ("early stop", "finished")
+    cut(path, 5, **changes)
+    again = resumed(path)
+    again.fit()
+    assert_same(again, whole)
+
+
+def test_a_run_by_the_clock_goes_on_with_the_time_that_is_left(path):
+    listener = Listener()
+    trainer = new_trainer(path, listener=listener, steps=None, minutes=0.01)
+    listener.stop_at = 3
+    first = trainer.fit()
+    again = resumed(path)
+    assert again.run.seconds == pytest.approx(first.elapsed, abs=0.1)
+    result = again.fit()
+    assert result.reason == "finished"
+    assert 0.6 <= result.elapsed < 3
+    assert result.step > first.step
+    steps = [validation.step for validation in again.history]
+    assert steps == sorted(set(steps))
+
+
+# ---------------------------------------------------------------------------- what is in it
+
+
+def test_the_model_in_a_checkpoint_is_the_one_that_training_would_give(path):
+    trainer = cut(path, 15)
+    lm = fastlm.load(path)
+    assert lm.params.tobytes() == trainer.params.tobytes()
+    assert lm.params.tobytes() != trainer.engine.settled()[0].tobytes()  # the best, not the last
+    assert lm.details["step"] == 15
+    assert lm.details["valid_loss"] == min(validation.loss for validation in trainer.history)
+    assert lm.training == trainer.config.training
+    assert lm.generate("abc", length=5, seed=1).startswith("abc")
+
+
+def test_without_validation_it_has_the_current_weights_settled(path):
+    trainer = new_trainer(path, valid=None)
+    trainer.fit()
+    assert fastlm.load(path).params.tobytes() == trainer.engine.settled()[0].tobytes()
+
+
+def test_the_metadata(path):
+    cut(path, 15)
+    tensors, metadata = read_model_file(path)
+    assert metadata["kind"] == "checkpoint"
+    assert metadata["reason"] == "interrupted"
+    assert metadata["run"]["step"] == 15
+    assert metadata["training"]["seed"] == 5
+    assert metadata["corpus"]["train"]["tokens"] == 90
+    assert len(metadata["corpus"]["valid"]["fingerprint"]) == 32
+    assert metadata["versions"].keys() == {"python", "numpy", "numba"}
+    assert {name.split(".")[0] for name in tensors} == {
+        "embeddings", "hidden", "output", "momentum", "state"
+    }  # fmt: skip
+    assert tensors["momentum.output.weight"].shape == tensors["output.weight"].shape
+
+
+def test_a_checkpoint_without_a_tokenizer_resumes_but_is_no_model(tmp_path):
+    path = tmp_path / "c.safetensors"
+    config = Config(model=MODEL, training=TrainingConfig(**settings()))
+    files = CheckpointFiles(path)
+    Trainer(config, TOKENS, checkpoints=files).fit()
+    assert Trainer.resume(path, TOKENS, steps=30).fit().step == 30
+    with pytest.raises(ModelFileError, match="does not hold a sound model"):
+        fastlm.load(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int64])
+def test_the_fingerprint_does_not_depend_on_the_width_of_ids(path, dtype):
+    cut(path, 3)
+    Trainer.resume(path, TOKENS.astype(dtype), VALID.astype(dtype))
+
+
+# ---------------------------------------------------------------------------- what may change
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"batch": 16}, ("batch 8", "16")),
+        ({"dropout": 0.1}, ("dropout 0.3", "0.1")),
+        ({"seed": 6}, ("seed 5", "6")),
+        ({"momentum": 0.5}, ("momentum 0.9", "0.5")),
+        ({"schedule": "cosine"}, ("schedule linear", "cosine")),
+        ({"shuffle": False}, ("shuffle True", "False")),
+        ({"depth": 6}, ("unknown setting 'depth'",)),
+    ],
+)
+def test_what_decides_the_steps_may_not_change(path, changes, parts):
+    cut(path, 3)
+    with pytest.raises(ConfigError) as caught:
+        resumed(path, **changes)
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_may_change(path):
+    cut(path, 3)
+    trainer = resumed(path, epochs=4, threads=1, patience=9, lr=0.25, batch=8)
+    training = trainer.config.training
+    assert (training.epochs, training.steps, training.minutes) == (4, None, None)
+    assert (training.threads, training.patience, training.lr) == (1, 9, 0.25)
+    assert trainer.fit().step == 45
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "parts"),
+    [
+        (TOKENS[:-1], VALID, ("another training text", "90 tokens", "89 tokens")),
+        (TOKENS[::-1], VALID, ("another training text", "90 tokens with fingerprint")),
+        (TOKENS, VALID[:-1], ("another validation text", "40 tokens", "39 tokens")),
+        (TOKENS, None, ("another validation text", "40 tokens", "this is none")),
+    ],
+)
+def test_another_corpus_is_refused_with_both_values(path, train, valid, parts):
+    cut(path, 3)
+    with pytest.raises(ConfigError) as caught:
+        Trainer.resume(path, train, valid)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_tokens_are_needed_where_the_checkpoint_does_not_say_where_they_are(path):
+    cut(path, 3)
+    with pytest.raises(ConfigError, match="pass train_tokens"):
+        Trainer.resume(path)
+
+
+def test_a_run_that_is_over_says_so(path):
+    new_trainer(path).fit()
+    before = path.read_bytes()
+    listener = Listener()
+    result = resumed(path, listener).fit()
+    assert (result.reason, result.step) == ("finished", STEPS)
+    (notice,) = listener.notices
+    assert "nothing is left to train: finished after 24 steps" in notice.message
+    assert path.read_bytes() == before
+    assert resumed(path, Listener(), steps=30).fit().step == 30
+
+
+def test_fit_goes_on_in_the_same_process(path):
+    whole = new_trainer()
+    whole.fit()
+    trainer = cut(path, 9)
+    trainer.callbacks.clear()
+    trainer.fit()
+    assert_same(trainer, whole)
+
+
+# ---------------------------------------------------------------------------- how often, how many
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "steps"),
+    [
+        ("60", 60, None), ("60s", 60, None), (90, 90, None), ("5m", 300, None), ("0.5", 0.5, None),
+        ("1.5 h", 5400, None), ("5 minutes", 300, None), ("2000 steps", None, 2000),
+        ("1 step", None, 1),
+    ],
+)  # fmt: skip
+def test_intervals(text, seconds, steps):
+    interval = Interval(text)
+    assert (interval.seconds, interval.steps) == (seconds, steps)
+
+
+@pytest.mark.parametrize("text", ["", "often", "0", "0 steps", "-5", "1.5 steps", "5 days", "nan"])
+def test_bad_intervals(text):
+    with pytest.raises(ConfigError, match="checkpoint_every"):
+        Interval(text)
+
+
+@pytest.mark.parametrize("keep", [-1, 1.5, True, "2"])
+def test_bad_numbers_of_files(path, keep):
+    with pytest.raises(ConfigError, match="keep is"):
+        CheckpointFiles(path, keep=keep)
+
+
+def test_by_default_there_is_one_file(path):
+    new_trainer(path, every="4 steps").fit()
+    assert list(path.parent.iterdir()) == [path]
+    assert read_checkpoint(path).run.step == STEPS
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_older_ones_are_kept(path, links, monkeypatch):
+    if not links:
+        monkeypatch.delattr("os.link")
+        monkeypatch.setattr(
+            "os.link", lambda *_: (_ for _ in ()).throw(OSError(95, "no")), raising=False
+        )
+    new_trainer(path, every="5 steps", keep=3).fit()
+    older = numbered_checkpoints(path)
+    assert [read_checkpoint(file).run.step for file in older] == [20, 15, 10]
+    assert older[0].name == "m.checkpoint-0000000020.safetensors"
+    assert len(list(path.parent.iterdir())) == 4
+
+
+def test_the_newest_valid_one_is_taken(path):
+    new_trainer(path, every="5 steps", keep=3).fit()
+    whole = new_trainer()
+    whole.fit()
+    path.write_bytes(path.read_bytes()[:-1])
+    older = numbered_checkpoints(path)[0]
+    older.write_bytes(b"nonsense")
+    checkpoint, said = newest_checkpoint(path)
+    assert checkpoint.run.step == 15
+    assert "cut short" in said
+    assert "going on from" in said
+    listener = Listener()
+    trainer = resumed(path, listener)
+    assert [notice.kind for notice in listener.notices] == ["resume"]
+    trainer.fit()
+    assert_same(trainer, whole)
+    assert read_checkpoint(path).run.step == STEPS
+
+
+def test_no_checkpoint_at_all(path):
+    with pytest.raises(ModelFileError, match=r"there is no checkpoint .* to resume from"):
+        Trainer.resume(path)
+
+
+def test_a_new_run_drops_the_numbered_ones_of_the_run_before(path):
+    new_trainer(path, every="5 steps", keep=3).fit()
+    new_trainer(path, every="5 steps", keep=3, steps=6).fit()
+    assert [file.name for file in numbered_checkpoints(path)] == [
+        "m.checkpoint-0000000005.safetensors"
+    ]
+
+
+def test_names():
+    for model, checkpoint in (
+        ("a/m.safetensors", "m.checkpoint.safetensors"),
+        ("m.bin", "m.bin.checkpoint.safetensors"),
+    ):
+        assert checkpoint_beside(model).name == checkpoint
+    assert model_beside("a/m.checkpoint.safetensors").as_posix() == "a/m.safetensors"
+    assert model_beside("a/m.checkpoint-0000000005.safetensors").as_posix() == "a/m.safetensors"
