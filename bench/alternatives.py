@@ -29,7 +29,7 @@ from fastlm.data.dataset import TrainingTokens, training_tokens
 from fastlm.model.initialization import scaled_params
 from fastlm.model.layout import Layout
 from fastlm.system.resources import thread_count
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.schedule import learning_rates
 
 EVALUATED = 4096  # positions at once
@@ -317,7 +317,7 @@ def tokens_of(row: Row, folder: Path) -> TrainingTokens:
     documents = settings.pop("documents", None)
     return training_tokens(
         folder / row.corpus / "train.txt",
-        TokenizerChoice.of(settings.pop("tokenizer"), **settings),
+        TokenizerSpec.of(settings.pop("tokenizer"), **settings),
         valid=folder / row.corpus / "valid.txt",
         documents=documents,
     )

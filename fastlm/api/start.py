@@ -14,7 +14,6 @@ from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.reread import recorded
 from fastlm.errors import ConfigError
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.base import tokenizer_text
 from fastlm.training.checkpoint import Checkpoint, Origin, differs, read_checkpoint, settled_state
 from fastlm.training.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
 from fastlm.training.metrics import MetricsFile
@@ -116,8 +115,8 @@ class Beginning:
         elif self.base is not None and tokenizer != self.base.tokenizer:
             raise ConfigError(
                 "the model to start from has the tokenizer "
-                f"{tokenizer_text(self.base.tokenizer)}, but the one given is "
-                f"{tokenizer_text(tokenizer)}; leave the tokenizer's options out"
+                f"{self.base.tokenizer.description}, but the one given is "
+                f"{tokenizer.description}; leave the tokenizer's options out"
             )
 
     def model_config(self, tokenizer: Tokenizer, given: Mapping[str, Any]) -> ModelConfig:

@@ -19,7 +19,7 @@ from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
 from fastlm.training.defaults import recipe
 from fastlm.training.presets import Preset, preset_named
@@ -156,7 +156,7 @@ def train(
         wanted = start.tokenizer
     text = training_tokens(
         corpus,
-        TokenizerChoice.of(
+        TokenizerSpec.of(
             wanted,
             default=chosen.tokenizer,
             default_options=chosen.tokenizer_options,

@@ -33,7 +33,7 @@ from fastlm.text.decoding import Reading
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Input
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, Documents
 
 __all__ = ["IN_MEMORY", "TrainingTokens", "automatic_window", "training_tokens"]
@@ -90,7 +90,7 @@ class TrainingTokens:
 
 def training_tokens(
     corpus: CorpusSource,
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     *,
     texts: Iterable[str] | None = None,
     valid: CorpusSource | float = None,
@@ -160,7 +160,7 @@ class _Making:
 
 def _of_text(
     inputs: list[Input],
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     fraction: float | None,
     documents: Documents,
     making: _Making,
@@ -201,7 +201,7 @@ def _of_text(
 
 
 def _settings(
-    choice: TokenizerChoice, fraction: float | None, documents: str, reading: Reading
+    choice: TokenizerSpec, fraction: float | None, documents: str, reading: Reading
 ) -> dict[str, Any]:
     """What decides the content of a store, beside the text."""
     return {
@@ -216,7 +216,7 @@ def _settings(
 
 
 def _in_memory(
-    found: Survey, choice: TokenizerChoice, fraction: float | None, documents: Documents
+    found: Survey, choice: TokenizerSpec, fraction: float | None, documents: Documents
 ) -> TrainingTokens:
     train = documents_of(found, documents)
     valid: list[str] = []
@@ -247,7 +247,7 @@ def _too_little(documents: list[str], mode: str) -> bool:
 
 def _encoded(
     found: Survey,
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     fraction: float | None,
     documents: Documents,
     making: _Making,
@@ -284,7 +284,7 @@ def _whole_store(store: TokenStore) -> TrainingTokens:
 
 def _of_store(
     store: TokenStore,
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     valid: CorpusSource | float,
     documents: Documents | None,
     reading: Reading,
@@ -376,7 +376,7 @@ def _with_valid(tokens: TrainingTokens, valid: Any, making: _Making) -> Training
             if found.kept is not None:
                 ids = tokens.tokenizer.encode_documents(documents_of(found, tokens.documents))
             else:
-                choice = TokenizerChoice.of(tokens.tokenizer)
+                choice = TokenizerSpec.of(tokens.tokenizer)
                 _, ids, _ = _ids_in_memory(found, choice, tokens.documents, None, making)
     return dataclasses.replace(
         tokens, valid=ids, description=f"{tokens.description}, validation: {name}"
@@ -385,7 +385,7 @@ def _with_valid(tokens: TrainingTokens, valid: Any, making: _Making) -> Training
 
 def _ids_in_memory(
     found: Survey,
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     documents: Documents,
     cut: int | None,
     making: _Making,

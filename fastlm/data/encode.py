@@ -20,7 +20,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.backend import kernels_loaded
 from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents
 
 __all__ = ["early_counter", "encode_into", "tokenizer_for"]
@@ -96,7 +96,7 @@ def encode_into(
 
 def tokenizer_for(
     found: Survey,
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     documents: str,
     *,
     cut: int | None,
@@ -141,7 +141,7 @@ def tokenizer_for(
 
 
 def early_counter(
-    inputs: Sequence[Input], choice: TokenizerChoice, documents: str
+    inputs: Sequence[Input], choice: TokenizerSpec, documents: str
 ) -> SymbolCounter | None:
     """What may count while the corpus is surveyed, so that a pass over it is spared: characters,
     as they are. Words begin and end where blocks do not; between documents nothing counts."""

@@ -29,7 +29,7 @@ from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Input
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.blocks import SymbolCounter
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import DOCUMENT_MODES, CorpusSource, Documents
 
 __all__ = ["prepare", "refuse_stores", "survey_of", "write_store"]
@@ -83,7 +83,7 @@ def prepare(
     StoreError
         When the store cannot be written; what is incomplete is removed.
     """
-    choice = TokenizerChoice.of(tokenizer, vocab=vocab, min_count=min_count, max_vocab=max_vocab)
+    choice = TokenizerSpec.of(tokenizer, vocab=vocab, min_count=min_count, max_vocab=max_vocab)
     choice.ready()  # says what is wrong, before any work
     _check_settings(documents, valid)
     reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
@@ -108,7 +108,7 @@ def prepare(
 def write_store(
     found: Survey,
     path: str | PathLike[str],
-    choice: TokenizerChoice,
+    choice: TokenizerSpec,
     *,
     documents: Documents,
     valid: float | None,

@@ -11,7 +11,7 @@ from fastlm.data.dataset import training_tokens
 from fastlm.errors import ConfigError
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents, FilePath
 
 __all__ = ["GIVEN", "recipe_of", "recorded", "recorded_reading", "recorded_tokens"]
@@ -63,7 +63,7 @@ def recorded_tokens(
     """
     text = training_tokens(
         recorded(corpus, "corpus", path),
-        TokenizerChoice.of(tokenizer),
+        TokenizerSpec.of(tokenizer),
         valid=recorded(corpus, "valid", path),
         documents=documents,
         reading=recorded_reading(corpus),

@@ -18,15 +18,7 @@ from fastlm.errors import TokenizerError
 from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.tokenizers.vocabulary import Vocabulary
 
-__all__ = ["TokenArray", "Tokenizer", "iter_texts", "tokenizer_text"]
-
-
-def tokenizer_text(tokenizer: Tokenizer) -> str:
-    """For error messages."""
-    return (
-        f"{tokenizer.kind} of {tokenizer.vocab_size:,} tokens with fingerprint "
-        f"{tokenizer.fingerprint()[:12]}"
-    )
+__all__ = ["TokenArray", "Tokenizer", "iter_texts"]
 
 
 TokenArray: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -80,6 +72,13 @@ class Tokenizer(ABC):
     def vocab_size(self) -> int:
         """V, the number of ids, the specials included."""
         return len(self.vocabulary.symbols)
+
+    @property
+    def description(self) -> str:
+        """The kind, the size, and the beginning of the fingerprint, for messages."""
+        return (
+            f"{self.kind} of {self.vocab_size:,} tokens with fingerprint {self.fingerprint()[:12]}"
+        )
 
     @property
     def boundary_id(self) -> int | None:

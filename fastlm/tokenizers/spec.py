@@ -12,13 +12,13 @@ from fastlm.tokenizers.bpe import train_bpe
 from fastlm.tokenizers.build import build_tokenizer_from_counts
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS, check_limits
 
-__all__ = ["TokenizerChoice"]
+__all__ = ["TokenizerSpec"]
 
 DEFAULT_KIND = "char"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerChoice:
+class TokenizerSpec:
     """A tokenizer, or how to make one.
 
     kind : see ``build_tokenizer``; or ``tiny``, the reference system's

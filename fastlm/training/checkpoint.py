@@ -51,7 +51,6 @@ from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import saved_config, saved_params
 from fastlm.system.json_values import TEXT, WHOLE, checked
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
-from fastlm.tokenizers.base import tokenizer_text
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
 from fastlm.types import Documents, FilePath
@@ -163,8 +162,8 @@ class Checkpoint:
         saved = self.tokenizer
         if saved is not None and tokenizer is not None and saved != tokenizer:
             raise ConfigError(
-                f"{self.path} was trained with the tokenizer {tokenizer_text(saved)}, but the one "
-                f"given is {tokenizer_text(tokenizer)}; leave the tokenizer's options out to resume"
+                f"{self.path} was trained with the tokenizer {saved.description}, but the one "
+                f"given is {tokenizer.description}; leave the tokenizer's options out to resume"
             )
 
     def load_into(self, engine: TrainingEngine) -> None:

@@ -15,7 +15,7 @@ from fastlm.data.dataset import TrainingTokens, training_tokens
 from fastlm.data.token_store import StoreWriter
 from fastlm.errors import ConfigError, CorpusError, StoreError
 from fastlm.tokenizers import build_tokenizer
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 
 SMALL = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 5, "threads": 1}
 TEXT = "\n".join(f"line {n} says that {n * n} is a square\n" for n in range(400))
@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tokens(corpus=None, tokenizer=None, **settings) -> TrainingTokens:
-    return training_tokens(corpus, TokenizerChoice.of(tokenizer), **settings)
+    return training_tokens(corpus, TokenizerSpec.of(tokenizer), **settings)
 
 
 def same(a: TrainingTokens, b: TrainingTokens) -> bool:

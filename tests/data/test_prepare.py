@@ -32,7 +32,7 @@ from fastlm.text.decoding import Reading
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Piece
 from fastlm.tokenizers import ByteTokenizer, build_tokenizer
-from fastlm.tokenizers.spec import TokenizerChoice
+from fastlm.tokenizers.spec import TokenizerSpec
 
 from .test_split import Pieces
 
@@ -48,7 +48,7 @@ def encoded(texts, kind, mode, fraction, *, block, threads, piece=5):
     source = Pieces(texts)
     source.size_of_piece = piece
     found = survey([source], keep=0, spool=tempfile.TemporaryFile)
-    choice = TokenizerChoice(kind=kind)
+    choice = TokenizerSpec(kind=kind)
     cut = validation_cut(found, fraction, mode)
     how = {"cut": cut, "threads": threads, "watch": Watch(), "block": block}
     tokenizer = tokenizer_for(found, choice, mode, **how)
@@ -116,7 +116,7 @@ def test_stores_have_the_same_bytes_for_any_blocks_and_workers(tmp_path, kind, m
     for block, threads in ((3, 2), (64, 3), (1000, 1), (1 << 20, 2)):
         found = survey(inputs_of(tmp_path / "a.txt"), keep=0)
         write_store(
-            found, tmp_path / "s", TokenizerChoice(kind=kind), documents=mode, valid=0.2,
+            found, tmp_path / "s", TokenizerSpec(kind=kind), documents=mode, valid=0.2,
             threads=threads, watch=Watch(), block=block,
         )  # fmt: skip
         stores.add((tmp_path / "s").read_bytes())
@@ -320,7 +320,7 @@ def test_characters_counted_by_the_survey_are_those_of_the_training_part(tmp_pat
     if blank:
         (tmp_path / "blank.txt").write_text("\u2003\n", encoding="utf-8")
     inputs = inputs_of(tmp_path, Reading(field="text"))
-    choice = TokenizerChoice(kind="char")
+    choice = TokenizerSpec(kind="char")
     counter = early_counter(inputs, choice, "file")
     found = survey(inputs, keep=0, counter=counter)
     # What is left out has been counted by then, and all is counted once more.
@@ -337,10 +337,10 @@ def test_characters_counted_by_the_survey_are_those_of_the_training_part(tmp_pat
 @pytest.mark.parametrize(
     ("choice", "mode"),
     [
-        (TokenizerChoice(kind="word"), "file"),
-        (TokenizerChoice(kind="char"), "lines"),
-        (TokenizerChoice(kind="char", options={"lowercase": True}), "file"),
-        (TokenizerChoice(kind="byte"), "file"),
+        (TokenizerSpec(kind="word"), "file"),
+        (TokenizerSpec(kind="char"), "lines"),
+        (TokenizerSpec(kind="char", options={"lowercase": True}), "file"),
+        (TokenizerSpec(kind="byte"), "file"),
     ],
 )
 def test_what_is_not_counted_by_the_survey(choice, mode):
