@@ -238,7 +238,7 @@ def optimizer_of(net: Any, training: TrainingConfig, alternative: Alternative) -
             group["scale"] = 1.0
         return torch.optim.AdamW(groups, lr=alternative.rate)
     beta = training.momentum
-    return torch.optim.SGD(groups, lr=training.rate, momentum=beta, dampening=beta)
+    return torch.optim.SGD(groups, lr=training.base_lr, momentum=beta, dampening=beta)
 
 
 class Mean:
@@ -282,8 +282,8 @@ def train_by_torch(
     optimizer = optimizer_of(net, training, alternative)
     steps = -(-round(training.epochs * train.examples) // training.batch)
     schedule = replace(training, schedule=alternative.schedule or training.schedule)
-    rates = learning_rates(schedule, np.arange(steps) / steps, 0) / training.rate
-    base = alternative.rate * (training.rate if alternative.optimizer == "momentum" else 1.0)
+    rates = learning_rates(schedule, np.arange(steps) / steps, 0) / training.base_lr
+    base = alternative.rate * (training.base_lr if alternative.optimizer == "momentum" else 1.0)
     mean = Mean()
     began = time.perf_counter()
     order = _order(train.examples, training.seed)

@@ -222,7 +222,7 @@ class TrainingConfig:
         _one_of("init", self.init, ("scaled", "tiny", "mini"))
 
     @property
-    def rate(self) -> float:
+    def base_lr(self) -> float:
         """The learning rate before the schedule."""
         return self.batch / 64 if self.lr is None else self.lr
 

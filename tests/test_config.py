@@ -117,9 +117,9 @@ def test_configurations_do_not_change():
 
 
 def test_the_default_rate_follows_the_batch():
-    assert TrainingConfig(batch=256).rate == 4.0
-    assert TrainingConfig(batch=1).rate == 1 / 64
-    assert TrainingConfig(batch=256, lr=0.3).rate == 0.3
+    assert TrainingConfig(batch=256).base_lr == 4.0
+    assert TrainingConfig(batch=1).base_lr == 1 / 64
+    assert TrainingConfig(batch=256, lr=0.3).base_lr == 0.3
 
 
 def test_whole_numbers_of_numpy_are_named_when_refused():

@@ -60,7 +60,7 @@ def further_training(before: TrainingConfig | None, settings: dict[str, Any]) ->
         kept["epochs"] = 1
     if "lr" not in given:
         scale = given.get("batch", chosen.batch) / chosen.batch
-        kept["lr"] = chosen.rate * scale * RATE_SHARE
+        kept["lr"] = chosen.base_lr * scale * RATE_SHARE
     return TrainingConfig(**kept | given)
 
 

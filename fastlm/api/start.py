@@ -14,7 +14,13 @@ from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.reread import recorded
 from fastlm.errors import ConfigError
 from fastlm.tokenizers import Tokenizer
-from fastlm.training.checkpoint import Checkpoint, Origin, differs, read_checkpoint, settled_state
+from fastlm.training.checkpoint import (
+    Checkpoint,
+    Origin,
+    read_checkpoint,
+    setting_changed_error,
+    settled_state,
+)
 from fastlm.training.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.trainer import Trainer
@@ -106,7 +112,9 @@ class Beginning:
 
     def check_documents(self, documents: Documents) -> None:
         if self.saved is not None and documents != self.saved.documents:
-            raise differs(self.saved.path, "documents", self.saved.documents, documents)
+            raise setting_changed_error(
+                self.saved.path, "documents", self.saved.documents, documents
+            )
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
         """ConfigError where it is another than that of the checkpoint or of the model."""
@@ -138,7 +146,7 @@ class Beginning:
     def training_config(self, given: Mapping[str, Any]) -> TrainingConfig:
         """How to train; ConfigError where a checkpoint does not allow a given setting."""
         if self.saved is not None:
-            return self.saved.changed_training(given)
+            return self.saved.training_with(given)
         return TrainingConfig(**given)
 
     def trainer(

@@ -21,7 +21,7 @@ from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
-from fastlm.training.defaults import recipe
+from fastlm.training.defaults import choose_settings
 from fastlm.training.presets import Preset, preset_named
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
@@ -183,7 +183,7 @@ def train(
         training = start.training_config(training_settings)
     if start.anew and preset is None:
         counts = token_counts(text.train, text.tokenizer.vocab_size)
-        picked = recipe(
+        picked = choose_settings(
             counts,
             documents=text.documents,
             model=model_settings,
@@ -210,7 +210,7 @@ def train(
         origin=Origin(
             tokenizer=text.tokenizer,
             description=text.description,
-            recipe=recipe_of(corpus, valid, texts=texts is not None)
+            corpus_source=recipe_of(corpus, valid, texts=texts is not None)
             | {"reading": dataclasses.asdict(reading)},
         ),
     )

@@ -60,9 +60,9 @@ __all__ = [
     "ENDED",
     "Checkpoint",
     "Origin",
-    "differs",
     "identity_text",
     "read_checkpoint",
+    "setting_changed_error",
     "settled_state",
     "write_checkpoint",
 ]
@@ -95,12 +95,12 @@ class Origin:
 
     tokenizer : None: the checkpoint can be resumed, but holds no model that reads text
     description : of the corpus, for people
-    recipe : what ``fastlm.train`` needs to read the corpus again, in types that JSON has
+    corpus_source : what ``fastlm.train`` needs to read the corpus again, in types that JSON has
     """
 
     tokenizer: Tokenizer | None = None
     description: str = ""
-    recipe: Mapping[str, Any] | None = None
+    corpus_source: Mapping[str, Any] | None = None
 
 
 @dataclass(kw_only=True)
@@ -130,7 +130,7 @@ class Checkpoint:
         """Whether the run came to its end (it may be longer when it goes on)."""
         return self.reason in ENDED
 
-    def changed_training(self, changes: Mapping[str, Any]) -> TrainingConfig:
+    def training_with(self, changes: Mapping[str, Any]) -> TrainingConfig:
         """The training configuration with what may change changed; None stands for no change.
 
         Raises ConfigError for a setting that decides what the steps do.
@@ -144,7 +144,7 @@ class Checkpoint:
                 )
             saved = getattr(self.training, name)
             if name not in _MAY_CHANGE and value != saved:
-                raise differs(self.path, name, saved, value)
+                raise setting_changed_error(self.path, name, saved, value)
         if any(name in given for name in _LENGTHS):
             given = dict.fromkeys(_LENGTHS) | given  # one length replaces another
         return dataclasses.replace(self.training, **given)
@@ -155,7 +155,7 @@ class Checkpoint:
             saved = getattr(self.model, name)
             value = tuple(value) if isinstance(value, list) else value
             if value != saved:
-                raise differs(self.path, name, saved, value)
+                raise setting_changed_error(self.path, name, saved, value)
 
     def check_tokenizer(self, tokenizer: Tokenizer | None) -> None:
         """ConfigError where a tokenizer is not the checkpoint's."""
@@ -220,7 +220,7 @@ class Checkpoint:
             )
 
 
-def differs(path: Path, name: str, saved: Any, given: Any) -> ConfigError:
+def setting_changed_error(path: Path, name: str, saved: Any, given: Any) -> ConfigError:
     """That a setting is not what it was, with both values."""
     return ConfigError(
         f"{path} was trained with {name} {_text(saved)}, but {_text(given)} is given; leave it out "
@@ -266,7 +266,7 @@ def write_checkpoint(
         "run": run.to_dict(),
         "reason": reason,
         "corpus": dict(corpus)
-        | {"description": origin.description, "recipe": _json_copy(origin.recipe)},
+        | {"description": origin.description, "recipe": _json_copy(origin.corpus_source)},
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,

@@ -22,7 +22,7 @@ from fastlm.model.adaptive_softmax import choose_cutoffs, output_cost
 from fastlm.training.schedule import default_epochs
 from fastlm.types import Documents
 
-__all__ = ["SOFTMAXES", "Recipe", "recipe"]
+__all__ = ["SOFTMAXES", "ChosenSettings", "choose_settings"]
 
 SOFTMAXES = ("auto", "full", "adaptive")
 
@@ -48,7 +48,7 @@ _WORTH_IT = 0.6
 
 
 @dataclass(frozen=True)
-class Size:
+class SizeRule:
     """A shape with its dropout and learning rate, and for how many passes over how many tokens it
     is, at least.
 
@@ -70,14 +70,14 @@ class Size:
 # 2.172 with 0.2 and 0.1 at half the rate; in 28 passes 2.171 with 0.15 and 0.1, in 23 with 0.1 and
 # 0.1 at half the rate 2.129, in 45 2.109. With weight decay in 30 passes 2.096.
 _CHARACTER_SIZES = (
-    Size(0, (128, 64), 16),
-    Size(3, (256, 128), 32),
-    Size(6, (256, 128), 32, 0.0, 0.1),
-    Size(7, (256, 128), 48, 0.0, 0.1),
-    Size(15, (256, 128), 48, 0.1, 0.05),
-    Size(7, (384, 128), 32, 0.0, 0.1, tokens=500_000),
-    Size(10, (512, 256), 32, 0.1, 0.1, tokens=500_000),
-    Size(24, (512, 256), 32, 0.1, 0.1, 0.5, tokens=500_000),
+    SizeRule(0, (128, 64), 16),
+    SizeRule(3, (256, 128), 32),
+    SizeRule(6, (256, 128), 32, 0.0, 0.1),
+    SizeRule(7, (256, 128), 48, 0.0, 0.1),
+    SizeRule(15, (256, 128), 48, 0.1, 0.05),
+    SizeRule(7, (384, 128), 32, 0.0, 0.1, tokens=500_000),
+    SizeRule(10, (512, 256), 32, 0.1, 0.1, tokens=500_000),
+    SizeRule(24, (512, 256), 32, 0.1, 0.1, 0.5, tokens=500_000),
 )
 
 
@@ -105,26 +105,26 @@ _MOST_WORD_PASSES = 9
 # more time is spent on. Shorter texts carry less: the first 20,000 words, 8 or 9 passes, 1,108 with
 # 200 units, 1,503 with 800, 1,013 with 128; 100,000 words 690 with 200, 685 with 128.
 _WORD_SIZES = (
-    Size(0, (128,), 64),
-    Size(2, (128,), 64, 0.0, 0.0, 0.625),
-    Size(5, (128,), 64, 0.1, 0.05, 0.5),
-    Size(5, (200,), 64, 0.1, 0.05, 0.5, tokens=500_000),
-    Size(7, (128,), 64, 0.2, 0.1, 0.5),
-    Size(7, (200,), 64, 0.2, 0.1, 0.5, tokens=500_000),
-    Size(10, (320,), 64, 0.3, 0.2, 0.5, tokens=500_000),
+    SizeRule(0, (128,), 64),
+    SizeRule(2, (128,), 64, 0.0, 0.0, 0.625),
+    SizeRule(5, (128,), 64, 0.1, 0.05, 0.5),
+    SizeRule(5, (200,), 64, 0.1, 0.05, 0.5, tokens=500_000),
+    SizeRule(7, (128,), 64, 0.2, 0.1, 0.5),
+    SizeRule(7, (200,), 64, 0.2, 0.1, 0.5, tokens=500_000),
+    SizeRule(10, (320,), 64, 0.3, 0.2, 0.5, tokens=500_000),
 )
 
 
 # Only where there is time to spend.
 _WIDER_WORD_SIZES = (
-    Size(8.5, (512,), 64, 0.4, 0.2, 0.5, tokens=500_000),
-    Size(8.5, (800,), 64, 0.4, 0.2, 0.5, tokens=500_000),
-    Size(8.5, (1600,), 64, 0.4, 0.2, 0.5, tokens=500_000),
+    SizeRule(8.5, (512,), 64, 0.4, 0.2, 0.5, tokens=500_000),
+    SizeRule(8.5, (800,), 64, 0.4, 0.2, 0.5, tokens=500_000),
+    SizeRule(8.5, (1600,), 64, 0.4, 0.2, 0.5, tokens=500_000),
 )
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ChosenSettings:
     """Settings for what the caller left open, and why.
 
     model, training : fields of ModelConfig and of TrainingConfig
@@ -136,7 +136,7 @@ class Recipe:
     reasons: tuple[str, ...]
 
 
-def recipe(
+def choose_settings(
     counts: NDArray[Any],
     *,
     documents: Documents,
@@ -144,7 +144,7 @@ def recipe(
     training: Mapping[str, Any],
     softmax: str = "auto",
     speed: Callable[[ModelConfig, TrainingConfig], float] | None = None,
-) -> Recipe:
+) -> ChosenSettings:
     """Complete ``model`` and ``training``, which hold what is given.
 
     counts : int[V], how often each token occurs in the training text
@@ -162,12 +162,12 @@ def recipe(
     words = vocab >= _WORDS
     chosen_training = (_word_training if words else _character_training)(training)
     chosen = {**_shape(words, documents), **model}
-    sizes: tuple[Size, ...] = _WORD_SIZES if words else _CHARACTER_SIZES
+    sizes: tuple[SizeRule, ...] = _WORD_SIZES if words else _CHARACTER_SIZES
     middle = sizes[len(sizes) // 2]
     if words and training.get("minutes") is not None:
         sizes += _WIDER_WORD_SIZES
 
-    def with_size(size: Size) -> dict[str, Any]:
+    def with_size(size: SizeRule) -> dict[str, Any]:
         shape = {"hidden": size.hidden, "embed": size.embed, **chosen}
         if "cutoffs" not in shape:
             shape["cutoffs"] = _cutoffs(counts, shape, chosen_training["batch"], softmax)
@@ -179,11 +179,11 @@ def recipe(
     if length_is_ours:
         chosen_training["epochs"] = most
 
-    def with_dropout(size: Size) -> dict[str, Any]:
+    def with_dropout(size: SizeRule) -> dict[str, Any]:
         dropout = {"dropout": size.dropout, "embed_dropout": size.embed_dropout}
         return {**dropout, **chosen_training}
 
-    def passes_of(size: Size) -> float:
+    def passes_of(size: SizeRule) -> float:
         if config.minutes is None:
             return most
         assert speed is not None
@@ -199,7 +199,7 @@ def recipe(
     chosen_training = with_dropout(picked)
     chosen_training.setdefault("weight_decay", min(_MOST_DECAY, _PRIOR / total))
     if picked.rate != 1:
-        chosen_training.setdefault("lr", picked.rate * config.rate)
+        chosen_training.setdefault("lr", picked.rate * config.base_lr)
     limited = length_is_ours and passes == _MOST_WORD_PASSES
     reasons = [
         f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens"
@@ -211,7 +211,7 @@ def recipe(
         reasons.append(
             f"adaptive softmax, cut at {', '.join(f'{cut:,}' for cut in shape['cutoffs'])}"
         )
-    return Recipe(shape, chosen_training, tuple(reasons))
+    return ChosenSettings(shape, chosen_training, tuple(reasons))
 
 
 def _most_passes(words: bool, training: TrainingConfig, total: int) -> float:

@@ -72,7 +72,7 @@ def learning_rates(
     if training.warmup:
         steps = np.arange(first_step + 1, first_step + 1 + fractions.size)
         shape = shape * np.minimum(1.0, steps / training.warmup)
-    return training.rate * shape
+    return training.base_lr * shape
 
 
 def validation_count(total_examples: float, valid_tokens: int) -> int:

@@ -170,7 +170,7 @@ class Trainer:
             saved, path = path, path.path
         else:
             saved, said = newest_checkpoint(path)
-        training = saved.changed_training(changes)
+        training = saved.training_with(changes)
         if train_tokens is None:
             train_tokens, valid_tokens = _tokens_again(saved)
         config = Config(model=saved.model, training=training, documents=saved.documents)
@@ -184,7 +184,7 @@ class Trainer:
                 origin=Origin(
                     tokenizer=saved.tokenizer,
                     description=saved.corpus["description"],
-                    recipe=saved.corpus["recipe"],
+                    corpus_source=saved.corpus["recipe"],
                 ),
                 checkpoints=CheckpointFiles(path, checkpoint_every, keep),
                 metrics=None if metrics is None else MetricsFile(metrics),
@@ -561,7 +561,7 @@ class Trainer:
         self.run.rate_factor, self.run.rollbacks = failed.rate_factor, failed.rollbacks
         self.run.rows = failed.rows
         self.__dict__.pop("_next_validation", None)
-        rate = self.config.training.rate
+        rate = self.config.training.base_lr
         if len(failed.rollbacks) >= _MOST_ROLLBACKS:
             self._write_checkpoint("diverged")
             raise TrainingError(

@@ -56,7 +56,7 @@ def test_settings_are_those_of_before_but_for_rate_and_length():
     assert found.schedule == "constant"
     # Another batch scales the rate, as where a model is trained from the start.
     assert further_training(before, {"batch": 64}).lr == 2 * 2.0 * RATE_SHARE
-    assert further_training(None, {}).lr == TrainingConfig().rate * RATE_SHARE
+    assert further_training(None, {}).lr == TrainingConfig().base_lr * RATE_SHARE
 
 
 def test_validation_keeps_the_best_and_tells_the_callbacks():

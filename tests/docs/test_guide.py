@@ -189,7 +189,7 @@ def test_the_memory_formula_is_what_the_engine_takes():
 
 def test_the_defaults_and_limits_that_the_text_names():
     training = TrainingConfig()
-    assert (training.batch, training.momentum, training.rate) == (256, 0.9, 4.0)
+    assert (training.batch, training.momentum, training.base_lr) == (256, 0.9, 4.0)
     assert (training.schedule, training.dropout, training.embed_dropout) == ("linear", 0, 0)
     model = ModelConfig(vocab=100)
     assert (model.context, model.embed, model.hidden) == (8, 24, (256, 128))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
-from fastlm.training.defaults import recipe
+from fastlm.training.defaults import choose_settings
 
 
 def zipf(vocab, total):
@@ -22,7 +22,7 @@ WORDS = zipf(20_000, 1_000_000)
 
 
 def chosen(counts, *, documents="file", model=None, softmax="auto", speed=None, **training):
-    return recipe(
+    return choose_settings(
         counts, documents=documents, model=model or {}, training=training, softmax=softmax,
         speed=speed,
     )  # fmt: skip
@@ -38,7 +38,7 @@ def chosen(counts, *, documents="file", model=None, softmax="auto", speed=None, 
 )  # fmt: skip
 @settings(deadline=None, max_examples=40)
 def test_what_is_chosen_is_a_model_and_a_training(vocab, total, documents, length):
-    found = recipe(
+    found = choose_settings(
         zipf(vocab, total), documents=documents, model={}, training=length,
         speed=lambda model, training: 1e9 / model.input_width,
     )  # fmt: skip
