@@ -167,7 +167,7 @@ def _of_text(
 ) -> TrainingTokens:
     settings = _settings(choice, fraction, documents, making.reading)
     large = sum(source.size or 0 for source in inputs) > IN_MEMORY
-    known = all(source.lasting and source.size is not None for source in inputs)
+    known = all(source.rereadable and source.size is not None for source in inputs)
     if making.cache and large and known:
         # The files' names, sizes and times say whether it is there, without reading them.
         settings["sources"] = [source.identity() for source in inputs]

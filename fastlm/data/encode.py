@@ -15,7 +15,7 @@ from fastlm.data.split import in_two
 from fastlm.data.workers import WorkerState, in_order
 from fastlm.text.decoding import count_characters
 from fastlm.text.documents import split_documents
-from fastlm.text.sources import Input, Piece
+from fastlm.text.sources import Input, TextPart
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.backend import kernels_loaded
 from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, symbol_counter
@@ -158,7 +158,7 @@ def _counts_before(cut: int | None, found: Survey, counter: SymbolCounter) -> Co
         before = 0
         for source, size in zip(found.inputs, found.sizes, strict=True):
             if cut < before + size.bytes:
-                for data in source.text_from(max(cut - before, 0), size.bytes):
+                for data in source.read_from(max(cut - before, 0), size.bytes):
                     behind.add(data)
             before += size.bytes
         counts.subtract(behind.counts())
@@ -179,7 +179,7 @@ class _Job(NamedTuple):
     """What a worker takes at a time: some megabyte of one part, cut where tokens allow it."""
 
     part: int
-    pieces: list[Piece]
+    pieces: list[TextPart]
     bytes: int
 
 
@@ -231,7 +231,7 @@ def _facts(
 def _jobs(
     found: Survey, cut: int | None, source: Tokenizer | str, documents: str, block: int
 ) -> Iterator[_Job]:
-    pieces: list[Piece] = []
+    pieces: list[TextPart] = []
     current = size = 0
     for part, piece in _safe_pieces(in_two(found.pieces(), cut), source, documents, block):
         if pieces and (part != current or size + len(piece.data) > block):
@@ -245,8 +245,8 @@ def _jobs(
 
 
 def _safe_pieces(
-    parts: Iterable[tuple[int, Piece]], source: Tokenizer | str, documents: str, block: int
-) -> Iterator[tuple[int, Piece]]:
+    parts: Iterable[tuple[int, TextPart]], source: Tokenizer | str, documents: str, block: int
+) -> Iterator[tuple[int, TextPart]]:
     """Cut each text in pieces of about ``block`` bytes that do not depend on each other."""
     held: list[bytes] = []
     size, wanted = 0, block
@@ -255,36 +255,36 @@ def _safe_pieces(
             data = piece.data[at : at + block] if len(piece.data) > block else piece.data
             held.append(data)
             size += len(data)
-            if piece.end and at + block >= len(piece.data):
-                yield part, Piece(b"".join(held), True)
+            if piece.ends_text and at + block >= len(piece.data):
+                yield part, TextPart(b"".join(held), True)
                 held, size, wanted = [], 0, block
             elif size >= wanted:
                 whole = b"".join(held)
                 cut = safe_cut(source, documents, whole, False)
                 if cut:
-                    yield part, Piece(whole[:cut], False)
+                    yield part, TextPart(whole[:cut], False)
                 held = [whole[cut:]]
                 size = len(whole) - cut
                 # Where no cut was found, one is looked for when there is twice as much.
                 wanted = max(block, 2 * size)
 
 
-def _runs(pieces: list[Piece], documents: str) -> Iterator[_Run]:
+def _runs(pieces: list[TextPart], documents: str) -> Iterator[_Run]:
     """Join short texts, so that a call of the encoder has something to do."""
     if documents != "file":
         # A blank line ends lines and paragraphs alike, and is none itself.
-        joined = b"".join(p.data + b"\n\n" if p.end else p.data for p in pieces)
+        joined = b"".join(p.data + b"\n\n" if p.ends_text else p.data for p in pieces)
         yield _Run(joined if len(pieces) > 1 else pieces[0].data, False, False, 1)
         return
     short: list[bytes] = []
     for piece in pieces:
-        if piece.end and _is_one_line(piece.data):
+        if piece.ends_text and _is_one_line(piece.data):
             short.append(piece.data)
             continue
         if short:
             yield _Run(b"\n".join(short), False, True, len(short))
             short = []
-        yield _Run(piece.data, piece.end, False, 1)
+        yield _Run(piece.data, piece.ends_text, False, 1)
     if short:
         yield _Run(b"\n".join(short), False, True, len(short))
 

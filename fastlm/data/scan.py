@@ -16,8 +16,8 @@ from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading, count_characters
 from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
-from fastlm.text.reading import _texts
-from fastlm.text.sources import FileInput, Input, Piece
+from fastlm.text.reading import whole_texts
+from fastlm.text.sources import FileInput, Input, TextPart
 from fastlm.types import CorpusSource
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = No
 def documents_of(found: Survey, mode: str) -> list[str]:
     """Return the documents of a surveyed corpus."""
     documents: list[str] = []
-    for text in _texts(found.pieces()):
+    for text in whole_texts(found.pieces()):
         documents.extend(split_documents(text, mode))
     return documents
 
@@ -139,7 +139,7 @@ class Survey:
     inputs: list[Input]
     sizes: list[Size]
     marks: list[list[Mark]]
-    kept: list[Piece] | None
+    kept: list[TextPart] | None
     digest: str
     notes: list[str]
     counter: SymbolCounter | None = None
@@ -156,7 +156,7 @@ class Survey:
     def texts(self) -> int:
         return sum(size.texts for size in self.sizes)
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[TextPart]:
         """Read everything again.
 
         Raises CorpusError when it is not what it was.
@@ -166,10 +166,10 @@ class Survey:
             return
         yield from read_ahead(self._again(), _AHEAD, lambda piece: len(piece.data))
 
-    def _again(self) -> Iterator[Piece]:
+    def _again(self) -> Iterator[TextPart]:
         for source, size in zip(self.inputs, self.sizes, strict=True):
             crc = length = 0
-            for piece in source.pieces(trusted=True):
+            for piece in source.parts(trusted=True):
                 crc = _crc(piece, crc)
                 length += len(piece.data)
                 yield piece
@@ -225,14 +225,14 @@ def survey(
             copies.begin(source)
             octets = texts = 0
             blank = True
-            for piece in source.pieces():
+            for piece in source.parts():
                 copies.add(piece)
                 sums.add(piece)
                 octets += len(piece.data)
-                texts += piece.end
+                texts += piece.ends_text
                 blank = blank and piece.data.decode("utf-8").isspace()
                 if report is not None:
-                    report(done + source.read, on_disk)
+                    report(done + source.bytes_read, on_disk)
             done += source.size or 0
             notes += source.notes
             of_input = sums.of_input()
@@ -286,9 +286,9 @@ class _Sums:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
         self._running: Future[None] | None = None
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: TextPart) -> None:
         self._parts.append(piece.data)
-        if piece.end:
+        if piece.ends_text:
             self._parts.append(_END)
             self._ends += 1
         self._size += len(piece.data)
@@ -331,6 +331,6 @@ class _Sums:
             self._counter.add(data.replace(_END, b"") if ends else data)
 
 
-def _crc(piece: Piece, crc: int) -> int:
+def _crc(piece: TextPart, crc: int) -> int:
     crc = zlib.crc32(piece.data, crc)
-    return zlib.crc32(_END, crc) if piece.end else crc
+    return zlib.crc32(_END, crc) if piece.ends_text else crc

@@ -12,7 +12,7 @@ from fastlm.data.scan import Mark, Size, Survey
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
 from fastlm.text.documents import first_document_end
-from fastlm.text.sources import Input, Piece
+from fastlm.text.sources import Input, TextPart
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.types import DOCUMENT_MODES
 
@@ -153,7 +153,7 @@ def held_out_from(found: Survey, fraction: float, mode: str) -> int:
     )
 
 
-def in_two(pieces: Iterable[Piece], cut: int | None) -> Iterator[tuple[int, Piece]]:
+def in_two(pieces: Iterable[TextPart], cut: int | None) -> Iterator[tuple[int, TextPart]]:
     """Yield (0, piece) for what lies before a cut, in bytes of all texts, and (1, piece) for the
     rest. A text that the cut goes through becomes two. None: no cut."""
     part = done = 0
@@ -164,10 +164,10 @@ def in_two(pieces: Iterable[Piece], cut: int | None) -> Iterator[tuple[int, Piec
             part = 1
             head = piece.data[: cut - done]
             if head or not whole:
-                yield 0, Piece(head, True)
-            piece = Piece(piece.data[cut - done :], piece.end)
+                yield 0, TextPart(head, True)
+            piece = TextPart(piece.data[cut - done :], piece.ends_text)
         yield part, piece
-        whole = piece.end
+        whole = piece.ends_text
         done = end
 
 
@@ -182,7 +182,7 @@ class _Placed(NamedTuple):
         """(data, characters before it, bytes before it), from so many characters on or sooner."""
         at = bisect_right(self.marks, characters, key=lambda mark: mark.characters) - 1
         before, octets = self.marks[at]
-        for data in self.source.text_from(octets, self.size.bytes):
+        for data in self.source.read_from(octets, self.size.bytes):
             yield data, before, octets
             before += count_characters(data)
             octets += len(data)
@@ -191,7 +191,7 @@ class _Placed(NamedTuple):
         """Whether there is more than white space before a place in bytes, or behind one."""
         at = bisect_right(self.marks, behind, key=lambda mark: mark.bytes) - 1
         octets = self.marks[at].bytes
-        for data in self.source.text_from(octets, self.size.bytes):
+        for data in self.source.read_from(octets, self.size.bytes):
             part = data[max(behind - octets, 0) : None if before is None else before - octets]
             if part.decode("utf-8").strip():
                 return True
@@ -235,9 +235,9 @@ def _text_around(source: _Placed, held_out: float) -> tuple[int, int]:
     if source.size.texts == 1:
         return 0, characters
     begin = end = 0
-    for piece in source.source.pieces(trusted=True):
+    for piece in source.source.parts(trusted=True):
         end += count_characters(piece.data)
-        if piece.end:
+        if piece.ends_text:
             if characters - end <= held_out:
                 break
             begin = end
@@ -252,11 +252,11 @@ def _between_documents(source: _Placed, kept: int, mode: str) -> list[int]:
         if kept <= characters + count_characters(data)
     )
     before, rest, behind = 0, b"", 0
-    for piece in source.source.pieces(trusted=True):
+    for piece in source.source.parts(trusted=True):
         rest += piece.data
         behind = before + len(rest)
         if behind <= target:
-            cut = safe_cut("byte", mode, rest, piece.end)
+            cut = safe_cut("byte", mode, rest, piece.ends_text)
         else:
             cut = safe_cut("byte", mode, rest[: max(target - before, 0)], False)
         before, rest = before + cut, rest[cut:]
@@ -265,7 +265,7 @@ def _between_documents(source: _Placed, kept: int, mode: str) -> list[int]:
             if end is not None:
                 behind = before + _size(rest.decode("utf-8"), end)
                 break
-            if piece.end:
+            if piece.ends_text:
                 break
     return sorted((before, behind), key=lambda cut: abs(cut - target))
 

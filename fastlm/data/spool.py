@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from fastlm.text.sources import Input, Piece
+from fastlm.text.sources import Input, TextPart
 
 __all__ = ["SpoolInput"]
 
@@ -27,22 +27,22 @@ class SpoolInput(Input):
         self._file = file
         self.size: int | None = 0
 
-    def write(self, piece: Piece) -> None:
+    def write(self, piece: TextPart) -> None:
         # A record may be longer than a length can say.
         limit = 1 << 30
         for at in range(0, len(piece.data) or 1, limit):
             data = piece.data[at : at + limit]
-            end = piece.end and at + limit >= len(piece.data)
+            end = piece.ends_text and at + limit >= len(piece.data)
             self._file.write(self._HEAD.pack(2 * len(data) + end))
             self._file.write(data)
             self.size = (self.size or 0) + self._HEAD.size + len(data)
 
-    def pieces(self, *, trusted: bool = True) -> Iterator[Piece]:
+    def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
         self._file.seek(0)
         while head := self._file.read(self._HEAD.size):
             (number,) = self._HEAD.unpack(head)
-            yield Piece(self._file.read(number >> 1), bool(number & 1))
-            self.read = self._file.tell()
+            yield TextPart(self._file.read(number >> 1), bool(number & 1))
+            self.bytes_read = self._file.tell()
 
     def close(self) -> None:
         self._file.close()
@@ -53,7 +53,7 @@ class _Copies:
 
     def __init__(self, keep: int | None, spool: Callable[[], BinaryIO] | None) -> None:
         self.inputs: list[Input] = []
-        self.kept: list[list[Piece]] | None = []
+        self.kept: list[list[TextPart]] | None = []
         self._left = keep
         self._spool = spool
 
@@ -61,10 +61,10 @@ class _Copies:
         self.inputs.append(source)
         if self.kept is not None:
             self.kept.append([])
-        elif not source.lasting:
+        elif not source.rereadable:
             self._replace(len(self.inputs) - 1, [])
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: TextPart) -> None:
         current = self.inputs[-1]
         if self.kept is not None:
             self.kept[-1].append(piece)
@@ -88,13 +88,13 @@ class _Copies:
             if isinstance(source, SpoolInput):
                 source.close()
 
-    def _let_go(self, kept: list[list[Piece]]) -> None:
+    def _let_go(self, kept: list[list[TextPart]]) -> None:
         self.kept = None
         for index, pieces in enumerate(kept):
-            if not self.inputs[index].lasting:
+            if not self.inputs[index].rereadable:
                 self._replace(index, pieces)
 
-    def _replace(self, index: int, pieces: list[Piece]) -> None:
+    def _replace(self, index: int, pieces: list[TextPart]) -> None:
         assert self._spool is not None
         copy = SpoolInput(self.inputs[index], self._spool())
         self.inputs[index] = copy

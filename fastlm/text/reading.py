@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import split_documents
-from fastlm.text.sources import STDIN, FileInput, Piece, StdinInput, TextsInput
+from fastlm.text.sources import STDIN, FileInput, StdinInput, TextPart, TextsInput
 from fastlm.types import FilePath
 
-__all__ = ["documents_from_texts", "read_text"]
+__all__ = ["documents_from_texts", "read_text", "whole_texts"]
 
 
 def documents_from_texts(texts: Iterable[str], mode: str = "file") -> list[str]:
@@ -24,7 +24,7 @@ def documents_from_texts(texts: Iterable[str], mode: str = "file") -> list[str]:
         and texts that hold no document.
     """
     documents: list[str] = []
-    for text in _texts(TextsInput(texts).pieces()):
+    for text in whole_texts(TextsInput(texts).parts()):
         documents.extend(split_documents(text, mode))
     if not documents:
         raise CorpusError("the texts hold no document: all are empty; give at least one with text")
@@ -52,13 +52,14 @@ def read_text(path: FilePath, encoding: str = "utf-8", errors: str = "strict") -
         raise CorpusError(f"a path is a str or a Path, got {type(path).__name__}")
     reading = Reading(encoding=encoding, errors=errors)
     source = StdinInput(reading) if str(path) == STDIN else FileInput(path, reading)
-    return "".join(_texts(source.pieces()))
+    return "".join(whole_texts(source.parts()))
 
 
-def _texts(pieces: Iterable[Piece]) -> Iterable[str]:
-    parts: list[bytes] = []
-    for piece in pieces:
-        parts.append(piece.data)
-        if piece.end:
-            yield b"".join(parts).decode("utf-8")
-            parts = []
+def whole_texts(parts: Iterable[TextPart]) -> Iterator[str]:
+    """Yield each text of the parts as a str."""
+    begun: list[bytes] = []
+    for part in parts:
+        begun.append(part.data)
+        if part.ends_text:
+            yield b"".join(begun).decode("utf-8")
+            begun = []

@@ -18,7 +18,7 @@ from fastlm.text.decoding import Reading, normal_line_ends, text_blocks
 from fastlm.text.json_lines import JsonLines
 from fastlm.types import FilePath
 
-__all__ = ["STDIN", "FileInput", "Input", "Piece", "TextsInput"]
+__all__ = ["STDIN", "FileInput", "Input", "TextPart", "TextsInput"]
 
 STDIN = "-"
 
@@ -32,15 +32,15 @@ _JSON_LINES = (".jsonl", ".ndjson")
 _TEXT = 1 << 20  # characters of a long string that are taken at a time
 
 
-class Piece(NamedTuple):
+class TextPart(NamedTuple):
     r"""A part of a text.
 
     data : UTF-8 of whole characters with \n for line ends
-    end : whether the text (a file, a record, a string) ends with it
+    ends_text : whether the text (a file, a record, a string) ends with it
     """
 
     data: bytes
-    end: bool
+    ends_text: bool
 
 
 class Input(ABC):
@@ -48,19 +48,19 @@ class Input(ABC):
 
     name : how messages call it
     size : bytes on the disk, compressed or not, or None where nobody knows yet
-    lasting : whether it can be read again and gives the same
+    rereadable : whether it can be read again and gives the same
     in_folder : found in a folder, not named itself: it may be empty
-    read : of these bytes, how many the running ``pieces`` has read; 0 where ``size`` is None
+    bytes_read : of these bytes, how many the running ``parts`` has read; 0 where ``size`` is None
     """
 
     name: str
     size: int | None = None
-    lasting: bool = True
+    rereadable: bool = True
     in_folder: bool = False
-    read: int = 0
+    bytes_read: int = 0
 
     @abstractmethod
-    def pieces(self, *, trusted: bool = False) -> Iterator[Piece]:
+    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
         """Yield the texts in pieces of at most some megabytes (a record is one piece).
 
         trusted : it was read to its end before: encodings are not checked again
@@ -68,16 +68,16 @@ class Input(ABC):
         Raises CorpusError when it cannot be read.
         """
 
-    def text_from(self, start: int, size: int) -> Iterator[bytes]:
-        """Yield what lies ``start`` bytes behind the beginning of all texts put together.
+    def read_from(self, offset: int, total: int) -> Iterator[bytes]:
+        """Yield what lies ``offset`` bytes after the beginning of all texts put together.
 
-        size : bytes of all texts, as the reading before this one found; ``start``, which is less,
-            lies between two characters
+        total : bytes of all texts, as the reading before this one found; ``offset``, which is
+            less, lies between two characters
         """
-        for piece in self.pieces(trusted=True):
-            if start < len(piece.data):
-                yield piece.data[start:] if start else piece.data
-            start = max(start - len(piece.data), 0)
+        for part in self.parts(trusted=True):
+            if offset < len(part.data):
+                yield part.data[offset:] if offset else part.data
+            offset = max(offset - len(part.data), 0)
 
     @property
     def notes(self) -> list[str]:
@@ -109,8 +109,8 @@ class FileInput(Input):
         except OSError:
             return  # reading it says what is wrong
         # A named pipe can be read once, and has no size.
-        self.lasting = stat.S_ISREG(status.st_mode)
-        if self.lasting:
+        self.rereadable = stat.S_ISREG(status.st_mode)
+        if self.rereadable:
             self.size = status.st_size
             self._identity = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
@@ -124,24 +124,24 @@ class FileInput(Input):
             notes.append(f"{self.name} is empty and was left out")
         return notes + _skipped(self._lines)
 
-    def pieces(self, *, trusted: bool = False) -> Iterator[Piece]:
-        self.read = 0
+    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
+        self.bytes_read = 0
         self._empty = False
         with self._opened() as file:
             yield from self._pieces(self._counted(file), trusted)
 
-    def text_from(self, start: int, size: int) -> Iterator[bytes]:
+    def read_from(self, offset: int, total: int) -> Iterator[bytes]:
         # Decoding a strict UTF-8 only takes bytes away: a file as large as its text is the text,
         # but for the kind of line ends.
-        is_text = self.size == size and self.reading.utf8 and self.reading.errors == "strict"
+        is_text = self.size == total and self.reading.utf8 and self.reading.errors == "strict"
         if not is_text or is_json_lines(self.name, self.reading) or is_compressed(self.name):
-            yield from super().text_from(start, size)
+            yield from super().read_from(offset, total)
             return
         with self._opened() as file:
-            file.seek(start)
+            file.seek(offset)
             chunks = read_chunks(file, self.name)
             yield from text_blocks(
-                chunks, self.name, self.reading, trusted=True, beginning=start == 0
+                chunks, self.name, self.reading, trusted=True, beginning=offset == 0
             )
 
     @contextmanager
@@ -165,11 +165,11 @@ class FileInput(Input):
 
     def _counted(self, file: Any) -> Iterator[bytes]:
         for chunk in read_chunks(file, self.name):
-            if self.lasting:
-                self.read = file.tell()
+            if self.rereadable:
+                self.bytes_read = file.tell()
             yield chunk
 
-    def _pieces(self, chunks: Iterator[bytes], trusted: bool) -> Iterator[Piece]:
+    def _pieces(self, chunks: Iterator[bytes], trusted: bool) -> Iterator[TextPart]:
         if is_json_lines(self.name, self.reading):
             self._lines = JsonLines(self.name, self.reading)
             yield from _records(self._lines, chunks, trusted)
@@ -195,7 +195,7 @@ class StdinInput(Input):
     """Standard input: text, or JSON lines where a field is given."""
 
     name = "standard input"
-    lasting = False
+    rereadable = False
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -205,7 +205,7 @@ class StdinInput(Input):
     def notes(self) -> list[str]:
         return _skipped(self._lines)
 
-    def pieces(self, *, trusted: bool = False) -> Iterator[Piece]:
+    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
         if self.reading.field is not None:
             self._lines = JsonLines(self.name, self.reading)
             yield from _records(self._lines, _stdin_chunks(), trusted)
@@ -234,9 +234,9 @@ class TextsInput(Input):
             ) from None
         self.texts = texts
         self.name = name
-        self.lasting = isinstance(texts, (list, tuple))
+        self.rereadable = isinstance(texts, (list, tuple))
 
-    def pieces(self, *, trusted: bool = False) -> Iterator[Piece]:
+    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
         empty = True
         for index, text in enumerate(self.texts):
             if not isinstance(text, str):
@@ -247,7 +247,7 @@ class TextsInput(Input):
                 continue
             empty = False
             if len(text) <= _TEXT:
-                yield Piece(normal_line_ends(_utf8(text, index)), True)
+                yield TextPart(normal_line_ends(_utf8(text, index)), True)
             else:
                 parts = (text[at : at + _TEXT] for at in range(0, len(text), _TEXT))
                 yield from _ended(_joined_line_ends(_utf8(part, index) for part in parts))
@@ -265,28 +265,28 @@ def is_json_lines(name: str, reading: Reading) -> bool:
     return kind in _JSON_LINES or (reading.field is not None and kind == ".json")
 
 
-def _records(lines: JsonLines, chunks: Iterable[bytes], trusted: bool) -> Iterator[Piece]:
+def _records(lines: JsonLines, chunks: Iterable[bytes], trusted: bool) -> Iterator[TextPart]:
     # UTF-8 is left as it is: a line that cannot be decoded is a bad line, not a bad file.
     trusted = trusted or lines.reading.utf8
     reading = Reading(encoding=lines.reading.encoding)
     empty = True
     for text in lines.texts(text_blocks(chunks, lines.name, reading, trusted=trusted)):
         empty = False
-        yield Piece(text, True)
+        yield TextPart(text, True)
     if empty:
         why = f": all {lines.skipped:,} lines were left out" if lines.skipped else ""
         raise CorpusError(f"{lines.name} holds no text{why}; name JSON lines that hold some")
 
 
-def _ended(blocks: Iterable[bytes]) -> Iterator[Piece]:
+def _ended(blocks: Iterable[bytes]) -> Iterator[TextPart]:
     """Yield the blocks of one text; the last one says that it is the last."""
     before = None
     for block in blocks:
         if before is not None:
-            yield Piece(before, False)
+            yield TextPart(before, False)
         before = block
     if before is not None:
-        yield Piece(before, True)
+        yield TextPart(before, True)
 
 
 def _joined_line_ends(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ from fastlm.data.workers import WorkerState, in_order, read_ahead
 from fastlm.errors import CorpusError, StoreError, TokenizerError
 from fastlm.text.decoding import Reading
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import Piece
+from fastlm.text.sources import TextPart
 from fastlm.tokenizers import ByteTokenizer, build_tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 
@@ -288,9 +288,13 @@ def test_a_disk_that_fills_while_standard_input_is_copied(tmp_path, monkeypatch)
 def test_a_long_record_in_a_copy():
     with tempfile.TemporaryFile() as file:
         copy = SpoolInput(inputs_of(texts=["a"])[0], file)
-        for piece in (Piece(b"abc", False), Piece(b"", True), Piece(b"d", True)):
+        for piece in (TextPart(b"abc", False), TextPart(b"", True), TextPart(b"d", True)):
             copy.write(piece)
-        assert list(copy.pieces()) == [Piece(b"abc", False), Piece(b"", True), Piece(b"d", True)]
+        assert list(copy.parts()) == [
+            TextPart(b"abc", False),
+            TextPart(b"", True),
+            TextPart(b"d", True),
+        ]
 
 
 @pytest.mark.parametrize("mode", MODES)

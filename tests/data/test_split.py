@@ -13,7 +13,7 @@ from fastlm.data.split import held_out_from, in_two, split_train_valid
 from fastlm.errors import CorpusError
 from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import Input, Piece, TextsInput
+from fastlm.text.sources import Input, TextPart, TextsInput
 
 SOME_TEXT = st.text(st.sampled_from("ab é猫\U0001f600\n"), min_size=1, max_size=40)
 FRACTIONS = st.sampled_from([0.01, 0.05, 0.1, 0.25, 0.5, 0.77, 0.99])
@@ -24,12 +24,12 @@ class Pieces(TextsInput):
 
     size_of_piece = 3
 
-    def pieces(self, *, trusted: bool = False):
-        for piece in super().pieces(trusted=trusted):
+    def parts(self, *, trusted: bool = False):
+        for piece in super().parts(trusted=trusted):
             text = piece.data.decode()
             for at in range(0, len(text), self.size_of_piece):
                 part = text[at : at + self.size_of_piece]
-                yield Piece(part.encode(), at + self.size_of_piece >= len(text))
+                yield TextPart(part.encode(), at + self.size_of_piece >= len(text))
 
 
 def surveyed(inputs: list[Input]) -> Survey:
@@ -48,7 +48,7 @@ def parts(found: Survey, cut: int | None) -> tuple[list[str], list[str]]:
     begun = ""
     for part, piece in in_two(found.pieces(), cut):
         begun += piece.data.decode()
-        if piece.end:
+        if piece.ends_text:
             texts[part].append(begun)
             begun = ""
     assert begun == ""
@@ -111,11 +111,11 @@ def test_a_cut_between_two_texts():
 
 
 def test_a_cut_between_two_pieces_of_a_text_ends_it():
-    pieces = [Piece(b"ab", False), Piece(b"cd", True)]
+    pieces = [TextPart(b"ab", False), TextPart(b"cd", True)]
     assert list(in_two(pieces, 2)) == [
-        (0, Piece(b"ab", False)),
-        (0, Piece(b"", True)),
-        (1, Piece(b"cd", True)),
+        (0, TextPart(b"ab", False)),
+        (0, TextPart(b"", True)),
+        (1, TextPart(b"cd", True)),
     ]
 
 

@@ -29,9 +29,9 @@ def texts_of(inputs: list[Input]) -> list[str]:
     found: list[str] = []
     begun = ""
     for source in inputs:
-        for piece in source.pieces():
+        for piece in source.parts():
             begun += piece.data.decode()
-            if piece.end:
+            if piece.ends_text:
                 found.append(begun)
                 begun = ""
     assert begun == ""
@@ -316,7 +316,7 @@ def test_a_named_pipe_is_read_once(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     (source,) = inputs_of(path)
-    assert not source.lasting
+    assert not source.rereadable
     assert source.size is None
 
 
@@ -328,8 +328,8 @@ def test_strings(tmp_path):
     texts = ["a\rb", "", long]
     assert texts_of(inputs_of(texts=texts)) == ["a\nb", long.replace("\r\n", "\n")]
     (source,) = inputs_of(texts=(text for text in texts))
-    assert not source.lasting
-    assert inputs_of(texts=texts)[0].lasting
+    assert not source.rereadable
+    assert inputs_of(texts=texts)[0].rereadable
 
 
 @pytest.mark.parametrize(
