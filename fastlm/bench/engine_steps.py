@@ -41,4 +41,4 @@ class Engine(Implementation):
         return self._engine.run(np.full(steps, self._rate))
 
     def params(self) -> NDArray[np.float32]:
-        return self._engine.settled()[0]
+        return self._engine.snapshot()[0]

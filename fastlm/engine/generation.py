@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.engine.network import network_of
-from fastlm.engine.parallel import run_team
+from fastlm.engine.parallel import run_parallel
 from fastlm.errors import TrainingError
 from fastlm.model.layout import Layout
 from fastlm_kernels.linalg.gemm import new_workspace
@@ -26,7 +26,7 @@ from fastlm_kernels.passes.generation import (
 )
 from fastlm_kernels.passes.sampling import ChoiceScratch, Rules, sum_places
 from fastlm_kernels.runtime.jit import JIT_DISABLED
-from fastlm_kernels.runtime.scheduler import Team
+from fastlm_kernels.runtime.scheduler import Worker
 
 __all__ = ["Generation", "context_logits", "finite_logits", "start_context"]
 
@@ -158,14 +158,14 @@ class Generation:
 
         phases = np.array([0, -(-texts.numbers.size // self._rows)], dtype=np.int64)
 
-        def arguments(index: int, team: Team) -> tuple[Any, ...]:
+        def arguments(index: int, worker: Worker) -> tuple[Any, ...]:
             scratch, workspace = self._memory[index]
             return (
-                tokens, texts, scratch, workspace, team, self._excluded, self._params,
+                tokens, texts, scratch, workspace, worker, self._excluded, self._params,
                 self._network, self._rules, phases, self._seed, self._end, steps, self._rows,
             )  # fmt: skip
 
-        run_team(self._threads, generate_tokens, arguments)
+        run_parallel(self._threads, generate_tokens, arguments)
         if (texts.states == NOT_FINITE).any():
             raise _not_finite()
         # The end was drawn, but is no token of the text.

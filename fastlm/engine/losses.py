@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
 from fastlm.engine.network import first_target, network_of
-from fastlm.engine.parallel import run_team
+from fastlm.engine.parallel import run_parallel
 from fastlm.engine.tokens import token_array
 from fastlm.errors import CorpusError
 from fastlm_kernels.linalg.gemm import new_workspace
@@ -19,7 +19,7 @@ from fastlm_kernels.passes.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, Evaluati
 from fastlm_kernels.passes.first_layer import FILL_ROWS, number_tokens
 from fastlm_kernels.runtime.alignment import aligned_empty
 from fastlm_kernels.runtime.arguments import Network, Table, Tokens
-from fastlm_kernels.runtime.scheduler import Team
+from fastlm_kernels.runtime.scheduler import Worker
 
 __all__ = [
     "NO_TABLE",
@@ -81,14 +81,14 @@ def _fill_losses(
     fills = -(-table.ids.size // FILL_ROWS)
     phases = np.array([0, fills, fills + tiles], dtype=np.int64)
 
-    def arguments(_: int, team: Team) -> tuple[Any, ...]:
+    def arguments(_: int, worker: Worker) -> tuple[Any, ...]:
         scratch = _evaluation_scratch(model, network, rows)
         return (
-            losses, scratch, new_workspace(), team, tokens, table, params, network, phases, first,
+            losses, scratch, new_workspace(), worker, tokens, table, params, network, phases, first,
             rows,
         )  # fmt: skip
 
-    run_team(
+    run_parallel(
         max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
     )
 

@@ -79,6 +79,6 @@ def compile_half() -> None:
         (state, scratch, workspace, network, plan, int64, int64, int64, float64, int64)
     )
     new_workspace()
-    position_losses(engine.settled()[0], model, engine.tokens, 1, 4)
+    position_losses(engine.snapshot()[0], model, engine.tokens, 1, 4)
     rules = Rules(sharpness=1.0, greedy=0, top_k=model.vocab, top_p=1.0)
-    Generation(engine.settled()[0], model, rules, 0, [0]).run(1)
+    Generation(engine.snapshot()[0], model, rules, 0, [0]).run(1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine.network import first_target, network_of
-from fastlm.engine.parallel import run_team
+from fastlm.engine.parallel import run_parallel
 from fastlm.engine.tiling import (
     by_columns,
     by_table,
@@ -48,7 +48,7 @@ from fastlm_kernels.runtime.arguments import (
     Tokens,
 )
 from fastlm_kernels.runtime.jit import JIT_DISABLED
-from fastlm_kernels.runtime.scheduler import OWN_SIZE
+from fastlm_kernels.runtime.scheduler import PRIVATE_SIZE
 
 __all__ = ["TrainingEngine", "kernels_cached"]
 
@@ -138,11 +138,11 @@ class TrainingEngine:
         self.threads = 1
         if worth_sharing(model, batch):
             self.threads = thread_count(training.threads)
-        self._own = np.zeros((0, OWN_SIZE), dtype=np.int64)
+        self._private = np.zeros((0, PRIVATE_SIZE), dtype=np.int64)
         self._workspaces: list[Workspace] = []
 
     @property
-    def by_example(self) -> bool:
+    def is_single_example(self) -> bool:
         """Whether the path for a batch of one is taken."""
         return self.training.batch == 1 and not self.model.cutoffs and not self.model.far
 
@@ -175,7 +175,7 @@ class TrainingEngine:
 
     def _kept_workspaces(self) -> list[Workspace]:
         """One for each thread, the same ones in every call: new memory costs 0.2 ms a call."""
-        if self.by_example:
+        if self.is_single_example:
             return [NO_WORKSPACE]  # multiplies nothing
         while len(self._workspaces) < self.threads:
             self._workspaces.append(new_workspace())
@@ -199,8 +199,8 @@ class TrainingEngine:
         workspaces: Sequence[Workspace],
     ) -> None:
         """A thread for each workspace."""
-        if self.by_example:
-            run_team(
+        if self.is_single_example:
+            run_parallel(
                 1,
                 examples.train_examples,
                 lambda *_: (
@@ -210,26 +210,26 @@ class TrainingEngine:
             )  # fmt: skip
         else:
             threads = len(workspaces)
-            if threads > len(self._own):
-                self._own = np.zeros((threads, OWN_SIZE), dtype=np.int64)
-            run_team(
+            if threads > len(self._private):
+                self._private = np.zeros((threads, PRIVATE_SIZE), dtype=np.int64)
+            run_parallel(
                 threads,
                 steps.train_steps,
-                lambda index, team: (
-                    losses, self.state, self.scratch, workspaces[index], team, self.tokens, rates,
+                lambda index, worker: (
+                    losses, self.state, self.scratch, workspaces[index], worker, self.tokens, rates,
                     self.network, self.plan, self.step,
                 ),
-                self._own,
+                self._private,
             )  # fmt: skip
 
-    def settled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def snapshot(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copies of (params, momentum) with every embedding row brought up to date.
 
         Copies, since settling rounds: reading must not change what training goes on with. The
         momentum is zeros where training has none (beta = 0): the array is then scratch.
         """
         copy = State(*map(aligned_copy, self.state))
-        if self.by_example:
+        if self.is_single_example:
             examples.settle_everything(copy, self.network, self.plan, self.step)
         else:
             embedding.settle_all(copy, self.network, self.plan, self.step)
@@ -239,7 +239,7 @@ class TrainingEngine:
 
     def gradient(self) -> tuple[float, NDArray[np.float32]]:
         """(mean loss, gradient float32[n]) of the next step's batch; changes nothing."""
-        params, _ = self.settled()
+        params, _ = self.snapshot()
         grad = np.empty_like(params)
         with np.errstate(over="ignore"):
             loss = steps.batch_gradient(

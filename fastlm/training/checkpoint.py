@@ -76,7 +76,7 @@ def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.fl
     params = np.zeros(Layout(saved.model).size, dtype=np.float32)
     engine = TrainingEngine(saved.model, saved.training, tokens, params)
     saved.load_into(engine)
-    return engine.settled()
+    return engine.snapshot()
 
 
 # What may be another when a run goes on; all else decides what a step does.
@@ -198,7 +198,7 @@ class Checkpoint:
         Otherwise a kernel might run for hours to settle a row that claims to lag that far behind.
         """
         rows, step = self.arrays["row_steps"], self.run.step
-        by_example = engine.by_example
+        by_example = engine.is_single_example
         settled = rows if by_example else rows[: self.model.vocab]
         return bool(
             np.isfinite(self.arrays["momentum"]).all()

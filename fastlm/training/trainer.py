@@ -234,7 +234,7 @@ class Trainer:
     @property
     def params(self) -> NDArray[np.float32]:
         """float32[n]: of the best validation so far; without validation the current ones."""
-        return self.engine.settled()[0] if self._best is None else self._best
+        return self.engine.snapshot()[0] if self._best is None else self._best
 
     @property
     def epoch(self) -> float:
@@ -469,7 +469,7 @@ class Trainer:
         assert self.valid is not None
         run = self.run
         started = time.perf_counter()
-        params = self.engine.settled()[0]
+        params = self.engine.snapshot()[0]
         total, count = mean_loss(
             params,
             self.config.model,

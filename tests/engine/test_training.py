@@ -221,7 +221,7 @@ def test_a_sum_of_shares_is_trained_as_the_layer_itself(
             mine[...] = its
         engine.step = before.step
         losses = engine.run(np.linspace(0.05, 0.0, 12 if NO_JIT else SETTLE_EVERY + 20))
-        return engine.plan.by_table, losses, *engine.settled()
+        return engine.plan.by_table, losses, *engine.snapshot()
 
     monkeypatch.setattr(plan, "_LARGE", 0 if tiles > 1 else 2**17)
     ours = trained()
@@ -262,7 +262,7 @@ def train_both(model, oracle, training, tokens, rates, chunks=1):
     params = initial(oracle)
     engine = TrainingEngine(model, training, tokens, params.copy())
     losses = np.concatenate([engine.run(part) for part in np.array_split(rates, chunks)])
-    settled, momentum = engine.settled()
+    settled, momentum = engine.snapshot()
     expected = wide(params, oracle)
     expected_momentum = {name: np.zeros_like(tensor) for name, tensor in expected.items()}
     expected_losses = naive.train(
@@ -392,7 +392,7 @@ def test_the_unfused_step_agrees_with_the_fused_one(momentum):
         assert loss == pytest.approx(fused_losses[step], rel=1e-6)
         momentum_update(dense_params, dense_momentum, grad, 0, embeddings, rate * 1.5, momentum)
         momentum_update(dense_params, dense_momentum, grad, embeddings, grad.size, rate, momentum)
-    settled, settled_momentum = fused.settled()
+    settled, settled_momentum = fused.snapshot()
     assert_close(settled, naive.split(dense_params, oracle), oracle, 1e-5)
     if momentum == 0:  # nothing is carried over from one step to the next
         dense_momentum[:] = 0
@@ -411,7 +411,7 @@ def busy_engine(seed=SEED):
 
 def state_bytes(engine):
     state = engine.state
-    params, momentum = engine.settled()
+    params, momentum = engine.snapshot()
     arrays = (state.params, state.momentum, state.row_steps, state.rates, params, momentum)
     return [array.tobytes() for array in arrays]
 
@@ -444,10 +444,10 @@ def test_reading_changes_nothing():
         quiet.run(part)
         watched.run(part)
         before = state_bytes(watched)
-        params, _ = watched.settled()
+        params, _ = watched.snapshot()
         params[:] = np.nan  # a copy: nobody else sees it
         watched.gradient()
-        position_losses(watched.settled()[0], watched.model, watched.tokens, 0, 30)
+        position_losses(watched.snapshot()[0], watched.model, watched.tokens, 0, 30)
         assert state_bytes(watched) == before
     assert state_bytes(watched) == state_bytes(quiet)
 

@@ -49,7 +49,7 @@ def bytes_after_training(threads, training=TRAINING, model=MODEL):
     engine.threads = threads
     losses = engine.run(RATES)
     assert np.all(np.isfinite(losses))
-    params, momentum = engine.settled()
+    params, momentum = engine.snapshot()
     return losses.tobytes(), params.tobytes(), momentum.tobytes()
 
 
@@ -178,7 +178,7 @@ FORK = """
     engine.run(np.full(3, 0.5))
 
     def work():
-        params = engine.settled()[0]
+        params = engine.snapshot()[0]
         scores = position_losses(params, model, engine.tokens, 3, 400, threads=2)
         engine.run(np.full(2, 0.5))
         return scores.tobytes(), engine.state.params.tobytes()

@@ -62,7 +62,7 @@ def main() -> None:
         "step": STEP,
         "history": [validation.loss for validation in stop.trainer.history],
         "params": stop.trainer.params.tolist(),
-        "after_20_steps": again.engine.settled()[0].tolist(),
+        "after_20_steps": again.engine.snapshot()[0].tolist(),
     }
     (FOLDER / "checkpoint-1.json").write_text(json.dumps(held) + "\n")
 

@@ -51,15 +51,15 @@ USES = """
         engine.threads = 2
         engine.run(np.full(5, 0.1))
         engine.run([0.1, 0.2])
-        engine.settled()
+        engine.snapshot()
         engine.gradient()
-        position_losses(engine.settled()[0], model, token_array(ids, 20), 3, 150, threads=2)
-        context_logits(engine.settled()[0], model, np.zeros((2, 3), dtype=np.int32))
+        position_losses(engine.snapshot()[0], model, token_array(ids, 20), 3, 150, threads=2)
+        context_logits(engine.snapshot()[0], model, np.zeros((2, 3), dtype=np.int32))
 
         for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
                 rules = rules_of(sampling, model.vocab)
-                text = Generation(engine.settled()[0], model, rules, 1, [2, 3], **how)
+                text = Generation(engine.snapshot()[0], model, rules, 1, [2, 3], **how)
                 text.run(4)
     words = build_tokenizer("word", ["the cat sat"])
     for hidden, embed in (((), 2), ((8, 8), 16)):
@@ -74,12 +74,12 @@ USES = """
     )
     losses = engine.run(np.full(5, 0.5))
     losses = np.append(
-        losses, position_losses(engine.settled()[0], model, engine.tokens, 0, 150, threads=2)
+        losses, position_losses(engine.snapshot()[0], model, engine.tokens, 0, 150, threads=2)
     )
     rules = rules_of(Sampling(top_p=0.9), model.vocab)
-    text = Generation(engine.settled()[0], model, rules, 1, [], count=40)
+    text = Generation(engine.snapshot()[0], model, rules, 1, [], count=40)
     losses = np.append(losses, np.concatenate(text.run(30)))
-    print(losses.tobytes().hex() + engine.settled()[0].tobytes().hex())
+    print(losses.tobytes().hex() + engine.snapshot()[0].tobytes().hex())
 
     counts = {}
     for module in pkgutil.walk_packages(fastlm_kernels.__path__, "fastlm_kernels."):

@@ -81,7 +81,7 @@ def test_the_engine_is_tiny(tiny_run):
     training = TrainingConfig(batch=1, lr=0.05, momentum=0.0, shuffle=False)
     engine = TrainingEngine(TINY, training, TINY_TOKENS, first.astype(np.float32))
     np.testing.assert_allclose(engine.run(np.full(STEPS, 0.05)), losses, rtol=1e-5)
-    assert_close(TINY, engine.settled()[0], last, 1e-5)
+    assert_close(TINY, engine.snapshot()[0], last, 1e-5)
 
 
 def test_the_oracle_is_tiny(tiny_run):
@@ -124,7 +124,7 @@ def test_the_engine_is_mini(mini_run):
     training = TrainingConfig(batch=1, lr=0.1, momentum=0.9, seed=MINI_SEED)
     engine = TrainingEngine(model, training, MINI_TOKENS, first.astype(np.float32))
     np.testing.assert_allclose(engine.run(np.full(STEPS, 0.1)), losses, rtol=1e-5)
-    assert_close(model, engine.settled()[0], last, 1e-5)
+    assert_close(model, engine.snapshot()[0], last, 1e-5)
 
 
 def test_the_oracle_is_mini(mini_run):

@@ -48,7 +48,7 @@ def test_it_is_gone_on_from(tmp_path):
     result = trainer.fit()
     assert (result.reason, result.step) == ("finished", 20)
     expected = np.array(HELD["after_20_steps"])
-    assert np.abs(trainer.engine.settled()[0] - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(trainer.engine.snapshot()[0] - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("version", [2, 10**9])

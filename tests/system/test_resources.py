@@ -1,30 +1,14 @@
-"""How many threads by default, and the team that runs one kernel call."""
+"""How many threads by default: the variable, affinity and control groups."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 
-import numpy as np
 import pytest
-from numba import config as numba_config
 
-from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.engine.losses import position_losses
-from fastlm.engine.parallel import run_team
-from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError
-from fastlm.model.initialization import scaled_params
 from fastlm.system import resources as threads
 from fastlm.system.resources import available_processors, thread_count
-from fastlm_kernels.runtime.scheduler import STOP, SYNC_SIZE, claim, finish
-
-TWO_PHASES = np.array([0, 1, 2], dtype=np.int64)
-
-needs_jit = pytest.mark.skipif(
-    bool(numba_config.DISABLE_JIT), reason="without JIT a team is one thread"
-)
 
 # ---------------------------------------------------------------------------- how many
 
@@ -158,106 +142,3 @@ def test_a_control_group_that_cannot_be_read(tmp_path):
     assert threads._cgroup_quota(tmp_path / "nothing", tmp_path) is None
     (tmp_path / "binary").write_bytes(b"0::/\xff\n")
     assert threads._cgroup_quota(tmp_path / "binary", tmp_path) is None
-
-
-# ---------------------------------------------------------------------------- BLAS
-
-
-def test_training_and_scoring_leave_the_blas_setting_alone():
-    """Of the program around us, whose NumPy may use as many threads as it likes."""
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    np.ones((2, 2)) @ np.ones((2, 2))
-
-    def blas_threads():
-        return {info["filepath"]: info["num_threads"] for info in threadpoolctl.threadpool_info()}
-
-    model = ModelConfig(vocab=9, context=2, embed=3, hidden=(4,))
-    params = scaled_params(model, 0)
-    engine = TrainingEngine(model, TrainingConfig(batch=4), np.arange(30) % 9, params)
-    engine.threads = 2
-    for limit in (1, 2):
-        with threadpoolctl.threadpool_limits(limit):
-            before = blas_threads()
-            engine.run(np.full(2, 0.1))
-            engine.gradient()
-            position_losses(params, model, engine.tokens, 2, 30, threads=2)
-            with pytest.raises(RuntimeError, match="on purpose"):
-                run_team(2, fail, lambda index, team: (index, team))
-            # Compiling may bring in a library that was not there.
-            assert before.items() <= blas_threads().items()
-
-
-# ---------------------------------------------------------------------------- the team
-
-
-def fail(*arguments):
-    raise RuntimeError("on purpose")
-
-
-@needs_jit
-def test_every_member_of_a_team_runs_once_in_a_thread_of_its_own():
-    members = []
-
-    def call(index, team):
-        members.append((index, threading.get_ident(), team.sync.size, int(team.sync.sum())))
-        time.sleep(0.02)  # so that no thread's ident is used again
-
-    run_team(4, call, lambda index, team: (index, team))
-    assert sorted(index for index, *_ in members) == [0, 1, 2, 3]
-    assert len({ident for _, ident, *_ in members}) == 4
-    assert (0, threading.get_ident(), SYNC_SIZE, 0) in members
-
-
-def test_a_team_of_one_runs_in_the_calling_thread():
-    seen = []
-    run_team(1, lambda: seen.append(threading.get_ident()), lambda index, team: ())
-    assert seen == [threading.get_ident()]
-
-
-def work(index, team, failing):
-    """Take tiles as a kernel does; the failing member dies while holding one."""
-    if index == failing:
-        claim(team, 100, TWO_PHASES)
-        raise ValueError(f"member {index} failed")
-    while (ticket := claim(team, 100, TWO_PHASES)) >= 0:
-        time.sleep(0.001)
-        finish(team)
-    assert ticket == -1
-
-
-@needs_jit
-@pytest.mark.parametrize("failing", [0, 1, 2])
-def test_an_error_in_any_thread_reaches_the_caller_and_nobody_hangs(failing):
-    """The others wait for the tile that the failed one holds: only the stop can free them."""
-    outcome = []
-
-    def call():
-        try:
-            run_team(3, work, lambda index, team: (index, team, failing))
-        except ValueError as error:
-            outcome.append(str(error))
-
-    # In a thread of its own, so that a hang fails this test instead of stopping all of them.
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(30)
-    assert outcome == [f"member {failing} failed"]
-    assert [t.name for t in threading.enumerate() if t.name.startswith("fastlm-")] == []
-
-
-@needs_jit
-def test_an_error_in_the_arguments_of_a_helper_reaches_the_caller():
-    def arguments(index, team):
-        if index == 1:
-            raise MemoryError("no scratch for member 1")
-        return (index, team, -1)
-
-    with pytest.raises(MemoryError, match="no scratch for member 1"):
-        run_team(2, work, arguments)
-
-
-def test_the_stop_flag_is_set_for_the_others():
-    syncs = []
-    with pytest.raises(RuntimeError, match="on purpose"):
-        run_team(1, fail, lambda index, team: (syncs.append(team.sync),))
-    assert syncs[0][STOP] == 1

@@ -242,7 +242,7 @@ def test_the_model_in_a_checkpoint_is_the_one_that_training_would_give(path):
     trainer = cut(path, 15)
     lm = fastlm.load(path)
     assert lm.params.tobytes() == trainer.params.tobytes()
-    assert lm.params.tobytes() != trainer.engine.settled()[0].tobytes()  # the best, not the last
+    assert lm.params.tobytes() != trainer.engine.snapshot()[0].tobytes()  # the best, not the last
     assert lm.details["step"] == 15
     assert lm.details["valid_loss"] == min(validation.loss for validation in trainer.history)
     assert lm.training == trainer.config.training
@@ -252,7 +252,7 @@ def test_the_model_in_a_checkpoint_is_the_one_that_training_would_give(path):
 def test_without_validation_it_has_the_current_weights_settled(path):
     trainer = new_trainer(path, valid=None)
     trainer.fit()
-    assert fastlm.load(path).params.tobytes() == trainer.engine.settled()[0].tobytes()
+    assert fastlm.load(path).params.tobytes() == trainer.engine.snapshot()[0].tobytes()
 
 
 def test_the_metadata(path):

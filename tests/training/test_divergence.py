@@ -114,7 +114,7 @@ def test_what_comes_after_is_what_would_come_at_half_the_rate(short_blocks):
     expected = new_trainer(schedule="constant")
     expected.engine.run(np.full(20, 0.5))
     expected.engine.run(np.full(20, 0.25))
-    assert trainer.params.tobytes() == expected.engine.settled()[0].tobytes()
+    assert trainer.params.tobytes() == expected.engine.snapshot()[0].tobytes()
 
 
 def test_three_times_then_it_stops_with_the_good_state(tmp_path, short_blocks):
@@ -135,7 +135,7 @@ def test_three_times_then_it_stops_with_the_good_state(tmp_path, short_blocks):
     assert trainer.engine.step == 20
     good = new_trainer()
     good.engine.run(0.5 * (1 - np.arange(20) / 40))
-    assert trainer.params.tobytes() == good.engine.settled()[0].tobytes()
+    assert trainer.params.tobytes() == good.engine.snapshot()[0].tobytes()
     saved = read_checkpoint(path)
     assert (saved.reason, saved.run.step, saved.run.rate_factor) == ("diverged", 20, 0.125)
 

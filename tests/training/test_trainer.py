@@ -130,7 +130,7 @@ def test_validating_does_not_change_the_training():
     quiet.fit()
     watched.fit()
     assert len(watched.history) >= 4
-    assert watched.engine.settled()[0].tobytes() == quiet.params.tobytes()
+    assert watched.engine.snapshot()[0].tobytes() == quiet.params.tobytes()
 
 
 # ---------------------------------------------------------------------------- how long
@@ -264,11 +264,11 @@ def test_the_best_model_is_kept(patience):
     result = run.fit()
     assert result.reason == ("finished" if patience is None else "early stop")
     assert run.engine.step > run.history[0].step
-    assert run.params.tobytes() != run.engine.settled()[0].tobytes()
+    assert run.params.tobytes() != run.engine.snapshot()[0].tobytes()
 
     shorter = worse_and_worse(steps=run.history[0].step)
     shorter.fit()
-    assert run.params.tobytes() == shorter.engine.settled()[0].tobytes()
+    assert run.params.tobytes() == shorter.engine.snapshot()[0].tobytes()
     nats = naive.nll_of_positions(
         naive.split(run.params.astype(np.float64), ORACLE), ORACLE, [2, 3, 4, 5] * 10, range(2, 40)
     )
@@ -285,7 +285,7 @@ def test_a_model_that_improves_is_not_stopped():
     result = run.fit()
     assert result.reason == "finished"
     assert all(validation.best for validation in run.history)
-    assert run.params.tobytes() == run.engine.settled()[0].tobytes()
+    assert run.params.tobytes() == run.engine.snapshot()[0].tobytes()
 
 
 def test_history_and_callbacks_agree():

@@ -23,7 +23,7 @@ from fastlm_kernels.passes.first_layer import FILL_ROWS, fill_table, first_layer
 from fastlm_kernels.passes.rows import forward_layer, forward_rows, project_rows
 from fastlm_kernels.runtime.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.runtime.jit import inner_kernel, kernel
-from fastlm_kernels.runtime.scheduler import claim, finish
+from fastlm_kernels.runtime.scheduler import next_tile, tile_done
 
 F = np.float32
 
@@ -57,7 +57,7 @@ class EvaluationScratch(NamedTuple):
 
 @kernel
 def position_losses(
-    losses, scratch, workspace, team, tokens, table, params, network, phases, first, rows
+    losses, scratch, workspace, worker, tokens, table, params, network, phases, first, rows
 ):  # fmt: skip
     """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
@@ -73,7 +73,7 @@ def position_losses(
     contexts = scratch.contexts
     fills = phases[1]
     while True:
-        ticket = claim(team, phases[2], phases)
+        ticket = next_tile(worker, phases[2], phases)
         if ticket < 0:
             return
         if ticket < fills:
@@ -82,7 +82,7 @@ def position_losses(
                 table, scratch.inputs, workspace, params, network,
                 low, min(low + FILL_ROWS, table.ids.size),
             )  # fmt: skip
-            finish(team)
+            tile_done(worker)
             continue
         start = (ticket - fills) * rows
         count = min(rows, losses.size - start)
@@ -101,7 +101,7 @@ def position_losses(
             scratch.inputs, scratch.logits, contexts, workspace, table, params, network, rows, count
         )
         row_losses(losses[start : start + count], scratch, workspace, params, network, rows, count)
-        finish(team)
+        tile_done(worker)
 
 
 @inner_kernel

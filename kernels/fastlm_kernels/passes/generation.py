@@ -14,7 +14,7 @@ from fastlm_kernels.layers.exp import bits_from_float
 from fastlm_kernels.passes.rows import forward_rows
 from fastlm_kernels.passes.sampling import ChoiceScratch, choose, sampling_uniform
 from fastlm_kernels.runtime.jit import inner_kernel, kernel
-from fastlm_kernels.runtime.scheduler import claim, finish
+from fastlm_kernels.runtime.scheduler import next_tile, tile_done
 
 F = np.float32
 
@@ -57,7 +57,7 @@ class GenerationScratch(NamedTuple):
 
 @kernel
 def generate_tokens(
-    tokens, texts, scratch, workspace, team, excluded, params, network, rules,
+    tokens, texts, scratch, workspace, worker, excluded, params, network, rules,
     phases, seed, end, steps, rows,
 ):  # fmt: skip
     """Up to ``steps`` more tokens for every text that is RUNNING.
@@ -76,7 +76,7 @@ def generate_tokens(
     count = texts.numbers.size
     context = texts.contexts.size // count
     while True:
-        tile = claim(team, phases[1], phases)
+        tile = next_tile(worker, phases[1], phases)
         if tile < 0:
             return
         running = np.int64(0)
@@ -118,7 +118,7 @@ def generate_tokens(
             running = left
             if running == 0:
                 break
-        finish(team)
+        tile_done(worker)
 
 
 @inner_kernel

@@ -58,11 +58,13 @@ from fastlm_kernels.runtime.arguments import (
     WIDTH_BEFORE,
 )
 from fastlm_kernels.runtime.jit import exact_kernel, inner_kernel, kernel
-from fastlm_kernels.runtime.scheduler import claim, finish, phase_of
+from fastlm_kernels.runtime.scheduler import next_tile, phase_of, tile_done
 
 
 @kernel
-def train_steps(losses, state, scratch, workspace, team, tokens, rates, network, plan, first_step):
+def train_steps(
+    losses, state, scratch, workspace, worker, tokens, rates, network, plan, first_step
+):
     """Run the steps first_step, first_step + 1, ...: one per element of ``rates``.
 
     losses : float64[steps], the mean loss of each batch before its update (nats), written
@@ -87,7 +89,7 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
     per_cycle = plan.phases[SHARES + 1]
     cycles = rates.size + 1 if rates.size > 0 else 0
     while True:
-        ticket = claim(team, cycles * per_cycle, plan.phases)
+        ticket = next_tile(worker, cycles * per_cycle, plan.phases)
         if ticket < 0:
             return
         nth = ticket // per_cycle - 1
@@ -135,7 +137,7 @@ def train_steps(losses, state, scratch, workspace, team, tokens, rates, network,
             elif phase == ROWS_BACK:
                 add_columns(scratch, workspace, state.params, network, plan, step, first, last)
                 backward_sweep(scratch, workspace, state.params, network, plan, step, first, last)
-        finish(team)
+        tile_done(worker)
 
 
 @exact_kernel

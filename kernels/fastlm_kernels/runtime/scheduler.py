@@ -1,17 +1,16 @@
-"""Sharing tiles among threads: a ticket counter instead of a barrier.
+"""The tile scheduler: threads share the tiles of a call by a ticket counter, without a barrier.
 
 The tiles of a call are numbered in the order in which a single thread would run them, and grouped
-in phases; a phase may start when all tiles before it are done. A thread takes the next ticket only
-once its phase is open, so that a thread which the operating system has put aside holds at most the
-one tile it was working on, and others take the rest. Which thread runs a tile changes nothing in
-the result: tiles do not depend on the number of threads.
+in phases. A phase may start when all tiles before it are done. A thread takes the next ticket only
+once its phase is open, so a thread that the operating system has descheduled holds at most the
+tile that it was working on; the others take the rest. Tiles do not depend on the number of threads,
+so the result does not depend on which thread runs a tile.
 
-The others still wait for that one tile. A thread that was put aside while they waited therefore
-sleeps for a while once it is done, and leaves the work to those that have a processor: the longer,
-the more often it happens.
+The others still wait for that one tile. A thread that was descheduled while they waited therefore
+backs off: it sleeps before its next tile, and longer each time this happens again soon.
 
-Threads are Python threads in the same nogil kernel. No OpenMP or TBB is needed, a process that
-trained can fork, several calls can run at once, and nothing has to compile with ``parallel=True``.
+Threads are Python threads inside the same nogil kernel. That needs no OpenMP or TBB and no
+``parallel=True``; a process that trained can fork, and several calls can run at once.
 """
 
 from __future__ import annotations
@@ -29,90 +28,59 @@ from numba.extending import intrinsic
 
 from fastlm_kernels.runtime.jit import JIT_DISABLED, inner_kernel, shared_kernel
 
-# sync : int64[SYNC_SIZE], zeros at the start of a call, shared by its threads
-# own : int64[OWN_SIZE], zeros at first, each thread's own; kept from call to call
-Team = namedtuple("Team", ("sync", "own"))
+# shared : int64[SHARED_SIZE], zeros at the start of a call, shared by its threads
+# private : int64[PRIVATE_SIZE], zeros at first, one row per thread; kept from call to call
+Worker = namedtuple("Worker", ("shared", "private"))
 
+# Indices into ``shared``, each on cache lines of its own (8 elements of 8 bytes).
+NEXT = 0  # the next ticket
+DONE = 16  # tiles that are done
+STOP = 32  # not 0: take no more tickets
+WAITED_FOR = 48  # 1: a thread has waited long for another
+SHARED_SIZE = 64
 
-# Places in sync, one cache line (8 of 8 bytes) or more apart.
-NEXT = 0
+# Indices into ``private``. Times are in nanoseconds.
+OFF_CPU = 0  # time without a processor up to the last check; 0: not checked yet
+BACKS_OFF = 1  # 1: sleep before the next tile
+WAKE_TIME = 2  # end of the last sleep, by the clock of ``nanoseconds``
+SLEEP_TIME = 3  # length of the last sleep
+BACKOFF_FACTOR = 4  # that length, in times the absence that caused it
+PRIVATE_SIZE = 16  # two cache lines, so that rows of two threads share none
 
+_SPINS = 4000  # polls before a waiting thread yields its processor at each further one
 
-DONE = 16
-
-
-STOP = 32
-
-
-MISSED = 48  # 1: a thread has waited long for another
-
-
-SYNC_SIZE = 64
-
-
-# Places in own.
-AWAY = 0  # nanoseconds that the thread had not run when it was last looked at; 0: not yet
-
-
-RESTS = 1  # 1: it is to sleep before its next tile
-
-
-UNTIL = 2  # when its sleep ends or ended, by the clock of ``nanoseconds``
-
-
-LENGTH = 3  # of that sleep, in nanoseconds
-
-
-PATIENCE = 4  # how many times as long as it was put aside that is
-
-
-OWN_SIZE = 16  # two cache lines, so that two threads' rows do not share one
-
-
-# After so many looks the processor is offered to others instead of being kept from them.
-_SPINS = 4000
-
-
-# Nanoseconds. Tiles take some 100,000; what is put aside waits for others' 3,000,000 and more.
+# Nanoseconds. A tile takes about 100,000; a descheduled thread is away for 3,000,000 or more.
 _LONG_WAIT = 200_000
-
-
-_PUT_ASIDE = 500_000
-
-
-_LONGEST_SLEEP = 250_000_000
-
-
-_MOST_PATIENCE = 64
-
-
-_NAP = 500  # microseconds
+_LONG_ABSENCE = 500_000
+_MAX_SLEEP = 250_000_000
+_MAX_BACKOFF_FACTOR = 64
+_SHORT_SLEEP = 500  # microseconds
 
 
 if JIT_DISABLED:  # one thread only, so plain reads and writes are atomic enough
 
-    def load(array, index):
+    def atomic_load(array, index):
         return array[index]
 
-    def add(array, index, amount):
+    def atomic_add(array, index, amount):
         array[index] += amount
 
-    def replace(array, index, old, new):
+    def compare_and_swap(array, index, old, new):
         if array[index] != old:
             return False
         array[index] = new
         return True
 
-    def give_way():
+    def yield_cpu():
         pass
 
-    def nap():
+    def short_sleep():
         pass
 
     def nanoseconds():
         return 0
 
-    def nanoseconds_away():
+    def off_cpu_nanoseconds():
         return 0
 
 else:
@@ -123,8 +91,8 @@ else:
         return builder.gep(data, [arguments[1]])
 
     @intrinsic
-    def load(typing_context, array, index):
-        """Atomic read of int64 array[index]; what was written before its writing is seen."""
+    def atomic_load(typing_context, array, index):
+        """Atomic read of int64 array[index] (acquire)."""
 
         def codegen(context, builder, signature, arguments):
             pointer = _element(context, builder, signature, arguments)
@@ -133,8 +101,8 @@ else:
         return types.int64(array, types.intp), codegen
 
     @intrinsic
-    def add(typing_context, array, index, amount):
-        """Atomic array[index] += amount; publishes what this thread wrote before."""
+    def atomic_add(typing_context, array, index, amount):
+        """Atomic array[index] += amount; publishes earlier writes of this thread."""
 
         def codegen(context, builder, signature, arguments):
             pointer = _element(context, builder, signature, arguments)
@@ -143,8 +111,8 @@ else:
         return types.void(array, types.intp, types.int64), codegen
 
     @intrinsic
-    def replace(typing_context, array, index, old, new):
-        """Atomic: if array[index] is old, make it new; whether it was."""
+    def compare_and_swap(typing_context, array, index, old, new):
+        """Atomic compare-and-swap; returns whether array[index] was ``old`` and is now ``new``."""
 
         def codegen(context, builder, signature, arguments):
             pointer = _element(context, builder, signature, arguments)
@@ -157,7 +125,7 @@ else:
         binding.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
 
     def _clock(name, number):
-        """An intrinsic that reads a POSIX clock in nanoseconds."""
+        """Return an intrinsic that reads a POSIX clock in nanoseconds."""
 
         @intrinsic
         def read(typing_context):
@@ -180,19 +148,19 @@ else:
     if sys.platform == "win32":
         _kernel32 = ctypes.WinDLL("kernel32")
         _external("fastlm_yield", _kernel32.SwitchToThread)
-        give_way = types.ExternalFunction("fastlm_yield", types.int32())
+        yield_cpu = types.ExternalFunction("fastlm_yield", types.int32())
 
-        # There a thread's own time is known to 16 ms only: none is ever found late.
+        # Windows counts a thread's time in steps of 16 ms: no absence is ever found.
         @inner_kernel
-        def nap():
-            give_way()
+        def short_sleep():
+            yield_cpu()
 
         @shared_kernel
         def nanoseconds():
             return np.int64(0)
 
         @shared_kernel
-        def nanoseconds_away():
+        def off_cpu_nanoseconds():
             return np.int64(0)
 
     else:
@@ -200,28 +168,28 @@ else:
         _external("fastlm_yield", _libc.sched_yield)
         _external("fastlm_sleep", _libc.usleep)
         _external("fastlm_clock", _libc.clock_gettime)
-        give_way = types.ExternalFunction("fastlm_yield", types.int32())
+        yield_cpu = types.ExternalFunction("fastlm_yield", types.int32())
         _sleep = types.ExternalFunction("fastlm_sleep", types.int32(types.uint32))
         _nanoseconds = _clock("fastlm_clock", time.CLOCK_MONOTONIC)
         _own_nanoseconds = _clock("fastlm_clock", time.CLOCK_THREAD_CPUTIME_ID)
 
         @inner_kernel
-        def nap():
-            _sleep(np.uint32(_NAP))
+        def short_sleep():
+            _sleep(np.uint32(_SHORT_SLEEP))
 
         @shared_kernel
         def nanoseconds():
             return _nanoseconds()
 
         @shared_kernel
-        def nanoseconds_away():
-            """For how long the calling thread has not run, since some moment in the past."""
+        def off_cpu_nanoseconds():
+            """Return how long the calling thread has not run, from a fixed moment on."""
             return _nanoseconds() - _own_nanoseconds()
 
 
 @shared_kernel
 def phase_of(phases, nth):
-    """The phase of the nth ticket of a cycle; see ``claim``."""
+    """Return the phase of the nth ticket of a cycle; see ``next_tile``."""
     phase = 0
     while nth >= phases[phase + 1]:
         phase += 1
@@ -229,80 +197,82 @@ def phase_of(phases, nth):
 
 
 @shared_kernel
-def claim(team, total, phases):
-    """The next ticket that may run now, or -1 when none is left or the team was stopped.
+def next_tile(worker, total, phases):
+    """Return the next ticket once its phase is open; -1 if none is left or the call was stopped.
 
-    phases : int64[any], where in a cycle (a training step) each phase begins, which may hold no
-        ticket, and last how many tickets a cycle has
+    worker : Worker of this thread
+    total : tickets of the call
+    phases : int64[P + 1], the first ticket of each phase within a cycle (a training step), then
+        the number of tickets of a cycle; a phase may be empty
     """
     per_cycle = phases[len(phases) - 1]
-    sync = team.sync
-    own = team.own
-    if own[RESTS] != 0:
-        rest(team, total)
-    elif own[AWAY] == 0:
-        own[AWAY] = nanoseconds_away()
-    looks = 0
+    shared = worker.shared
+    private = worker.private
+    if private[BACKS_OFF] != 0:
+        back_off(worker, total)
+    elif private[OFF_CPU] == 0:
+        private[OFF_CPU] = off_cpu_nanoseconds()
+    polls = 0
     since = np.int64(0)
     while True:
-        ticket = load(sync, NEXT)
-        if ticket >= total or load(sync, STOP) != 0:
+        ticket = atomic_load(shared, NEXT)
+        if ticket >= total or atomic_load(shared, STOP) != 0:
             return -1
         nth = ticket % per_cycle
         start = ticket - nth + phases[phase_of(phases, nth)]
-        if load(sync, DONE) >= start:
-            if replace(sync, NEXT, ticket, ticket + 1):
-                if looks > _SPINS:
-                    # While it waited nobody waited for it.
-                    own[AWAY] = nanoseconds_away()
-                    replace(sync, MISSED, np.int64(1), np.int64(0))
+        if atomic_load(shared, DONE) >= start:
+            if compare_and_swap(shared, NEXT, ticket, ticket + 1):
+                if polls > _SPINS:
+                    # It was idle, so its own absence delayed no other thread.
+                    private[OFF_CPU] = off_cpu_nanoseconds()
+                    compare_and_swap(shared, WAITED_FOR, np.int64(1), np.int64(0))
                 return ticket
         else:
-            looks += 1
-            if looks == _SPINS:
+            polls += 1
+            if polls == _SPINS:
                 since = nanoseconds()
-            elif looks > _SPINS:
-                give_way()
+            elif polls > _SPINS:
+                yield_cpu()
                 if nanoseconds() - since > _LONG_WAIT:
-                    replace(sync, MISSED, np.int64(0), np.int64(1))
+                    compare_and_swap(shared, WAITED_FOR, np.int64(0), np.int64(1))
 
 
 @shared_kernel
-def finish(team):
-    """The tile of a claimed ticket is done."""
-    if load(team.sync, MISSED) != 0:
-        look_for_own_absence(team.own)
-    add(team.sync, DONE, 1)
+def tile_done(worker):
+    """Report the tile of the last ticket as done."""
+    if atomic_load(worker.shared, WAITED_FOR) != 0:
+        check_off_cpu_time(worker.private)
+    atomic_add(worker.shared, DONE, 1)
 
 
 @inner_kernel
-def look_for_own_absence(own):
-    """Somebody waits: a thread that was put aside since its last look is to sleep.
+def check_off_cpu_time(private):
+    """Make this thread back off if it was descheduled since the last check, while others waited.
 
-    As long as it was away, and twice as long each time that this happens again soon. With another
-    process busy on its processor it is away for half of its time, and the others wait for it.
+    The sleep is as long as the absence, and twice as long each time this happens again soon: beside
+    another busy process the thread would be away half of the time, and the others wait for it.
     """
-    away = nanoseconds_away()
-    late = away - own[AWAY]
-    own[AWAY] = away
-    if late < _PUT_ASIDE:
+    away = off_cpu_nanoseconds()
+    absence = away - private[OFF_CPU]
+    private[OFF_CPU] = away
+    if absence < _LONG_ABSENCE:
         return
     now = nanoseconds()
-    if now - own[UNTIL] < 4 * own[LENGTH]:
-        own[PATIENCE] = min(2 * own[PATIENCE], _MOST_PATIENCE)
+    if now - private[WAKE_TIME] < 4 * private[SLEEP_TIME]:
+        private[BACKOFF_FACTOR] = min(2 * private[BACKOFF_FACTOR], _MAX_BACKOFF_FACTOR)
     else:
-        own[PATIENCE] = 1
-    own[LENGTH] = min(own[PATIENCE] * late, _LONGEST_SLEEP)
-    own[UNTIL] = now + own[LENGTH]
-    own[RESTS] = 1
+        private[BACKOFF_FACTOR] = 1
+    private[SLEEP_TIME] = min(private[BACKOFF_FACTOR] * absence, _MAX_SLEEP)
+    private[WAKE_TIME] = now + private[SLEEP_TIME]
+    private[BACKS_OFF] = 1
 
 
 @inner_kernel
-def rest(team, total):
-    """Leave the tickets to others until the thread's time has come, or none is left."""
-    while nanoseconds() < team.own[UNTIL]:
-        if load(team.sync, NEXT) >= total or load(team.sync, STOP) != 0:
-            return  # goes on in the next call
-        nap()
-    team.own[RESTS] = 0
-    team.own[AWAY] = nanoseconds_away()
+def back_off(worker, total):
+    """Sleep until the thread's wake time, or until no ticket is left."""
+    while nanoseconds() < worker.private[WAKE_TIME]:
+        if atomic_load(worker.shared, NEXT) >= total or atomic_load(worker.shared, STOP) != 0:
+            return  # the sleep goes on in the next call
+        short_sleep()
+    worker.private[BACKS_OFF] = 0
+    worker.private[OFF_CPU] = off_cpu_nanoseconds()
