@@ -25,7 +25,7 @@ from quality import Row, Run, corpora_in, run
 
 from fastlm.bench.torch_steps import INSTALL_TORCH, torch_is_installed
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.data.dataset import TrainingTokens, training_tokens
+from fastlm.data.dataset import Dataset, build_dataset
 from fastlm.model.initialization import scaled_params
 from fastlm.model.layout import Layout
 from fastlm.system.resources import thread_count
@@ -265,7 +265,7 @@ class Mean:
 
 
 def train_by_torch(
-    text: TrainingTokens,
+    text: Dataset,
     config: ModelConfig,
     training: TrainingConfig,
     alternative: Alternative,
@@ -311,11 +311,11 @@ def _order(examples: int, seed: int) -> Iterator[int]:
         yield from rng.permutation(examples).tolist()
 
 
-def tokens_of(row: Row, folder: Path) -> TrainingTokens:
+def tokens_of(row: Row, folder: Path) -> Dataset:
     """The same ids as those that the library trains on."""
     settings = {name: v for name, v in row.settings_in(folder).items() if name != "epochs"}
     documents = settings.pop("documents", None)
-    return training_tokens(
+    return build_dataset(
         folder / row.corpus / "train.txt",
         TokenizerSpec.of(settings.pop("tokenizer"), **settings),
         valid=folder / row.corpus / "valid.txt",
@@ -343,7 +343,7 @@ def compare(row: Row, folder: Path, epochs: float, seeds: int, names: Sequence[s
         _line(name, row.figure(nats), base, seconds)
 
 
-def _by_torch(one: Run, text: TrainingTokens, alternative: Alternative) -> tuple[float, float]:
+def _by_torch(one: Run, text: Dataset, alternative: Alternative) -> tuple[float, float]:
     config, training = ModelConfig(**one.model), TrainingConfig(**one.training)
     return train_by_torch(text, config, training, alternative)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastlm.api.language_model import LanguageModel
 from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.reread import recorded
+from fastlm.data.reread import source_of
 from fastlm.errors import ConfigError
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import (
@@ -108,7 +108,9 @@ class Beginning:
         """The ``corpus`` or what is ``valid``: as given or, where it is not, as before."""
         if given is not None:
             return given
-        return default if self.saved is None else recorded(self.saved.corpus, name, self.saved.path)
+        return (
+            default if self.saved is None else source_of(self.saved.corpus, name, self.saved.path)
+        )
 
     def check_documents(self, documents: Documents) -> None:
         if self.saved is not None and documents != self.saved.documents:

@@ -11,9 +11,9 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.api.start import Beginning
 from fastlm.callbacks import Callback, Notice
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.dataset import TrainingTokens, automatic_window, training_tokens
-from fastlm.data.progress import Watch
-from fastlm.data.reread import recipe_of, recorded_reading
+from fastlm.data.dataset import Dataset, automatic_window, build_dataset
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.reread import describe_source, reading_of
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
@@ -150,11 +150,11 @@ def train(
         again = corpus is None
         corpus = start.source("corpus", corpus)
         if again and start.saved is not None and reading == Reading():
-            reading = recorded_reading(start.saved.corpus)
+            reading = reading_of(start.saved.corpus)
     wanted = tokenizer
     if not (tokenizer or vocab or min_count != 1 or max_vocab):
         wanted = start.tokenizer
-    text = training_tokens(
+    text = build_dataset(
         corpus,
         TokenizerSpec.of(
             wanted,
@@ -170,7 +170,7 @@ def train(
         reading=reading,
         cache=cache,
         threads=training.threads,
-        watch=Watch(callbacks),
+        reporter=ProgressReporter(callbacks),
     )
     start.check_documents(text.documents)
     start.check_tokenizer(text.tokenizer)
@@ -210,7 +210,7 @@ def train(
         origin=Origin(
             tokenizer=text.tokenizer,
             description=text.description,
-            corpus_source=recipe_of(corpus, valid, texts=texts is not None)
+            corpus_source=describe_source(corpus, valid, texts=texts is not None)
             | {"reading": dataclasses.asdict(reading)},
         ),
     )
@@ -227,7 +227,7 @@ def train(
     return trained
 
 
-def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageModel:
+def _trained(trainer: Trainer, text: Dataset, reason: str) -> LanguageModel:
     return LanguageModel(
         trainer.config.model,
         trainer.params,
@@ -239,9 +239,7 @@ def _trained(trainer: Trainer, text: TrainingTokens, reason: str) -> LanguageMod
     )
 
 
-def _probe(
-    text: TrainingTokens, training: TrainingConfig, callbacks: Sequence[Callback]
-) -> SpeedProbe:
+def _probe(text: Dataset, training: TrainingConfig, callbacks: Sequence[Callback]) -> SpeedProbe:
     # Only for a run bounded by time is the speed asked for, before the trainer announces itself.
     if training.minutes is not None and not kernels_cached():
         for callback in callbacks:
@@ -253,7 +251,7 @@ def _probe(
     return SpeedProbe(text.train)
 
 
-def _check_valid(text: TrainingTokens, model: ModelConfig) -> None:
+def _check_valid(text: Dataset, model: ModelConfig) -> None:
     if text.valid is not None and text.valid.size < model.span + 1:
         raise CorpusError(
             f"the validation text has {text.valid.size} tokens, but a context of "

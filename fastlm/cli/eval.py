@@ -37,14 +37,14 @@ def evaluate(
     Perplexity, bits per character and the rest are those of all files together.
     """
     from fastlm.api.language_model import LanguageModel
-    from fastlm.data.dataset import only_store
+    from fastlm.data.dataset import corpus_store
     from fastlm.data.scan import load_documents
     from fastlm.inference.evaluation import evaluate_store
 
     lm = LanguageModel.load(model)
     if documents is not None:
         lm.documents = cast(Documents, documents)  # checked where it is used
-    store = only_store(files)
+    store = corpus_store(files)
     if store is None:
         figures = lm.evaluate(load_documents(files, "file")).to_dict()
     else:

@@ -168,7 +168,7 @@ def _check(paths: list[str], *, quiet: bool) -> int:
 
 
 def _describe(store: TokenStore) -> None:
-    from fastlm.data.scan import size_text
+    from fastlm.data.scan import format_bytes
 
     facts: dict[str, Any] = store.metadata
     train, valid = facts["train"], facts["valid"]
@@ -178,7 +178,7 @@ def _describe(store: TokenStore) -> None:
         "tokens": f"{train['tokens']:,} to train on{held_out}",
         "vocabulary": f"{facts['vocab']:,} tokens ({store.tokenizer.kind})",
         "documents": facts["documents"],
-        "store": f"{store.path}, {size_text(store.path.stat().st_size)}",
+        "store": f"{store.path}, {format_bytes(store.path.stat().st_size)}",
     }
     if train["unknown"]:
         share = train["unknown"] / train["tokens"]

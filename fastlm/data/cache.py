@@ -20,7 +20,7 @@ from typing import Any
 from fastlm.data.token_store import TokenStore
 from fastlm.errors import ConfigError, StoreError
 
-__all__ = ["cache_folder", "cache_path", "cached_store", "tidy"]
+__all__ = ["cache_folder", "cache_path", "open_cached", "remove_old_stores"]
 
 _DAYS = 30
 
@@ -71,7 +71,7 @@ def cache_path(settings: dict[str, Any]) -> Path:
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}{_SUFFIX}"
 
 
-def cached_store(path: Path, settings: dict[str, Any]) -> TokenStore | None:
+def open_cached(path: Path, settings: dict[str, Any]) -> TokenStore | None:
     """The store that lies there; None where there is none, or one that is not sound."""
     try:
         store = TokenStore.open(path)
@@ -84,7 +84,7 @@ def cached_store(path: Path, settings: dict[str, Any]) -> TokenStore | None:
     return store
 
 
-def tidy(keep: Path) -> None:
+def remove_old_stores(keep: Path) -> None:
     """Remove what is old or too much; never ``keep``."""
     limit = _limit()
     entries: list[tuple[float, int, Path]] = []

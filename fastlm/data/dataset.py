@@ -14,11 +14,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.data.cache import cache_folder, cache_path, cached_store, tidy
+from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
 from fastlm.data.encode import early_counter, encode_into, tokenizer_for
-from fastlm.data.prepare import refuse_stores, survey_of, write_store
-from fastlm.data.progress import Watch
-from fastlm.data.scan import Survey, corpus_fingerprint, described, documents_of, size_text
+from fastlm.data.prepare import refuse_stores, scan_inputs, write_store
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.scan import CorpusScan, corpus_fingerprint, describe, format_bytes, read_documents
 from fastlm.data.split import (
     TOO_LITTLE,
     VALID_FRACTION,
@@ -36,7 +36,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, Documents
 
-__all__ = ["IN_MEMORY", "TrainingTokens", "automatic_window", "training_tokens"]
+__all__ = ["IN_MEMORY", "Dataset", "automatic_window", "build_dataset"]
 
 # Of the memory: pages of the ids that a window is put together from have to stay in it, beside the
 # model and what other processes need.
@@ -59,8 +59,8 @@ def automatic_window(ids: Any) -> tuple[int | None, str]:
         return None, ""
     window = max(1, int(_WINDOW * memory) // ids.itemsize)
     return window, (
-        f"the tokens ({size_text(ids.nbytes)}) take more than half of the memory "
-        f"({size_text(memory)}): shuffled within {window:,} at a time, from all over the text"
+        f"the tokens ({format_bytes(ids.nbytes)}) take more than half of the memory "
+        f"({format_bytes(memory)}): shuffled within {window:,} at a time, from all over the text"
     )
 
 
@@ -69,7 +69,7 @@ IN_MEMORY = 8_000_000
 
 
 @dataclass(frozen=True)
-class TrainingTokens:
+class Dataset:
     """Ids, and where they come from.
 
     train : uint16[T] or uint32[T]; the boundary id ends each document, where there is one
@@ -88,7 +88,7 @@ class TrainingTokens:
     fingerprint: str
 
 
-def training_tokens(
+def build_dataset(
     corpus: CorpusSource,
     choice: TokenizerSpec,
     *,
@@ -98,8 +98,8 @@ def training_tokens(
     reading: Reading | None = None,
     cache: bool = True,
     threads: int | None = None,
-    watch: Watch | None = None,
-) -> TrainingTokens:
+    reporter: ProgressReporter | None = None,
+) -> Dataset:
     """Return what ``fastlm.train`` trains on; its arguments are explained there.
 
     Text of up to 8 MB is encoded in memory. For more, a store is made in the cache folder, and
@@ -115,8 +115,8 @@ def training_tokens(
     if texts is not None and corpus is not None:
         raise ConfigError("corpus and texts are both given; choose one of them")
     reading = Reading() if reading is None else reading
-    watch = Watch() if watch is None else watch
-    store = only_store(corpus)
+    reporter = ProgressReporter() if reporter is None else reporter
+    store = corpus_store(corpus)
     if store is not None:
         tokens = _of_store(store, choice, valid, documents, reading)
     else:
@@ -126,14 +126,14 @@ def training_tokens(
             choice,
             valid if valid is None or isinstance(valid, int | float) else 0,
             documents or "file",
-            _Making(reading, cache, thread_count(threads), watch),
+            _Making(reading, cache, thread_count(threads), reporter),
         )
     if valid is None or isinstance(valid, int | float):
         return tokens
-    return _with_valid(tokens, valid, _Making(reading, cache, thread_count(threads), watch))
+    return _with_valid(tokens, valid, _Making(reading, cache, thread_count(threads), reporter))
 
 
-def only_store(corpus: CorpusSource) -> TokenStore | None:
+def corpus_store(corpus: CorpusSource) -> TokenStore | None:
     """The store that a corpus is; None where it is text.
 
     Raises a StoreError for a store among other files.
@@ -152,7 +152,7 @@ class _Making:
     reading: Reading
     cache: bool
     threads: int
-    watch: Watch
+    reporter: ProgressReporter
 
 
 # ---------------------------------------------------------------------------- text
@@ -164,20 +164,20 @@ def _of_text(
     fraction: float | None,
     documents: Documents,
     making: _Making,
-) -> TrainingTokens:
+) -> Dataset:
     settings = _settings(choice, fraction, documents, making.reading)
     large = sum(source.size or 0 for source in inputs) > IN_MEMORY
     known = all(source.rereadable and source.size is not None for source in inputs)
     if making.cache and large and known:
         # The files' names, sizes and times say whether it is there, without reading them.
         settings["sources"] = [source.identity() for source in inputs]
-        store = cached_store(cache_path(settings), settings)
+        store = open_cached(cache_path(settings), settings)
         if store is not None:
             return _whole_store(store)
     folder = cache_folder() if making.cache and cache_folder().is_dir() else None
     folder = Path(tempfile.gettempdir()) if folder is None else folder
     counter = early_counter(inputs, choice, documents) if large else None
-    with survey_of(inputs, folder, making.watch, keep=IN_MEMORY, counter=counter) as found:
+    with scan_inputs(inputs, folder, making.reporter, keep=IN_MEMORY, counter=counter) as found:
         if found.kept is not None:
             return _in_memory(found, choice, fraction, documents)
         if not making.cache:
@@ -185,18 +185,18 @@ def _of_text(
         if "sources" not in settings:
             settings["text_sha256"] = found.digest
         path = cache_path(settings)
-        store = cached_store(path, settings) if "text_sha256" in settings else None
+        store = open_cached(path, settings) if "text_sha256" in settings else None
         if store is None:
             try:
                 store = write_store(
                     found, path, choice, documents=documents, valid=fraction,
-                    threads=making.threads, watch=making.watch, settings=settings,
+                    threads=making.threads, reporter=making.reporter, settings=settings,
                 )  # fmt: skip
             except StoreError as error:
                 raise StoreError(
                     f"{error}, set FASTLM_CACHE to another folder, or use --no-cache"
                 ) from None
-            tidy(path)
+            remove_old_stores(path)
     return _whole_store(store)
 
 
@@ -216,11 +216,11 @@ def _settings(
 
 
 def _in_memory(
-    found: Survey, choice: TokenizerSpec, fraction: float | None, documents: Documents
-) -> TrainingTokens:
-    train = documents_of(found, documents)
+    found: CorpusScan, choice: TokenizerSpec, fraction: float | None, documents: Documents
+) -> Dataset:
+    train = read_documents(found, documents)
     valid: list[str] = []
-    description = _with_notes(described(found), found)
+    description = _with_notes(describe(found), found)
     if fraction is None and _too_little(train, documents):
         description += ", too short to hold out a validation part"
     elif fraction != 0:
@@ -228,7 +228,7 @@ def _in_memory(
         train, valid = split_train_valid(train, fraction, documents)
         description += f", the last {fraction:.3g} for validation"
     tokenizer = choice.from_texts(train)
-    return TrainingTokens(
+    return Dataset(
         tokenizer,
         tokenizer.encode_documents(train),
         tokenizer.encode_documents(valid) if valid else None,
@@ -246,34 +246,34 @@ def _too_little(documents: list[str], mode: str) -> bool:
 
 
 def _encoded(
-    found: Survey,
+    found: CorpusScan,
     choice: TokenizerSpec,
     fraction: float | None,
     documents: Documents,
     making: _Making,
-) -> TrainingTokens:
+) -> Dataset:
     """The ids of a text of any size, in memory."""
     cut = validation_cut(found, fraction, documents)
     tokenizer, ids, facts = _ids_in_memory(found, choice, documents, cut, making)
     train = facts["train"]["tokens"]
-    return TrainingTokens(
+    return Dataset(
         tokenizer,
         ids[:train],
         ids[train:] if train < ids.size else None,
         documents,
-        _with_notes(described(found), found),
+        _with_notes(describe(found), found),
         f"{found.digest}:{cut}",
     )
 
 
-def _with_notes(description: str, found: Survey) -> str:
+def _with_notes(description: str, found: CorpusScan) -> str:
     return "; ".join([description, *found.notes])
 
 
 # ---------------------------------------------------------------------------- stores
 
 
-def _whole_store(store: TokenStore) -> TrainingTokens:
+def _whole_store(store: TokenStore) -> Dataset:
     """A store with its own validation part."""
     valid = store.valid_ids
     description = store.metadata["description"]
@@ -288,7 +288,7 @@ def _of_store(
     valid: CorpusSource | float,
     documents: Documents | None,
     reading: Reading,
-) -> TrainingTokens:
+) -> Dataset:
     store.require(tokenizer=choice.given or choice.asked_for, documents=documents)
     for name, given, default in (
         ("vocab", choice.vocab, None),
@@ -333,9 +333,9 @@ def _of_store(
 
 def _parts(
     store: TokenStore, train: NDArray[Any], valid: NDArray[Any] | None, description: str
-) -> TrainingTokens:
+) -> Dataset:
     fingerprint = f"{store.metadata['text_sha256']}:{train.size}"
-    return TrainingTokens(
+    return Dataset(
         store.tokenizer, train, valid, cast(Documents, store.documents), description, fingerprint
     )
 
@@ -363,18 +363,18 @@ def _token_cut(store: TokenStore, fraction: float) -> int | None:
 # ---------------------------------------------------------------------------- validation files
 
 
-def _with_valid(tokens: TrainingTokens, valid: Any, making: _Making) -> TrainingTokens:
-    store = only_store(valid)
+def _with_valid(tokens: Dataset, valid: Any, making: _Making) -> Dataset:
+    store = corpus_store(valid)
     if store is not None:
         store.require(tokenizer=tokens.tokenizer, documents=tokens.documents)
         ids: NDArray[Any] = store.ids
         name = f"{store.path.name}: {store.metadata['description']}"
     else:
         inputs = inputs_of(valid, making.reading)
-        with survey_of(inputs, None, making.watch, keep=IN_MEMORY) as found:
-            name = _with_notes(described(found), found)
+        with scan_inputs(inputs, None, making.reporter, keep=IN_MEMORY) as found:
+            name = _with_notes(describe(found), found)
             if found.kept is not None:
-                ids = tokens.tokenizer.encode_documents(documents_of(found, tokens.documents))
+                ids = tokens.tokenizer.encode_documents(read_documents(found, tokens.documents))
             else:
                 choice = TokenizerSpec.of(tokens.tokenizer)
                 _, ids, _ = _ids_in_memory(found, choice, tokens.documents, None, making)
@@ -384,7 +384,7 @@ def _with_valid(tokens: TrainingTokens, valid: Any, making: _Making) -> Training
 
 
 def _ids_in_memory(
-    found: Survey,
+    found: CorpusScan,
     choice: TokenizerSpec,
     documents: Documents,
     cut: int | None,
@@ -392,10 +392,10 @@ def _ids_in_memory(
 ) -> tuple[Tokenizer, NDArray[Any], dict[str, Any]]:
     parts: list[NDArray[Any]] = []
     tokenizer = tokenizer_for(
-        found, choice, documents, cut=cut, threads=making.threads, watch=making.watch
+        found, choice, documents, cut=cut, threads=making.threads, reporter=making.reporter
     )
     facts = encode_into(
         parts.append, found, tokenizer, documents, cut=cut, threads=making.threads,
-        watch=making.watch,
+        reporter=making.reporter,
     )  # fmt: skip
     return tokenizer, np.concatenate(parts), facts

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.data.progress import Watch
-from fastlm.data.scan import Survey, described
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.scan import CorpusScan, describe
 from fastlm.data.split import in_two
 from fastlm.data.workers import WorkerState, in_order
 from fastlm.text.decoding import count_characters
@@ -32,13 +32,13 @@ _BLOCK = 1 << 17
 
 def encode_into(
     write: Callable[[NDArray[Any]], None],
-    found: Survey,
+    found: CorpusScan,
     tokenizer: Tokenizer,
     documents: Documents,
     *,
     cut: int | None,
     threads: int,
-    watch: Watch,
+    reporter: ProgressReporter,
     block: int = _BLOCK,
 ) -> dict[str, Any]:
     """Encode a corpus; hand the ids on in order, and return the metadata of a store.
@@ -70,7 +70,7 @@ def encode_into(
     # Of the training part and of the validation part, one for each worker.
     counters = [WorkerState(lambda: np.zeros(vocab, dtype=np.int64)) for _ in range(2)]
     sizes = np.zeros((2, 2), dtype=np.int64)
-    with watch.phase("encoding", found.bytes) as report:
+    with reporter.phase("encoding", found.bytes) as report:
         jobs = _jobs(found, cut, tokenizer, documents, block)
         for done in in_order(encode, jobs, threads):
             write(done.ids)
@@ -90,18 +90,18 @@ def encode_into(
         "counts": counts[0].tolist(),
         "sources": [source.identity() for source in found.inputs],
         "text_sha256": found.digest,
-        "description": "; ".join([described(found), *found.notes]),
+        "description": "; ".join([describe(found), *found.notes]),
     }
 
 
 def tokenizer_for(
-    found: Survey,
+    found: CorpusScan,
     choice: TokenizerSpec,
     documents: str,
     *,
     cut: int | None,
     threads: int,
-    watch: Watch,
+    reporter: ProgressReporter,
     block: int = _BLOCK,
 ) -> Tokenizer:
     """Make the tokenizer of a surveyed corpus, from the part before ``cut``."""
@@ -119,7 +119,7 @@ def tokenizer_for(
 
     jobs = _jobs(found, cut, choice.kind, documents, block)
     if choice.kind == "bpe":
-        with watch.phase("learning", found.bytes) as report:
+        with reporter.phase("learning", found.bytes) as report:
             return choice.from_blocks(_training_blocks(jobs, report), documents)
     whole = WorkerState(lambda: new(documents))
     by_line = WorkerState(lambda: new("lines"))
@@ -131,7 +131,7 @@ def tokenizer_for(
                     counter.add(run.data)
         return job.bytes
 
-    with watch.phase("counting", found.bytes) as report:
+    with reporter.phase("counting", found.bytes) as report:
         for done in in_order(count, jobs, threads):
             report(done)
     total: Counter[str] = Counter()
@@ -150,7 +150,7 @@ def early_counter(
     return symbol_counter("char", total=sum(source.size or 0 for source in inputs))
 
 
-def _counts_before(cut: int | None, found: Survey, counter: SymbolCounter) -> Counter[str]:
+def _counts_before(cut: int | None, found: CorpusScan, counter: SymbolCounter) -> Counter[str]:
     """The counts of the part before ``cut``: of all, without those of the part behind it."""
     counts = counter.counts()
     if cut is not None:
@@ -229,7 +229,7 @@ def _facts(
 
 
 def _jobs(
-    found: Survey, cut: int | None, source: Tokenizer | str, documents: str, block: int
+    found: CorpusScan, cut: int | None, source: Tokenizer | str, documents: str, block: int
 ) -> Iterator[_Job]:
     pieces: list[TextPart] = []
     current = size = 0

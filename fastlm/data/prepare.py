@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from fastlm.callbacks import Callback
 from fastlm.data.encode import _BLOCK, early_counter, encode_into, tokenizer_for
-from fastlm.data.progress import Watch
-from fastlm.data.scan import Survey, survey
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.scan import CorpusScan, scan_corpus
 from fastlm.data.split import _fraction, check_fraction, validation_cut
 from fastlm.data.token_store import StoreWriter, TokenStore, is_store
 from fastlm.errors import CorpusError, StoreError
@@ -32,7 +32,7 @@ from fastlm.tokenizers.blocks import SymbolCounter
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import DOCUMENT_MODES, CorpusSource, Documents
 
-__all__ = ["prepare", "refuse_stores", "survey_of", "write_store"]
+__all__ = ["prepare", "refuse_stores", "scan_inputs", "write_store"]
 
 
 def prepare(
@@ -90,7 +90,7 @@ def prepare(
     if texts is not None and corpus is not None:
         raise CorpusError("corpus and texts are both given; choose one of them")
     refuse_stores(corpus)
-    watch = Watch(callbacks)
+    reporter = ProgressReporter(callbacks)
     folder = Path(path).resolve().parent
     if not folder.is_dir():
         raise StoreError(
@@ -99,21 +99,27 @@ def prepare(
         )
     inputs = inputs_of(corpus, reading, texts)
     counter = early_counter(inputs, choice, documents)
-    with survey_of(inputs, folder, watch, keep=0, counter=counter) as found:
+    with scan_inputs(inputs, folder, reporter, keep=0, counter=counter) as found:
         return write_store(
-            found, path, choice, documents=documents, valid=valid, threads=threads, watch=watch
+            found,
+            path,
+            choice,
+            documents=documents,
+            valid=valid,
+            threads=threads,
+            reporter=reporter,
         )
 
 
 def write_store(
-    found: Survey,
+    found: CorpusScan,
     path: str | PathLike[str],
     choice: TokenizerSpec,
     *,
     documents: Documents,
     valid: float | None,
     threads: int | None,
-    watch: Watch,
+    reporter: ProgressReporter,
     settings: Any = None,
     block: int = _BLOCK,
 ) -> TokenStore:
@@ -125,11 +131,11 @@ def write_store(
     workers = thread_count(threads)
     cut = validation_cut(found, valid, documents)
     tokenizer = tokenizer_for(
-        found, choice, documents, cut=cut, threads=workers, watch=watch, block=block
+        found, choice, documents, cut=cut, threads=workers, reporter=reporter, block=block
     )
     with StoreWriter(path, tokenizer.dtype) as writer:
         facts = encode_into(
-            writer.write, found, tokenizer, documents, cut=cut, threads=workers, watch=watch,
+            writer.write, found, tokenizer, documents, cut=cut, threads=workers, reporter=reporter,
             block=block,
         )  # fmt: skip
         writer.finish(
@@ -166,22 +172,22 @@ def refuse_stores(corpus: CorpusSource) -> None:
 
 
 @contextmanager
-def survey_of(
+def scan_inputs(
     inputs: Sequence[Input],
     folder: Path | None,
-    watch: Watch,
+    reporter: ProgressReporter,
     *,
     keep: int | None,
     counter: SymbolCounter | None = None,
-) -> Iterator[Survey]:
+) -> Iterator[CorpusScan]:
     """A survey with copies, in ``folder``, of what can be read only once."""
 
     def spool() -> BinaryIO:
         return tempfile.TemporaryFile(dir=folder, prefix="fastlm-")
 
-    with watch.phase("reading", None) as report:
+    with reporter.phase("reading", None) as report:
         try:
-            found = survey(inputs, keep=keep, spool=spool, report=report.at, counter=counter)
+            found = scan_corpus(inputs, keep=keep, spool=spool, report=report.at, counter=counter)
             report.notes = tuple(found.notes)
         except OSError as error:
             raise StoreError(

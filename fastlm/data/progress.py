@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from fastlm.callbacks import Callback, Preparing
 
-__all__ = ["Watch"]
+__all__ = ["ProgressReporter"]
 
 _REPORT_SECONDS = 0.1
 
 
-class Watch:
+class ProgressReporter:
     """Tells callbacks how far the phases are."""
 
     def __init__(

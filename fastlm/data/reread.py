@@ -1,4 +1,4 @@
-"""Reopening the corpus of a checkpoint: what is recorded about it, and the tokens it gives."""
+"""Reopening the corpus of a checkpoint: what it says about its source, and the tokens it gives."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastlm.data.dataset import training_tokens
+from fastlm.data.dataset import build_dataset
 from fastlm.errors import ConfigError
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents, FilePath
 
-__all__ = ["GIVEN", "recipe_of", "recorded", "recorded_reading", "recorded_tokens"]
+__all__ = ["GIVEN", "describe_source", "reading_of", "reread_tokens", "source_of"]
 
 
-def recorded(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
+def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
     """The ``corpus`` of a checkpoint, or what is ``valid``, as ``fastlm.train`` takes it.
 
     corpus : what the checkpoint says about its corpus
@@ -41,7 +41,7 @@ def recorded(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
 GIVEN = "given"
 
 
-def recipe_of(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
+def describe_source(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
     """How to read a corpus again, from any folder; ``GIVEN`` for what has to be given again."""
     recipe: dict[str, Any] = {}
     for name, source in (("corpus", GIVEN if texts else corpus), ("valid", valid)):
@@ -54,24 +54,24 @@ def recipe_of(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
     return recipe
 
 
-def recorded_tokens(
+def reread_tokens(
     corpus: Mapping[str, Any], tokenizer: Tokenizer, documents: Documents, path: FilePath
 ) -> tuple[Any, Any]:
     """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again.
 
-    corpus, path : see ``recorded``
+    corpus, path : see ``source_of``
     """
-    text = training_tokens(
-        recorded(corpus, "corpus", path),
+    text = build_dataset(
+        source_of(corpus, "corpus", path),
         TokenizerSpec.of(tokenizer),
-        valid=recorded(corpus, "valid", path),
+        valid=source_of(corpus, "valid", path),
         documents=documents,
-        reading=recorded_reading(corpus),
+        reading=reading_of(corpus),
     )
     return text.train, text.valid
 
 
-def recorded_reading(corpus: Mapping[str, Any]) -> Reading:
+def reading_of(corpus: Mapping[str, Any]) -> Reading:
     """How the files of a checkpoint's corpus are read."""
     form = (corpus["recipe"] or {}).get("reading", {})
     known = form.keys() if isinstance(form, dict) else ()

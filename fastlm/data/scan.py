@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from fastlm.tokenizers.blocks import SymbolCounter
 
 __all__ = [
+    "CorpusScan",
     "Mark",
     "Report",
     "Size",
-    "Survey",
     "corpus_fingerprint",
-    "described",
-    "documents_of",
+    "describe",
+    "format_bytes",
     "load_documents",
-    "size_text",
-    "survey",
+    "read_documents",
+    "scan_corpus",
 ]
 
 
@@ -49,10 +49,10 @@ def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = No
         For a file that cannot be read or holds only white space, an empty list, and an unknown
         mode.
     """
-    return documents_of(survey(inputs_of(corpus, reading)), mode)
+    return read_documents(scan_corpus(inputs_of(corpus, reading)), mode)
 
 
-def documents_of(found: Survey, mode: str) -> list[str]:
+def read_documents(found: CorpusScan, mode: str) -> list[str]:
     """Return the documents of a surveyed corpus."""
     documents: list[str] = []
     for text in whole_texts(found.pieces()):
@@ -71,19 +71,19 @@ def corpus_fingerprint(documents: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def described(found: Survey) -> str:
+def describe(found: CorpusScan) -> str:
     """Return what was read and how much, for people, such as "train.txt (1.0 MB)"."""
-    return f"{named(found.inputs)} ({size_text(found.bytes)})"
+    return f"{source_name(found.inputs)} ({format_bytes(found.bytes)})"
 
 
-def named(inputs: Sequence[Input]) -> str:
+def source_name(inputs: Sequence[Input]) -> str:
     if len(inputs) > 1:
         return f"{len(inputs)} files"
     source = inputs[0]
     return Path(source.name).name if isinstance(source, FileInput) else source.name
 
 
-def size_text(size: int) -> str:
+def format_bytes(size: int) -> str:
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
@@ -125,7 +125,7 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Survey:
+class CorpusScan:
     """What was found in a corpus.
 
     inputs : those that hold text; all of them can be read again
@@ -186,14 +186,14 @@ class Survey:
                 source.close()
 
 
-def survey(
+def scan_corpus(
     inputs: Sequence[Input],
     *,
     keep: int | None = None,
     spool: Callable[[], BinaryIO] | None = None,
     report: Report | None = None,
     counter: SymbolCounter | None = None,
-) -> Survey:
+) -> CorpusScan:
     """Read all inputs once, in constant memory beside what is kept.
 
     Parameters
@@ -259,7 +259,7 @@ def survey(
         raise
     kept = copies.kept
     flat = None if kept is None else [piece for pieces in kept for piece in pieces]
-    return Survey(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes, counter)
+    return CorpusScan(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes, counter)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from fastlm.data.scan import Mark, Size, Survey
+from fastlm.data.scan import CorpusScan, Mark, Size
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
 from fastlm.text.documents import first_document_end
@@ -117,7 +117,7 @@ def _cut_inside(text: str, cut: int) -> int:
 _SPACE = re.compile(r"\s")
 
 
-def held_out_from(found: Survey, fraction: float, mode: str) -> int:
+def held_out_from(found: CorpusScan, fraction: float, mode: str) -> int:
     """Return where the validation part begins, in bytes of all texts put together.
 
     As `split_train_valid` cuts documents in memory, with one difference: lines and paragraphs are
@@ -281,13 +281,13 @@ TOO_LITTLE = 10_000
 """Characters below which nothing is held out unless it is asked for."""
 
 
-def _fraction(found: Survey, valid: float | None) -> float:
+def _fraction(found: CorpusScan, valid: float | None) -> float:
     if valid is not None:
         return valid
     return VALID_FRACTION if found.characters >= TOO_LITTLE else 0.0
 
 
-def validation_cut(found: Survey, valid: float | None, documents: str) -> int | None:
+def validation_cut(found: CorpusScan, valid: float | None, documents: str) -> int | None:
     fraction = _fraction(found, valid)
     if fraction == 0:
         return None

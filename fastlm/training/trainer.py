@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validation
 from fastlm.config import Config
-from fastlm.data.reread import recorded_tokens
+from fastlm.data.reread import reread_tokens
 from fastlm.engine.losses import mean_loss
 from fastlm.engine.tokens import token_array, token_counts, tokens_identity
 from fastlm.engine.training import TrainingEngine, kernels_cached
@@ -716,7 +716,7 @@ def _tokens_again(saved: Checkpoint) -> tuple[Any, Any]:
         raise ConfigError(
             f"{saved.path} does not say where its corpus is; pass train_tokens (and valid_tokens)"
         )
-    return recorded_tokens(saved.corpus, saved.tokenizer, saved.documents, saved.path)
+    return reread_tokens(saved.corpus, saved.tokenizer, saved.documents, saved.path)
 
 
 def _initial_params(

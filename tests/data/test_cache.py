@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastlm
-from fastlm.data.cache import cache_folder, cache_path, cached_store, tidy
+from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
 from fastlm.errors import ConfigError, StoreError
 
 
@@ -53,13 +53,13 @@ def test_a_folder_that_cannot_be(tmp_path, monkeypatch):
 
 def test_only_a_sound_store_with_these_settings_is_used(folder):
     path = cache_path({})
-    assert cached_store(path, {}) is None
+    assert open_cached(path, {}) is None
     path.write_text("no store")
-    assert cached_store(path, {}) is None
+    assert open_cached(path, {}) is None
     fastlm.prepare(None, path, texts=["ab"])
-    assert cached_store(path, {}) is None  # made with settings=None
+    assert open_cached(path, {}) is None  # made with settings=None
     os.utime(path, (1, 1))
-    assert cached_store(path, None).count == 3
+    assert open_cached(path, None).count == 3
     assert time.time() - path.stat().st_mtime < 60
 
 
@@ -79,7 +79,7 @@ def test_what_is_old_or_left_behind_goes(folder):
     entry(folder, "a.tokens.tmp-1-ab", 10, 2)
     entry(folder, "b.tokens.tmp-2-cd", 10, 0.1)
     entry(folder, "something else", 10, 100)
-    tidy(keep)
+    remove_old_stores(keep)
     expected = {keep.name, "new.tokens", "b.tokens.tmp-2-cd", "something else"}
     assert set(os.listdir(folder)) == expected
 
@@ -90,7 +90,7 @@ def test_the_oldest_go_where_there_is_too_much(folder, monkeypatch):
     entry(folder, keep.name, 100, 9)
     for days in (1, 2, 3):
         entry(folder, f"{days}.tokens", 100, days)
-    tidy(keep)
+    remove_old_stores(keep)
     assert set(os.listdir(folder)) == {keep.name, "1.tokens"}
 
 
@@ -98,4 +98,4 @@ def test_the_oldest_go_where_there_is_too_much(folder, monkeypatch):
 def test_a_limit_that_is_none(folder, monkeypatch, limit):
     monkeypatch.setenv("FASTLM_CACHE_LIMIT", limit)
     with pytest.raises(ConfigError, match=f"FASTLM_CACHE_LIMIT is '{limit}'; set it to a number"):
-        tidy(cache_path({}))
+        remove_old_stores(cache_path({}))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.data.dataset import TrainingTokens, training_tokens
+from fastlm.data.dataset import Dataset, build_dataset
 from fastlm.data.token_store import StoreWriter
 from fastlm.errors import ConfigError, CorpusError, StoreError
 from fastlm.tokenizers import build_tokenizer
@@ -36,11 +36,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def tokens(corpus=None, tokenizer=None, **settings) -> TrainingTokens:
-    return training_tokens(corpus, TokenizerSpec.of(tokenizer), **settings)
+def tokens(corpus=None, tokenizer=None, **settings) -> Dataset:
+    return build_dataset(corpus, TokenizerSpec.of(tokenizer), **settings)
 
 
-def same(a: TrainingTokens, b: TrainingTokens) -> bool:
+def same(a: Dataset, b: Dataset) -> bool:
     return (
         a.tokenizer == b.tokenizer
         and np.array_equal(a.train, b.train)
@@ -86,7 +86,7 @@ def test_the_store_is_used_again_until_text_or_settings_change(corpus, cache, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(StoreWriter, "__enter__", fail)
-        patched.setattr("fastlm.data.dataset.survey_of", fail)
+        patched.setattr("fastlm.data.dataset.scan_inputs", fail)
         assert same(tokens(corpus), first)
         assert tokens(corpus).fingerprint == first.fingerprint
     for change in (

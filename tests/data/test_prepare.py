@@ -21,8 +21,8 @@ import fastlm
 from fastlm.callbacks import Callback, Preparing
 from fastlm.data.encode import early_counter, encode_into, tokenizer_for
 from fastlm.data.prepare import write_store
-from fastlm.data.progress import Watch
-from fastlm.data.scan import documents_of, survey
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.scan import read_documents, scan_corpus
 from fastlm.data.split import split_train_valid, validation_cut
 from fastlm.data.spool import SpoolInput
 from fastlm.data.token_store import StoreWriter, TokenStore
@@ -47,10 +47,10 @@ def encoded(texts, kind, mode, fraction, *, block, threads, piece=5):
     """(tokenizer, training ids, validation ids, metadata), in blocks."""
     source = Pieces(texts)
     source.size_of_piece = piece
-    found = survey([source], keep=0, spool=tempfile.TemporaryFile)
+    found = scan_corpus([source], keep=0, spool=tempfile.TemporaryFile)
     choice = TokenizerSpec(kind=kind)
     cut = validation_cut(found, fraction, mode)
-    how = {"cut": cut, "threads": threads, "watch": Watch(), "block": block}
+    how = {"cut": cut, "threads": threads, "reporter": ProgressReporter(), "block": block}
     tokenizer = tokenizer_for(found, choice, mode, **how)
     parts = []
     facts = encode_into(parts.append, found, tokenizer, mode, **how)
@@ -73,7 +73,7 @@ def test_blocks_give_what_memory_gives(texts, kind, mode, block, threads, piece)
     tokenizer, ids, _, facts = encoded(
         texts, kind, mode, 0, block=block, threads=threads, piece=piece
     )
-    documents = documents_of(survey(inputs_of(texts=texts)), mode)
+    documents = read_documents(scan_corpus(inputs_of(texts=texts)), mode)
     expected = build_tokenizer(kind, documents)
     assert tokenizer == expected
     assert ids.tolist() == expected.encode_documents(documents).tolist()
@@ -114,10 +114,10 @@ def test_stores_have_the_same_bytes_for_any_blocks_and_workers(tmp_path, kind, m
     (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
     stores = set()
     for block, threads in ((3, 2), (64, 3), (1000, 1), (1 << 20, 2)):
-        found = survey(inputs_of(tmp_path / "a.txt"), keep=0)
+        found = scan_corpus(inputs_of(tmp_path / "a.txt"), keep=0)
         write_store(
             found, tmp_path / "s", TokenizerSpec(kind=kind), documents=mode, valid=0.2,
-            threads=threads, watch=Watch(), block=block,
+            threads=threads, reporter=ProgressReporter(), block=block,
         )  # fmt: skip
         stores.add((tmp_path / "s").read_bytes())
     assert len(stores) == 1
@@ -302,7 +302,7 @@ def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
     pytest.importorskip("tokenizers")
     whole, ids, valid, facts = encoded([TEXT] * 3, "bpe", mode, 0.1, block=500, threads=2, piece=99)
     assert encoded([TEXT] * 3, "bpe", mode, 0.1, block=10**6, threads=1)[0] == whole
-    documents = documents_of(survey(inputs_of(texts=[TEXT] * 3)), mode)
+    documents = read_documents(scan_corpus(inputs_of(texts=[TEXT] * 3)), mode)
     if mode == "file":
         documents, held_out = split_train_valid(documents, 0.1, mode)
         assert build_tokenizer("bpe", documents) == whole
@@ -326,12 +326,12 @@ def test_characters_counted_by_the_survey_are_those_of_the_training_part(tmp_pat
     inputs = inputs_of(tmp_path, Reading(field="text"))
     choice = TokenizerSpec(kind="char")
     counter = early_counter(inputs, choice, "file")
-    found = survey(inputs, keep=0, counter=counter)
+    found = scan_corpus(inputs, keep=0, counter=counter)
     # What is left out has been counted by then, and all is counted once more.
     assert (found.counter is None) == blank
     cut = validation_cut(found, valid, "file")
     made = [
-        tokenizer_for(one, choice, "file", cut=cut, threads=1, watch=Watch())
+        tokenizer_for(one, choice, "file", cut=cut, threads=1, reporter=ProgressReporter())
         for one in (found, dataclasses.replace(found, counter=None))
     ]
     assert made[0].to_dict() == made[1].to_dict()

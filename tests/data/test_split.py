@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fastlm.data.scan import Survey, survey
+from fastlm.data.scan import CorpusScan, scan_corpus
 from fastlm.data.split import held_out_from, in_two, split_train_valid
 from fastlm.errors import CorpusError
 from fastlm.text.documents import split_documents
@@ -32,8 +32,8 @@ class Pieces(TextsInput):
                 yield TextPart(part.encode(), at + self.size_of_piece >= len(text))
 
 
-def surveyed(inputs: list[Input]) -> Survey:
-    return survey(inputs, keep=0, spool=tempfile.TemporaryFile)
+def surveyed(inputs: list[Input]) -> CorpusScan:
+    return scan_corpus(inputs, keep=0, spool=tempfile.TemporaryFile)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def many_marks(monkeypatch):
     monkeypatch.setattr("fastlm.data.scan._MARKED", 5)
 
 
-def parts(found: Survey, cut: int | None) -> tuple[list[str], list[str]]:
+def parts(found: CorpusScan, cut: int | None) -> tuple[list[str], list[str]]:
     """The texts before and behind a cut."""
     texts: tuple[list[str], list[str]] = ([], [])
     begun = ""
