@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, get_args
+from typing import Any, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +18,20 @@ from fastlm.errors import (
     FastlmError,
     MissingLibraryError,
     ModelFileError,
-    TokenizerError,
 )
 from fastlm.inference.evaluation import Evaluation, evaluate_documents
-from fastlm.inference.generation import Request, checked_seed
-from fastlm.inference.sampling import Sampling
+from fastlm.inference.generation import (
+    GenerationSettings,
+    Request,
+    check_whole,
+    encode_prompt,
+)
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.inference.text_model import TextModel
-from fastlm.inference.text_stream import checked_stops
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import saved_config, saved_params
 from fastlm.system.resources import thread_count
-from fastlm.text.documents import last_document
 from fastlm.text.reading import documents_from_texts
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import Documents
@@ -177,31 +178,24 @@ class LanguageModel:
 
     # ------------------------------------------------------------------------ generation
 
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 200,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        seed: int | None = None,
-        stop: str | Iterable[str] | None = None,
-        stop_at_end: bool | None = None,
-    ) -> str:
-        """Continue ``prompt``; returns the prompt as it is, followed by new text.
+    def generate(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> str:
+        """Continue ``prompt``; return the prompt as it is, followed by new text.
+
+        ``<unk>`` is never chosen: its probability is zero, and the others are renormalised.
 
         Parameters
         ----------
         prompt : str
-            May be empty or shorter than the context: what would lie before it reads as end
-            symbols, or, in a model without one, as tokens of id 0 (the space of the ``tiny``
-            tokenizer). What the vocabulary does not know becomes ``<unk>``. Where documents are
-            lines or paragraphs the model sees the last of the prompt's.
-        length : int
-            The number of new tokens, at most.
-        temperature, top_k, top_p, greedy
+            May be empty or shorter than the context: what would lie before it reads as boundary
+            tokens (``<end>``) or, in a model without one, as tokens of id 0 (the space of the
+            ``tiny`` tokenizer). What the vocabulary does not know becomes ``<unk>``. Where
+            documents are lines or paragraphs, the model sees the prompt's last one.
+        length : int, default 200
+            The most new tokens.
+        temperature : float, default 1.0
+        top_k : int, optional
+        top_p : float, optional
+        greedy : bool, default False
             How tokens are chosen, applied in this order (see
             ``fastlm.inference.sampling.Sampling``): probabilities proportional to exp(logit /
             temperature), then the ``top_k`` most probable, then the fewest of these that have
@@ -215,74 +209,52 @@ class LanguageModel:
         stop_at_end : bool, optional
             Whether the text ends where the model ends a document. Default: yes where documents
             are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
-            file, the end symbol is never chosen.
-
-        ``<unk>`` is never chosen: its probability is zero, and the others are renormalised.
+            file, the boundary token is never chosen.
 
         Raises
         ------
         ConfigError
-            For a setting out of range.
+            For a setting that is unknown or out of range.
         TokenizerError
             For a prompt that the tokenizer cannot encode: a model without ``<unk>`` takes only
             what is in its vocabulary.
         """
-        request = self._request(
-            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
-        )
-        return next(request.texts(1))
+        return next(Request.make(self.text_model, prompt, settings).texts(1))
 
-    def stream(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 200,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        seed: int | None = None,
-        stop: str | Iterable[str] | None = None,
-        stop_at_end: bool | None = None,
-    ) -> Iterator[str]:
-        """Like ``generate``, but yields the new text, without the prompt, in pieces as it comes.
+    def stream(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> Iterator[str]:
+        """Like ``generate``, but yield the new text, without the prompt, in parts as it comes.
 
-        A piece comes as soon as no later token can change it, and never holds a part of a stop
-        string. Joined, the pieces after the prompt are what ``generate`` returns. Errors in the
-        arguments are raised at the call. Tokens are chosen ahead of the pieces, for 20 ms at most.
+        A part comes as soon as no later token can change it, and never holds a part of a stop
+        string. Joined, the parts after the prompt are what ``generate`` returns. Errors in the
+        arguments are raised at the call. Tokens are chosen at most 20 ms ahead of the text.
         """
-        request = self._request(
-            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
-        )
-        return request.pieces()
+        return Request.make(self.text_model, prompt, settings).stream()
 
     def sample(
         self,
         n: int,
         prompt: str = "",
         *,
-        length: int = 200,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        seed: int | None = None,
-        stop: str | Iterable[str] | None = None,
-        stop_at_end: bool | None = None,
         threads: int | None = None,
+        **settings: Unpack[GenerationSettings],
     ) -> list[str]:
-        """``n`` texts like those of ``generate``; text k depends on the seed and k only.
+        """Return ``n`` texts like those of ``generate``; text k depends on the seed and k only.
 
         The first is what ``generate`` returns for the same seed. They are written side by side,
         which takes far less time than one after the other.
 
-        threads : None: FASTLM_THREADS, or the processors this process may use. The texts are the
-            same for any number.
+        Parameters
+        ----------
+        n : int
+        prompt : str
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The texts are the same
+            for any number.
+        **settings
+            Those of ``generate``.
         """
-        _check_number("the number of samples", n, 1)
-        request = self._request(
-            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
-        )
+        check_whole("the number of samples", n, 1)
+        request = Request.make(self.text_model, prompt, settings)
         return list(request.texts(n, thread_count(threads)))
 
     def samples(
@@ -290,81 +262,48 @@ class LanguageModel:
         n: int | None = None,
         prompt: str = "",
         *,
-        length: int = 200,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        seed: int | None = None,
-        stop: str | Iterable[str] | None = None,
-        stop_at_end: bool | None = None,
         threads: int | None = None,
+        **settings: Unpack[GenerationSettings],
     ) -> Iterator[str]:
-        """The texts of ``sample`` one by one, without end for None; memory does not grow with n.
+        """Yield the texts of ``sample`` one by one, without end for None, in constant memory.
 
         They are written in batches, small ones first, so that the first text comes soon.
         """
         if n is not None:
-            _check_number("the number of samples", n, 1)
-        request = self._request(
-            prompt, length, temperature, top_k, top_p, greedy, seed, stop, stop_at_end
-        )
+            check_whole("the number of samples", n, 1)
+        request = Request.make(self.text_model, prompt, settings)
         return request.texts(n, thread_count(threads), first_batch=16)
 
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
-        """Logits float32[V] for the token after ``prompt``; nothing is excluded.
+        """Return the logits float32[V] of the token after ``prompt``; nothing is excluded.
 
-        Raises TrainingError when they are not finite.
+        Raises
+        ------
+        TrainingError
+            When they are not finite.
         """
-        context = start_context(self.config, self._prompt_ids(prompt))
+        context = start_context(self.config, encode_prompt(self.text_model, prompt))
         return finite_logits(context_logits(self.params, self.config, context[None])[0])
 
-    def _request(
-        self,
-        prompt: str,
-        length: int,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
-        greedy: bool,
-        seed: int | None,
-        stop: str | Iterable[str] | None,
-        stop_at_end: bool | None,
-    ) -> Request:
-        """What is asked for, checked."""
-        _check_number("length", length, 0)
-        excluded = [self.tokenizer.unk_id]
-        if self.documents == "file":
-            excluded.append(self.tokenizer.boundary_id)
-        return Request(
-            params=self.params,
-            config=self.config,
-            tokenizer=self.tokenizer,
-            documents=self.documents,
-            prompt=prompt,
-            prompt_ids=self._prompt_ids(prompt),
-            length=length,
-            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy),
-            seed=checked_seed(seed),
-            stops=checked_stops(stop),
-            excluded=[id for id in excluded if id is not None],
-            end=self.tokenizer.boundary_id if self._checked_stop(stop_at_end) else None,
-        )
+    def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
+        """Return the probabilities float64[V] of the token after ``prompt``; they sum to 1.
 
-    def _prompt_ids(self, prompt: str) -> list[int]:
-        if not isinstance(prompt, str):
-            raise TokenizerError(f"the prompt is {type(prompt).__name__}, not str; give text")
-        ids: list[int] = self.tokenizer.encode(last_document(prompt, self.documents)).tolist()
-        return ids
+        softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits`` z.
+        """
+        logits = self.next_token_logits(prompt).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        distribution: NDArray[np.float64] = weights / weights.sum()
+        return distribution
 
-    def _checked_stop(self, stop_at_end: bool | None) -> bool:
-        can_stop = self.documents != "file" and self.tokenizer.boundary_id is not None
-        if stop_at_end and not can_stop:
-            raise ConfigError(
-                "stop_at_end is True, but this model knows no end of a line or paragraph; leave it "
-                "out, or train with documents='lines'"
-            )
-        return can_stop if stop_at_end is None else stop_at_end
+    def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
+        """Return the k most probable next tokens as (token, probability), most probable first.
+
+        All of them where the vocabulary has fewer; of equal ones the lower id comes first.
+        """
+        check_whole("k", k, 1)
+        distribution = self.next_token_distribution(prompt)
+        best = np.argsort(-distribution, kind="stable")[:k].tolist()
+        return [(self.tokenizer.token(id), float(distribution[id])) for id in best]
 
     # ------------------------------------------------------------------------ measuring
 
@@ -460,27 +399,6 @@ class LanguageModel:
             self.text_model, texts, count_end=count_end, threads=thread_count(threads)
         )
 
-    def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
-        """Probabilities float64[V] of the token after ``prompt``, nothing excluded; sum 1.
-
-        softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits`` z.
-        """
-        logits = self.next_token_logits(prompt).astype(np.float64)
-        weights = np.exp(logits - logits.max())
-        distribution: NDArray[np.float64] = weights / weights.sum()
-        return distribution
-
-    def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
-        """The k most probable next tokens, as (token, probability), most probable first.
-
-        All of them where the vocabulary has fewer; of equal ones the lower id comes first.
-        """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ConfigError(f"k is {k!r}; give a whole number of at least 1")
-        distribution = self.next_token_distribution(prompt)
-        best = np.argsort(-distribution, kind="stable")[:k].tolist()
-        return [(self.tokenizer.token(id), float(distribution[id])) for id in best]
-
     # ------------------------------------------------------------------------ the file
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -568,11 +486,6 @@ def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
             f"the tokenizer's end symbol has id {tokenizer.boundary_id}, but the model's boundary "
             f"is {config.boundary}; use the tokenizer that the model was made for"
         )
-
-
-def _check_number(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
 
 
 def load(path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:

@@ -69,11 +69,11 @@ def generate(
         raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
 
     from fastlm.api.language_model import LanguageModel
-    from fastlm.inference.generation import checked_seed
+    from fastlm.inference.generation import resolve_seed
     from fastlm.system.resources import thread_count
 
     thread_count(threads)  # refuses what is no number of threads, before the model is read
-    seed = checked_seed(seed)
+    seed = resolve_seed(seed)
     lm = LanguageModel.load(model)
     stops, separator = _ends(lm, documents, stop or [])
     options: dict[str, Any] = {

@@ -1,43 +1,63 @@
-"""Writing text: the border of the generation kernel, and the requests that come to it."""
+"""Requests for generated text: settings checked once, texts one by one or as a stream."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastlm.config import ModelConfig
 from fastlm.engine.generation import Generation
-from fastlm.errors import ConfigError
+from fastlm.errors import ConfigError, TokenizerError, unknown_setting
 from fastlm.inference.sampling import Sampling
-from fastlm.inference.text_stream import GeneratedText
-from fastlm.tokenizers import Tokenizer
-from fastlm.types import Documents
+from fastlm.inference.text_model import TextModel
+from fastlm.inference.text_stream import TextStream, parse_stops
+from fastlm.text.documents import last_document
 from fastlm_kernels.passes.sampling import Rules
 
-__all__ = ["Request", "checked_seed", "rules_of"]
+__all__ = ["GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
 
-# How long a call runs: until the next pieces of a stream, until Ctrl-C is seen.
-_PIECE_SECONDS = 0.02
-
-
+# Seconds that a call of the kernel runs: until the next part of a stream, until Ctrl-C is seen.
+_STREAM_SECONDS = 0.02
 _BATCH_SECONDS = 0.2
 
-
-# Texts at once at most, and tokens of them, so that memory stays below some hundred megabytes.
-_LARGEST_BATCH = 512
-
-
+# Most texts written side by side, and most tokens of them: some hundred megabytes.
+_MOST_TEXTS = 512
 _MOST_TOKENS = 1 << 22
 
 
-def checked_seed(seed: int | None) -> int:
-    """``seed``, or a new one each time for None.
+class GenerationSettings(TypedDict, total=False):
+    """The settings of ``LanguageModel.generate``, which explains them."""
 
-    Raises ConfigError for a seed that is not a whole number from 0 to 2**63 - 1.
+    length: int
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    greedy: bool
+    seed: int | None
+    stop: str | Iterable[str] | None
+    stop_at_end: bool | None
+
+
+_DEFAULTS: GenerationSettings = {
+    "length": 200,
+    "temperature": 1.0,
+    "top_k": None,
+    "top_p": None,
+    "greedy": False,
+    "seed": None,
+    "stop": None,
+    "stop_at_end": None,
+}
+
+
+def resolve_seed(seed: int | None) -> int:
+    """Return ``seed``, or a new random one for None.
+
+    Raises
+    ------
+    ConfigError
+        For a seed that is not a whole number from 0 to 2**63 - 1.
     """
     if seed is None:
         return secrets.randbits(63)
@@ -49,10 +69,10 @@ def checked_seed(seed: int | None) -> int:
     return seed
 
 
-def rules_of(sampling: Sampling, vocab: int) -> Rules:
-    """The settings as the kernel takes them."""
+def kernel_rules(sampling: Sampling, vocab: int) -> Rules:
+    """Return the sampling settings in the form that the kernel takes."""
     return Rules(
-        # At a temperature as small as this, all but the largest logit have no weight.
+        # At a temperature this small, all but the largest logit have no weight.
         sharpness=1 / max(float(sampling.temperature), 1e-30),
         greedy=int(sampling.is_greedy),
         top_k=vocab if sampling.top_k is None else min(sampling.top_k, vocab),
@@ -62,16 +82,21 @@ def rules_of(sampling: Sampling, vocab: int) -> Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A prompt, and how to go on from it: all that decides what is written.
+    """A prompt and the settings to continue it with, checked: all that decides what is written.
 
-    excluded : ids that are never chosen
-    end : the id that ends a text; None: it goes on to its length
+    Attributes
+    ----------
+    prompt_ids : list of int
+        The tokens of the prompt's last document.
+    stops : tuple of str
+        A text ends before the first of these.
+    excluded : list of int
+        Ids that are never chosen.
+    end : int or None
+        The id that ends a text; None: it always has ``length`` tokens.
     """
 
-    params: NDArray[np.float32]
-    config: ModelConfig
-    tokenizer: Tokenizer
-    documents: Documents
+    model: TextModel
     prompt: str
     prompt_ids: list[int]
     length: int
@@ -81,10 +106,46 @@ class Request:
     excluded: list[int]
     end: int | None
 
-    def pieces(self) -> Iterator[str]:
-        """The first text's pieces as they come, without the prompt."""
+    @classmethod
+    def make(cls, model: TextModel, prompt: str, settings: GenerationSettings) -> Request:
+        """Check the settings and fill in the defaults.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown setting or one out of range.
+        TokenizerError
+            For a prompt that is not a str or that the tokenizer cannot encode.
+        """
+        for name in settings.keys() - _DEFAULTS.keys():
+            raise unknown_setting(name, _DEFAULTS)
+        chosen = _DEFAULTS | settings
+        check_whole("length", chosen["length"], 0)
+        tokenizer = model.tokenizer
+        excluded = [tokenizer.unk_id]
+        if model.documents == "file":
+            excluded.append(tokenizer.boundary_id)
+        return cls(
+            model=model,
+            prompt=prompt,
+            prompt_ids=encode_prompt(model, prompt),
+            length=chosen["length"],
+            sampling=Sampling(
+                temperature=chosen["temperature"],
+                top_k=chosen["top_k"],
+                top_p=chosen["top_p"],
+                greedy=chosen["greedy"],
+            ),
+            seed=resolve_seed(chosen["seed"]),
+            stops=parse_stops(chosen["stop"]),
+            excluded=[id for id in excluded if id is not None],
+            end=tokenizer.boundary_id if _stops_at_end(model, chosen["stop_at_end"]) else None,
+        )
+
+    def stream(self) -> Iterator[str]:
+        """Yield the first text in parts as they become certain, without the prompt."""
         text = self._new_text()
-        for (ids,) in self._generation(0, 1, 1).bursts(self.length, _PIECE_SECONDS):
+        for (ids,) in self._generation(0, 1, 1).bursts(self.length, _STREAM_SECONDS):
             for id in ids.tolist():
                 yield from text.push([id])
                 if text.stopped:
@@ -94,12 +155,12 @@ class Request:
     def texts(
         self, n: int | None, threads: int = 1, first_batch: int | None = None
     ) -> Iterator[str]:
-        """The texts 0 to n - 1 with the prompt before them; without end for None.
+        """Yield the texts 0 to n - 1, each after the prompt; without end for None.
 
-        first_batch : how many are written at once at first, then twice as many, and so on; None:
-            as many as memory is meant for
+        first_batch : texts in the first batch; each later one has twice as many, up to what memory
+            allows. None: as many as that from the start.
         """
-        largest = max(1, min(_LARGEST_BATCH, _MOST_TOKENS // max(1, self.length)))
+        largest = max(1, min(_MOST_TEXTS, _MOST_TOKENS // max(1, self.length)))
         batch = largest if first_batch is None else min(first_batch, largest)
         done = 0
         while n is None or done < n:
@@ -111,31 +172,33 @@ class Request:
     def _batch(self, first: int, count: int, threads: int) -> list[str]:
         generation = self._generation(first, count, threads)
         texts = [self._new_text() for _ in range(count)]
-        pieces: list[list[str]] = [[self.prompt] for _ in range(count)]
-        kept: list[list[int]] = [[] for _ in range(count)]
+        parts: list[list[str]] = [[self.prompt] for _ in range(count)]
+        pending: list[list[int]] = [[] for _ in range(count)]
         for burst in generation.bursts(self.length, _BATCH_SECONDS):
             for index, ids in enumerate(burst):
-                kept[index] += ids.tolist()
-                if self.stops and kept[index]:
-                    pieces[index] += texts[index].push(kept[index])
-                    kept[index] = []
+                pending[index] += ids.tolist()
+                if self.stops and pending[index]:
+                    parts[index] += texts[index].push(pending[index])
+                    pending[index] = []
                     if texts[index].stopped:
                         generation.end(index)
-        for text, parts, rest in zip(texts, pieces, kept, strict=True):
-            parts += text.push(rest)
-            parts += text.finish()
-        return ["".join(parts) for parts in pieces]
+        for text, written, rest in zip(texts, parts, pending, strict=True):
+            written += text.push(rest)
+            written += text.finish()
+        return ["".join(written) for written in parts]
 
-    def _new_text(self) -> GeneratedText:
-        return GeneratedText(
-            self.tokenizer, self.documents, self.prompt, self.prompt_ids, self.stops
+    def _new_text(self) -> TextStream:
+        model = self.model
+        return TextStream(
+            model.tokenizer, model.documents, self.prompt, self.prompt_ids, self.stops
         )
 
     def _generation(self, first: int, count: int, threads: int) -> Generation:
+        model = self.model
         return Generation(
-            self.params,
-            self.config,
-            rules_of(self.sampling, self.config.vocab),
+            model.params,
+            model.config,
+            kernel_rules(self.sampling, model.config.vocab),
             self.seed,
             self.prompt_ids,
             first=first,
@@ -144,3 +207,27 @@ class Request:
             end=self.end,
             threads=threads,
         )
+
+
+def encode_prompt(model: TextModel, prompt: str) -> list[int]:
+    """Return the ids of the prompt's last document, which is all that the model sees of it."""
+    if not isinstance(prompt, str):
+        raise TokenizerError(f"the prompt is {type(prompt).__name__}, not str; give text")
+    ids: list[int] = model.tokenizer.encode(last_document(prompt, model.documents)).tolist()
+    return ids
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
+
+
+def _stops_at_end(model: TextModel, asked: bool | None) -> bool:
+    possible = model.documents != "file" and model.tokenizer.boundary_id is not None
+    if asked and not possible:
+        raise ConfigError(
+            "stop_at_end is True, but this model knows no end of a line or paragraph; leave it "
+            "out, or train with documents='lines'"
+        )
+    return possible if asked is None else asked

@@ -1,4 +1,4 @@
-"""What inference needs of a model: its weights, its shape, its tokenizer, what a document is."""
+"""The part of a language model that generation, scoring and evaluation need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ __all__ = ["TextModel"]
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel:
-    """A model as it is at the start of a call: training it further changes nothing here.
+    """A snapshot of a model, taken when a call begins: later training does not change it.
 
-    params : float32[n], all weights (``fastlm.model.layout.Layout``)
-    config : the shape
-    tokenizer : of ``config.vocab`` tokens
-    documents : what a document is, which no context crosses
+    Attributes
+    ----------
+    params : float32[n]
+        All weights (``fastlm.model.layout.Layout``).
+    config : ModelConfig
+        The shape.
+    tokenizer : Tokenizer
+        Of ``config.vocab`` tokens.
+    documents : {"file", "paragraphs", "lines"}
+        What a document is, which no context crosses.
     """
 
     params: NDArray[np.float32]

@@ -15,7 +15,7 @@ from scipy import stats
 from fastlm.config import ModelConfig
 from fastlm.engine.generation import Generation, context_logits, start_context
 from fastlm.errors import ConfigError, TrainingError
-from fastlm.inference.generation import checked_seed, rules_of
+from fastlm.inference.generation import kernel_rules, resolve_seed
 from fastlm.inference.sampling import Sampling
 from fastlm.model.layout import Layout
 from fastlm_kernels.passes.sampling import sampling_uniform
@@ -45,7 +45,7 @@ def oracle_logits(config, params, ids):
 def write(config, params, sampling=None, *, seed=0, ids=(), length=12, **how):
     """The new ids of each text, in bursts as they come."""
     generation = Generation(
-        params, config, rules_of(sampling or Sampling(), config.vocab), seed, list(ids), **how
+        params, config, kernel_rules(sampling or Sampling(), config.vocab), seed, list(ids), **how
     )
     texts = [[] for _ in range(how.get("count", 1))]
     for burst in generation.bursts(length, 0.01):
@@ -122,7 +122,7 @@ def test_a_text_depends_on_seed_and_number_only(seed, count, threads, length, en
     )
     number = data.draw(st.integers(0, count - 1))
     alone = Generation(
-        params, config, rules_of(Sampling(), config.vocab), seed, [1], first=number, end=end
+        params, config, kernel_rules(Sampling(), config.vocab), seed, [1], first=number, end=end
     )
     ids = []
     while len(ids) < length:
@@ -221,12 +221,12 @@ def test_random_numbers_are_uniform_and_other_for_other_seeds_and_texts():
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", True, 2**63])
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ConfigError, match=f"seed is {seed!r}; give a whole number of at least 0"):
-        checked_seed(seed)
+        resolve_seed(seed)
 
 
 def test_without_a_seed_each_is_new():
-    assert checked_seed(None) != checked_seed(None)
-    assert checked_seed(0) == 0
+    assert resolve_seed(None) != resolve_seed(None)
+    assert resolve_seed(0) == 0
 
 
 # ---------------------------------------------------------------------------- what is chosen
@@ -253,7 +253,7 @@ def test_the_end_ends_and_is_not_part_of_the_text():
 
 def test_a_text_that_is_ended_from_outside_gets_no_more():
     config, params = model()
-    generation = Generation(params, config, rules_of(Sampling(), config.vocab), 1, [], count=3)
+    generation = Generation(params, config, kernel_rules(Sampling(), config.vocab), 1, [], count=3)
     generation.run(2)
     generation.end(1)
     assert [ids.size for ids in generation.run(4)] == [4, 0, 4]
@@ -264,7 +264,7 @@ def test_a_text_that_is_ended_from_outside_gets_no_more():
 
 def test_the_first_burst_is_one_token():
     config, params = model()
-    generation = Generation(params, config, rules_of(Sampling(), config.vocab), 1, [])
+    generation = Generation(params, config, kernel_rules(Sampling(), config.vocab), 1, [])
     sizes = [ids.size for (ids,) in generation.bursts(300, 1.0)]
     assert sizes[0] == 1
     assert sum(sizes) == 300

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from fastlm.errors import ConfigError
-from fastlm.inference.generation import rules_of
+from fastlm.inference.generation import kernel_rules
 from fastlm.inference.sampling import Sampling
 from fastlm_kernels.passes.sampling import ChoiceScratch, sum_places
 from fastlm_kernels.passes.sampling import choose as choose_kernel
@@ -41,7 +41,7 @@ def kernel_choice(sampling, logits, uniform):
         np.full(sum_places(z.size), np.nan),
     )
     with np.errstate(all="ignore"):
-        found = choose_kernel(z, scratch, float(uniform), rules_of(sampling, z.size))
+        found = choose_kernel(z, scratch, float(uniform), kernel_rules(sampling, z.size))
     np.testing.assert_array_equal(z, before)
     return found
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.errors import ConfigError
-from fastlm.inference.text_stream import GeneratedText, checked_stops
+from fastlm.inference.text_stream import TextStream, parse_stops
 from fastlm.tokenizers import build_tokenizer
 
 TOKENIZER = build_tokenizer("char", ["abcd\n"])
@@ -19,7 +19,7 @@ def write(text, stops, cuts=(), documents="file"):
         TOKENIZER.boundary_id if character == "|" else TOKENIZER.id_of(character)
         for character in text
     ]
-    generated = GeneratedText(TOKENIZER, documents, "", [], checked_stops(stops))
+    generated = TextStream(TOKENIZER, documents, "", [], parse_stops(stops))
     pieces = []
     for start, stop in zip([0, *cuts], [*cuts, len(ids)], strict=True):
         pieces += generated.push(ids[start:stop])
@@ -65,7 +65,7 @@ def test_stop_strings(text, stops, expected):
 
 
 def test_no_piece_holds_a_part_of_a_stop_string():
-    generated = GeneratedText(TOKENIZER, "file", "", [], ("bcd",))
+    generated = TextStream(TOKENIZER, "file", "", [], ("bcd",))
     ids = [TOKENIZER.id_of(character) for character in "abcabcd"]
     assert [generated.push([id]) for id in ids] == [["a"], [], [], ["bca"], [], [], []]
     assert generated.stopped
@@ -75,9 +75,9 @@ def test_no_piece_holds_a_part_of_a_stop_string():
 @pytest.mark.parametrize("stop", ["", [""], ["a", ""], 3, [3], b"a", [b"a"], [None]])
 def test_what_is_no_stop_string_is_refused(stop):
     with pytest.raises(ConfigError, match=r"stop is .*; give a text that is not empty, or several"):
-        checked_stops(stop)
+        parse_stops(stop)
 
 
 def test_stop_strings_may_come_in_any_form():
-    assert checked_stops(None) == checked_stops([]) == ()
-    assert checked_stops("ab") == checked_stops(("ab",)) == checked_stops(iter(["ab"])) == ("ab",)
+    assert parse_stops(None) == parse_stops([]) == ()
+    assert parse_stops("ab") == parse_stops(("ab",)) == parse_stops(iter(["ab"])) == ("ab",)

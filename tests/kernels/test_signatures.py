@@ -29,7 +29,7 @@ USES = """
     from fastlm.engine.tokens import token_array
     from fastlm.engine.generation import Generation
     from fastlm.model.initialization import scaled_params
-    from fastlm.inference.generation import rules_of
+    from fastlm.inference.generation import kernel_rules
     from fastlm.inference.sampling import Sampling
     from fastlm.api.language_model import LanguageModel
     from fastlm.tokenizers import build_tokenizer
@@ -58,7 +58,7 @@ USES = """
 
         for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
-                rules = rules_of(sampling, model.vocab)
+                rules = kernel_rules(sampling, model.vocab)
                 text = Generation(engine.snapshot()[0], model, rules, 1, [2, 3], **how)
                 text.run(4)
     words = build_tokenizer("word", ["the cat sat"])
@@ -76,7 +76,7 @@ USES = """
     losses = np.append(
         losses, position_losses(engine.snapshot()[0], model, engine.tokens, 0, 150, threads=2)
     )
-    rules = rules_of(Sampling(top_p=0.9), model.vocab)
+    rules = kernel_rules(Sampling(top_p=0.9), model.vocab)
     text = Generation(engine.snapshot()[0], model, rules, 1, [], count=40)
     losses = np.append(losses, np.concatenate(text.run(30)))
     print(losses.tobytes().hex() + engine.snapshot()[0].tobytes().hex())
