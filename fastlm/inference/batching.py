@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from fastlm.errors import TextError, TokenizerError
 from fastlm.text.documents import split_documents, with_line_feeds
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenizer
+from fastlm.tokenizers.safe_cut import safe_cut_text
 from fastlm.types import Documents
 
 __all__ = ["Batch", "encode_batch", "text_batches"]
@@ -23,9 +23,6 @@ Ends: TypeAlias = NDArray[np.int64]
 # Characters of a longer document that are scored at a time. More would take more memory, and is no
 # faster.
 PIECE = 1 << 18
-
-
-_SPACE = re.compile(r"\s")
 
 
 @dataclass
@@ -113,26 +110,12 @@ def _pieces(
     for document in split_documents(text, documents):
         found = True
         start = 0
-        while (stop := _safe_cut(document, start + size, tokenizer)) < len(document):
+        while (stop := safe_cut_text(tokenizer, document, start + size)) < len(document):
             yield document[start:stop], False
             start = stop
         yield document[start:], True
     if not found:
         yield text.strip("\n") if documents != "file" else text, True
-
-
-def _safe_cut(text: str, at: int, tokenizer: Tokenizer) -> int:
-    """The first place from ``at`` on where both parts have the tokens that they have together."""
-    if at >= len(text):
-        return len(text)
-    if tokenizer.kind == "byte" or (tokenizer.kind == "char" and not _lowers(tokenizer)):
-        return at
-    space = _SPACE.search(text, at)
-    return space.start() if space else len(text)
-
-
-def _lowers(tokenizer: Tokenizer) -> bool:
-    return bool(getattr(tokenizer, "lowercase", False))
 
 
 def encode_batch(batch: Batch, tokenizer: Tokenizer) -> tuple[Batch, TokenArray, Ends]:

@@ -10,7 +10,6 @@ after that gets one processor and a warning from the library; fastlm never forks
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -22,7 +21,7 @@ from fastlm.errors import MissingLibraryError, TokenizerError
 from fastlm.system.json_values import checked_form
 from fastlm.text.documents import split_documents
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
-from fastlm.tokenizers.safe_cut import pieces_before
+from fastlm.tokenizers.safe_cut import cut_text
 from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
 
 __all__ = ["DEFAULT_BPE_VOCAB", "BpeTokenizer", "is_library_form", "train_bpe"]
@@ -35,9 +34,6 @@ holds 256 of them in memory while it trains."""
 
 PIECES = 64
 """Pieces in a list, so that memory does not grow with the text."""
-
-# Where a pre-token of the byte-level pattern begins whatever stands before and after.
-_BEFORE_SPACE = re.compile(r"(?<=\S)[ \n\t]")
 
 
 class BpeTokenizer(Tokenizer):
@@ -115,7 +111,7 @@ class BpeTokenizer(Tokenizer):
             ids = self._library.encode(text, add_special_tokens=False).ids
             return self._without_boundary(np.array(ids, dtype=self.dtype))
         parts: list[TokenArray] = []
-        pieces = list(_pieces(text))
+        pieces = list(cut_text(self, text, PIECE))
         for first in range(0, len(pieces), PIECES):
             batch = self._library.encode_batch_fast(
                 pieces[first : first + PIECES], add_special_tokens=False
@@ -217,18 +213,13 @@ def _trained_form(
         nonlocal has_text
         for text in iter_texts(texts):
             has_text = has_text or bool(text)
-            yield from _pieces(text)
+            yield from cut_text("bpe", text, PIECE)
 
     tokenizer.train_from_iterator(pieces(), trainer)
     if not has_text:
         raise TokenizerError("there is no text to learn a bpe vocabulary from; use more")
     form: dict[str, Any] = json.loads(tokenizer.to_str())
     return form
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Yield pieces of about PIECE characters that the byte-level pattern cuts apart anyway."""
-    return pieces_before(_BEFORE_SPACE, text, PIECE)
 
 
 def _vocabulary(library: Any, form: Mapping[str, Any]) -> Vocabulary:

@@ -14,7 +14,7 @@ from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
-from fastlm.tokenizers.counting import count_symbols, symbol_counter
+from fastlm.tokenizers.counting import count_symbols
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS, Vocabulary, check_limits
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
@@ -105,8 +105,7 @@ def build_tokenizer(
         cls: Any = _CLASSES[kind]
         tokenizer: Tokenizer = cls.from_vocab_file(vocab_file, **options)
         return tokenizer
-    counter = symbol_counter(kind, lowercase=lowercase, pattern=pattern)
-    counts = count_symbols(texts, counter)
+    counts = count_symbols(texts, kind, lowercase, pattern)
     return build_tokenizer_from_counts(
         kind, counts, min_count=min_count, max_vocab=max_vocab, **options
     )

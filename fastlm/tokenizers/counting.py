@@ -11,10 +11,11 @@ from fastlm.text.documents import check_documents, split_documents
 from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import iter_texts
 from fastlm.tokenizers.char import CharacterCounts
+from fastlm.tokenizers.safe_cut import cut_text
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.tokenizers.whitespace import whitespace_cut
 from fastlm.tokenizers.word import WordCut
-from fastlm.tokenizers.word_level import Cut, chunks
+from fastlm.tokenizers.word_level import CHUNK, Cut
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledCounter
@@ -110,10 +111,11 @@ def symbol_counter(
     return SymbolCounter(kind, lowercase, pattern, documents, total)
 
 
-def count_symbols(texts: Iterable[str], counter: SymbolCounter) -> Counter[str]:
-    """Return how often each symbol occurs in all texts, counted by a new counter."""
+def count_symbols(texts: Iterable[str], kind: str, lowercase: bool, pattern: str) -> Counter[str]:
+    """Return how often each symbol occurs in all texts."""
+    counter = symbol_counter(kind, lowercase=lowercase, pattern=pattern)
     for text in iter_texts(texts):
-        for part in chunks(text):
+        for part in cut_text(kind, text, CHUNK):
             counter.add(part.encode())
     return counter.counts()
 

@@ -14,30 +14,63 @@ from fastlm.text.documents import check_documents
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.word_pattern import JOINERS, is_mark, is_unspaced
 
-__all__ = ["pieces_before", "safe_cut"]
+__all__ = ["cut_text", "safe_cut", "safe_cut_text"]
+
+MayCut: TypeAlias = Callable[[str, str], bool]
+"""Whether a text may be cut between these two characters; the second is "" where it is unknown."""
+
+LOOK_BACK = 4096
+"""Bytes searched character by character from the end of a block. Before them only white space is
+looked for, so that a block without any place to cut takes no longer."""
+
+CAPITAL_SIGMA = "\u03a3"
+
+# Patterns whose matches begin where a text may be cut.
+_ANYWHERE = re.compile("")
+_BEFORE_SPACE = re.compile(r"\s")
+_BEFORE_SPACES = re.compile(r"(?<=\S)[ \n\t]")
+_AT_THE_END = re.compile(r"\Z")
 
 
-def pieces_before(pattern: re.Pattern[str], text: str, size: int) -> Iterator[str]:
-    """Yield pieces of at least ``size`` characters, the last perhaps less, each cut before the next
-    match of ``pattern``."""
+def cut_text(source: Tokenizer | str, text: str, size: int) -> Iterator[str]:
+    """Yield the parts of a text, each of about ``size`` characters, cut by `safe_cut_text`."""
     start = 0
     while start < len(text):
-        found = pattern.search(text, start + size)
-        stop = found.start() if found else len(text)
+        stop = safe_cut_text(source, text, start + size)
         yield text[start:stop]
         start = stop
 
 
-LOOK_BACK = 4096
-"""Bytes searched character by character from the end of a block; before them, only white space is
-looked for, so that a block without any place to cut costs no time worth the name."""
+def safe_cut_text(source: Tokenizer | str, text: str, start: int) -> int:
+    """Return the first place from ``start`` on where a text is cut without changing its tokens.
+
+    Parameters
+    ----------
+    source : Tokenizer, or the kind of one that is still to be built
+        For a kind, the cut is right for all settings (lower case, pattern) of this kind.
+    text : str
+    start : int
+        At least 1.
+
+    Returns
+    -------
+    int
+        The number of characters before the cut: encoding both parts separately gives the same ids
+        as encoding the text. ``len(text)`` where there is no such place.
+    """
+    found = _places(source).search(text, start)
+    return found.start() if found else len(text)
 
 
-CAPITAL_SIGMA = "\u03a3"
-
-
-MayCut: TypeAlias = Callable[[str, str], bool]
-"""Whether a text may be cut between these two characters; the second is "" where it is unknown."""
+def _places(source: Tokenizer | str) -> re.Pattern[str]:
+    """Return the pattern that finds where a text may be cut."""
+    kind = source if isinstance(source, str) else source.kind
+    if kind == "bpe":
+        return _BEFORE_SPACES if getattr(source, "may_cut_before_space", True) else _AT_THE_END
+    lowercase = isinstance(source, str) or getattr(source, "lowercase", False)
+    if kind == "byte" or (kind == "char" and not lowercase):
+        return _ANYWHERE
+    return _BEFORE_SPACE
 
 
 def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool) -> int:
@@ -72,9 +105,9 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
     end = whole_characters(block)
     kind = source if isinstance(source, str) else source.kind
     if kind == "bpe":
-        if not getattr(source, "may_cut_before_space", True):
-            return 0
-        return _last_cut(block, end, _before_space)
+        tail = _tail(block, end)
+        cut = max((found.start() for found in _places(source).finditer(tail)), default=0)
+        return end - len(tail[cut:].encode("utf-8")) if 0 < cut < len(tail) else 0
     may_cut = _may_cut(source)
     if may_cut is None:
         return end
@@ -101,13 +134,17 @@ def _after_space(block: bytes) -> int:
     return max(block.rfind(b"\n"), block.rfind(b" ")) + 1
 
 
-def _last_cut(block: bytes, end: int, may_cut: MayCut) -> int:
+def _tail(block: bytes, end: int) -> str:
+    """Return the last LOOK_BACK bytes before ``end``, but for half a character."""
     start = max(end - LOOK_BACK, 0)
     while start < end and 0x80 <= block[start] < 0xC0:
         start += 1
-    text = block[start:end].decode("utf-8")
+    return block[start:end].decode("utf-8")
+
+
+def _last_cut(block: bytes, end: int, may_cut: MayCut) -> int:
     after = ""
-    for character in reversed(text):
+    for character in reversed(_tail(block, end)):
         if may_cut(character, after):
             return end
         end -= len(character.encode("utf-8"))
@@ -134,11 +171,6 @@ def _may_cut(source: Tokenizer | str) -> MayCut | None:
     if not rules:
         return None
     return lambda before, after: all(rule(before, after) for rule in rules)
-
-
-def _before_space(before: str, after: str) -> bool:
-    """Whether a byte-level pre-token begins here: see ``fastlm.tokenizers.bpe``."""
-    return after in (" ", "\n", "\t") and not before.isspace()
 
 
 def _between_whitespace(before: str, after: str) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,14 +12,14 @@ import numpy as np
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.backend import compiled_pays
 from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.safe_cut import pieces_before
+from fastlm.tokenizers.safe_cut import cut_text
 from fastlm.tokenizers.vocabulary import Vocabulary, unknown_symbol
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import WordEncoder
     from fastlm_kernels.text.words import SymbolTable
 
-__all__ = ["CHUNK", "Cut", "SymbolTokenizer", "check_reachable", "chunks", "vocabulary_from_file"]
+__all__ = ["CHUNK", "Cut", "SymbolTokenizer", "check_reachable", "vocabulary_from_file"]
 
 Cut: TypeAlias = Callable[[str], list[str]]
 """Cuts text into its symbols, in order. No symbol holds white space."""
@@ -28,9 +27,6 @@ Cut: TypeAlias = Callable[[str], list[str]]
 
 CHUNK = 1 << 20
 """Characters cut into symbols at a time: bounds the memory that the strings take."""
-
-
-_SPACE = re.compile(r"\s")
 
 
 class _Index(dict[str, int]):
@@ -94,10 +90,12 @@ class SymbolTokenizer(Tokenizer):
     def _encode(self, text: str) -> TokenArray:
         if compiled_pays(len(text)):
             encoder = self.compiled_encoder()
-            return np.concatenate([encoder.encode(part.encode()) for part in chunks(text)])
+            return np.concatenate(
+                [encoder.encode(part.encode()) for part in cut_text(self, text, CHUNK)]
+            )
         id_of = self._index.__getitem__
         parts = [np.empty(0, dtype=self.dtype)]
-        for part in chunks(text):
+        for part in cut_text(self, text, CHUNK):
             symbols = self.cut(part)
             parts.append(np.fromiter(map(id_of, symbols), dtype=self.dtype, count=len(symbols)))
         return np.concatenate(parts)
@@ -119,8 +117,3 @@ def check_reachable(symbol: str, cut: Cut, kind: str) -> str:
             "or choose another tokenizer"
         )
     return symbol
-
-
-def chunks(text: str) -> Iterator[str]:
-    """Yield pieces of about CHUNK characters, cut before white space, where no symbol lies."""
-    return pieces_before(_SPACE, text, CHUNK)

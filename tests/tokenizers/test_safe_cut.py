@@ -1,0 +1,110 @@
+"""The places where a text may be cut: each part has the tokens that it has in the whole."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastlm.tokenizers import BpeTokenizer, Tokenizer, build_tokenizer
+from fastlm.tokenizers.safe_cut import cut_text, safe_cut_text
+
+from .samples import SAMPLES, WORDY_TEXTS
+
+SETTINGS = {
+    "char": ("char", {}),
+    "char-lower": ("char", {"lowercase": True}),
+    "word": ("word", {}),
+    "word-lower": ("word", {"lowercase": True}),
+    "word-mini": ("word", {"pattern": "mini"}),
+    "word-mini-lower": ("word", {"pattern": "mini", "lowercase": True}),
+    "whitespace": ("whitespace", {}),
+    "whitespace-lower": ("whitespace", {"lowercase": True}),
+    "byte": ("byte", {}),
+    "bpe": ("bpe", {"max_vocab": 400}),
+}
+
+EVERYTHING = (
+    "  a   b\n\n\n" + "".join(SAMPLES.values()) + "\nΟΔΟΣ ΌΔΟΣ.Σ Σ\n \u00a0\n  x \t\t y    "
+)
+
+SPACED_TEXTS = st.lists(
+    st.one_of(st.sampled_from([" ", "  ", " \n", "\t ", "\u00a0", "\x1c ", "Σ"]), WORDY_TEXTS),
+    max_size=8,
+).map("".join)
+"""Text with runs of white space, and sigmas, whose lower case depends on what follows."""
+
+
+def tokenizer_of(name: str, text: str) -> Tokenizer:
+    """A tokenizer that knows every symbol of the text; bpe learns from the samples once."""
+    kind, options = SETTINGS[name]
+    if kind == "bpe":
+        return learnt_bpe()
+    return build_tokenizer(kind, [text, "two words"], **options)
+
+
+@cache
+def learnt_bpe() -> Tokenizer:
+    pytest.importorskip("tokenizers")
+    return build_tokenizer("bpe", [*SAMPLES.values(), EVERYTHING * 9], max_vocab=500)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@given(text=SPACED_TEXTS, size=st.integers(1, 30))
+@settings(deadline=None)
+def test_the_parts_have_the_tokens_of_the_whole(name: str, text: str, size: int) -> None:
+    tokenizer = tokenizer_of(name, text)
+    for source in (tokenizer, tokenizer.kind):
+        parts = list(cut_text(source, text, size))
+        assert "".join(parts) == text
+        assert all(len(part) >= size for part in parts[:-1])
+        ids = [tokenizer.encode(part) for part in parts]
+        np.testing.assert_array_equal(np.concatenate([[], *ids]), tokenizer.encode(text))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_cut_is_safe(name: str) -> None:
+    tokenizer = tokenizer_of(name, EVERYTHING)
+    whole = tokenizer.encode(EVERYTHING).tolist()
+    for source in (tokenizer, tokenizer.kind):
+        cuts = {safe_cut_text(source, EVERYTHING, start) for start in range(1, len(EVERYTHING))}
+        assert len(cuts) > 10
+        for cut in cuts:
+            head, tail = EVERYTHING[:cut], EVERYTHING[cut:]
+            assert tokenizer.encode(head).tolist() + tokenizer.encode(tail).tolist() == whole, head
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "cut"),
+    [
+        ("char", "naïve", 2),
+        ("char-lower", "naïve one", 5),
+        ("word", "one two", 3),
+        ("word", "one", 3),
+        ("whitespace", "ab  cd", 2),
+        ("byte", "ab  cd", 2),
+        ("bpe", "ab  cd", 2),
+        ("bpe", "a   b c", 5),
+        ("bpe", "abc\u00a0d\ne", 5),
+        ("bpe", "abc \n", 3),
+    ],
+)
+def test_the_first_place(name: str, text: str, cut: int) -> None:
+    assert safe_cut_text(tokenizer_of(name, text), text, 2) == cut
+
+
+def test_a_start_after_the_text() -> None:
+    for name in SETTINGS:
+        assert safe_cut_text(tokenizer_of(name, "ab"), "ab cd", 9) == 5
+
+
+def test_library_rules_that_are_not_known_forbid_cuts() -> None:
+    library = pytest.importorskip("tokenizers")
+    made = library.Tokenizer(library.models.WordLevel({"a b": 0, "c": 1}, unk_token="c"))
+    tokenizer = BpeTokenizer(json.loads(made.to_str()))
+    assert list(cut_text(tokenizer, "a b", 1)) == ["a b"]
+    assert tokenizer.encode("a b").tolist() == [0]
