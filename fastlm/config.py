@@ -6,40 +6,15 @@ A configuration that exists is a valid one; the rest of the library relies on it
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from fastlm.checks import check_choice, check_flag, check_number, check_seed, check_whole
 from fastlm.errors import ConfigError
 from fastlm.types import Combine, Documents, FirstWeights, Schedule
 
 __all__ = ["Config", "ModelConfig", "TrainingConfig"]
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
-
-
-def _number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
-    """Check low <= value < high (low < value if ``open_low``)."""
-    allowed = f"{'above' if open_low else 'at least'} {low:g}" + (
-        f" and below {high:g}" if math.isfinite(high) else ""
-    )
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not (low < value if open_low else low <= value) or not value < high:
-        raise ConfigError(f"{name} is {value!r}; give a number {allowed}")
-
-
-def _flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name} is {value!r}; give True or False")
-
-
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +50,9 @@ class ModelConfig:
     tail_divisor: float = 2.0
 
     def __post_init__(self) -> None:
-        _whole("vocab", self.vocab, 2)
-        _whole("context", self.context, 1)
-        _whole("embed", self.embed, 1)
+        check_whole("vocab", self.vocab, 2)
+        check_whole("context", self.context, 1)
+        check_whole("embed", self.embed, 1)
         for name, example in (
             ("hidden", "widths such as (256, 128)"),
             ("far", "pool sizes such as (12, 48)"),
@@ -88,17 +63,17 @@ class ModelConfig:
                 raise ConfigError(f"{name} is {values!r}; give a tuple of {example}")
             object.__setattr__(self, name, tuple(values))
             for value in getattr(self, name):
-                _whole(name, value, 1)
+                check_whole(name, value, 1)
         edges = (*self.cutoffs, self.vocab)
         if any(low >= high for low, high in pairwise(edges)):
             raise ConfigError(
                 f"cutoffs are {self.cutoffs}; give rising ids below the vocabulary's {self.vocab}"
             )
-        _flag("bias", self.bias)
-        _number("tail_divisor", self.tail_divisor, 1, math.inf)
-        _one_of("combine", self.combine, ("concat", "mean"))
+        check_flag("bias", self.bias)
+        check_number("tail_divisor", self.tail_divisor, least=1)
+        check_choice("combine", self.combine, ("concat", "mean"))
         if self.boundary is not None:
-            _whole("boundary", self.boundary, 0)
+            check_whole("boundary", self.boundary, 0)
             if self.boundary >= self.vocab:
                 raise ConfigError(
                     f"boundary is {self.boundary}; give an id below the vocabulary's {self.vocab}"
@@ -188,38 +163,27 @@ class TrainingConfig:
     init: FirstWeights = "scaled"
 
     def __post_init__(self) -> None:
-        infinity = math.inf
-        _whole("batch", self.batch, 1)
-        if self.lr is not None:
-            _number("lr", self.lr, 0, infinity, open_low=True)
-        _number("embed_lr_scale", self.embed_lr_scale, 0, infinity)
-        _number("momentum", self.momentum, 0, 1)
-        _number("weight_decay", self.weight_decay, 0, infinity)
-        _one_of("schedule", self.schedule, ("constant", "linear", "cosine"))
-        _whole("warmup", self.warmup, 0)
+        check_whole("batch", self.batch, 1)
+        check_number("lr", self.lr, above=0, or_none=True)
+        check_number("embed_lr_scale", self.embed_lr_scale, least=0)
+        check_number("momentum", self.momentum, least=0, below=1)
+        check_number("weight_decay", self.weight_decay, least=0)
+        check_choice("schedule", self.schedule, ("constant", "linear", "cosine"))
+        check_whole("warmup", self.warmup, 0)
         if self.epochs is not None and self.steps is not None:
             raise ConfigError("epochs and steps are both given; choose one of them")
-        if self.epochs is not None:
-            _number("epochs", self.epochs, 0, infinity, open_low=True)
-        if self.steps is not None:
-            _whole("steps", self.steps, 1)
-        if self.minutes is not None:
-            _number("minutes", self.minutes, 0, infinity, open_low=True)
-        _number("dropout", self.dropout, 0, 1)
-        _number("embed_dropout", self.embed_dropout, 0, 1)
-        if self.patience is not None:
-            _whole("patience", self.patience, 1)
-        if self.valid_every is not None:
-            _number("valid_every", self.valid_every, 0, infinity, open_low=True)
-        _flag("shuffle", self.shuffle)
-        if self.shuffle_window is not None:
-            _whole("shuffle_window", self.shuffle_window, 1)
-        _whole("seed", self.seed, 0)
-        if self.seed >= 2**63:
-            raise ConfigError(f"seed is {self.seed}; give a whole number below 2**63")
-        if self.threads is not None:
-            _whole("threads", self.threads, 1)
-        _one_of("init", self.init, ("scaled", "tiny", "mini"))
+        check_number("epochs", self.epochs, above=0, or_none=True)
+        check_whole("steps", self.steps, 1, or_none=True)
+        check_number("minutes", self.minutes, above=0, or_none=True)
+        check_number("dropout", self.dropout, least=0, below=1)
+        check_number("embed_dropout", self.embed_dropout, least=0, below=1)
+        check_whole("patience", self.patience, 1, or_none=True)
+        check_number("valid_every", self.valid_every, above=0, or_none=True)
+        check_flag("shuffle", self.shuffle)
+        check_whole("shuffle_window", self.shuffle_window, 1, or_none=True)
+        check_seed("seed", self.seed)
+        check_whole("threads", self.threads, 1, or_none=True)
+        check_choice("init", self.init, ("scaled", "tiny", "mini"))
 
     @property
     def base_lr(self) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, Unpack, get_args
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.api.finetuning import train_further
 from fastlm.callbacks import Callback, Result
+from fastlm.checks import check_choice, check_whole
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine.generation import context_logits, finite_logits, start_context
 from fastlm.errors import (
@@ -23,7 +24,6 @@ from fastlm.inference.evaluation import Evaluation, evaluate_documents
 from fastlm.inference.generation import (
     GenerationSettings,
     Request,
-    check_whole,
     encode_prompt,
 )
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
@@ -34,7 +34,7 @@ from fastlm.model.saved_model import saved_config, saved_params
 from fastlm.system.resources import thread_count
 from fastlm.text.reading import documents_from_texts
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
-from fastlm.types import Documents
+from fastlm.types import DOCUMENT_MODES, Documents
 
 __all__ = ["LanguageModel", "load"]
 
@@ -69,10 +69,7 @@ class LanguageModel:
         training: TrainingConfig | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        if documents not in get_args(Documents):
-            raise ConfigError(
-                f"documents is {documents!r}; choose one of {', '.join(get_args(Documents))}"
-            )
+        check_choice("documents", documents, DOCUMENT_MODES)
         _check_tokenizer(config, tokenizer)
         self.layout = Layout(config)
         if params.dtype != np.float32 or params.shape != (self.layout.size,):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fastlm.checks import check_choice
 from fastlm.cli.options import ModelArgument, check_output
 from fastlm.errors import ConfigError
 
@@ -34,8 +35,7 @@ def export(
     from fastlm.api.export import export as write
     from fastlm.api.language_model import LanguageModel
 
-    if to not in FORMATS:  # before the model is read
-        raise ConfigError(f"--to is {to!r}; choose one of {', '.join(FORMATS)}")
+    check_choice("--to", to, FORMATS)  # before the model is read
     _check_output(output, to)
     write(LanguageModel.load(model), output, to)
 

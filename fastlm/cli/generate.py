@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fastlm.checks import check_choice, check_whole
 from fastlm.cli.options import ModelArgument
 from fastlm.errors import ConfigError
 
@@ -63,10 +64,9 @@ def generate(
     ] = False,
 ) -> None:
     """Write text with a model."""
-    if samples < 1:
-        raise ConfigError(f"samples is {samples}; give a whole number of at least 1")
-    if documents not in (None, "lines", "paragraphs"):
-        raise ConfigError(f"documents is {documents!r}; choose one of lines, paragraphs")
+    check_whole("samples", samples, 1)
+    if documents is not None:
+        check_choice("documents", documents, ("lines", "paragraphs"))
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.inference.generation import resolve_seed

@@ -25,12 +25,13 @@ from fastlm.data.token_store import StoreWriter, TokenStore, is_store
 from fastlm.errors import CorpusError, StoreError
 from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
+from fastlm.text.documents import check_documents
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Input
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.blocks import SymbolCounter
 from fastlm.tokenizers.spec import TokenizerSpec
-from fastlm.types import DOCUMENT_MODES, CorpusSource, Documents
+from fastlm.types import CorpusSource, Documents
 
 __all__ = ["prepare", "refuse_stores", "scan_inputs", "write_store"]
 
@@ -152,10 +153,7 @@ def write_store(
 
 
 def _check_settings(documents: str, valid: float | None) -> None:
-    if documents not in DOCUMENT_MODES:
-        raise CorpusError(
-            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
-        )
+    check_documents(documents)
     if valid is not None and valid != 0:
         check_fraction(valid)
 

@@ -56,6 +56,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.checks import is_whole
 from fastlm.errors import StoreError, TokenizerError
 from fastlm.system.atomic_file import NewFile, unwritable
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
@@ -433,7 +434,7 @@ def _is_sound(metadata: Any, count: int, item: int) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+    return is_whole(value) and 0 <= value < 1 << 63
 
 
 def _cut_short(path: FilePath, whole: int, size: int) -> StoreError:

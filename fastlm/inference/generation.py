@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
+from fastlm.checks import check_seed, check_whole
 from fastlm.engine.generation import Generation
 from fastlm.errors import ConfigError, TokenizerError, unknown_setting
 from fastlm.inference.sampling import Sampling
@@ -61,11 +62,7 @@ def resolve_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbits(63)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ConfigError(
-            f"seed is {seed!r}; give a whole number of at least 0 and below 2**63, or leave it out "
-            "for new text every time"
-        )
+    check_seed("seed", seed, ", or leave it out for new text every time")
     return seed
 
 
@@ -215,12 +212,6 @@ def encode_prompt(model: TextModel, prompt: str) -> list[int]:
         raise TokenizerError(f"the prompt is {type(prompt).__name__}, not str; give text")
     ids: list[int] = model.tokenizer.encode(last_document(prompt, model.documents)).tolist()
     return ids
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} is {value!r}; give a whole number of at least {least}")
 
 
 def _stops_at_end(model: TextModel, asked: bool | None) -> bool:

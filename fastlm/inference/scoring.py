@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.checks import check_texts, check_whole
 from fastlm.engine.losses import position_losses
 from fastlm.engine.network import first_target
 from fastlm.engine.tokens import token_array
@@ -161,7 +162,9 @@ def score_texts(
 ) -> Iterator[Score]:
     """Yield the score of each text, in order; see ``LanguageModel.score``."""
     scorer = _Scorer(model, count_end, threads, return_tokens)
-    return _scores(scorer, _checked(texts), _checked_size(batch_chars))
+    check_texts(texts, TokenizerError)
+    check_whole("batch_chars", batch_chars, 1)
+    return _scores(scorer, texts, batch_chars)
 
 
 def _scores(scorer: _Scorer, texts: Iterable[str], size: int) -> Iterator[Score]:
@@ -175,28 +178,10 @@ def score_arrays(
     model: TextModel, texts: Iterable[str], *, count_end: bool | None = None, threads: int = 1
 ) -> ScoreArrays:
     """The scores of all texts as arrays; see ``LanguageModel.score_arrays``."""
+    check_texts(texts, TokenizerError)
     scorer = _Scorer(model, count_end, threads, return_tokens=False)
-    batches = [_no_scores(), *(arrays for arrays, _ in scorer.run(_checked(texts), BATCH_CHARS))]
+    batches = [_no_scores(), *(arrays for arrays, _ in scorer.run(texts, BATCH_CHARS))]
     return ScoreArrays(*map(np.concatenate, zip(*batches, strict=True)))
-
-
-def _checked(texts: Any) -> Iterable[str]:
-    if isinstance(texts, (str, bytes)):
-        raise TokenizerError(
-            f"expected several texts, got one {type(texts).__name__}; put it in a list"
-        )
-    if not hasattr(texts, "__iter__") and not hasattr(texts, "__getitem__"):
-        raise TokenizerError(
-            f"expected an iterable of str, got {type(texts).__name__}; pass a list of texts"
-        )
-    checked: Iterable[str] = texts
-    return checked
-
-
-def _checked_size(batch_chars: Any) -> int:
-    if isinstance(batch_chars, bool) or not isinstance(batch_chars, int) or batch_chars < 1:
-        raise ConfigError(f"batch_chars is {batch_chars!r}; give a whole number of at least 1")
-    return batch_chars
 
 
 def _no_scores() -> ScoreArrays:

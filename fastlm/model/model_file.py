@@ -45,6 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.checks import is_whole
 from fastlm.errors import ModelFileError
 from fastlm.system.atomic_file import reason_of, replace_file, unwritable
 from fastlm.types import FilePath
@@ -286,7 +287,7 @@ def _read_metadata(path: FilePath, header: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_version(path: FilePath, metadata: Mapping[str, Any]) -> None:
     version = metadata.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if not is_whole(version) or version < 1:
         raise _damaged(path, f"its format version is {version!r}")
     if version > FORMAT_VERSION:
         raise ModelFileError(
@@ -335,9 +336,7 @@ def _place(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
 
 
 def _are_sizes(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(
-        isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values
-    )
+    return isinstance(values, list) and all(is_whole(value) and value >= 0 for value in values)
 
 
 def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastlm.checks import check_whole
 from fastlm.errors import ConfigError
 
 __all__ = [
@@ -26,8 +27,7 @@ def thread_count(threads: int | None = None) -> int:
     Raises ConfigError where it is no whole number of at least 1.
     """
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ConfigError(f"threads is {threads!r}; give a whole number of at least 1")
+        check_whole("threads", threads, 1)
         return threads
     variable = os.environ.get("FASTLM_THREADS", "").strip()
     if variable:

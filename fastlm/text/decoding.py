@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 
+from fastlm.checks import check_choice
 from fastlm.errors import ConfigError, CorpusError
 
 __all__ = [
@@ -45,8 +46,7 @@ class Reading:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        if self.errors not in ERRORS:
-            raise ConfigError(f"errors is {self.errors!r}; choose one of {', '.join(ERRORS)}")
+        check_choice("errors", self.errors, ERRORS)
         if self.field is not None and not isinstance(self.field, str):
             raise ConfigError(f"field is {self.field!r}; give the name of a key in the JSON lines")
         try:

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fastlm.checks import check_texts
 from fastlm.errors import CorpusError
 from fastlm.text.compression import COMPRESSED, is_compressed, read_chunks
 from fastlm.text.decoding import Reading, normal_line_ends, text_blocks
@@ -222,16 +223,7 @@ class TextsInput(Input):
     """Strings in memory, or that an iterable makes one after the other: each is a text."""
 
     def __init__(self, texts: Iterable[str], name: str = "texts") -> None:
-        if isinstance(texts, (str, bytes)):
-            raise CorpusError(
-                f"expected several texts, got one {type(texts).__name__}; put it in a list"
-            )
-        try:
-            iter(texts)
-        except TypeError:
-            raise CorpusError(
-                f"expected an iterable of str, got {type(texts).__name__}; pass a list of texts"
-            ) from None
+        check_texts(texts, CorpusError)
         self.texts = texts
         self.name = name
         self.rereadable = isinstance(texts, (list, tuple))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import check_texts
 from fastlm.errors import TokenizerError
 from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.tokenizers.vocabulary import Vocabulary
@@ -33,17 +34,8 @@ def iter_texts(texts: Iterable[str]) -> Iterator[str]:
         For one str in place of an iterable of them, and for an item that is not a str or holds a
         lone surrogate (see `Tokenizer.encode`).
     """
-    if isinstance(texts, (str, bytes)):
-        raise TokenizerError(
-            f"expected several texts, got one {type(texts).__name__}; put it in a list"
-        )
-    try:
-        iterator = iter(texts)
-    except TypeError:
-        raise TokenizerError(
-            f"expected an iterable of str, got {type(texts).__name__}; pass a list of texts"
-        ) from None
-    for number, text in enumerate(iterator):
+    check_texts(texts, TokenizerError)
+    for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise TokenizerError(
                 f"text {number} is {type(text).__name__}, not str; decode or convert it first"

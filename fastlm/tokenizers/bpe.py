@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import check_texts
 from fastlm.errors import MissingLibraryError, TokenizerError
 from fastlm.system.json_values import checked_form
 from fastlm.text.documents import split_documents
@@ -166,10 +167,7 @@ def train_bpe(
         When the library is not installed, for a `max_vocab` that has no room for the bytes, and
         when there is no text.
     """
-    if isinstance(texts, (str, bytes)):
-        raise TokenizerError(
-            f"expected several texts, got one {type(texts).__name__}; put it in a list"
-        )
+    check_texts(texts, TokenizerError)
     parts = (
         document
         for text in texts

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import check_whole
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.text.reading import read_text
@@ -247,12 +248,9 @@ class Vocabulary:
 
 
 def check_limits(min_count: int, max_vocab: int | None) -> None:
-    """Raise a TokenizerError unless both limits are integers of at least 1."""
-    for name, value in (("min_count", min_count), ("max_vocab", max_vocab)):
-        if name == "max_vocab" and value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise TokenizerError(f"{name} must be an integer of at least 1, got {value!r}")
+    """Raise a TokenizerError unless both limits are whole numbers of at least 1."""
+    check_whole("min_count", min_count, 1, error=TokenizerError)
+    check_whole("max_vocab", max_vocab, 1, or_none=True, error=TokenizerError)
 
 
 def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:

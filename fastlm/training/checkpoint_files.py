@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fastlm.checks import check_whole
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
@@ -78,8 +79,7 @@ class CheckpointFiles:
     """
 
     def __init__(self, path: FilePath, every: str | float = "60s", keep: int = 0) -> None:
-        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 0:
-            raise ConfigError(f"keep is {keep!r}; give a whole number of at least 0")
+        check_whole("keep", keep, 0)
         self.path = Path(path)
         self.interval = Interval(every)
         self.keep = keep

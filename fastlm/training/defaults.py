@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.checks import check_choice
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine.tiling import step_flops
 from fastlm.errors import ConfigError
@@ -154,8 +155,7 @@ def choose_settings(
 
     Raises ConfigError for another softmax, and for ``full`` or ``auto`` beside cut-offs.
     """
-    if softmax not in SOFTMAXES:
-        raise ConfigError(f"softmax is {softmax!r}; choose one of {', '.join(SOFTMAXES)}")
+    check_choice("softmax", softmax, SOFTMAXES)
     if softmax == "full" and model.get("cutoffs"):
         raise ConfigError("softmax is 'full', but cutoffs are given; leave one of them out")
     vocab, total = counts.size, max(1, int(counts.sum()))

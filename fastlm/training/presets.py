@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastlm.errors import ConfigError
+from fastlm.checks import check_choice
 
 __all__ = ["PRESETS", "Preset", "preset_named"]
 
@@ -69,6 +69,5 @@ def preset_named(name: str | None) -> Preset:
     """
     if name is None:
         return Preset()
-    if name not in PRESETS:
-        raise ConfigError(f"preset is {name!r}; choose one of {', '.join(PRESETS)}")
+    check_choice("preset", name, PRESETS)
     return PRESETS[name]

@@ -214,7 +214,7 @@ def test_bad_lines_are_counted(tmp_path):
     ("settings", "message"),
     [
         ({"tokenizer": "klingon"}, "the tokenizer must be one of .* got 'klingon'"),
-        ({"min_count": 0}, "min_count must be an integer of at least 1"),
+        ({"min_count": 0}, "min_count is 0; give a whole number of at least 1"),
         ({"documents": "pages"}, "documents must be one of .* got 'pages'"),
         ({"valid": 1.5}, "must be above 0 and below 1, got 1.5"),
         ({"encoding": "klingon"}, "unknown encoding: klingon"),

@@ -249,7 +249,7 @@ class TestFilesOfTheLibrary:
     ("options", "message"),
     [
         ({"max_vocab": 100}, "max_vocab 100 has no room for the 256 bytes and <end>; use at least"),
-        ({"max_vocab": 0}, "max_vocab must be an integer of at least 1, got 0"),
+        ({"max_vocab": 0}, "max_vocab is 0; give a whole number of at least 1"),
         ({"lowercase": True}, "keeps the case of letters; leave lowercase out"),
         ({"vocab_file": "v.txt"}, r"name ends in \.json; v\.txt does not"),
         ({"vocab_file": "v.json", "max_vocab": 500}, "max_vocab 500 has no effect with a vocab"),

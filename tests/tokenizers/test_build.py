@@ -196,8 +196,8 @@ def test_token_of_an_id_that_is_none(tokenizer: Tokenizer, id: int) -> None:
     [
         ("bytes", {}, "one of char, word, whitespace, byte, bpe, got 'bytes'"),
         (None, {}, "one of char, word, whitespace, byte, bpe, got None"),
-        ("char", {"min_count": 0}, "min_count must be an integer of at least 1, got 0"),
-        ("byte", {"max_vocab": -1}, "max_vocab must be an integer of at least 1, got -1"),
+        ("char", {"min_count": 0}, "min_count is 0; give a whole number of at least 1"),
+        ("byte", {"max_vocab": -1}, "max_vocab is -1; give a whole number of at least 1"),
         ("byte", {"min_count": 2}, "min_count 2 has no effect with the byte tokenizer"),
         ("byte", {"max_vocab": 99}, "max_vocab 99 has no effect with the byte tokenizer"),
         ("byte", {"lowercase": True}, "byte tokenizer keeps every byte"),

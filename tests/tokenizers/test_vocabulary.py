@@ -48,10 +48,10 @@ def test_limits() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"min_count": 0}, "min_count must be an integer of at least 1, got 0"),
-        ({"min_count": 1.5}, "min_count must be an integer of at least 1, got 1.5"),
-        ({"min_count": True}, "min_count must be an integer of at least 1, got True"),
-        ({"max_vocab": 0}, "max_vocab must be an integer of at least 1, got 0"),
+        ({"min_count": 0}, "min_count is 0; give a whole number of at least 1"),
+        ({"min_count": 1.5}, "min_count is 1.5; give a whole number of at least 1"),
+        ({"min_count": True}, "min_count is True; give a whole number of at least 1"),
+        ({"max_vocab": 0}, "max_vocab is 0; give a whole number of at least 1"),
         ({"max_vocab": 2}, "max_vocab 2 leaves no room for a symbol .*; use at least 3"),
         ({"min_count": 6}, "min_count 6 leaves no symbol: the most frequent occurs 5 times"),
         ({"min_count": 2, "unk": False}, "drop 1 symbols, but this vocabulary has no <unk>"),
