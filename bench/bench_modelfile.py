@@ -12,7 +12,7 @@ from fastlm.api.language_model import LanguageModel, load
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.model.initialization import scaled_params
 from fastlm.tokenizers import build_tokenizer
-from fastlm.training.checkpoint import Origin, write_checkpoint
+from fastlm.training.checkpoint import Checkpoint, write_checkpoint
 from fastlm.training.trainer import Trainer
 
 
@@ -51,21 +51,21 @@ def test_checkpoint(benchmark, word_model: LanguageModel, tmp_path, by: str):
     )
     arrays = trainer.engine.state._asdict()
     tensors = {"params": trainer.params, "momentum": arrays["momentum"]}
-    content = {
-        "model": word_model.config,
-        "training": trainer.config.training,
-        "documents": "file",
-        "origin": Origin(tokenizer=word_model.tokenizer),
-        "corpus": {},
-        "run": trainer.run,
-        "reason": "running",
-        "details": {},
-        "params": trainer.params,
-        "arrays": arrays,
-    }
+    checkpoint = Checkpoint(
+        model=word_model.config,
+        training=trainer.config.training,
+        documents="file",
+        tokenizer=word_model.tokenizer,
+        corpus={},
+        run=trainer.run,
+        reason="running",
+        details={},
+        params=trainer.params,
+        arrays=arrays,
+    )
 
     def by_fastlm() -> None:
-        write_checkpoint(path, **content)
+        write_checkpoint(path, checkpoint)
 
     def by_others() -> None:
         with open(beside, "wb") as file:

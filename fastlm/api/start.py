@@ -168,11 +168,15 @@ class Beginning:
         """
         if self.saved is not None:
             assert self.files is not None
-            trainer = Trainer.resume(
-                self.saved, train_tokens, valid_tokens, callbacks=callbacks, **given
+            trainer = Trainer.from_checkpoint(
+                self.saved,
+                train_tokens,
+                valid_tokens,
+                callbacks=callbacks,
+                checkpoints=self.files,
+                metrics=self.metrics,
+                changes=given,
             )
-            trainer.checkpoints, trainer.metrics = self.files, self.metrics
-            self.files.start(self.saved.run.step)
             if self._said is not None:
                 trainer.notice("resume", self._said)
             return trainer

@@ -1,43 +1,41 @@
-"""Checkpoints: all that a training run needs to go on as if nothing had happened.
+"""Checkpoints: everything needed to resume a run bit for bit.
 
-A checkpoint is a file of kind ``checkpoint`` in the format of ``fastlm.model.model_file``. Under
-the plain names lie the weights that ``Trainer.params`` has: those of the best validation so far or,
-where there has been none, the current ones. So ``fastlm.load`` reads it as the model so far.
-Besides:
+A checkpoint is a file of kind ``checkpoint`` in the format of ``fastlm.model.model_file``. Its
+plain tensor names hold the weights that ``Trainer.params`` has: those of the best validation so far
+or, without validation, the current ones. So ``fastlm.load`` reads it as the model so far. The other
+tensors:
 
 ======================  ============================================================================
-tensor                  what
+tensor                  content
 ======================  ============================================================================
 ``state.params``        float32[n], the current weights as the engine has them (rows not settled)
 ``momentum.NAME``       float32, the momentum of tensor NAME, likewise
-``state.row_steps``     int64, see ``fastlm_kernels.runtime.arguments.State``; so for every other of
-its
-                        fields: ``state.rates`` float64, ...
+``state.FIELD``         every other array of ``fastlm_kernels.runtime.arguments.State``:
+                        ``state.row_steps`` int64, ``state.rates`` float64
 ======================  ============================================================================
 
-The metadata of a model, and:
+The metadata is that of a model, and:
 
 - ``run``: the fields of ``RunState``;
-- ``reason``: why training ended, ``running`` where it has not;
+- ``reason``: why training ended, ``running`` if it has not;
 - ``corpus``: ``train`` and ``valid``, each ``{"tokens": T, "fingerprint": ...}`` (``valid`` may be
-  null), ``description`` and ``recipe``, what ``fastlm.train`` needs to read it again, or null;
+  null), ``description``, and ``recipe``: what ``fastlm.train`` needs to read it again, or null;
 - ``tokenizer_fingerprint``, ``versions`` (of Python, NumPy, Numba), ``machine``, ``written``
   (seconds since 1970).
 
-What comes next in training is a function of (configuration, tokens, step, these arrays): the order
+The next steps of training are a function of configuration, tokens, step and these arrays: the order
 of the examples and the dropout masks are functions of the seed and the step.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +51,7 @@ from fastlm.system.json_values import TEXT, WHOLE, checked
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
-from fastlm.types import Documents, FilePath
+from fastlm.types import DOCUMENT_MODES, Documents, FilePath
 from fastlm_kernels.layers.embedding import SETTLE_EVERY
 
 __all__ = [
@@ -68,24 +66,12 @@ __all__ = [
 ]
 
 
-def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(params, momentum), each float32[n], of the last step of a checkpoint, all rows settled."""
-    # As few as an engine takes: it does not train.
-    needed = first_target(dataclasses.replace(saved.model, boundary=None)) + 1
-    tokens = np.zeros(needed, dtype=np.uint16)
-    params = np.zeros(Layout(saved.model).size, dtype=np.float32)
-    engine = TrainingEngine(saved.model, saved.training, tokens, params)
-    saved.load_into(engine)
-    return engine.snapshot()
-
-
-# What may be another when a run goes on; all else decides what a step does.
+# Settings that may change when a run is resumed; all others decide what a step does.
 _MAY_CHANGE = frozenset({"epochs", "steps", "minutes", "threads", "lr", "patience"})
-
 
 _LENGTHS = ("epochs", "steps", "minutes")
 
-
+# Reasons of a run that came to its end.
 ENDED = ("finished", "early stop", "diverged")
 
 
@@ -93,9 +79,14 @@ ENDED = ("finished", "early stop", "diverged")
 class Origin:
     """Where the tokens of a run come from, for its checkpoints.
 
-    tokenizer : None: the checkpoint can be resumed, but holds no model that reads text
-    description : of the corpus, for people
-    corpus_source : what ``fastlm.train`` needs to read the corpus again, in types that JSON has
+    Attributes
+    ----------
+    tokenizer : Tokenizer, optional
+        None: the checkpoint can be resumed, but is no model that reads text.
+    description : str
+        Of the corpus, for people.
+    corpus_source : mapping, optional
+        What ``fastlm.train`` needs to read the corpus again, as JSON values.
     """
 
     tokenizer: Tokenizer | None = None
@@ -105,11 +96,29 @@ class Origin:
 
 @dataclass(kw_only=True)
 class Checkpoint:
-    """What a file of kind ``checkpoint`` holds.
+    """The content of a checkpoint.
 
-    params : float32[n], of the model so far (best, or current)
-    arrays : the engine's ``State``, by field, with ``params`` and ``momentum`` float32[n]
-    path : where it was read
+    Attributes
+    ----------
+    model : ModelConfig
+    training : TrainingConfig
+    documents : {"file", "paragraphs", "lines"}
+    tokenizer : Tokenizer, optional
+    corpus : dict
+        ``train``, ``valid``, ``description`` and ``recipe``, as in the metadata.
+    run : RunState
+    reason : str
+        Why training ended, ``running`` if it has not.
+    details : dict
+        Facts about the run, as JSON values.
+    params : float32[n]
+        Of the model so far: of the best validation, or current.
+    arrays : dict of NDArray
+        The engine's ``State`` by field, with ``params`` and ``momentum`` float32[n].
+    metadata : dict
+        All metadata of the file; empty if it was not read from one.
+    path : Path
+        The file it was read from.
     """
 
     model: ModelConfig
@@ -122,18 +131,21 @@ class Checkpoint:
     details: dict[str, Any]
     params: NDArray[np.float32]
     arrays: dict[str, NDArray[Any]]
-    metadata: dict[str, Any]
-    path: Path
+    metadata: dict[str, Any] = field(default_factory=dict)
+    path: Path = Path()
 
     @property
     def ended(self) -> bool:
-        """Whether the run came to its end (it may be longer when it goes on)."""
+        """Whether the run came to its end; resuming may still make it longer."""
         return self.reason in ENDED
 
     def training_with(self, changes: Mapping[str, Any]) -> TrainingConfig:
-        """The training configuration with what may change changed; None stands for no change.
+        """Return the training configuration with ``changes``; None stands for no change.
 
-        Raises ConfigError for a setting that decides what the steps do.
+        Raises
+        ------
+        ConfigError
+            For an unknown setting, and for one that decides what the steps do.
         """
         given = {name: value for name, value in changes.items() if value is not None}
         for name, value in given.items():
@@ -150,7 +162,7 @@ class Checkpoint:
         return dataclasses.replace(self.training, **given)
 
     def check_model(self, given: Mapping[str, Any]) -> None:
-        """ConfigError where a given setting of the model is not the checkpoint's."""
+        """Raise ConfigError if a given setting of the model is not the checkpoint's."""
         for name, value in given.items():
             saved = getattr(self.model, name)
             value = tuple(value) if isinstance(value, list) else value
@@ -158,7 +170,7 @@ class Checkpoint:
                 raise setting_changed_error(self.path, name, saved, value)
 
     def check_tokenizer(self, tokenizer: Tokenizer | None) -> None:
-        """ConfigError where a tokenizer is not the checkpoint's."""
+        """Raise ConfigError if a tokenizer is not the checkpoint's."""
         saved = self.tokenizer
         if saved is not None and tokenizer is not None and saved != tokenizer:
             raise ConfigError(
@@ -166,10 +178,24 @@ class Checkpoint:
                 f"given is {tokenizer.description}; leave the tokenizer's options out to resume"
             )
 
+    def check_corpus(self, part: str, found: Mapping[str, Any] | None) -> None:
+        """Raise ConfigError if the tokens of ``train`` or ``valid`` are not the checkpoint's."""
+        saved = self.corpus[part]
+        if saved != found:
+            text = "training" if part == "train" else "validation"
+            raise ConfigError(
+                f"{self.path} was made on another {text} text: {identity_text(saved)}, but this "
+                f"is {identity_text(found)}; name the same text to resume, or start from the "
+                "weights on this one with --init"
+            )
+
     def load_into(self, engine: TrainingEngine) -> None:
         """Put the arrays and the step into an engine of this model and training.
 
-        Raises ModelFileError where they are not those of such an engine.
+        Raises
+        ------
+        ModelFileError
+            If they cannot be those of such an engine.
         """
         state = engine.state._asdict()
         if self.arrays.keys() != state.keys():
@@ -193,9 +219,9 @@ class Checkpoint:
         engine.step = self.run.step
 
     def _is_sound(self, engine: TrainingEngine) -> bool:
-        """Whether the arrays may be those of an engine after so many steps.
+        """Tell whether the arrays may be those of an engine after ``run.step`` steps.
 
-        Otherwise a kernel might run for hours to settle a row that claims to lag that far behind.
+        A row that claims to lag far would keep a kernel busy for hours to bring it up to date.
         """
         rows, step = self.arrays["row_steps"], self.run.step
         by_example = engine.is_single_example
@@ -208,20 +234,9 @@ class Checkpoint:
             and settled.min(initial=step) >= step - SETTLE_EVERY
         )
 
-    def check_corpus(self, part: str, found: Mapping[str, Any] | None) -> None:
-        """ConfigError where the tokens to train or to validate on are not the checkpoint's."""
-        saved = self.corpus[part]
-        if saved != found:
-            text = "training" if part == "train" else "validation"
-            raise ConfigError(
-                f"{self.path} was made on another {text} text: {identity_text(saved)}, but this "
-                f"is {identity_text(found)}; name the same text to resume, or start from the "
-                "weights on this one with --init"
-            )
-
 
 def setting_changed_error(path: Path, name: str, saved: Any, given: Any) -> ConfigError:
-    """That a setting is not what it was, with both values."""
+    """Return the error for a setting that must stay as it was, with both values."""
     return ConfigError(
         f"{path} was trained with {name} {_text(saved)}, but {_text(given)} is given; leave it out "
         "to resume"
@@ -234,39 +249,49 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def write_checkpoint(
-    path: FilePath,
-    *,
-    model: ModelConfig,
-    training: TrainingConfig,
-    documents: Documents,
-    origin: Origin,
-    corpus: Mapping[str, Any],
-    run: RunState,
-    reason: str,
-    details: Mapping[str, Any],
-    params: NDArray[np.float32],
-    arrays: Mapping[str, NDArray[Any]],
-) -> None:
-    """Write a checkpoint whole or not at all; raises ModelFileError when it cannot be written."""
+def identity_text(identity: Mapping[str, Any] | None) -> str:
+    """Return the size and fingerprint of tokens, for messages."""
+    if identity is None:
+        return "none"
+    return f"{identity['tokens']:,} tokens with fingerprint {str(identity['fingerprint'])[:12]}"
+
+
+def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (params, momentum), each float32[n], of the last step with all rows up to date."""
+    # As few tokens as an engine takes: it does not train.
+    needed = first_target(dataclasses.replace(saved.model, boundary=None)) + 1
+    tokens = np.zeros(needed, dtype=np.uint16)
+    params = np.zeros(Layout(saved.model).size, dtype=np.float32)
+    engine = TrainingEngine(saved.model, saved.training, tokens, params)
+    saved.load_into(engine)
+    return engine.snapshot()
+
+
+def write_checkpoint(path: FilePath, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be written.
+    """
     import numba
 
-    layout = Layout(model)
-    tensors = dict(layout.views(params))
+    layout, arrays, tokenizer = Layout(checkpoint.model), checkpoint.arrays, checkpoint.tokenizer
+    tensors = dict(layout.views(checkpoint.params))
     tensors |= {f"momentum.{name}": view for name, view in layout.views(arrays["momentum"]).items()}
     tensors |= {f"state.{name}": array for name, array in arrays.items() if name != "momentum"}
     metadata = {
         "kind": "checkpoint",
-        "model": model.to_dict(),
-        "training": training.to_dict(),
-        "tokenizer": None if origin.tokenizer is None else origin.tokenizer.to_dict(),
-        "tokenizer_fingerprint": origin.tokenizer and origin.tokenizer.fingerprint(),
-        "documents": documents,
-        "details": dict(details),
-        "run": run.to_dict(),
-        "reason": reason,
-        "corpus": dict(corpus)
-        | {"description": origin.description, "recipe": _json_copy(origin.corpus_source)},
+        "model": checkpoint.model.to_dict(),
+        "training": checkpoint.training.to_dict(),
+        "tokenizer": None if tokenizer is None else tokenizer.to_dict(),
+        "tokenizer_fingerprint": None if tokenizer is None else tokenizer.fingerprint(),
+        "documents": checkpoint.documents,
+        "details": checkpoint.details,
+        "run": checkpoint.run.to_dict(),
+        "reason": checkpoint.reason,
+        "corpus": checkpoint.corpus,
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -278,15 +303,15 @@ def write_checkpoint(
     write_model_file(path, tensors, metadata, "checkpoint")
 
 
-def _json_copy(recipe: Mapping[str, Any] | None) -> Any:
-    return None if recipe is None else json.loads(json.dumps(recipe))
-
-
 def read_checkpoint(path: FilePath) -> Checkpoint:
-    """Read a checkpoint of any content.
+    """Read a checkpoint and check it.
 
-    Raises ModelFileError when it is not one, is damaged, or comes from a newer version, and
-    MissingLibraryError for a tokenizer whose library is not installed.
+    Raises
+    ------
+    ModelFileError
+        If the file is no checkpoint, is damaged, or comes from a newer version.
+    MissingLibraryError
+        For a tokenizer whose library is not installed.
     """
     tensors, metadata = read_model_file(path)
     kind = metadata.get("kind")
@@ -313,7 +338,7 @@ def _from_file(
     model: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
     training: TrainingConfig = saved_config(TrainingConfig, metadata.get("training"), "training")
     documents = metadata.get("documents")
-    if documents not in get_args(Documents):
+    if documents not in DOCUMENT_MODES:
         raise ModelFileError(f"its documents is {documents!r}")
     form = metadata.get("tokenizer")
     tokenizer = None if form is None else tokenizer_from_dict(form)
@@ -327,24 +352,15 @@ def _from_file(
         raise ModelFileError("it does not say why training ended, or has no details")
     layout = Layout(model)
     run = RunState.from_dict(metadata.get("run"))
-    # Before memory is taken: these compare sizes.
+    # Sizes are compared before memory is taken.
     params = saved_params(layout, tensors)
-    momentum = {
-        name.removeprefix("momentum."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("momentum.")
-    }
-    arrays = {
-        name.removeprefix("state."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("state.")
-    }
-    arrays["momentum"] = saved_params(layout, momentum)
+    arrays = _with_prefix("state.", tensors)
+    arrays["momentum"] = saved_params(layout, _with_prefix("momentum.", tensors))
     _check_params(arrays.get("params"), layout)
     return Checkpoint(
         model=model,
         training=training,
-        documents=cast(Documents, documents),
+        documents=documents,
         tokenizer=tokenizer,
         corpus=_corpus(metadata.get("corpus")),
         run=run,
@@ -357,6 +373,15 @@ def _from_file(
     )
 
 
+def _with_prefix(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The tensors whose names have a prefix, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
 def _check_params(params: NDArray[Any] | None, layout: Layout) -> None:
     if params is None or params.shape != (layout.size,) or params.dtype != np.float32:
         raise ModelFileError(f"state.params is not float32 of shape ({layout.size},)")
@@ -365,26 +390,14 @@ def _check_params(params: NDArray[Any] | None, layout: Layout) -> None:
 
 
 def _corpus(form: Any) -> dict[str, Any]:
-    corpus = _checked_keys(form, ("train", "valid", "description", "recipe"))
-    for part in ("train", "valid"):
-        if part == "valid" and corpus[part] is None:
-            continue
-        checked(corpus[part], f"{part} corpus", {"tokens": WHOLE, "fingerprint": TEXT})
-    if not isinstance(corpus["description"], str):
-        raise ModelFileError("the description of its corpus is not text")
-    if corpus["recipe"] is not None and not isinstance(corpus["recipe"], dict):
-        raise ModelFileError("the recipe of its corpus is not a JSON object")
-    return corpus
-
-
-def _checked_keys(form: Any, keys: Sequence[str]) -> dict[str, Any]:
+    keys = ("train", "valid", "description", "recipe")
     if not isinstance(form, dict) or form.keys() != set(keys):
         raise ModelFileError(f"its corpus is not a JSON object of {', '.join(keys)}")
-    return dict(form)
-
-
-def identity_text(identity: Mapping[str, Any] | None) -> str:
-    """For error messages."""
-    if identity is None:
-        return "none"
-    return f"{identity['tokens']:,} tokens with fingerprint {str(identity['fingerprint'])[:12]}"
+    for part in ("train", "valid"):
+        if part == "train" or form[part] is not None:
+            checked(form[part], f"{part} corpus", {"tokens": WHOLE, "fingerprint": TEXT})
+    if not isinstance(form["description"], str):
+        raise ModelFileError("the description of its corpus is not text")
+    if form["recipe"] is not None and not isinstance(form["recipe"], dict):
+        raise ModelFileError("the recipe of its corpus is not a JSON object")
+    return form

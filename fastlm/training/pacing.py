@@ -1,48 +1,53 @@
-"""How many steps does the next compiled call run, and how fast were the last ones?"""
+"""Steps per compiled call, and the throughput of the last calls."""
 
 from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["Chunk", "Speed"]
+__all__ = ["ChunkSize", "Throughput"]
 
-# One compiled call runs so many seconds of steps: short enough for progress and Ctrl-C.
+# Seconds of steps in one compiled call: short enough for progress reports and Ctrl-C.
 _CHUNK_SECONDS = 0.2
+# Seconds of training over which the throughput is averaged.
+_WINDOW_SECONDS = 3.0
 
 
-_SPEED_SECONDS = 3.0
+class ChunkSize:
+    """Steps of the next compiled call, adapted until a call takes about 0.2 seconds.
 
-
-class Chunk:
-    """How many steps to run in the next call."""
+    Attributes
+    ----------
+    steps : int
+        At least 1, the size of the first call. It grows fourfold at most from call to call.
+    first : bool
+        Whether no call has been made yet; the first one may include compilation.
+    """
 
     def __init__(self) -> None:
-        self.first = True
         self.steps = 1
+        self.first = True
 
-    def done(self, steps: int, seconds: float) -> None:
+    def adapt(self, steps: int, seconds: float) -> None:
+        """Set the size of the next call; the last one ran ``steps`` steps in ``seconds``."""
         self.first = False
-        self.steps = _next_chunk(steps, seconds)
+        wanted = steps * _CHUNK_SECONDS / seconds if seconds > 0 else 4 * steps
+        self.steps = max(1, min(4 * steps, int(wanted)))
 
 
-class Speed:
-    """Examples a second over the last few seconds."""
+class Throughput:
+    """Training examples per second, over the last three seconds of training."""
 
     def __init__(self) -> None:
-        self._chunks: deque[tuple[int, float]] = deque()
+        self._calls: deque[tuple[int, float]] = deque()
 
     def add(self, examples: int, seconds: float) -> None:
-        self._chunks.append((examples, seconds))
-        while len(self._chunks) > 1 and sum(s for _, s in self._chunks) > _SPEED_SECONDS:
-            self._chunks.popleft()
+        """Count a call that trained on ``examples`` examples in ``seconds``."""
+        self._calls.append((examples, seconds))
+        while len(self._calls) > 1 and sum(s for _, s in self._calls) > _WINDOW_SECONDS:
+            self._calls.popleft()
 
     @property
     def rate(self) -> float:
-        seconds = sum(s for _, s in self._chunks)
-        return sum(n for n, _ in self._chunks) / seconds if seconds else 0.0
-
-
-def _next_chunk(steps: int, seconds: float) -> int:
-    """Steps that fill a chunk, reached by doubling at most fourfold at a time."""
-    wanted = steps * _CHUNK_SECONDS / seconds if seconds > 0 else 4 * steps
-    return max(1, min(4 * steps, int(wanted)))
+        """Examples per second; 0 before the first call."""
+        seconds = sum(s for _, s in self._calls)
+        return sum(n for n, _ in self._calls) / seconds if seconds else 0.0

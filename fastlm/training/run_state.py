@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,25 +26,66 @@ from fastlm.system.json_values import (
     finite_values,
 )
 
-__all__ = ["RunState", "added", "mean", "run_details"]
+__all__ = ["RunState", "RunningMean"]
+
+
+class RunningMean(NamedTuple):
+    """A mean of step losses that does not depend on how the steps are grouped into calls.
+
+    Attributes
+    ----------
+    total : float
+        The sum of the losses, in nats.
+    steps : int
+        The number of steps.
+    """
+
+    total: float = 0.0
+    steps: int = 0
+
+    def add(self, losses: NDArray[np.float64]) -> RunningMean:
+        """Return the mean with ``losses``, float64[steps], added one after the other."""
+        total = np.cumsum(np.concatenate(([self.total], losses)))[-1]
+        return RunningMean(float(total), self.steps + losses.size)
+
+    @property
+    def value(self) -> float:
+        """Nats; NaN before the first step."""
+        return self.total / self.steps if self.steps else math.nan
 
 
 @dataclass(kw_only=True)
 class RunState:
-    """What a run knows besides the engine's arrays; all of it is in the checkpoint.
+    """What a run knows besides the engine's arrays; a checkpoint holds all of it.
 
-    step : steps done
-    seconds : of training, validation and writing, without compiling; training_seconds of training
-    history : the validations so far; best : the place of the best of them
-    bad_validations : since the best one
-    rate_factor : the learning rate is multiplied by it: halved by every rollback
-    rollbacks : how often training went back; each with step, back_to, cause, rate_factor
-    since_validation, since_row : [sum, number] of the step losses since the last validation, and
-        the last row of the metrics
-    recent : [sum, weight] of step losses, each e times less after some thousand examples
-    usual : the lowest recent loss so far; before, the loss of the first step
-    last_loss : mean loss of the last chunk
-    rows : of the metrics file
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    seconds : float
+        Duration of training, validation and writing, without compilation.
+    training_seconds : float
+        Duration of the training steps alone.
+    history : list of Validation
+        The validations so far.
+    best : int, optional
+        Index of the best validation in ``history``; None before the first one.
+    bad_validations : int
+        Validations since the best one.
+    rate_factor : float
+        Factor of the learning rate, above 0 and up to 1; each rollback halves it.
+    rollbacks : list of dict
+        The rollbacks so far, each with ``step``, ``back_to``, ``cause`` and ``rate_factor``.
+    since_validation, since_row : RunningMean
+        Step losses since the last validation and since the last row of the metrics file.
+    recent_loss : (float, float)
+        Decaying sum of step losses and its weight (``fastlm.training.divergence``).
+    lowest_recent_loss : float
+        The lowest recent loss so far, in nats; at first the loss of the first step.
+    last_loss : float
+        Mean loss of the last compiled call, in nats.
+    rows : int
+        Rows of the metrics file.
     """
 
     step: int = 0
@@ -55,28 +96,68 @@ class RunState:
     bad_validations: int = 0
     rate_factor: float = 1.0
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
-    since_validation: tuple[float, int] = (0.0, 0)
-    since_row: tuple[float, int] = (0.0, 0)
-    recent: tuple[float, float] = (0.0, 0.0)
-    usual: float = math.nan
+    since_validation: RunningMean = field(default_factory=RunningMean)
+    since_row: RunningMean = field(default_factory=RunningMean)
+    recent_loss: tuple[float, float] = (0.0, 0.0)
+    lowest_recent_loss: float = math.nan
     last_loss: float = math.nan
     rows: int = 0
 
     def copy(self) -> RunState:
+        """Return a copy that shares nothing that changes."""
         return dataclasses.replace(self, history=list(self.history), rollbacks=list(self.rollbacks))
 
     @property
     def best_validation(self) -> Validation | None:
+        """The validation with the lowest loss, None before the first one."""
         return None if self.best is None else self.history[self.best]
 
+    def add_validation(self, validation: Validation) -> None:
+        """Append a validation to the history and count it."""
+        self.history.append(validation)
+        self.since_validation = RunningMean()
+        self.bad_validations += 1
+        if validation.best:
+            self.best, self.bad_validations = len(self.history) - 1, 0
+
+    def details(self, epoch: float, corpus: str, reason: str) -> dict[str, Any]:
+        """Return the facts that a model file keeps, as JSON values.
+
+        ``corpus`` describes the corpus; ``reason`` is why training ended, ``running`` if not yet.
+        """
+        details: dict[str, Any] = {
+            "reason": reason,
+            "step": self.step,
+            "epoch": epoch,
+            "seconds": self.seconds,
+            "train_loss": finite_or_none(self.last_loss),
+            "corpus": corpus,
+            "history": [
+                {
+                    "step": validation.step,
+                    "epoch": validation.epoch,
+                    "seconds": validation.elapsed,
+                    "train_loss": finite_or_none(validation.train_loss),
+                    "valid_loss": validation.loss,
+                }
+                for validation in self.history
+            ],
+        }
+        if (best := self.best_validation) is not None:
+            details |= {"valid_loss": best.loss, "best_step": best.step}
+        if self.rollbacks:
+            details["rollbacks"] = self.rollbacks
+        return details
+
     def to_dict(self) -> dict[str, Any]:
-        form = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        """Return the JSON form."""
+        form = {_KEYS.get(f.name, f.name): getattr(self, f.name) for f in dataclasses.fields(self)}
         form["history"] = [finite_values(dataclasses.asdict(item)) for item in self.history]
         return finite_values(form)
 
     @classmethod
     def from_dict(cls, form: Any) -> RunState:
-        """Raises ModelFileError for what no run can have written."""
+        """Read the JSON form; raise ModelFileError for one that no run can have written."""
         values = checked(form, "run", _RUN_TYPES)
         history = [
             Validation(**checked(item, f"validation {n}", _VALIDATION_TYPES))
@@ -90,8 +171,15 @@ class RunState:
         if not 0 < values["rate_factor"] <= 1:
             raise ModelFileError(f"its rate_factor is {values['rate_factor']}, not in 0 to 1")
         values["history"] = history
+        for name, key in _KEYS.items():
+            values[name] = values.pop(key)
+        for name in ("since_validation", "since_row"):
+            values[name] = RunningMean(*values[name])
         return cls(**values)
 
+
+# Attributes that have another key in the JSON form.
+_KEYS = {"recent_loss": "recent", "lowest_recent_loss": "usual"}
 
 _RUN_TYPES = {
     "step": WHOLE,
@@ -110,7 +198,6 @@ _RUN_TYPES = {
     "rows": WHOLE,
 }
 
-
 _VALIDATION_TYPES = {
     "step": WHOLE,
     "epoch": NUMBER,
@@ -121,48 +208,4 @@ _VALIDATION_TYPES = {
     "best": FLAG,
 }
 
-
 _ROLLBACK_TYPES = {"step": WHOLE, "back_to": WHOLE, "cause": TEXT, "rate_factor": NUMBER}
-
-
-def run_details(run: RunState, epoch: float, corpus: str, reason: str) -> dict[str, Any]:
-    """Facts in types that JSON has.
-
-    corpus : what it is, for people; reason : why training ended, ``running`` where it has not
-    """
-    details: dict[str, Any] = {
-        "reason": reason,
-        "step": run.step,
-        "epoch": epoch,
-        "seconds": run.seconds,
-        "train_loss": finite_or_none(run.last_loss),
-        "corpus": corpus,
-        "history": [
-            {
-                "step": validation.step,
-                "epoch": validation.epoch,
-                "seconds": validation.elapsed,
-                "train_loss": finite_or_none(validation.train_loss),
-                "valid_loss": validation.loss,
-            }
-            for validation in run.history
-        ],
-    }
-    if (best := run.best_validation) is not None:
-        details |= {"valid_loss": best.loss, "best_step": best.step}
-    if run.rollbacks:
-        details["rollbacks"] = run.rollbacks
-    return details
-
-
-def added(so_far: tuple[float, int], losses: NDArray[np.float64]) -> tuple[float, int]:
-    """(sum, number) with ``losses`` added one after the other, so that it does not matter how they
-    are cut into chunks."""
-    total, count = so_far
-    return float(np.cumsum(np.concatenate(([total], losses)))[-1]), count + losses.size
-
-
-def mean(so_far: tuple[float, int]) -> float:
-    """Of (sum, number); NaN of none."""
-    total, count = so_far
-    return total / count if count else math.nan

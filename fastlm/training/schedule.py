@@ -1,4 +1,4 @@
-"""How long a run is and how its learning rate goes."""
+"""The length of a run, and the learning rate of each of its steps."""
 
 from __future__ import annotations
 
@@ -9,34 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import TrainingConfig
+from fastlm.training.run_state import RunState
 
-__all__ = [
-    "default_epochs",
-    "fraction_done",
-    "learning_rates",
-    "planned_steps",
-    "validation_count",
-    "validation_places",
-]
+__all__ = ["RunPlan", "default_epochs", "fraction_done", "learning_rates", "planned_steps"]
 
-# Examples that a run without --epochs, --steps or --minutes sees: some twenty seconds for a
+# Examples of a run without --epochs, --steps or --minutes: about twenty seconds of training for a
 # character model on two cores.
 _DEFAULT_EXAMPLES = 5_000_000
 
 
-_MOST_VALIDATIONS = 20
-
-
-_VALIDATION_REST = 14.0  # times as long as a validation took there is none
-
-
 def default_epochs(examples: int) -> int:
-    """About five million examples, but no more than 30 and no less than one epoch."""
+    """Return the epochs that make about five million examples, from 1 to 30."""
     return max(1, min(30, round(_DEFAULT_EXAMPLES / examples)))
 
 
 def planned_steps(training: TrainingConfig, examples: int) -> int | None:
-    """Steps of the whole run, at most where minutes bound it too; None when only these do."""
+    """Return the steps of the whole run, or the most if minutes bound it too.
+
+    None if only minutes bound it.
+    """
     if training.steps is not None:
         return training.steps
     if training.minutes is not None and training.epochs is None:
@@ -48,10 +39,15 @@ def planned_steps(training: TrainingConfig, examples: int) -> int | None:
 def fraction_done(
     training: TrainingConfig, total_steps: int | None, steps: Any, seconds: Any
 ) -> Any:
-    """How much of a run is done (0 to 1) after so many steps and seconds, numbers or arrays: of its
-    steps or of its minutes, whichever is more.
+    """Return the fraction of a run, 0 to 1, that is done: of its steps or its time, the larger.
 
-    total_steps : what ``planned_steps`` says
+    Parameters
+    ----------
+    training : TrainingConfig
+    total_steps : int, optional
+        See ``planned_steps``.
+    steps, seconds : float or array
+        Done so far.
     """
     of_steps = 0.0 if total_steps is None else steps / total_steps
     of_time = 0.0 if training.minutes is None else seconds / (60 * training.minutes)
@@ -61,7 +57,16 @@ def fraction_done(
 def learning_rates(
     training: TrainingConfig, fractions: NDArray[np.float64], first_step: int
 ) -> NDArray[np.float64]:
-    """The learning rate of each step, given which fraction (0 to 1) of the run lies before it."""
+    """Return the learning rates, float64[steps], of the steps from ``first_step`` on.
+
+    Parameters
+    ----------
+    training : TrainingConfig
+    fractions : float64[steps]
+        The fraction of the run, 0 to 1, that lies before each step.
+    first_step : int
+        Steps done before.
+    """
     left = np.clip(1.0 - fractions, 0.0, 1.0)
     if training.schedule == "constant":
         shape = np.ones_like(left)
@@ -75,20 +80,37 @@ def learning_rates(
     return training.base_lr * shape
 
 
-def validation_count(total_examples: float, valid_tokens: int) -> int:
-    """Validations over a run: up to twenty, as few as keep them to about a fifteenth of the time.
+class RunPlan:
+    """How long a run is, and how far it is at a state; ``examples`` are those of one epoch."""
 
-    A validated token costs a third of a trained one (forward only).
-    """
-    return max(1, min(_MOST_VALIDATIONS, int(total_examples / (5 * max(1, valid_tokens)))))
+    def __init__(self, training: TrainingConfig, examples: int) -> None:
+        self.training = training
+        self.examples = examples
+        self.total_steps = planned_steps(training, examples)
+
+    def epoch(self, step: int) -> float:
+        """Return the passes over the training examples after ``step`` steps."""
+        return step * self.training.batch / self.examples
+
+    def fraction(self, run: RunState) -> float:
+        """Return the fraction of the run that is done, 0 to 1."""
+        return float(fraction_done(self.training, self.total_steps, run.step, run.seconds))
+
+    def rates(self, run: RunState, steps: int) -> NDArray[np.float64]:
+        """Return the learning rates of the next ``steps`` steps."""
+        ahead = np.arange(steps)
+        seconds = run.seconds + _seconds_per_step(run) * ahead
+        done = fraction_done(self.training, self.total_steps, run.step + ahead, seconds)
+        return learning_rates(self.training, np.asarray(done), run.step) * run.rate_factor
+
+    def last_step(self, run: RunState) -> float:
+        """Return the step at which the run ends, an estimate if minutes bound it."""
+        last = math.inf if self.total_steps is None else self.total_steps
+        if self.training.minutes is not None and run.training_seconds:
+            left = 60 * self.training.minutes - run.seconds
+            last = min(last, run.step + max(1, round(left / _seconds_per_step(run))))
+        return last
 
 
-def validation_places(done: float, last_seconds: float, minutes: float) -> list[float]:
-    """Where a run bounded by time validates from ``done`` on, as fractions of it: at twentieths, as
-    few as keep validations to a fifteenth of the time, and at its end.
-
-    last_seconds : that the last validation took, 0 if it is not known
-    """
-    rest = (_VALIDATION_REST * last_seconds) / (60 * minutes)
-    places = [k / _MOST_VALIDATIONS for k in range(1, _MOST_VALIDATIONS)]
-    return [place for place in places if done < place and done + rest <= place <= 1 - rest] + [1.0]
+def _seconds_per_step(run: RunState) -> float:
+    return run.training_seconds / max(1, run.step)

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-import fastlm.training.trainer
+import fastlm.training.reporting
 from fastlm.api.language_model import LanguageModel
 from fastlm.training.checkpoint import read_checkpoint
 from fastlm.training.metrics import read_rows
@@ -23,14 +23,14 @@ CUT = ("--checkpoint-every", "1 step")
 def interrupt(monkeypatch):
     """Send a signal when a run has come to a step; None: no more."""
     when = {"step": None, "signal": signal.SIGINT}
-    report = fastlm.training.trainer.Trainer._report
+    report = fastlm.training.reporting.Reporter.progress
 
-    def reporting(self, *args):
-        report(self, *args)
-        if when["step"] is not None and self.engine.step >= when["step"]:
+    def reporting(self, run, *args):
+        report(self, run, *args)
+        if when["step"] is not None and run.step >= when["step"]:
             signal.raise_signal(when["signal"])
 
-    monkeypatch.setattr(fastlm.training.trainer.Trainer, "_report", reporting)
+    monkeypatch.setattr(fastlm.training.reporting.Reporter, "progress", reporting)
 
     def install(step, number=signal.SIGINT):
         when.update(step=step, signal=number)

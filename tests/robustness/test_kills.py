@@ -76,7 +76,7 @@ def fingerprints_by_step(steps):
         found[trainer.engine.step] = fingerprint(state, trainer.history)
 
     trainer._inspect = recorded
-    trainer._fit_chunk = lambda *_: 1  # a call per step
+    trainer._bounded = lambda *_: 1  # a call per step
     trainer.fit()
     assert len(trainer.history) > 2
     return found

@@ -157,9 +157,9 @@ def test_with_another_rate_what_went_wrong_is_forgotten(tmp_path, short_blocks):
 
 def test_a_validation_that_is_not_finite_is_no_best_one(monkeypatch, short_blocks):
     losses = iter([(40.0, 20), (math.nan, 20)])
-    real = fastlm.training.trainer.mean_loss
+    real = fastlm.training.validation.mean_loss
     monkeypatch.setattr(
-        fastlm.training.trainer, "mean_loss", lambda *a, **k: next(losses, None) or real(*a, **k)
+        fastlm.training.validation, "mean_loss", lambda *a, **k: next(losses, None) or real(*a, **k)
     )
     listener = Listener()
     trainer = new_trainer(listener, valid=VALID, valid_every=0.5)
@@ -221,7 +221,7 @@ def test_two_nats_above_knowing_nothing_and_above_the_usual(batch, means, bad):
             recent.check(run)
     else:
         recent.check(run)
-        assert run.usual == pytest.approx(min(means), rel=1e-2)
+        assert run.lowest_recent_loss == pytest.approx(min(means), rel=1e-2)
 
 
 def test_a_few_bad_steps_are_none():
@@ -246,7 +246,7 @@ def test_how_losses_are_cut_into_chunks_changes_next_to_nothing():
     recent.add(whole, losses)
     for part in np.split(losses, [1, 2, 700, 4999]):
         recent.add(parts, part)
-    assert parts.recent == pytest.approx(whole.recent, rel=1e-12)
+    assert parts.recent_loss == pytest.approx(whole.recent_loss, rel=1e-12)
 
 
 @pytest.mark.parametrize(

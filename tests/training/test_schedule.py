@@ -11,8 +11,6 @@ from fastlm.training.schedule import (
     fraction_done,
     learning_rates,
     planned_steps,
-    validation_count,
-    validation_places,
 )
 
 
@@ -89,39 +87,3 @@ def test_default_length():
     assert default_epochs(1_000_000) == 5
     assert default_epochs(10**9) == 1
     assert planned_steps(TrainingConfig(batch=100), 10_000) == 30 * 100
-
-
-def test_validations_are_few_where_they_are_dear():
-    assert validation_count(10**9, 1000) == 20
-    assert validation_count(1000, 1000) == 1
-    assert validation_count(10_000, 1000) == 2
-    assert validation_count(10_000, 0) == 20
-
-
-@pytest.mark.parametrize(
-    ("done", "seconds", "places"),
-    [
-        (0.0, 0.0, 20),
-        (0.0, 0.2, 20),  # rests 2.8 of 60 seconds, a twentieth is 3
-        (0.0, 0.3, 18),  # rests 4.2: not in the first twentieth, nor in the last
-        (0.5, 0.0, 10),
-        (0.96, 0.0, 1),
-        (0.0, 1000.0, 1),
-    ],
-)
-def test_validations_in_a_minute(done, seconds, places):
-    found = validation_places(done, seconds, 1.0)
-    assert len(found) == places
-    assert found[-1] == 1.0
-    assert found == sorted(found)
-    assert found[0] > done
-
-
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 3.0])
-def test_validations_take_about_a_fifteenth_of_the_time(seconds):
-    done, count = 0.0, 0
-    while done < 1:
-        done = validation_places(done, seconds if count else 0.0, 1.0)[0]
-        count += 1
-    # All but the first, whose length nobody knows, and the last, without which there is no model.
-    assert (count - 2) * seconds <= 60 / 15

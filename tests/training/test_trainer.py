@@ -210,7 +210,7 @@ def test_a_validation_that_takes_the_rest_of_the_time(monkeypatch):
     monkeypatch.setattr(
         RecentLoss, "check", lambda self, run: (looked.append(run.step), check(self, run))
     )
-    monkeypatch.setattr("fastlm.training.trainer.mean_loss", slow_loss)
+    monkeypatch.setattr("fastlm.training.validation.mean_loss", slow_loss)
     recorder = Recorder()
     run = trainer(valid=VALID, callbacks=[recorder], batch=8, minutes=0.01, valid_every=0.25)
     assert run.fit().reason == "finished"

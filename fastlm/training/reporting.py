@@ -1,0 +1,151 @@
+"""Reports of a run: what the callbacks are told, and the rows of the metrics file."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from typing import Any
+
+from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validation
+from fastlm.errors import TrainingWarning
+from fastlm.training.metrics import MetricsFile
+from fastlm.training.run_state import RunningMean, RunState
+from fastlm.training.schedule import RunPlan
+
+__all__ = ["Reporter"]
+
+# Least seconds between rows of the metrics file, other than those of validations and rollbacks.
+_ROW_SECONDS = 5.0
+
+
+class Reporter:
+    """Tells the callbacks and the metrics file how a run goes.
+
+    ``callbacks`` is the caller's list, which may change while the run goes on.
+    """
+
+    def __init__(
+        self, plan: RunPlan, callbacks: list[Callback], metrics: MetricsFile | None
+    ) -> None:
+        self._plan = plan
+        self._callbacks = callbacks
+        self._metrics = metrics
+        self._row_failed = False
+        self._last_row = 0.0
+
+    def start(self, start: Start, run: RunState) -> None:
+        """Report the start of a run; rows of the metrics file after ``run.rows`` are dropped."""
+        for callback in self._callbacks:
+            callback.on_start(start)
+        self._last_row = time.monotonic()
+        if self._metrics is not None and not self._row_failed:
+            try:
+                self._metrics.start(run.rows)
+            except OSError as error:
+                self._row_failed = True
+                self.notice("metrics", f"cannot write {self._metrics.path}: {error.strerror}")
+
+    def notice(self, kind: str, message: str, warn: bool = True) -> None:
+        """Send a notice; if no callback handles it and ``warn`` is set, issue a TrainingWarning."""
+        notice = Notice(kind, " ".join(message.split()))
+        handled = False
+        for callback in self._callbacks:
+            callback.on_notice(notice)
+            handled |= type(callback).on_notice is not Callback.on_notice
+        if warn and not handled:
+            warnings.warn(notice.message, TrainingWarning, stacklevel=3)
+
+    def progress(self, run: RunState, lr: float, speed: float) -> None:
+        """Report a compiled call, and add a row to the metrics file every few seconds.
+
+        ``lr`` is the learning rate of its last step, ``speed`` in tokens/s, 0 if not known yet.
+        """
+        training, fraction = self._plan.training, self._plan.fraction(run)
+        total = max(run.step, round(run.step / max(fraction, 1e-9)))
+        remaining = (total - run.step) * training.batch / speed if speed else math.nan
+        if training.minutes is not None:
+            left = 60 * training.minutes - run.seconds
+            remaining = min(left, remaining) if self._plan.total_steps and speed else left
+        progress = Progress(
+            step=run.step,
+            total_steps=total,
+            epoch=self._plan.epoch(run.step),
+            total_epochs=self._plan.epoch(total),
+            fraction=fraction,
+            loss=run.last_loss,
+            lr=lr,
+            tokens_per_second=speed,
+            elapsed=run.seconds,
+            remaining=max(0.0, remaining),
+        )
+        for callback in self._callbacks:
+            callback.on_progress(progress)
+        if time.monotonic() - self._last_row >= _ROW_SECONDS:
+            self._add_row("progress", run, lr=lr, tokens_per_second=speed)
+
+    def validation(self, validation: Validation, run: RunState) -> None:
+        """Report a validation."""
+        for callback in self._callbacks:
+            callback.on_validation(validation)
+        self._add_row(
+            "validation",
+            run,
+            loss=validation.train_loss,
+            valid_loss=validation.loss,
+            perplexity=validation.perplexity,
+            best=validation.best,
+        )
+
+    def rollback(self, run: RunState, base_lr: float) -> None:
+        """Report the last rollback of a run."""
+        last = run.rollbacks[-1]
+        self.notice(
+            "rollback",
+            f"{last['cause']}: back to step {run.step:,} with half the learning rate, "
+            f"{base_lr * run.rate_factor:g}",
+        )
+        self._add_row("rollback", run, **last)
+
+    def end(self, result: Result) -> None:
+        """Report the end of a run."""
+        for callback in self._callbacks:
+            callback.on_end(result)
+
+    def add_last_row(self, run: RunState) -> None:
+        """Add a row for the steps since the last one, if there are any."""
+        if run.since_row.steps:
+            self._add_row("progress", run)
+
+    def sync(self) -> None:
+        """Bring the rows to the disk, before a checkpoint that counts them; raise OSError."""
+        if self._metrics is not None and not self._row_failed:
+            self._metrics.sync()
+
+    def _add_row(self, event: str, run: RunState, **values: Any) -> None:
+        self._last_row = time.monotonic()
+        if self._metrics is None:
+            return
+        row = {
+            "event": event,
+            "step": run.step,
+            "epoch": self._plan.epoch(run.step),
+            "seconds": run.seconds,
+        }
+        if event == "progress":
+            row["loss"] = run.since_row.value
+        if event != "rollback":
+            run.since_row = RunningMean()
+        try:
+            self._metrics.append(row | values)
+        except OSError as error:
+            if not self._row_failed:
+                self.notice(
+                    "metrics",
+                    f"cannot write {self._metrics.path}: {error.strerror}; training goes on, the "
+                    "rows wait in memory",
+                )
+            self._row_failed = True
+        else:
+            self._row_failed = False
+        run.rows = self._metrics.rows
