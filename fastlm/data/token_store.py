@@ -47,7 +47,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,9 +56,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
-from fastlm.checks import is_whole
 from fastlm.errors import StoreError, TokenizerError
 from fastlm.system.atomic_file import NewFile, unwritable
+from fastlm.system.json_values import LIST, OBJECT, TEXT, WHOLE, one_of, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, FilePath
 
@@ -91,6 +91,7 @@ _SYNCED = 1 << 25
 
 
 _PART = ("tokens", "documents", "characters", "bytes", "unknown")
+_PART_KINDS = dict.fromkeys(_PART, WHOLE)
 
 
 class StoredIds(np.ndarray[Any, np.dtype[Any]]):
@@ -403,38 +404,37 @@ def _metadata(path: FilePath, data: bytes, header: Mapping[str, int]) -> dict[st
         metadata = json.loads(data)
     except (ValueError, RecursionError):
         raise _altered(path, "its metadata is not JSON") from None
-    if not _is_sound(metadata, header["count"], header["item"]):
-        raise _altered(path, "its metadata is not what a store has")
+    _check_metadata(path, metadata, header)
     return dict(metadata)
 
 
-def _is_sound(metadata: Any, count: int, item: int) -> bool:
-    if not isinstance(metadata, dict):
-        return False
-    tokenizer = metadata.get("tokenizer")
-    train, valid = metadata.get("train"), metadata.get("valid")
-    vocab, counts = metadata.get("vocab"), metadata.get("counts")
-    return (
-        isinstance(tokenizer, dict)
-        and isinstance(tokenizer.get("kind"), str)
-        and isinstance(metadata.get("tokenizer_fingerprint"), str)
-        and metadata.get("documents") in DOCUMENT_MODES
-        and isinstance(vocab, int)
-        and 0 < vocab <= 1 << (8 * item)
-        and isinstance(train, dict)
-        and isinstance(valid, dict)
-        and all(_is_count(part.get(key)) for part in (train, valid) for key in _PART)
-        and train["tokens"] + valid["tokens"] == count
-        and isinstance(counts, list)
+def _check_metadata(path: FilePath, metadata: Any, header: Mapping[str, int]) -> None:
+    error = partial(_altered, path)
+    read_object(metadata, "its metadata", _METADATA_KINDS, error, others=True)
+    read_object(metadata["tokenizer"], "its tokenizer", {"kind": TEXT}, error, others=True)
+    for part in ("train", "valid"):
+        read_object(metadata[part], f"its {part} part", _PART_KINDS, error, others=True)
+    vocab, counts = metadata["vocab"], metadata["counts"]
+    if not (
+        0 < vocab <= 1 << (8 * header["item"])
+        and metadata["train"]["tokens"] + metadata["valid"]["tokens"] == header["count"]
         and len(counts) == vocab
         # Faster than one by one, which a million tokens would feel.
         and {type(number) for number in counts} == {int}
         and 0 <= min(counts) <= max(counts) < 1 << 63
-    )
+    ):
+        raise error("its metadata contradicts itself or its header")
 
 
-def _is_count(value: Any) -> bool:
-    return is_whole(value) and 0 <= value < 1 << 63
+_METADATA_KINDS = {
+    "tokenizer": OBJECT,
+    "tokenizer_fingerprint": TEXT,
+    "documents": one_of(*DOCUMENT_MODES),
+    "vocab": WHOLE,
+    "train": OBJECT,
+    "valid": OBJECT,
+    "counts": LIST,
+}
 
 
 def _cut_short(path: FilePath, whole: int, size: int) -> StoreError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastlm.errors import ModelFileError
 from fastlm.model.layout import Layout
+from fastlm.system.json_values import ANY, read_object
 
 __all__ = ["saved_config", "saved_params"]
 
@@ -24,17 +26,11 @@ def saved_config(cls: Any, form: Any, name: str) -> Any:
 
     Raises ModelFileError for a form that this version does not know, ConfigError for values.
     """
-    if not isinstance(form, dict):
-        raise ModelFileError(f"its {name} configuration is not a JSON object")
-    unknown = sorted(form.keys() - cls.__dataclass_fields__.keys())
-    if unknown:
-        raise ModelFileError(
-            f"its {name} configuration has a setting {unknown[0]!r} that this version does not know"
-        )
-    try:
-        return cls(**form)
-    except TypeError as error:
-        raise ModelFileError(f"its {name} configuration is incomplete: {error}") from None
+    fields = dataclasses.fields(cls)
+    kinds = {field.name: ANY for field in fields}
+    optional = {field.name for field in fields if field.default is not dataclasses.MISSING}
+    what = f"its {name} configuration"
+    return cls(**read_object(form, what, kinds, ModelFileError, optional=optional))
 
 
 def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:

@@ -1,113 +1,133 @@
-"""JSON values: checked against a schema when read, NaN and infinities written as null."""
+"""JSON values: objects checked when read, NaN and infinities written as null."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
-from fastlm.errors import ModelFileError, TokenizerError
+from fastlm.checks import is_number, is_whole
 
 __all__ = [
+    "ANY",
     "FLAG",
     "LIST",
-    "MAYBE",
     "NUMBER",
+    "NUMBER_OR_NULL",
+    "OBJECT",
     "PAIR",
-    "PLACE",
     "TEXT",
     "WHOLE",
-    "checked",
-    "checked_form",
+    "Kind",
     "finite_or_none",
     "finite_values",
+    "one_of",
+    "or_null",
+    "read_object",
 ]
 
-WHOLE, NUMBER, MAYBE, PAIR = "a whole number", "a number", "a number or null", "two numbers"
+
+class Kind(NamedTuple):
+    """What a value may be: in words, as a test, and how it is read (None: as it is)."""
+
+    words: str
+    holds: Callable[[Any], bool]
+    read: Callable[[Any], Any] | None = None
 
 
-LIST, TEXT, FLAG, PLACE = "a list", "text", "true or false", "a whole number or null"
+def one_of(*choices: str) -> Kind:
+    """Return the kind of a value that is one of these."""
+    return Kind(" or ".join(choices), lambda value: value in choices)
 
 
-def checked(form: Any, what: str, types: Mapping[str, str]) -> dict[str, Any]:
-    """The values of a JSON object with exactly these keys, each of its type."""
-    if not isinstance(form, dict):
-        raise ModelFileError(f"its {what} is not a JSON object")
-    if form.keys() != types.keys():
-        odd = sorted(map(str, form.keys() ^ types.keys()))[0]
-        raise ModelFileError(f"its {what} lacks {odd!r}, or has it and should not")
+def or_null(kind: Kind, absent: Any = None) -> Kind:
+    """Return the kind of a value that may be null as well, which is read as `absent`."""
+    return Kind(
+        f"{kind.words} or null",
+        lambda value: value is None or kind.holds(value),
+        lambda value: absent if value is None else value,
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    # math.isfinite raises for an int that no float can hold.
+    return is_number(value) and (abs(value) < 2**63 if is_whole(value) else math.isfinite(value))
+
+
+ANY = Kind("a value", lambda value: True)
+# The sum of two is an int64 still.
+WHOLE = Kind("a whole number", lambda value: is_whole(value) and 0 <= value < 2**62)
+NUMBER = Kind("a number", _is_finite)
+NUMBER_OR_NULL = or_null(NUMBER, math.nan)
+TEXT = Kind("text", lambda value: isinstance(value, str))
+FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+LIST = Kind("a list", lambda value: isinstance(value, list))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+PAIR = Kind(
+    "two numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_finite, value)),
+    tuple,
+)
+
+
+def read_object(
+    form: Any,
+    what: str,
+    kinds: Mapping[str, Kind],
+    error: Callable[[str], Exception],
+    *,
+    optional: Collection[str] = (),
+    others: bool = False,
+) -> dict[str, Any]:
+    """Return the values of a JSON object after checking its keys and their values.
+
+    Parameters
+    ----------
+    form : Any
+        What `json` made of it.
+    what : str
+        How messages call it, such as "its model configuration".
+    kinds : mapping of str to Kind
+        The keys that there are, and the values they may have.
+    error : callable
+        Makes the exception from a message: its class, for example.
+    optional : collection of str
+        Keys that may be missing, here and in the result.
+    others : bool
+        Whether other keys are let through; without it they are an error.
+
+    Raises
+    ------
+    Exception
+        What `error` makes, for what is no object, a key that is missing or not known, and a value
+        of another kind.
+    """
+    if not isinstance(form, Mapping):
+        raise error(f"{what} is not a JSON object")
+    unknown = sorted(str(key) for key in form.keys() - kinds.keys())
+    if unknown and not others:
+        raise error(f"{what} has a key {unknown[0]!r} that this version of fastlm does not know")
     values = dict(form)
-    for key, kind in types.items():
-        value = form[key]
-        if not _is_of(kind, value):
-            raise ModelFileError(f"its {what} has {key} {str(value)[:40]!r}, not {kind}")
-        if kind == PAIR:
-            values[key] = tuple(value)
-        elif kind == MAYBE and value is None:
-            values[key] = math.nan
+    for key, kind in kinds.items():
+        if key not in form:
+            if key not in optional:
+                raise error(f"{what} lacks {key!r}")
+            continue
+        if not kind.holds(form[key]):
+            raise error(f"{what} has {key} {repr(form[key])[:40]}, not {kind.words}")
+        if kind.read is not None:
+            values[key] = kind.read(form[key])
     return values
 
 
-def _is_of(kind: str, value: Any) -> bool:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    number = (whole and abs(value) < 2**63) or (isinstance(value, float) and math.isfinite(value))
-    if kind == WHOLE:
-        return whole and 0 <= value < 2**62
-    if kind == PLACE:
-        return value is None or (whole and value >= 0)
-    if kind == NUMBER:
-        return number
-    if kind == MAYBE:
-        return value is None or number
-    if kind == PAIR:
-        return (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(_is_of(NUMBER, part) for part in value)
-        )
-    return isinstance(value, {LIST: list, TEXT: str, FLAG: bool}[kind])
-
-
 def finite_or_none(number: float) -> float | None:
-    """None for NaN and what is infinite."""
+    """Return None for NaN and what is infinite, else the number."""
     return number if math.isfinite(number) else None
 
 
 def finite_values(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with None for every value that is a float, but not finite."""
+    """Return a copy with None for every value that is a float, but not finite."""
     return {
         key: finite_or_none(value) if isinstance(value, float) else value
         for key, value in form.items()
     }
-
-
-def checked_form(
-    form: Mapping[str, Any], kind: str, types: Mapping[str, type | tuple[type, ...]]
-) -> dict[str, Any]:
-    """Return the values of `form` after checking its kind, its keys and their types.
-
-    Raises
-    ------
-    TokenizerError
-        For another kind, a key that is missing, a key that is not known (a newer version may
-        have written it), or a value of another type.
-    """
-    if not isinstance(form, Mapping):
-        raise TokenizerError(f"a tokenizer's JSON form is an object, got {type(form).__name__}")
-    if form.get("kind") != kind:
-        raise TokenizerError(f"expected a tokenizer of kind {kind!r}, got {form.get('kind')!r}")
-    values = {key: value for key, value in form.items() if key != "kind"}
-    unknown = sorted(str(key) for key in values.keys() - types.keys())
-    if unknown:
-        raise TokenizerError(
-            f"the {kind} tokenizer has no setting {unknown[0]!r}; a newer version of fastlm may "
-            "have written it"
-        )
-    for key, expected in types.items():
-        if key not in values:
-            raise TokenizerError(f"the {kind} tokenizer's JSON form lacks {key!r}")
-        if not isinstance(values[key], expected):
-            raise TokenizerError(
-                f"the {kind} tokenizer's {key!r} has the wrong type, {type(values[key]).__name__}"
-            )
-    return values

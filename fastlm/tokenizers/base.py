@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fastlm.checks import check_texts
 from fastlm.errors import TokenizerError
 from fastlm.system.atomic_file import replace_file, unwritable
+from fastlm.system.json_values import Kind, one_of, read_object
 from fastlm.tokenizers.vocabulary import Vocabulary
 
 __all__ = ["TokenArray", "Tokenizer", "iter_texts"]
@@ -167,6 +168,12 @@ class Tokenizer(ABC):
     @abstractmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
         """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
+
+    @classmethod
+    def _read(cls, form: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+        """Return the values of a JSON form of this kind, after checking them."""
+        kinds = {"kind": one_of(cls.kind), **kinds}
+        return read_object(form, f"the {cls.kind} tokenizer's JSON form", kinds, TokenizerError)
 
     @abstractmethod
     def save_vocab(self, path: str | PathLike[str]) -> None:

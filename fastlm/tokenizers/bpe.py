@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fastlm.checks import check_texts
 from fastlm.errors import MissingLibraryError, TokenizerError
-from fastlm.system.json_values import checked_form
+from fastlm.system.json_values import OBJECT
 from fastlm.text.documents import split_documents
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.safe_cut import cut_text
@@ -100,7 +100,7 @@ class BpeTokenizer(Tokenizer):
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        return cls(checked_form(form, cls.kind, {"tokenizer": dict})["tokenizer"])
+        return cls(cls._read(form, {"tokenizer": OBJECT})["tokenizer"])
 
     def settled_text(self, ids: list[int]) -> str:
         if self._is_byte_level:

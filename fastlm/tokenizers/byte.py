@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.system.json_values import checked_form
+from fastlm.system.json_values import FLAG
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.vocabulary import END, Vocabulary
 
@@ -44,7 +44,7 @@ class ByteTokenizer(Tokenizer):
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        return cls(boundary=checked_form(form, cls.kind, {"boundary": bool})["boundary"])
+        return cls(boundary=cls._read(form, {"boundary": FLAG})["boundary"])
 
     def _encode(self, text: str) -> TokenArray:
         ids = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(self.dtype)

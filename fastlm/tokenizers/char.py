@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.system.json_values import checked_form
+from fastlm.system.json_values import FLAG, LIST, TEXT, or_null
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.vocabulary import UNK, Vocabulary, counted_characters, unknown_character
 
@@ -121,9 +121,7 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        values = checked_form(
-            form, cls.kind, {"lowercase": bool, "unknown": (str, type(None)), "symbols": list}
-        )
+        values = cls._read(form, {"lowercase": FLAG, "unknown": or_null(TEXT), "symbols": LIST})
         return cls(
             Vocabulary.from_json(values["symbols"]),
             lowercase=values["lowercase"],

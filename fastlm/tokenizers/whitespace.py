@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from fastlm.system.json_values import checked_form
+from fastlm.system.json_values import FLAG, LIST
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_level import Cut, SymbolTokenizer, vocabulary_from_file
 
@@ -54,7 +54,7 @@ class WhitespaceTokenizer(SymbolTokenizer):
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        values = checked_form(form, cls.kind, {"lowercase": bool, "symbols": list})
+        values = cls._read(form, {"lowercase": FLAG, "symbols": LIST})
         return cls(Vocabulary.from_json(values["symbols"]), lowercase=values["lowercase"])
 
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.system.json_values import checked_form
+from fastlm.system.json_values import FLAG, LIST, TEXT
 from fastlm.tokenizers.detokenize import detokenize
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_level import SymbolTokenizer, vocabulary_from_file
@@ -75,7 +75,7 @@ class WordTokenizer(SymbolTokenizer):
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        values = checked_form(form, cls.kind, {"pattern": str, "lowercase": bool, "symbols": list})
+        values = cls._read(form, {"pattern": TEXT, "lowercase": FLAG, "symbols": LIST})
         return cls(
             Vocabulary.from_json(values["symbols"]),
             lowercase=values["lowercase"],

@@ -47,7 +47,7 @@ from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFi
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import saved_config, saved_params
-from fastlm.system.json_values import TEXT, WHOLE, checked
+from fastlm.system.json_values import OBJECT, TEXT, WHOLE, one_of, or_null, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
@@ -332,26 +332,40 @@ def read_checkpoint(path: FilePath) -> Checkpoint:
         ) from None
 
 
+_FILE_KINDS = {
+    "model": OBJECT,
+    "training": OBJECT,
+    "documents": one_of(*DOCUMENT_MODES),
+    "tokenizer": or_null(OBJECT),
+    "corpus": OBJECT,
+    "run": OBJECT,
+    "reason": TEXT,
+    "details": OBJECT,
+}
+_CORPUS_KINDS = {
+    "train": OBJECT,
+    "valid": or_null(OBJECT),
+    "description": TEXT,
+    "recipe": or_null(OBJECT),
+}
+_PART_KINDS = {"tokens": WHOLE, "fingerprint": TEXT}
+
+
 def _from_file(
     path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, Any]
 ) -> Checkpoint:
-    model: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
-    training: TrainingConfig = saved_config(TrainingConfig, metadata.get("training"), "training")
-    documents = metadata.get("documents")
-    if documents not in DOCUMENT_MODES:
-        raise ModelFileError(f"its documents is {documents!r}")
-    form = metadata.get("tokenizer")
+    values = read_object(metadata, "it", _FILE_KINDS, ModelFileError, others=True)
+    model: ModelConfig = saved_config(ModelConfig, values["model"], "model")
+    training: TrainingConfig = saved_config(TrainingConfig, values["training"], "training")
+    form = values["tokenizer"]
     tokenizer = None if form is None else tokenizer_from_dict(form)
     if tokenizer is not None and (tokenizer.vocab_size, tokenizer.boundary_id) != (
         model.vocab,
         model.boundary,
     ):
         raise ModelFileError("its tokenizer is not that of its model")
-    reason, details = metadata.get("reason"), metadata.get("details")
-    if not isinstance(reason, str) or not isinstance(details, dict):
-        raise ModelFileError("it does not say why training ended, or has no details")
     layout = Layout(model)
-    run = RunState.from_dict(metadata.get("run"))
+    run = RunState.from_dict(values["run"])
     # Sizes are compared before memory is taken.
     params = saved_params(layout, tensors)
     arrays = _with_prefix("state.", tensors)
@@ -360,12 +374,12 @@ def _from_file(
     return Checkpoint(
         model=model,
         training=training,
-        documents=documents,
+        documents=values["documents"],
         tokenizer=tokenizer,
-        corpus=_corpus(metadata.get("corpus")),
+        corpus=_corpus(values["corpus"]),
         run=run,
-        reason=reason,
-        details=details,
+        reason=values["reason"],
+        details=values["details"],
         params=params,
         arrays=arrays,
         metadata=metadata,
@@ -390,14 +404,8 @@ def _check_params(params: NDArray[Any] | None, layout: Layout) -> None:
 
 
 def _corpus(form: Any) -> dict[str, Any]:
-    keys = ("train", "valid", "description", "recipe")
-    if not isinstance(form, dict) or form.keys() != set(keys):
-        raise ModelFileError(f"its corpus is not a JSON object of {', '.join(keys)}")
+    corpus = read_object(form, "its corpus", _CORPUS_KINDS, ModelFileError)
     for part in ("train", "valid"):
-        if part == "train" or form[part] is not None:
-            checked(form[part], f"{part} corpus", {"tokens": WHOLE, "fingerprint": TEXT})
-    if not isinstance(form["description"], str):
-        raise ModelFileError("the description of its corpus is not text")
-    if form["recipe"] is not None and not isinstance(form["recipe"], dict):
-        raise ModelFileError("the recipe of its corpus is not a JSON object")
-    return form
+        if corpus[part] is not None:
+            read_object(corpus[part], f"its {part} corpus", _PART_KINDS, ModelFileError)
+    return corpus

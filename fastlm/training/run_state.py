@@ -15,15 +15,15 @@ from fastlm.errors import ModelFileError
 from fastlm.system.json_values import (
     FLAG,
     LIST,
-    MAYBE,
     NUMBER,
+    NUMBER_OR_NULL,
     PAIR,
-    PLACE,
     TEXT,
     WHOLE,
-    checked,
     finite_or_none,
     finite_values,
+    or_null,
+    read_object,
 )
 
 __all__ = ["RunState", "RunningMean"]
@@ -158,13 +158,15 @@ class RunState:
     @classmethod
     def from_dict(cls, form: Any) -> RunState:
         """Read the JSON form; raise ModelFileError for one that no run can have written."""
-        values = checked(form, "run", _RUN_TYPES)
+        values = read_object(form, "its run", _RUN_KINDS, ModelFileError)
         history = [
-            Validation(**checked(item, f"validation {n}", _VALIDATION_TYPES))
+            Validation(
+                **read_object(item, f"its validation {n}", _VALIDATION_KINDS, ModelFileError)
+            )
             for n, item in enumerate(values["history"])
         ]
         for item in values["rollbacks"]:
-            checked(item, "rollback", _ROLLBACK_TYPES)
+            read_object(item, "its rollback", _ROLLBACK_KINDS, ModelFileError)
         best = values["best"]
         if best is not None and best >= len(history):
             raise ModelFileError(f"its best validation is {best} of {len(history)}")
@@ -181,31 +183,31 @@ class RunState:
 # Attributes that have another key in the JSON form.
 _KEYS = {"recent_loss": "recent", "lowest_recent_loss": "usual"}
 
-_RUN_TYPES = {
+_RUN_KINDS = {
     "step": WHOLE,
     "seconds": NUMBER,
     "training_seconds": NUMBER,
     "history": LIST,
-    "best": PLACE,
+    "best": or_null(WHOLE),
     "bad_validations": WHOLE,
     "rate_factor": NUMBER,
     "rollbacks": LIST,
     "since_validation": PAIR,
     "since_row": PAIR,
     "recent": PAIR,
-    "usual": MAYBE,
-    "last_loss": MAYBE,
+    "usual": NUMBER_OR_NULL,
+    "last_loss": NUMBER_OR_NULL,
     "rows": WHOLE,
 }
 
-_VALIDATION_TYPES = {
+_VALIDATION_KINDS = {
     "step": WHOLE,
     "epoch": NUMBER,
     "elapsed": NUMBER,
     "loss": NUMBER,
     "perplexity": NUMBER,
-    "train_loss": MAYBE,
+    "train_loss": NUMBER_OR_NULL,
     "best": FLAG,
 }
 
-_ROLLBACK_TYPES = {"step": WHOLE, "back_to": WHOLE, "cause": TEXT, "rate_factor": NUMBER}
+_ROLLBACK_KINDS = {"step": WHOLE, "back_to": WHOLE, "cause": TEXT, "rate_factor": NUMBER}

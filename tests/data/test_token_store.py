@@ -236,26 +236,26 @@ def test_a_check_finds_ids_beyond_the_vocabulary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "reason"),
     [
-        {"tokenizer": None},
-        {"tokenizer": {}},
-        {"tokenizer_fingerprint": 3},
-        {"vocab": 0},
-        {"vocab": 70_000},
-        {"vocab": "4"},
-        {"documents": "pages"},
-        {"train": {}},
-        {"valid": None},
-        {"train": facts(5)["train"]},
-        {"counts": [1, 2]},
-        {"counts": [1, 2, 3, -4]},
-        {"counts": {}},
+        ({"tokenizer": None}, "its metadata has tokenizer None, not an object"),
+        ({"tokenizer": {}}, "its tokenizer lacks 'kind'"),
+        ({"tokenizer_fingerprint": 3}, "its metadata has tokenizer_fingerprint 3, not text"),
+        ({"vocab": 0}, "its metadata contradicts itself"),
+        ({"vocab": 70_000}, "its metadata contradicts itself"),
+        ({"vocab": "4"}, "its metadata has vocab '4', not a whole number"),
+        ({"documents": "pages"}, "its metadata has documents 'pages', not file or par"),
+        ({"train": {}}, "its train part lacks 'tokens'"),
+        ({"valid": None}, "its metadata has valid None, not an object"),
+        ({"train": facts(5)["train"]}, "its metadata contradicts itself or its header"),
+        ({"counts": [1, 2]}, "its metadata contradicts itself"),
+        ({"counts": [1, 2, 3, -4]}, "its metadata contradicts itself"),
+        ({"counts": {}}, "its metadata has counts {}, not a list"),
     ],
 )
-def test_metadata_that_no_store_has(tmp_path, changes):
+def test_metadata_that_no_store_has(tmp_path, changes, reason):
     make(tmp_path / "a", **changes)
-    with pytest.raises(StoreError, match="its metadata is not what a store has"):
+    with pytest.raises(StoreError, match=f"a is damaged or was altered: {reason}"):
         TokenStore.open(tmp_path / "a")
 
 

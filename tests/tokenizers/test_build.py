@@ -224,12 +224,12 @@ def test_no_text() -> None:
     [
         ({"kind": "klingon"}, "must be one of .*got 'klingon'"),
         ({"kind": ["char"]}, r"must be one of .*got \['char'\]"),
-        ({"symbols": None}, "'symbols' has the wrong type, NoneType"),
+        ({"symbols": None}, "JSON form has symbols None, not a list"),
         ({"symbols": ["a", 3]}, "symbols must be a list of strings"),
         ({"symbols": ["a", "a"]}, "holds 'a' twice"),
         ({"symbols": ["a", "bc"]}, "'bc' has 2 characters"),
-        ({"lowercase": 1}, "'lowercase' has the wrong type, int"),
-        ({"colour": "blue"}, "has no setting 'colour'; a newer version"),
+        ({"lowercase": 1}, "has lowercase 1, not true or false"),
+        ({"colour": "blue"}, "has a key 'colour' that this version of fastlm does not know"),
     ],
 )
 def test_json_forms_that_are_none(change: dict[str, Any], message: str) -> None:
@@ -253,8 +253,8 @@ def test_a_json_form_is_an_object() -> None:
 
 
 def test_a_json_form_of_another_kind() -> None:
-    with pytest.raises(TokenizerError, match="expected a tokenizer of kind 'word', got 'byte'"):
-        WordTokenizer.from_dict(ByteTokenizer().to_dict())
+    with pytest.raises(TokenizerError, match="JSON form has kind 'char', not word"):
+        WordTokenizer.from_dict(build_tokenizer("word", CORPUS).to_dict() | {"kind": "char"})
 
 
 class TestJsonFile:
