@@ -38,6 +38,8 @@ class Start:
     compiling : kernels are not in the cache yet: the first step waits for the compiler
     step, elapsed : steps and seconds done before: not 0 where a run is resumed
     reasons : why the sizes and rates that were not given are what they are, a line each
+    corpus : what the tokens come from, for people; "" where it is not known
+    tokenizer : its kind, such as ``char``; "" where it is not known
     """
 
     model: ModelConfig
@@ -51,6 +53,8 @@ class Start:
     step: int = 0
     elapsed: float = 0.0
     reasons: tuple[str, ...] = ()
+    corpus: str = ""
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True)

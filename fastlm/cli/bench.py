@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import OneObjectOption
 
 __all__ = ["bench"]
@@ -30,6 +31,7 @@ def bench(
         bool,
         typer.Option("--torch-compile", help="Let torch.compile take part; compiling takes long."),
     ] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Measure training: pure Python, NumPy, PyTorch where it is installed, and fastlm.
 

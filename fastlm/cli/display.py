@@ -1,86 +1,82 @@
-"""Progress of training on a terminal."""
+"""The progress of training, preparing and scoring: live on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import Self, TextIO
 
 from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Start, Validation
-from fastlm.cli.figures import count_text, duration_text, quality_unit
-from fastlm.cli.preparation_display import PreparationProgress, can_redraw
-
-if TYPE_CHECKING:
-    from rich.live import Live
-
-
-__all__ = ["ConsoleProgress", "QuietNotices"]
-
-# Together 79 columns: the last column of a terminal makes some of them wrap.
-_COLUMNS = (
-    ("step/total", 13),
-    ("epoch", 8),
-    ("loss", 6),
-    ("valid", 6),
-    ("quality", 10),
-    ("lr", 6),
-    ("tokens/s", 8),
-    ("elapsed", 7),
-    ("left", 7),
+from fastlm.cli.figures import (
+    count_text,
+    duration_text,
+    megabytes_text,
+    plural,
+    quality_figure,
+    quality_unit,
 )
+from fastlm.cli.screen import LABEL, Screen
 
+__all__ = ["ConsoleProgress", "QuietNotices", "ScoreProgress"]
 
-_WIDTH = sum(width for _, width in _COLUMNS) + len(_COLUMNS) - 1
+# Together 79 columns: in the 80th a line would wrap on some terminals.
+_COLUMNS = {
+    "step/total": 13,
+    "epoch": 8,
+    "loss": 6,
+    "valid": 6,
+    "quality": 10,
+    "lr": 6,
+    "tokens/s": 8,
+    "elapsed": 7,
+    "left": 7,
+}
+_WIDTH = sum(_COLUMNS.values()) + len(_COLUMNS) - 1
 
+# Left out of a narrow terminal, in this order.
+_DISPENSABLE = ("lr", "epoch", "tokens/s", "elapsed", "quality")
 
-_LABEL = 12
+# Seconds that a phase of preparing, or scoring, takes at least to be worth a line that stays.
+_SHORT = 1.0
 
-
-_TOKENS = {"char": "characters", "word": "words", "whitespace": "words", "byte": "bytes"}
+_TOKENS = {"char": "character", "word": "word", "whitespace": "word", "byte": "byte"}
 
 
 class ConsoleProgress(Callback):
-    """Shows a run on standard error: live on a terminal, else as plain lines.
+    """A callback that shows a run on standard error.
 
-    On a terminal each validation leaves a line, and below them stands the state of the run.
-    Elsewhere there is a line for each validation and at most one every ``interval`` seconds
-    between them; its loss is the mean since the line before.
+    On a terminal each validation leaves a line, and the state of the run is redrawn below. In a
+    pipe there is a line for each validation, and one every ``interval`` seconds between them; its
+    loss is the mean since the line before.
 
-    corpus : what it is called in the first line; None: not named
-    tokenizer : the kind, for the unit of the validation loss (see `quality_unit`)
-    stream : None: standard error
-    interval : seconds
-    clock : seconds, for tests
+    Use it as a context manager if an exception may end the run: it restores the terminal.
 
-    A stream that fails (a closed pipe, a full disk) ends the display, not the training.
-    Use it as a context manager where an exception may end the run, so that the terminal is
-    restored; ``on_end`` does so too.
+    Parameters
+    ----------
+    stream : TextIO, optional
+        Default: standard error. If it fails (a closed pipe, a full disk) the display ends, and
+        training continues.
+    interval : float
+        Seconds between lines in a pipe.
+    clock : callable
+        Returns seconds; for tests.
     """
 
     def __init__(
         self,
         *,
-        corpus: str | None = None,
-        tokenizer: str | None = None,
         stream: TextIO | None = None,
         interval: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._corpus = corpus
-        self._tokenizer = tokenizer
-        self._unit = quality_unit(tokenizer)
-        self._stream = sys.stderr if stream is None else stream
+        self._screen = Screen(sys.stderr if stream is None else stream, _WIDTH)
         self._interval = interval
         self._clock = clock
-        self._on_terminal = can_redraw(self._stream)
-        self._live: Live | None = None
-        self._preparation: PreparationProgress | None = None
-        self._gone = False
-        self._notice = ""
-        self._headed = False
+        self._unit = "perplexity"
+        self._columns: tuple[str, ...] = ()
         self._last: Progress | None = None
         self._validation: Validation | None = None
         self._first_step = 0
@@ -92,69 +88,36 @@ class ConsoleProgress(Callback):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Take what does not stay away and give the terminal back."""
-        self._clear_notice()
-        if self._preparation is not None:
-            self._preparation.clear()
-        live, self._live = self._live, None
-        if live is not None:
-            self._guarded(live.stop)
+        """Remove what is redrawn, and restore the terminal."""
+        self._screen.close()
 
     def wait_for(self, what: str) -> None:
-        """Say on a terminal what takes so long, until the next line comes."""
-        if self._on_terminal:
-            self._notice = f"{what} ..."[: _WIDTH - 1]
-            self._guarded(lambda: print(self._notice, end="", file=self._stream, flush=True))
+        """Show on a terminal what is being done, until there is something else to show."""
+        self._screen.redraw(f"{what} ...")
 
     def on_prepare(self, preparing: Preparing) -> None:
-        if self._preparation is None:
-            self._preparation = PreparationProgress(self._stream)
-        self._clear_notice()
-        self._preparation.on_prepare(preparing)
+        if not preparing.ended:
+            fraction = preparing.done / preparing.total if preparing.total else None
+            text = f"{preparing.phase:<{LABEL}}{_preparing_text(preparing)}"
+            self._screen.redraw(text, fraction)
+            return
+        self._screen.close()
+        if preparing.elapsed >= _SHORT:
+            done = f"{megabytes_text(preparing.done)} in {duration_text(preparing.elapsed)}"
+            speed = _bytes_speed(preparing.done, preparing.elapsed)
+            self._screen.describe(preparing.phase, f"{done}, {speed}")
+        for note in preparing.notes:
+            self._screen.describe("left out", note)
 
     def on_start(self, start: Start) -> None:
-        model, training = start.model, start.training
+        self._unit = quality_unit(start.tokenizer)
         self._first_step = start.step
-        if self._corpus is not None:
-            self._describe("corpus", self._corpus)
-        held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
-        self._describe("tokens", f"{start.train_tokens:,} to train on{held_out}")
-        self._describe(
-            "vocabulary", f"{model.vocab:,} {_TOKENS.get(self._tokenizer or '', 'tokens')}"
-        )
-        for number, reason in enumerate(start.reasons):
-            self._describe("" if number else "picked", reason)
-        layers = ", ".join(map(str, model.hidden)) or "none"
-        far = f" and {' and '.join(map(str, model.far))} further back" if model.far else ""
-        self._describe(
-            "model",
-            f"context {model.context} ({model.combine}){far}, embedding {model.embed}, "
-            f"hidden {layers}: {start.parameters:,} parameters",
-        )
-        lengths = []
-        if training.minutes is not None:
-            lengths.append(f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}")
-        if start.total_steps is not None:
-            lengths.append(f"{'at most ' if lengths else ''}{start.total_steps:,} steps")
-        threads = f"{start.threads} thread{'' if start.threads == 1 else 's'}"
-        self._describe("training", f"{', '.join(lengths)}, batch {training.batch:,}, {threads}")
-        if start.step:
-            self._describe(
-                "resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"
-            )
-        if start.compiling:
-            self._describe(
-                "compiling", "kernels for the first time: 10 to 30 s; later starts use a cache ..."
-            )
+        for label, text in _facts(start):
+            self._screen.describe(label, text)
         self._shown_at = self._clock()
 
     def on_progress(self, progress: Progress) -> None:
@@ -165,149 +128,171 @@ class ConsoleProgress(Callback):
             self._loss_sum += progress.loss * steps
             self._loss_steps += steps
         self._last = progress
-        if self._on_terminal:
-            self._redraw(progress)
+        if self._screen.can_redraw:
+            self._head()
+            row = self._row(progress, progress.loss, self._validation)
+            self._screen.redraw(row, progress.fraction)
         elif self._clock() - self._shown_at >= self._interval:
-            self._show_progress(progress)
+            loss = self._loss_sum / self._loss_steps if self._loss_steps else math.nan
+            self._print(progress, loss)
 
     def on_validation(self, validation: Validation) -> None:
         self._validation = validation
-        last = self._last
-        self._show(
-            validation.step,
-            (
-                _steps(validation.step, last.total_steps if last else validation.step),
-                _epochs(validation.epoch, last.total_epochs if last else validation.epoch),
-                _loss(validation.train_loss),
-                _loss(validation.loss),
-                self._quality(validation),
-                _rate(last.lr) if last else "",
-                _speed(last) if last else "",
-                duration_text(validation.elapsed),
-                duration_text(last.remaining) if last else "",
-            ),
-        )
+        step, epoch, nan = validation.step, validation.epoch, math.nan
+        last = self._last or Progress(step, step, epoch, epoch, 1.0, nan, nan, 0.0, nan, nan)
+        now = dataclasses.replace(last, step=step, epoch=epoch, elapsed=validation.elapsed)
+        self._print(now, validation.train_loss, validation)
 
     def on_notice(self, notice: Notice) -> None:
-        self._describe(notice.kind, notice.message)
+        self._screen.describe(notice.kind, notice.message)
 
     def on_end(self, result: Result) -> None:
         if self._last is not None and self._shown_step != self._last.step:
-            self._show_progress(self._last)
+            self._print(self._last, result.train_loss)
         self.close()
-        epochs = f"{result.epoch:.3g} epoch{'' if result.epoch == 1 else 's'}"
-        self._describe(
+        self._screen.describe(
             result.reason,
-            f"after {result.step:,} steps ({epochs}) in {duration_text(result.elapsed)}, "
-            f"{count_text(result.tokens_per_second)} tokens/s",
+            f"after {plural(result.step, 'step')} ({plural(result.epoch, 'epoch')}) in "
+            f"{duration_text(result.elapsed)}, {count_text(result.tokens_per_second)} tokens/s",
         )
 
-    def _show_progress(self, progress: Progress) -> None:
-        loss = self._loss_sum / self._loss_steps if self._loss_steps else math.nan
-        self._show(progress.step, self._cells(progress, loss, None))
-
-    def _show(self, step: int, cells: tuple[str, ...]) -> None:
+    def _print(self, progress: Progress, loss: float, valid: Validation | None = None) -> None:
         """Print a line that stays."""
         self._head()
-        self._print(_line(cells))
-        self._shown_step = step
+        self._screen.print(self._row(progress, loss, valid))
+        self._shown_step = progress.step
         self._shown_at = self._clock()
         self._loss_sum, self._loss_steps = 0.0, 0
 
     def _head(self) -> None:
-        if not self._headed:
-            self._headed = True
-            names = (self._unit if name == "quality" else name for name, _ in _COLUMNS)
-            self._print(_line(tuple(names)))
+        if not self._columns:
+            self._columns = _columns_for(self._screen.width)
+            names = {name: name for name in _COLUMNS} | {"quality": self._unit}
+            self._screen.print(self._line(names))
 
-    def _cells(
-        self, progress: Progress, loss: float, validation: Validation | None
-    ) -> tuple[str, ...]:
+    def _row(self, progress: Progress, loss: float, valid: Validation | None) -> str:
+        cells = {
+            "step/total": _steps(progress.step, progress.total_steps),
+            "epoch": _epochs(progress.epoch, progress.total_epochs),
+            "loss": _loss(loss),
+            "valid": _loss(valid.loss) if valid else "",
+            "quality": quality_figure(valid.loss, valid.perplexity, self._unit) if valid else "",
+            "lr": _rate(progress.lr),
+            # 0 means that nothing could be measured yet.
+            "tokens/s": count_text(progress.tokens_per_second or math.nan),
+            "elapsed": duration_text(progress.elapsed),
+            "left": duration_text(progress.remaining),
+        }
+        return self._line(cells)
+
+    def _line(self, cells: dict[str, str]) -> str:
+        return " ".join(f"{cells[name]:>{_COLUMNS[name]}}" for name in self._columns).rstrip()
+
+
+class ScoreProgress:
+    """What `fastlm score` has read and written, on standard error.
+
+    Shown only if that is a terminal and standard output, which has the scores, is none. A context
+    manager: at its end it prints the counts, if there was time to see them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._screen = Screen(sys.stderr, _WIDTH)
+        self._shown = self._screen.can_redraw and not sys.stdout.isatty()
+        self._clock = clock
+        self._start = clock()
+        self._next = self._start + _SHORT
+        self._records = self._written = self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        now = self._clock()
+        if kind is None and self._shown and now >= self._start + _SHORT:
+            self._screen.print(self._text(now))
+        self._screen.close()
+
+    def add(self, records: int, written: int, bytes_read: int) -> None:
+        """Count records; ``bytes_read`` is that of all so far."""
+        self._records += records
+        self._written += written
+        self._bytes = bytes_read
+        now = self._clock()
+        if self._shown and now >= self._next:
+            self._next = now + 0.5
+            self._screen.redraw(self._text(now))
+
+    def _text(self, now: float) -> str:
         return (
-            _steps(progress.step, progress.total_steps),
-            _epochs(progress.epoch, progress.total_epochs),
-            _loss(loss),
-            _loss(validation.loss) if validation else "",
-            self._quality(validation) if validation else "",
-            _rate(progress.lr),
-            _speed(progress),
-            duration_text(progress.elapsed),
-            duration_text(progress.remaining),
+            f"{self._records:,} records, {self._written:,} written, "
+            f"{megabytes_text(self._bytes)}, {_bytes_speed(self._bytes, now - self._start)}"
         )
 
-    def _quality(self, validation: Validation) -> str:
-        if self._unit != "perplexity":
-            return f"{validation.loss / math.log(2):.3f}"
-        value = validation.perplexity
-        if value >= 1e7:
-            return f"{value:.2e}"
-        return f"{value:,.2f}" if value < 1e4 else f"{value:,.0f}"
 
-    def _redraw(self, progress: Progress) -> None:
-        self._head()
-        self._guarded(lambda: self._draw(progress))
+class QuietNotices(Callback):
+    """Warnings on standard error, which --quiet does not suppress."""
 
-    def _draw(self, progress: Progress) -> None:
-        from rich.console import Console, Group
-        from rich.live import Live
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
+    def on_notice(self, notice: Notice) -> None:
+        if notice.kind != "finished":
+            print("warning:", notice.message, file=sys.stderr)
 
-        if self._live is None:
-            # A thread that redraws would compete with the kernels; each report redraws instead.
-            # Standard output stays what it is: it may be a file.
-            self._live = Live(
-                console=Console(file=self._stream, highlight=False),
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=False,
-            )
-            self._live.start()
-        row = _line(self._cells(progress, progress.loss, self._validation))
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
-            ProgressBar(total=1.0, completed=progress.fraction, width=_WIDTH - 5),
-            Text(f"{progress.fraction:4.0%}"),
+
+def _columns_for(width: int) -> tuple[str, ...]:
+    """Choose the columns of the table that fit."""
+    columns = list(_COLUMNS)
+    for name in _DISPENSABLE:
+        if sum(_COLUMNS[name] + 1 for name in columns) - 1 > width:
+            columns.remove(name)
+    return tuple(columns)
+
+
+def _facts(start: Start) -> list[tuple[str, str]]:
+    """Describe a run before its first step, as labels and texts."""
+    model, training = start.model, start.training
+    held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
+    layers = ",".join(map(str, model.hidden)) or "none"
+    far = f" and {' and '.join(map(str, model.far))} further back" if model.far else ""
+    limits = [] if training.minutes is None else [plural(training.minutes, "minute")]
+    if start.total_steps is not None:
+        limits.append(f"{'at most ' if limits else ''}{plural(start.total_steps, 'step')}")
+    facts = [("corpus", start.corpus)] if start.corpus else []
+    facts += [
+        ("tokens", f"{start.train_tokens:,} to train on{held_out}"),
+        ("vocabulary", plural(model.vocab, _TOKENS.get(start.tokenizer, "token"))),
+    ]
+    facts += [("" if number else "settings", text) for number, text in enumerate(start.reasons)]
+    facts += [
+        (
+            "model",
+            f"context {model.context} ({model.combine}){far}, embedding {model.embed}, "
+            f"hidden {layers}: {start.parameters:,} parameters",
+        ),
+        (
+            "training",
+            f"{', '.join(limits)}, batch {training.batch:,}, {plural(start.threads, 'thread')}",
+        ),
+    ]
+    if start.step:
+        facts.append(("resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"))
+    if start.compiling:
+        facts.append(
+            ("compiling", "kernels for the first time: 10 to 30 s; later starts use a cache ...")
         )
-        self._live.update(
-            Group(Text(row, no_wrap=True, overflow="crop"), bar),
-            refresh=True,
-        )
-
-    def _describe(self, label: str, text: str) -> None:
-        self._print(f"{label:<{_LABEL}}{text}")
-
-    def _clear_notice(self) -> None:
-        notice, self._notice = self._notice, ""
-        if notice:
-            # Overwritten with spaces: not every console knows the sequence that erases a line.
-            blank = f"\r{' ' * len(notice)}\r"
-            self._guarded(lambda: print(blank, end="", file=self._stream, flush=True))
-
-    def _print(self, line: str) -> None:
-        self._clear_notice()
-        if self._live is None:
-            self._guarded(lambda: print(line, file=self._stream, flush=True))
-            return
-        from rich.text import Text
-
-        console = self._live.console
-        self._guarded(lambda: console.print(Text(line, no_wrap=True, overflow="crop")))
-
-    def _guarded(self, write: Callable[[], Any]) -> None:
-        if self._gone:
-            return
-        try:
-            write()
-        except (OSError, ValueError):  # ValueError: the stream was closed
-            self._gone = True
+    return facts
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    return " ".join(
-        f"{cell:>{width}}" for cell, (_, width) in zip(cells, _COLUMNS, strict=True)
-    ).rstrip()
+def _preparing_text(preparing: Preparing) -> str:
+    speed = _bytes_speed(preparing.done, preparing.elapsed)
+    if not preparing.total:
+        return f"{megabytes_text(preparing.done)}, {speed}"
+    left = (preparing.total - preparing.done) * preparing.elapsed / max(1, preparing.done)
+    return f"{megabytes_text(preparing.total)}, {speed}, {duration_text(left)} left"
+
+
+def _bytes_speed(size: int, seconds: float) -> str:
+    speed = size / 1e6 / max(seconds, 1e-6)
+    return f"{speed:,.0f} MB/s" if speed >= 10 else f"{speed:.1f} MB/s"
 
 
 def _steps(step: int, total: int) -> str:
@@ -329,17 +314,6 @@ def _loss(loss: float) -> str:
 
 
 def _rate(rate: float) -> str:
+    if math.isnan(rate):
+        return "-"
     return f"{rate:.4f}"[:6] if rate >= 0.001 or rate == 0 else f"{rate:.0e}"
-
-
-def _speed(progress: Progress) -> str:
-    # 0 means that nothing could be measured yet.
-    return count_text(progress.tokens_per_second) if progress.tokens_per_second else "-"
-
-
-class QuietNotices(Callback):
-    """Warnings on standard error: training went back, or a file cannot be written."""
-
-    def on_notice(self, notice: Notice) -> None:
-        if notice.kind != "finished":
-            print("warning:", notice.message, file=sys.stderr)

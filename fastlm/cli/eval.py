@@ -1,4 +1,4 @@
-"""`fastlm eval`: how well does a model predict these files?"""
+"""`fastlm eval`: how well a model predicts text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from fastlm.cli.options import ModelArgument, OneObjectOption
+from fastlm.cli.config_file import ConfigOption, argument_from_config
+from fastlm.cli.options import ModelArgument, OneObjectOption, option
 from fastlm.types import Documents
 
 __all__ = ["evaluate"]
@@ -16,26 +17,27 @@ __all__ = ["evaluate"]
 def evaluate(
     model: ModelArgument,
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="FILE",
             help="Text files, folders or patterns, or one token store; - is standard input.",
             show_default=False,
-        ),
-    ],
-    documents: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What a document is: file, paragraphs or lines (default: as in training).",
+            callback=argument_from_config,
         ),
     ] = None,
+    documents: Annotated[
+        str | None,
+        option("KIND", "What a document is: file, paragraphs or lines (default: as in training)."),
+    ] = None,
     as_json: OneObjectOption = False,
+    config: ConfigOption = None,
 ) -> None:
-    """Measure how well a model predicts text.
+    """Measure how well a model predicts text: perplexity, bits per character, unknown tokens.
 
-    Perplexity, bits per character and the rest are those of all files together.
+    The figures are those of all files together.
     """
+    if not files:
+        raise typer.BadParameter("name at least one FILE", param_hint="FILE")
     from fastlm.api.language_model import LanguageModel
     from fastlm.data.dataset import corpus_store
     from fastlm.data.scan import load_documents
@@ -43,7 +45,8 @@ def evaluate(
 
     lm = LanguageModel.load(model)
     if documents is not None:
-        lm.documents = cast(Documents, documents)  # checked where it is used
+        kind = cast(Documents, documents)  # checked by the model
+        lm = LanguageModel(lm.config, lm.params, lm.tokenizer, documents=kind)
     store = corpus_store(files)
     if store is None:
         figures = lm.evaluate(load_documents(files, "file")).to_dict()

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from fastlm.checks import check_choice
+from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import ModelArgument, check_output
-from fastlm.errors import ConfigError
 
 __all__ = ["export"]
 
@@ -20,8 +20,8 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="onnx (needs the extra onnx); safetensors, the model without what a checkpoint "
-            "has besides; or tokenizer, as JSON.",
+            help="onnx (needs the onnx library); safetensors, a checkpoint's model alone; or "
+            "tokenizer, as JSON.",
             show_default=False,
         ),
     ],
@@ -29,6 +29,7 @@ def export(
         Path,
         typer.Option("-o", "--output", metavar="FILE", help="Write here.", show_default=False),
     ],
+    config: ConfigOption = None,
 ) -> None:
     """Write a model, or its tokenizer, for another program."""
     from fastlm.api.export import FORMATS
@@ -36,22 +37,21 @@ def export(
     from fastlm.api.language_model import LanguageModel
 
     check_choice("--to", to, FORMATS)  # before the model is read
-    _check_output(output, to)
+    is_own = {"onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
+    check_output(output, is_own, what="a model" if is_own is None else f"an export to {to}")
     write(LanguageModel.load(model), output, to)
 
 
-def _check_output(path: Path, to: str) -> None:
-    """Refuse to replace what is not an earlier export of the same kind."""
-    if to == "safetensors" or not path.is_file():
-        check_output(path)
-        return
+def _is_onnx(path: Path) -> bool:
+    # The first field of an ONNX file is its version, the second the program that made it.
+    return _start(path)[2:10] == b"\x12\x06fastlm"
+
+
+def _is_tokenizer(path: Path) -> bool:
+    # The keys of a tokenizer's JSON are sorted.
+    return b'"kind": "' in _start(path)
+
+
+def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        start = file.read(200)
-    # The first field of an ONNX file is its version, the second one who made it; the JSON form of a
-    # tokenizer has its keys in the order of the alphabet.
-    ours = start[2:10] == b"\x12\x06fastlm" if to == "onnx" else b'"kind": "' in start
-    if start and not ours:
-        raise ConfigError(
-            f"{path} exists and is no {to} file of fastlm, so it is not overwritten; name another "
-            "file with -o, or remove it"
-        )
+        return file.read(200)

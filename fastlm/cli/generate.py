@@ -6,10 +6,9 @@ import json
 import sys
 from typing import Annotated, Any
 
-import typer
-
 from fastlm.checks import check_choice, check_whole
-from fastlm.cli.options import ModelArgument
+from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.options import ModelArgument, flag, option
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
@@ -17,62 +16,55 @@ __all__ = ["generate"]
 
 def generate(
     model: ModelArgument,
-    prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to go on from.")] = "",
-    length: Annotated[int, typer.Option(metavar="N", help="New tokens at most.")] = 200,
+    prompt: Annotated[str, option("TEXT", "Text to continue.")] = "",
+    length: Annotated[int, option("N", "Maximum number of new tokens.")] = 200,
     temperature: Annotated[
         float,
-        typer.Option(metavar="T", help="Below 1 safer, above 1 wilder, 0 always the likeliest."),
+        option(
+            "T", "Below 1: safer text; above 1: more surprising; 0: always the likeliest token."
+        ),
     ] = 1.0,
-    top_k: Annotated[
-        int | None, typer.Option(metavar="K", help="Choose among the K likeliest tokens only.")
-    ] = None,
+    top_k: Annotated[int | None, option("K", "Choose among the K likeliest tokens only.")] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(
-            metavar="P", help="Choose among the likeliest tokens that share probability P only."
+        option(
+            "P",
+            "Nucleus sampling: choose among the fewest likeliest tokens that together have "
+            "probability P.",
         ),
     ] = None,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest token.")] = False,
+    greedy: Annotated[bool, flag("--greedy", "Always choose the likeliest token.")] = False,
     stop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="End before this text; may be given several times."),
+        list[str] | None, option("TEXT", "Stop before this text. May be repeated.")
     ] = None,
     documents: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND",
-            help="End where one ends: lines or paragraphs (default: as in training).",
-        ),
+        option("KIND", "Stop at the end of: lines or paragraphs (default: as in training)."),
     ] = None,
     samples: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Texts to write: one a line where documents are lines, else a blank line between.",
-        ),
+        option("N", "Number of texts: one a line if documents are lines, else with blank lines."),
     ] = 1,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="The same seed gives the same text.")
-    ] = None,
+    seed: Annotated[int | None, option("N", "The same seed gives the same text.")] = None,
     threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Threads for several texts (default: all processors)."),
+        int | None, option("N", "Threads for several texts (default: all processors).")
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="A JSON object a line: sample, seed, prompt and (new) text."),
+        flag("--json", "Print a JSON object per text: sample, seed, prompt, and text (the new)."),
     ] = False,
+    config: ConfigOption = None,
 ) -> None:
-    """Write text with a model."""
-    check_whole("samples", samples, 1)
+    """Generate text."""
+    check_whole("--samples", samples, 1)
     if documents is not None:
-        check_choice("documents", documents, ("lines", "paragraphs"))
+        check_choice("--documents", documents, ("lines", "paragraphs"))
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.inference.generation import resolve_seed
     from fastlm.system.resources import thread_count
 
-    thread_count(threads)  # refuses what is no number of threads, before the model is read
+    thread_count(threads)  # checked before the model is read
     seed = resolve_seed(seed)
     lm = LanguageModel.load(model)
     stops, separator = _ends(lm, documents, stop or [])
@@ -107,14 +99,14 @@ def generate(
 
 
 def _ends(lm: Any, documents: str | None, stops: list[str]) -> tuple[list[str], str]:
-    """What texts end before, and what stands between two of them."""
+    """Return the strings that end a text, and the separator between two texts."""
     kind = documents or lm.documents
     end = "\n" if kind == "lines" else "\n\n"
     if documents is not None and documents != lm.documents:
         if lm.tokenizer.kind in ("word", "whitespace"):
             raise ConfigError(
-                f"documents is {documents!r}, but this {lm.tokenizer.kind} model was trained on "
-                f"{lm.documents} as documents and knows no line ends; train it with --documents "
+                f"--documents is {documents!r}, but this {lm.tokenizer.kind} model has no line "
+                f"ends, as its documents are {lm.documents!r}; train it with --documents "
                 f"{documents}"
             )
         stops = [*stops, end]

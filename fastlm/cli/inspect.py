@@ -1,4 +1,4 @@
-"""`fastlm inspect`: what is this file, how far did its run come, and how does it go on?"""
+"""`fastlm inspect`: the facts of a model or a checkpoint, and how to continue its run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastlm.cli.options import OneObjectOption
+from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.options import OneObjectOption, option
 
 if TYPE_CHECKING:
     from fastlm.api.inspection import Inspection
@@ -24,20 +25,21 @@ def inspect(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A model or a checkpoint that fastlm wrote.", show_default=False
+            metavar="FILE", help="A model or a checkpoint written by fastlm.", show_default=False
         ),
     ],
     neighbors: Annotated[
         str | None,
-        typer.Option(metavar="TOKEN", help="Tokens whose embeddings are nearest to this one's."),
+        option("TOKEN", "List the tokens with the nearest embeddings."),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Save the learning curve, as .png or .svg."),
+        option("FILE", "Save the learning curve, as .png or .svg."),
     ] = None,
     as_json: OneObjectOption = False,
+    config: ConfigOption = None,
 ) -> None:
-    """Show what a model or a checkpoint is, how its training went, and how to go on."""
+    """Show what a model or a checkpoint is, how its training went, and how to continue."""
     from fastlm.api.inspection import Inspection
     from fastlm.bench.plot import check_plot
     from fastlm.cli.charts import save_curve
@@ -140,7 +142,7 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
     lines += _history(facts)
     if "resume" in facts:
         more = " --steps N (more than now)" if facts["ended"] else ""
-        lines.append(("go on with", facts["resume"] + more))
+        lines.append(("to continue", facts["resume"] + more))
     return lines
 
 
@@ -149,7 +151,7 @@ def _progress(facts: dict[str, Any]) -> str:
     steps = f"step {facts['step']:,}" + (f" of {total:,}" if total else "")
     epochs = f", {facts['epoch']:.3g} epochs" if facts.get("epoch") is not None else ""
     share = f" ({facts['fraction']:.0%})" if "fraction" in facts else ""
-    return f"{steps}{share}{epochs}, {facts.get('reason', 'not said why it ended')}"
+    return f"{steps}{share}{epochs}, {facts.get('reason', 'reason of its end unknown')}"
 
 
 def _history(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,21 +1,22 @@
-"""Which options do several commands have, what does the text of one stand for, and may the model
-be written there?"""
+"""Options that several commands share, and how their text is read."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from fastlm.cli.config_file import argument_from_config
 from fastlm.errors import ConfigError, ModelFileError
 
 __all__ = [
     "DATA",
+    "CorpusArgument",
     "DocumentsOption",
     "EncodingOption",
     "ErrorsOption",
@@ -30,104 +31,96 @@ __all__ = [
     "TokenizerOption",
     "VocabOption",
     "check_output",
-    "quoted",
-    "valid_source",
-    "whole_numbers",
+    "flag",
+    "given_settings",
+    "option",
+    "parse_int_list",
+    "parse_valid",
+    "shell_quote",
 ]
 
-# The panel of the help in which these stand.
+
+def option(metavar: str, help: str, panel: str | None = None) -> Any:
+    """Return an option named as its parameter, in a panel of the help."""
+    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel)
+
+
+def flag(name: str, help: str, panel: str | None = None) -> Any:
+    """Return an option without a value, in a panel of the help."""
+    return typer.Option(name, help=help, rich_help_panel=panel)
+
+
+# The panel of the help for these options.
 DATA = "Text and tokens"
 
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model that fastlm wrote.", show_default=False)
+    Path, typer.Argument(metavar="MODEL", help="A model written by fastlm.", show_default=False)
+]
+CorpusArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CORPUS",
+        help="Files, folders or patterns (text, .gz, .zst, .jsonl); - is standard input. Default: "
+        "the documentation that comes with Python.",
+        show_default=False,
+        callback=argument_from_config,
+    ),
 ]
 TokenizerOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="KIND",
-        help="What a token is: char, word, whitespace, byte or bpe (default char).",
-        rich_help_panel=DATA,
-    ),
+    option("KIND", "What a token is: char, word, whitespace, byte or bpe (default char).", DATA),
 ]
 VocabOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE",
-        help="The vocabulary, one token a line, in place of the corpus's own.",
-        rich_help_panel=DATA,
-    ),
+    option("FILE", "Take the vocabulary from a file, one token per line.", DATA),
 ]
 MinCountOption = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", help="Tokens seen fewer times are unknown (default 1).", rich_help_panel=DATA
-    ),
+    option("N", "Treat tokens that occur fewer than N times as unknown (default 1).", DATA),
 ]
-MaxVocabOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Keep the N most frequent tokens only.", rich_help_panel=DATA),
-]
+MaxVocabOption = Annotated[int | None, option("N", "Keep only the N most frequent tokens.", DATA)]
 DocumentsOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="KIND",
-        help="What a document is: file, paragraphs or lines (default file). No context crosses "
-        "the end of a document.",
-        rich_help_panel=DATA,
+    option(
+        "KIND",
+        "What a document is: file, paragraphs or lines (default file). No context crosses the end "
+        "of a document.",
+        DATA,
     ),
 ]
 FieldOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        help="The key of the text in JSON lines (default text).",
-        rich_help_panel=DATA,
-    ),
+    option("NAME", "JSON lines: the key that holds the text (default text).", DATA),
 ]
-SkipBadOption = Annotated[
-    bool,
-    typer.Option(
-        "--skip-bad", help="Leave out JSON lines that cannot be used.", rich_help_panel=DATA
-    ),
-]
+SkipBadOption = Annotated[bool, flag("--skip-bad", "Skip JSON lines that cannot be used.", DATA)]
 EncodingOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Of the files, such as latin-1 (default utf-8).",
-        rich_help_panel=DATA,
-    ),
+    str | None, option("NAME", "Encoding of the files, e.g. latin-1 (default utf-8).", DATA)
 ]
 ErrorsOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="HOW",
-        help="Bytes that cannot be decoded: strict or replace (default strict).",
-        rich_help_panel=DATA,
+    option(
+        "HOW",
+        "Bytes that cannot be decoded: strict (stop) or replace (by U+FFFD); default strict.",
+        DATA,
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        help="Processors to use (default: FASTLM_THREADS, or all); the result is the same.",
-    ),
+    option("N", "Processors to use (default: FASTLM_THREADS, or all). The result is the same."),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing unless there is an error.")
+    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")
 ]
-OneObjectOption = Annotated[
-    bool, typer.Option("--json", help="One JSON object on standard output.")
-]
+OneObjectOption = Annotated[bool, flag("--json", "Print one JSON object.")]
 
 
-def whole_numbers(name: str, text: str, example: str) -> tuple[int, ...]:
-    """Return the numbers of a list: "256,128", or "none" for none.
+def parse_int_list(name: str, text: str, example: str) -> tuple[int, ...]:
+    """Return the numbers in "256,128", or an empty tuple for "none".
 
     Raises
     ------
     ConfigError
-        When it is neither; whether a number is allowed is for `ModelConfig` to say.
+        When it is neither. Whether a number is allowed, `ModelConfig` decides.
     """
     if text.strip().lower() == "none":
         return ()
@@ -140,10 +133,10 @@ def whole_numbers(name: str, text: str, example: str) -> tuple[int, ...]:
         ) from None
 
 
-def valid_source(text: str) -> float | str:
-    """Return the fraction that a text names, else the text as a path.
+def parse_valid(text: str) -> float | str:
+    """Return the fraction that a text stands for, else the text: the path of a file.
 
-    Numbers are always fractions: a file named 0.1 is ./0.1.
+    A number is always a fraction: a file named 0.1 is given as ./0.1.
     """
     if text[:1] not in set("+-.0123456789"):  # "nan" and "infinity" are names of files
         return text
@@ -153,25 +146,44 @@ def valid_source(text: str) -> float | str:
         return text
 
 
+def given_settings(params: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """Return the parameters that were given, but for the names in ``others``.
+
+    What was not given has its default in the library.
+    """
+    return {
+        name: value
+        for name, value in params.items()
+        if name not in others and value is not None and value is not False
+    }
+
+
 def check_output(
     path: Path,
     is_own: Callable[[Path], bool] | None = None,
     *,
     what: str = "a model",
-    flag: str = "-o",
     example: str = "model.safetensors",
 ) -> None:
-    """Refuse, before any work is done, to write a file where it cannot or should not go.
+    """Check, before any work is done, that a file may be written.
 
-    A file is replaced only when it is empty or of the same kind, as ``is_own`` says (None: a model
-    of fastlm), which messages call ``what``.
+    An existing file is replaced only if it is empty or of the same kind.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    is_own : callable, optional
+        Tells whether an existing file is of the same kind. Default: whether it is a model.
+    what, example : str
+        For messages: the kind of file, and a usual name.
 
     Raises
     ------
     ConfigError
-        With what stands in the way.
+        If it cannot be written there, or would replace a file of another kind.
     """
-    another = f"name another file with {flag}"
+    another = "name another file with -o"
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -206,8 +218,8 @@ def _is_model(path: Path) -> bool:
     return True
 
 
-def quoted(text: str) -> str:
-    """As the user's shell takes it."""
+def shell_quote(text: str) -> str:
+    """Quote a word for the user's shell."""
     if os.name == "nt":
         return f'"{text}"' if " " in text or not text else text
     return shlex.quote(text)

@@ -1,4 +1,4 @@
-"""`fastlm prepare`: text of any size to a token store, ahead of training."""
+"""`fastlm prepare`: text of any size to a token store, before training."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import (
     DATA,
+    CorpusArgument,
     DocumentsOption,
     EncodingOption,
     ErrorsOption,
@@ -22,7 +24,10 @@ from fastlm.cli.options import (
     TokenizerOption,
     VocabOption,
     check_output,
-    quoted,
+    flag,
+    given_settings,
+    option,
+    shell_quote,
 )
 from fastlm.errors import ConfigError, StoreError
 
@@ -36,41 +41,26 @@ _DEFAULT_OUTPUT = Path("corpus.tokens")
 
 
 def prepare(
-    corpus: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="Files, folders or patterns; .txt and other text, .gz, .zst, .jsonl; - is "
-            "standard input. Without any: the documentation that comes with Python.",
-            show_default=False,
-        ),
-    ] = None,
+    invocation: typer.Context,
+    corpus: CorpusArgument = None,
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
             metavar="STORE",
-            help="Where to write the store. One that is there already is replaced.",
+            help="Where to write the store. A store already there is replaced.",
         ),
     ] = _DEFAULT_OUTPUT,
     valid: Annotated[
         float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="The share to hold out for validation, 0 for none (default 0.05).",
-            rich_help_panel=DATA,
-        ),
+        option("FRACTION", "Hold out for validation; 0 for none (default 0.05).", DATA),
     ] = None,
     tokenizer: TokenizerOption = None,
     vocab: VocabOption = None,
     tokenizer_from: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Use the tokenizer of a model or a store, and their kind of documents.",
-            rich_help_panel=DATA,
-        ),
+        option("FILE", "Use the tokenizer and the documents of a model or a store.", DATA),
     ] = None,
     min_count: MinCountOption = None,
     max_vocab: MaxVocabOption = None,
@@ -82,66 +72,53 @@ def prepare(
     threads: ThreadsOption = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Check that stores, named in place of CORPUS, are whole."),
+        flag("--check", "Check stores, named in place of CORPUS, for completeness."),
     ] = False,
     quiet: QuietOption = False,
+    config: ConfigOption = None,
 ) -> int:
-    """Turn text into a token store, which `fastlm train` reads in place of the text.
+    """Turn text of any size into a token store, which `fastlm train` reads instead of the text.
 
-    Memory does not grow with the text. With --check: read stores and say whether they are whole.
+    Takes constant memory. --check reads stores and verifies their checksums.
     """
     if check:
         return _check(corpus or [], quiet=quiet)
-    check_output(output, _is_store, what="a token store", flag="-o", example=_DEFAULT_OUTPUT.name)
+    check_output(output, _is_store, what="a token store", example=_DEFAULT_OUTPUT.name)
 
-    from fastlm.cli.preparation_display import PreparationProgress
+    from fastlm.cli.display import ConsoleProgress
     from fastlm.data.prepare import prepare as prepare_store
     from fastlm.system.resources import thread_count
 
-    thread_count(threads)  # refuses what is no number of threads, before the text is read
-    chosen: str | Tokenizer | None = tokenizer
+    thread_count(threads)  # checked before the text is read
+    settings = given_settings(
+        invocation.params, "corpus", "output", "tokenizer_from", "check", "quiet", "config"
+    )
     if tokenizer_from is not None:
         if tokenizer or vocab or min_count not in (None, 1) or max_vocab is not None:
             raise ConfigError(
-                "--tokenizer-from brings the whole tokenizer; leave --tokenizer, --vocab, "
-                "--min-count and --max-vocab out"
+                "--tokenizer-from takes the whole tokenizer; leave out --tokenizer, --vocab, "
+                "--min-count and --max-vocab"
             )
-        chosen, of_other = _tokenizer_of(tokenizer_from)
-        documents = documents or of_other
-    settings: dict[str, Any] = {
-        "tokenizer": chosen,
-        "vocab": vocab,
-        "min_count": min_count,
-        "max_vocab": max_vocab,
-        "documents": documents,
-        "valid": valid,
-        "encoding": encoding,
-        "errors": errors,
-        "field": field,
-        "skip_bad": skip_bad,
-        "threads": threads,
-    }
-    progress = PreparationProgress()
-    try:
-        store = prepare_store(
-            corpus or None,
-            output,
-            callbacks=() if quiet else (progress,),
-            **{name: value for name, value in settings.items() if value is not None},
-        )
-    except KeyboardInterrupt:
-        progress.clear()
-        if not quiet:
-            print("interrupted; nothing is saved", file=sys.stderr)
-        return 130
+        settings["tokenizer"], of_other = _tokenizer_of(tokenizer_from)
+        settings.setdefault("documents", of_other)
+    with ConsoleProgress() as progress:
+        try:
+            store = prepare_store(
+                corpus or None, output, callbacks=() if quiet else (progress,), **settings
+            )
+        except KeyboardInterrupt:
+            progress.close()
+            if not quiet:
+                print("interrupted; nothing is saved", file=sys.stderr)
+            return 130
     if not quiet:
         _describe(store)
-        print(f"go on with\n  fastlm train {quoted(str(output))}")
+        print(f"next\n  fastlm train {shell_quote(str(output))}")
     return 0
 
 
 def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
-    """(tokenizer, documents) of a store or a model."""
+    """Return the tokenizer and the kind of documents of a store or a model."""
     from fastlm.data.token_store import TokenStore, is_store
 
     if is_store(path):
@@ -163,7 +140,7 @@ def _check(paths: list[str], *, quiet: bool) -> int:
         store.tokenizer  # noqa: B018  (it says what is wrong, if anything)
         if not quiet:
             _describe(store)
-            print(f"{'checked':<12}it is whole")
+            print(f"{'OK':<12}complete, checksum matches")
     return 0
 
 

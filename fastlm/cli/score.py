@@ -1,17 +1,18 @@
-"""`fastlm score`: how probable is each line, or each record of a JSON lines file?"""
+"""`fastlm score`: the probability of each line, or of each record of a JSON lines file."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from fastlm.cli.options import ModelArgument, ThreadsOption
+from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.display import ScoreProgress
+from fastlm.cli.options import ModelArgument, ThreadsOption, flag, option
 from fastlm.errors import ConfigError, CorpusError, TextError
 from fastlm.types import DEFAULT_FIELD
 
@@ -31,49 +32,46 @@ def score(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="[FILE|-]", help="Text, a record a line (UTF-8, also .gz); - is standard input."
+            metavar="[FILE|-]", help="Text, one record per line (also .gz); - is standard input."
         ),
     ] = "-",
     field: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Lines are JSON objects with the text in this field (.jsonl: text).",
-        ),
+        option("NAME", "Lines are JSON objects with the text under this key (.jsonl: text)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per record.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print a JSON object per record.")] = False,
     tokens: Annotated[
-        bool, typer.Option("--tokens", help="With JSON, also the tokens and their log_prob.")
+        bool, flag("--tokens", "With JSON: add the tokens and their log-probabilities.")
     ] = False,
     prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Before the names of the added JSON fields.")
+        str, option("TEXT", "Prefix for the names of the scores in JSON, e.g. lm_.")
     ] = "",
     max_perplexity: Annotated[
-        float | None, typer.Option(metavar="X", help="Keep records of at most X, unchanged.")
+        float | None, option("X", "Keep records with a perplexity of at most X, unchanged.")
     ] = None,
     min_perplexity: Annotated[
-        float | None, typer.Option(metavar="X", help="Keep records of at least X, unchanged.")
+        float | None, option("X", "Keep records with a perplexity of at least X, unchanged.")
     ] = None,
     max_bits: Annotated[
-        float | None, typer.Option(metavar="X", help="The same for bits per character.")
+        float | None, option("X", "Keep records with at most X bits per character.")
     ] = None,
     min_bits: Annotated[
-        float | None, typer.Option(metavar="X", help="The same for bits per character.")
+        float | None, option("X", "Keep records with at least X bits per character.")
     ] = None,
     count_end: Annotated[
         bool | None,
-        typer.Option(help="Whether the end of a text counts (default: as fastlm eval does)."),
+        typer.Option(help="Whether the end of a text counts as a token (default: as in eval)."),
     ] = None,
     skip_bad: Annotated[
-        bool,
-        typer.Option("--skip-bad", help="Leave out records that cannot be read, say how many."),
+        bool, flag("--skip-bad", "Skip records that cannot be read, and say how many.")
     ] = False,
     threads: ThreadsOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Score each line, or each record of a JSON lines file, in order.
 
-    Plain lines give perplexity, log_prob (nats), tokens, oov and the line, between tabs. JSON
-    objects come back with the scores added. With a limit it is a filter.
+    Lines: perplexity, log_prob (nats), tokens, oov, and the line, separated by tabs. JSON objects:
+    the scores are added at the end. With a limit, it filters.
     """
     limits = _Limits(max_perplexity, min_perplexity, max_bits, min_bits)
 
@@ -109,27 +107,26 @@ def _run(
 ) -> None:
     """Score block by block; every block is on its way before the next is read."""
     out = getattr(sys.stdout, "buffer", None) or _TextOutput()
-    progress = _Progress(reader)
     bad: list[str] = []
-    for block in reader.blocks():
-        written = 0
-        try:
-            for item in _results(lm, block, options):
-                if isinstance(item, tuple):
-                    record, result = item
-                    if limits.keep(result):
-                        out.writelines(form(record, result))
-                        written += 1
-                    continue
-                message = f"{reader.name}, line {item.number}: {item.reason}"
-                if not skip_bad:
-                    raise CorpusError(f"{message}; or leave such records out with --skip-bad")
-                bad.append(message)
-        finally:
-            # What lies before a bad record has been scored, and is not lost.
-            out.flush()
-        progress.add(len(block), written)
-    progress.end()
+    with ScoreProgress() as progress:
+        for block in reader.blocks():
+            written = 0
+            try:
+                for item in _results(lm, block, options):
+                    if isinstance(item, tuple):
+                        record, result = item
+                        if limits.keep(result):
+                            out.writelines(form(record, result))
+                            written += 1
+                        continue
+                    message = f"{reader.name}, line {item.number}: {item.reason}"
+                    if not skip_bad:
+                        raise CorpusError(f"{message}; or skip such records with --skip-bad")
+                    bad.append(message)
+            finally:
+                # What lies before a bad record has been scored, and is not lost.
+                out.flush()
+            progress.add(len(block), written, reader.bytes_read)
     if bad:
         records = "1 bad record" if len(bad) == 1 else f"{len(bad):,} bad records, the first"
         print(f"left out {records}: {bad[0]}", file=sys.stderr)
@@ -198,9 +195,9 @@ _Range: TypeAlias = tuple[float, float]
 def _range(name: str, least: float | None, most: float | None) -> _Range | None:
     if least is None and most is None:
         return None
-    for option, value in ((f"--min-{name}", least), (f"--max-{name}", most)):
+    for name_of, value in ((f"--min-{name}", least), (f"--max-{name}", most)):
         if value is not None and not value >= 0:
-            raise ConfigError(f"{option} is {value}; give a number of at least 0")
+            raise ConfigError(f"{name_of} is {value}; give a number of at least 0")
     limits = (0.0 if least is None else least, math.inf if most is None else most)
     if limits[0] > limits[1]:
         raise ConfigError(
@@ -270,41 +267,3 @@ def _prefixed(result: Score, prefix: str) -> dict[str, Any]:
 
 def _json(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
-
-
-# ---------------------------------------------------------------------------- progress
-
-
-class _Progress:
-    """A line on standard error, where it is a terminal that shows nothing else."""
-
-    def __init__(self, reader: RecordReader) -> None:
-        self._reader = reader
-        self._shown = sys.stderr.isatty() and not sys.stdout.isatty()
-        self._start = time.monotonic()
-        self._next = self._start + 1
-        self._records = self._kept = 0
-
-    def add(self, records: int, kept: int) -> None:
-        self._records += records
-        self._kept += kept
-        now = time.monotonic()
-        if self._shown and now >= self._next:
-            self._next = now + 0.5
-            self._print(now, end="")
-
-    def end(self) -> None:
-        now = time.monotonic()
-        if self._shown and now >= self._start + 1:
-            self._print(now, end="\n")
-
-    def _print(self, now: float, end: str) -> None:
-        size = self._reader.bytes_read / 1e6
-        speed = size / (now - self._start)
-        print(
-            f"\r{self._records:,} records, {self._kept:,} written, {size:,.1f} MB, "
-            f"{speed:,.2f} MB/s ",
-            end=end,
-            file=sys.stderr,
-            flush=True,
-        )

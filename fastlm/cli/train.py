@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastlm.cli.config_file import COMMA_LIST, ConfigOption
 from fastlm.cli.options import (
     DATA,
+    CorpusArgument,
     DocumentsOption,
     EncodingOption,
     ErrorsOption,
@@ -23,13 +25,16 @@ from fastlm.cli.options import (
     TokenizerOption,
     VocabOption,
     check_output,
-    quoted,
-    valid_source,
-    whole_numbers,
+    flag,
+    given_settings,
+    option,
+    parse_int_list,
+    parse_valid,
+    shell_quote,
 )
 from fastlm.cli.train_summary import summarise
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.errors import ConfigError, FastlmError, TrainingError
+from fastlm.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
@@ -38,7 +43,7 @@ __all__ = ["resume_command", "train"]
 
 _MODEL = "Model"
 _TRAINING = "Training"
-_CHECKPOINTS = "Stopping and going on"
+_CHECKPOINTS = "Checkpoints"
 
 _DEFAULT_OUTPUT = Path("model.safetensors")
 
@@ -46,31 +51,24 @@ _EXIT_CODES = {"interrupted": 130, "terminated": 143}
 
 
 def train(
-    corpus: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="Files, folders or patterns (text, .gz, .zst, .jsonl), or one token store; - is "
-            "standard input. Without any: the documentation that comes with Python.",
-            show_default=False,
-        ),
-    ] = None,
+    invocation: typer.Context,
+    corpus: CorpusArgument = None,
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to save the model. A model that is there already is replaced.",
+            help="Where to save the model. A model already there is replaced.",
         ),
     ] = _DEFAULT_OUTPUT,
     valid: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Text to validate on, or a number: the share of the corpus to hold out from its "
-            "end, 0 for none (default 0.05).",
-            rich_help_panel=DATA,
+        option(
+            "FILE|FRACTION",
+            "Text to validate on, or the fraction of the corpus to hold out from its end; 0 for "
+            "none (default 0.05).",
+            DATA,
         ),
     ] = None,
     tokenizer: TokenizerOption = None,
@@ -83,301 +81,204 @@ def train(
     encoding: EncodingOption = None,
     errors: ErrorsOption = None,
     no_cache: Annotated[
-        bool,
-        typer.Option(
-            "--no-cache",
-            help="Of large text, keep no token store in the cache folder (FASTLM_CACHE).",
-            rich_help_panel=DATA,
-        ),
+        bool, flag("--no-cache", "Do not cache the tokens of large corpora on disk.", DATA)
     ] = False,
     preset: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The settings of a reference system, tiny or mini; other options override them.",
-            rich_help_panel=_MODEL,
+        option(
+            "NAME",
+            "Settings of a reference system: tiny or mini. Other options override them.",
+            _MODEL,
         ),
     ] = None,
     context: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Tokens that the model looks back on (default: 8 characters, 4 words).",
-            rich_help_panel=_MODEL,
-        ),
+        option("N", "Number of tokens to look back on (default: 8 characters, 4 words).", _MODEL),
     ] = None,
     embed: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Numbers per token embedding (default: chosen for the corpus and the time).",
-            rich_help_panel=_MODEL,
-        ),
+        option("N", "Width of a token's embedding (default: chosen for corpus and time).", _MODEL),
     ] = None,
     far: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N...",
-            help="Pools of tokens further back than the context, each seen as one embedding, or "
-            "none (default: 12,48 words).",
-            rich_help_panel=_MODEL,
+        option(
+            COMMA_LIST,
+            "Pools of tokens beyond the context, each seen as one embedding; or none (default for "
+            "words: 12,48).",
+            _MODEL,
         ),
     ] = None,
     softmax: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOW",
-            help="Of large vocabularies: full, adaptive or auto (default auto: adaptive where a "
-            "step gets much cheaper by it).",
-            rich_help_panel=_MODEL,
+        option(
+            "HOW",
+            "Output for large vocabularies: full, adaptive or auto (default auto: adaptive if a "
+            "step gets much cheaper).",
+            _MODEL,
         ),
     ] = None,
     hidden: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N...",
-            help="Widths of the hidden layers, or none (default: chosen for the corpus and the "
-            "time).",
-            rich_help_panel=_MODEL,
+        option(
+            COMMA_LIST,
+            "Widths of the hidden layers, or none (default: chosen for corpus and time).",
+            _MODEL,
         ),
     ] = None,
     combine: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOW",
-            help=f"The context's embeddings: concat or mean (default {ModelConfig.combine}).",
-            rich_help_panel=_MODEL,
+        option(
+            "HOW",
+            "How the embeddings of the context become one vector: concat or mean (default "
+            f"{ModelConfig.combine}).",
+            _MODEL,
         ),
     ] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(
-            metavar="P",
-            help="Share of hidden units left out in training (default: the more the more often "
-            "the corpus is gone through).",
-            rich_help_panel=_MODEL,
+        option(
+            "P",
+            "Fraction of hidden units dropped in training (default: grows with the epochs).",
+            _MODEL,
         ),
     ] = None,
     embed_dropout: Annotated[
         float | None,
-        typer.Option(
-            metavar="P",
-            help="Share of the first layer's inputs left out in training (default likewise).",
-            rich_help_panel=_MODEL,
+        option(
+            "P",
+            "Fraction of the first layer's inputs dropped in training (default: grows likewise).",
+            _MODEL,
         ),
     ] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(
-            metavar="N",
-            help="Passes over the corpus (default: as many as suit it); with --minutes at most.",
-            rich_help_panel=_TRAINING,
+        option(
+            "N",
+            "Passes over the corpus (default: chosen for the corpus); with --minutes, at most.",
+            _TRAINING,
         ),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Steps, in place of epochs.", rich_help_panel=_TRAINING),
-    ] = None,
+    steps: Annotated[int | None, option("N", "Steps, instead of epochs.", _TRAINING)] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(
-            metavar="X",
-            help="Time at most; sizes and steps are chosen so that it is well spent.",
-            rich_help_panel=_TRAINING,
-        ),
+        option("X", "Time limit. Sizes and steps are chosen to make good use of it.", _TRAINING),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Examples per step (default {TrainingConfig.batch}; words 512).",
-            rich_help_panel=_TRAINING,
-        ),
+        option("N", f"Examples per step (default {TrainingConfig.batch}; words 512).", _TRAINING),
     ] = None,
     lr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X", help="Learning rate (default: batch / 64).", rich_help_panel=_TRAINING
-        ),
+        float | None, option("X", "Learning rate (default: batch / 64).", _TRAINING)
     ] = None,
     momentum: Annotated[
         float | None,
-        typer.Option(
-            metavar="B",
-            help=f"Share of the last update that stays (default {TrainingConfig.momentum:g}).",
-            rich_help_panel=_TRAINING,
-        ),
+        option("B", f"Momentum coefficient (default {TrainingConfig.momentum:g}).", _TRAINING),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option(
-            metavar="X",
-            help="Share of itself, over the learning rate, that a weight loses a step (default: 30 "
-            "over the number of tokens, at most 0.0002).",
-            rich_help_panel=_TRAINING,
+        option(
+            "X",
+            "Each step shrinks every weight by lr times this fraction (default: 30 / number of "
+            "tokens, at most 0.0002).",
+            _TRAINING,
         ),
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOW",
-            help="How the learning rate goes down: constant, linear or cosine (default "
+        option(
+            "HOW",
+            "Course of the learning rate: constant, linear or cosine (default "
             f"{TrainingConfig.schedule}).",
-            rich_help_panel=_TRAINING,
+            _TRAINING,
         ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Stop after N validations without progress.",
-            rich_help_panel=_TRAINING,
-        ),
+        option("N", "Stop after N validations in a row without improvement.", _TRAINING),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Of weights, order and dropout (default {TrainingConfig.seed}).",
-            rich_help_panel=_TRAINING,
+        option(
+            "N",
+            "Random seed for initial weights, data order and dropout (default "
+            f"{TrainingConfig.seed}).",
+            _TRAINING,
         ),
     ] = None,
     shuffle_window: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Shuffle within so many examples at a time (default: all, or what fits into "
-            "memory).",
-            rich_help_panel=_TRAINING,
+        option(
+            "N",
+            "Shuffle within windows of N examples (default: everything, or what fits in memory).",
+            _TRAINING,
         ),
     ] = None,
     threads: ThreadsOption = None,
     resume: Annotated[
         bool,
-        typer.Option(
+        flag(
             "--resume",
-            help="Go on from the checkpoint beside the model. What is not given is as it was; "
-            "epochs, steps, minutes, patience, threads and lr may be others.",
-            rich_help_panel=_CHECKPOINTS,
+            "Continue from the checkpoint beside the model. Settings you leave out keep their "
+            "earlier values; only epochs, steps, minutes, patience, threads and lr may change.",
+            _CHECKPOINTS,
         ),
     ] = False,
     restart: Annotated[
         bool,
-        typer.Option(
-            "--restart",
-            help="Begin anew where the checkpoint is one of a run that has not ended.",
-            rich_help_panel=_CHECKPOINTS,
+        flag(
+            "--restart", "Discard the checkpoint of an unfinished run and start over.", _CHECKPOINTS
         ),
     ] = False,
     checkpoint_every: Annotated[
         str | None,
-        typer.Option(
-            metavar="X",
-            help="How often to write the checkpoint: 60s, 5m, '2000 steps', or never (default "
-            "60s).",
-            rich_help_panel=_CHECKPOINTS,
+        option(
+            "X",
+            "Time or steps between checkpoints: 60s, 5m, '2000 steps', or never (default 60s).",
+            _CHECKPOINTS,
         ),
     ] = None,
     keep: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Older checkpoints to keep beside it (default 0).",
-            rich_help_panel=_CHECKPOINTS,
-        ),
+        int | None, option("N", "Number of older checkpoints to keep (default 0).", _CHECKPOINTS)
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Start from the weights of a model, with its tokenizer and shape.",
-            rich_help_panel=_CHECKPOINTS,
+        option(
+            "MODEL",
+            "Start from the weights of a model, with its tokenizer and shape.",
+            _CHECKPOINTS,
         ),
     ] = None,
     init_momentum: Annotated[
         bool,
-        typer.Option(
+        flag(
             "--init-momentum",
-            help="With --init CHECKPOINT: from its last weights, and from its momentum too.",
-            rich_help_panel=_CHECKPOINTS,
+            "With --init CHECKPOINT: take its last weights and its momentum.",
+            _CHECKPOINTS,
         ),
     ] = False,
     metrics: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where to write the losses as they come, a JSON object a line (default: beside "
-            "the model).",
-            rich_help_panel=_CHECKPOINTS,
+        str | None,
+        option(
+            "FILE", "Where to write losses as JSON lines (default: beside the model).", _CHECKPOINTS
         ),
     ] = None,
     quiet: QuietOption = False,
+    config: ConfigOption = None,
 ) -> int:
     """Train a model on text and save it.
 
-    Ctrl-C ends the training early and saves what there is; --resume goes on from there.
+    Ctrl-C stops early and saves the model so far; --resume continues from there.
     """
     check_output(output)
-    from fastlm.training.run_files import checkpoint_beside, metrics_beside
-
-    checkpoint = None if checkpoint_every == "never" else checkpoint_beside(output)
-    if checkpoint is None and (resume or restart or keep):
-        raise ConfigError(
-            "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
-        )
-    settings: dict[str, Any] = {
-        "valid": None if valid is None else valid_source(valid),
-        "tokenizer": tokenizer,
-        "vocab": vocab,
-        "min_count": min_count,
-        "max_vocab": max_vocab,
-        "documents": documents,
-        "field": field,
-        "skip_bad": skip_bad or None,
-        "encoding": encoding,
-        "errors": errors,
-        "cache": False if no_cache else None,
-        "preset": preset,
-        "context": context,
-        "embed": embed,
-        "hidden": None if hidden is None else whole_numbers("hidden", hidden, "256,128"),
-        "far": None if far is None else whole_numbers("far", far, "12,48"),
-        "combine": combine,
-        "batch": batch,
-        "lr": lr,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "schedule": schedule,
-        "epochs": epochs,
-        "steps": steps,
-        "minutes": minutes,
-        "patience": patience,
-        "dropout": dropout,
-        "embed_dropout": embed_dropout,
-        "softmax": softmax,
-        "seed": seed,
-        "shuffle_window": shuffle_window,
-        "threads": threads,
-        "checkpoint": checkpoint,
-        "checkpoint_every": checkpoint_every if checkpoint else None,
-        "keep": keep,
-        "resume": resume or None,
-        "restart": restart or None,
-        "init": None if init is None else Path(init),
-        "init_momentum": init_momentum or None,
-        "metrics": metrics or (checkpoint and metrics_beside(output)),
-    }
+    settings = _settings(invocation.params, output)
+    checkpoint = settings.get("checkpoint")
     from fastlm.engine.precompile import start_compiling
     from fastlm.system.atomic_file import remove_stale
 
     remove_stale(output)
     start_compiling()
     try:
-        lm = _fit(
-            corpus or None,
-            {name: value for name, value in settings.items() if value is not None},
-            quiet=quiet,
-        )
+        lm = _fit(corpus or None, settings, quiet=quiet)
     except KeyboardInterrupt:  # while reading, say; training itself ends with a result
         return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
     except TrainingError as error:
@@ -396,19 +297,48 @@ def train(
     if not quiet:
         summarise(lm, output, sample=not code)
         if code and result.checkpoint is not None:
-            print(f"go on with: {resume_command(output, corpus)}", file=sys.stderr)
+            print(f"to continue: {resume_command(output, corpus)}", file=sys.stderr)
     return code
 
 
 def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
-    """What to type to go on; the corpus only where a checkpoint cannot say where it is."""
+    """Return the command that continues a run.
+
+    It names the corpus only if that is standard input, which no checkpoint can read again.
+    """
     words = ["fastlm", "train"]
     if corpus and "-" in corpus:
         words += corpus
     words.append("--resume")
     if output != _DEFAULT_OUTPUT:
         words += ["-o", str(output)]
-    return " ".join(map(quoted, words))
+    return " ".join(map(shell_quote, words))
+
+
+def _settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """Return the settings for `fastlm.train`, with checkpoint and metrics beside the model."""
+    settings = given_settings(params, "corpus", "output", "config", "quiet")
+    if "valid" in settings:
+        settings["valid"] = parse_valid(settings["valid"])
+    for name, example in (("hidden", "256,128"), ("far", "12,48")):
+        if name in settings:
+            settings[name] = parse_int_list(name, settings[name], example)
+    if "init" in settings:
+        settings["init"] = Path(settings["init"])  # as text it could be a way to draw weights
+    if settings.pop("no_cache", False):
+        settings["cache"] = False
+    if settings.get("checkpoint_every") == "never":
+        if any(map(settings.get, ("resume", "restart", "keep"))):
+            raise ConfigError(
+                "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
+            )
+        del settings["checkpoint_every"]
+        return settings
+    from fastlm.training.run_files import checkpoint_beside, metrics_beside
+
+    settings["checkpoint"] = checkpoint_beside(output)
+    settings.setdefault("metrics", metrics_beside(output))
+    return settings
 
 
 def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
@@ -428,34 +358,8 @@ def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> 
 
     from fastlm.cli.display import ConsoleProgress
 
-    kind, before = _earlier(settings)
-    with ConsoleProgress(
-        corpus=before if before and corpus is None else _named(corpus), tokenizer=kind
-    ) as progress:
+    with ConsoleProgress() as progress:
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.api.train import train as fit
 
         return fit(corpus, callbacks=[progress], **settings)
-
-
-def _earlier(settings: dict[str, Any]) -> tuple[str, str]:
-    """(kind of the tokenizer, the corpus of a checkpoint to resume from or ""), for the display."""
-    from fastlm.model.model_file import read_metadata
-
-    kind = settings.get("tokenizer", "word" if settings.get("preset") == "mini" else "char")
-    source = settings.get("checkpoint" if settings.get("resume") else "init")
-    if source is None:
-        return kind, ""
-    try:
-        metadata = read_metadata(source)
-        kind = str(metadata["tokenizer"]["kind"])
-        return kind, str(metadata["corpus"]["description"]) if settings.get("resume") else ""
-    except (FastlmError, KeyError, TypeError):  # training says what is wrong
-        return kind, ""
-
-
-def _named(corpus: list[str] | None) -> str:
-    if corpus is None:
-        return "Python's own documentation; name text files for another"
-    first = "standard input" if corpus[0] == "-" else corpus[0]
-    return first if len(corpus) == 1 else f"{first} and {len(corpus) - 1:,} more"

@@ -1,4 +1,4 @@
-"""What is said when `fastlm train` is done: how good the model is, where it lies, how it writes."""
+"""The summary after `fastlm train`: quality, file, sample, and what to do next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastlm.cli.options import quoted
+from fastlm.cli.options import shell_quote
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
@@ -18,10 +18,7 @@ _SAMPLE_TEMPERATURE = 0.8
 
 
 def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
-    """Print how good the model is, where it lies, how it writes, and what to do with it.
-
-    sample : whether to show how it writes
-    """
+    """Print the quality of a trained model, its file, a sample if wanted, and the next commands."""
     print(file=sys.stderr)
     assert lm.result is not None
     if lm.result.best is not None:
@@ -31,9 +28,9 @@ def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
         print("sample")
         for line in _sample(lm).splitlines():
             print(f"  {line}".rstrip())
-    name = quoted(str(output))
-    print("go on with")
-    print(f"  fastlm generate {name} --prompt {quoted(_prompt(lm))}")
+    name = shell_quote(str(output))
+    print("next")
+    print(f"  fastlm generate {name} --prompt {shell_quote(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")
 
 
@@ -47,7 +44,7 @@ def _quality(lm: LanguageModel, loss: float) -> str:
 
 
 def _sample(lm: LanguageModel) -> str:
-    """About 200 characters or 60 words; the same for the same model."""
+    """Generate about 200 characters or 60 words; the same for the same model."""
     length = 200 if lm.tokenizer.kind in ("char", "byte") else 60
     seed = lm.training.seed if lm.training is not None else 0
     if lm.documents == "lines":
@@ -58,7 +55,7 @@ def _sample(lm: LanguageModel) -> str:
 
 
 def _prompt(lm: LanguageModel) -> str:
-    """A beginning that this model knows, else what stands for one."""
+    """Return a prompt that this model knows, else a placeholder."""
     from fastlm.errors import TokenizerError
 
     try:

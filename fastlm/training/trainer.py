@@ -335,6 +335,8 @@ class Trainer:
             step=self.engine.step,
             elapsed=self.run.seconds,
             reasons=self.reasons,
+            corpus=self.origin.description,
+            tokenizer="" if self.origin.tokenizer is None else self.origin.tokenizer.kind,
         )
         self._reporter.start(start, self.run)
         if self.checkpoints is not None:

@@ -30,6 +30,12 @@ class Outcome:
 Run = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def no_second_compiler(monkeypatch):
+    """Start no process that compiles ahead, which a test would leave running."""
+    monkeypatch.setattr("fastlm.engine.precompile.start_compiling", lambda: None)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path) -> Run:
     """Run `fastlm` with arguments, in a folder of its own."""

@@ -30,7 +30,7 @@ def test_a_checkpoint(run, trained):
         "perplexity", "to train on", "for validation",
     ):  # fmt: skip
         assert words in outcome.out, words
-    (line,) = [line for line in outcome.out.splitlines() if line.startswith("go on with")]
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("to continue")]
     assert line.endswith("fastlm train --resume --steps N (more than now)")
 
 
@@ -39,7 +39,7 @@ def test_a_model(run, trained):
     assert outcome.code == 0
     for words in ("a model", "step 40", "finished", "best", "validations"):
         assert words in outcome.out
-    assert "go on with" not in outcome.out
+    assert "to continue" not in outcome.out
 
 
 def test_a_model_that_knows_nothing_of_its_training(run, model):

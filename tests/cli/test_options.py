@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastlm.cli.options import check_output, valid_source, whole_numbers
+from fastlm.cli.options import check_output, parse_int_list, parse_valid
 from fastlm.errors import ConfigError
 
 
@@ -21,14 +21,14 @@ from fastlm.errors import ConfigError
         ("-1", (-1,)),
     ],
 )
-def test_whole_numbers(text, widths):
-    assert whole_numbers("hidden", text, "256,128") == widths
+def test_parse_int_list(text, widths):
+    assert parse_int_list("hidden", text, "256,128") == widths
 
 
 @pytest.mark.parametrize("text", ["", "256,", "a", "1.5", "256 128"])
 def test_hidden_that_is_no_list_of_widths(text):
     with pytest.raises(ConfigError, match=r"256,128, or none"):
-        whole_numbers("hidden", text, "256,128")
+        parse_int_list("hidden", text, "256,128")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_hidden_that_is_no_list_of_widths(text):
         ("-", "-"),
     ],
 )
-def test_valid_source(text, source):
-    assert valid_source(text) == source
+def test_parse_valid(text, source):
+    assert parse_valid(text) == source
 
 
 def test_new_empty_and_older_models_may_be_written(tmp_path, model):

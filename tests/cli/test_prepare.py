@@ -15,7 +15,7 @@ from .conftest import SMALL, TEXT, Run, assert_one_line
 def test_prepare_then_train_then_eval(run: Run, corpus: Path, tmp_path: Path) -> None:
     done = run("prepare", corpus, "-o", "s.tokens", "--valid", "0")
     assert done.code == 0, done
-    assert done.out == "go on with\n  fastlm train s.tokens\n"
+    assert done.out == "next\n  fastlm train s.tokens\n"
     assert "corpus      corpus.txt (" in done.err
     assert f"tokens      {len(TEXT) + 1:,} to train on\n" in done.err
     trained = run("train", "s.tokens", "-o", "m.safetensors", *SMALL, "--steps", "5", "--quiet")
@@ -47,7 +47,7 @@ def test_the_tokenizer_of_a_model_or_a_store(run: Run, corpus: Path, model: Path
         assert run("eval", model, "s").code == 0
     assert_one_line(
         run("prepare", corpus, "--tokenizer-from", "s", "--tokenizer", "word"),
-        1, "leave --tokenizer, --vocab, --min-count and --max-vocab out",
+        1, "leave out --tokenizer, --vocab, --min-count and --max-vocab",
     )  # fmt: skip
     run("prepare", corpus, "-o", "t", "--tokenizer", "word", "-q")
     assert_one_line(run("eval", model, "t"), 1, "made with the tokenizer word, not char")
@@ -62,7 +62,7 @@ def test_a_model_without_end_symbols(run: Run, corpus: Path) -> None:
 def test_check(run: Run, corpus: Path, tmp_path: Path) -> None:
     run("prepare", corpus, "-o", "s", "-q")
     done = run("prepare", "--check", "s")
-    assert (done.code, done.out) == (0, "checked     it is whole\n")
+    assert (done.code, done.out) == (0, "OK          complete, checksum matches\n")
     path = tmp_path / "s"
     data = bytearray(path.read_bytes())
     data[80] ^= 1

@@ -54,8 +54,8 @@ def test_a_signal_then_the_command_that_it_names(run, corpus, tmp_path, interrup
     assert stopped.code == code
     assert read_checkpoint(tmp_path / "my m.checkpoint.safetensors").run.step == 11
     assert params(tmp_path / "my m.safetensors").size
-    (line,) = [line for line in stopped.err.splitlines() if line.startswith("go on with: ")]
-    command = shlex.split(line.removeprefix("go on with: "))
+    (line,) = [line for line in stopped.err.splitlines() if line.startswith("to continue: ")]
+    command = shlex.split(line.removeprefix("to continue: "))
     assert command == ["fastlm", "train", "--resume", "-o", "my m.safetensors"]
     interrupt(None)
     again = run(*command[1:])
@@ -197,7 +197,7 @@ def test_standard_input_has_to_be_given_again(run, corpus, monkeypatch, interrup
     interrupt(3)
     stopped = train(run, "-", "--steps", "30", *CUT)
     assert stopped.code == 130, stopped.err
-    assert "go on with: fastlm train - --resume" in stopped.err
+    assert "to continue: fastlm train - --resume" in stopped.err
     interrupt(None)
     assert_one_line(run("train", "--resume"), 1, "does not say where its corpus text is", "again")
     give()

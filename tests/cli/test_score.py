@@ -285,21 +285,3 @@ def test_what_comes_is_answered_at_once_and_a_closed_pipe_is_no_error(model):
         process.stdin.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_shows_on_a_terminal_after_a_second(run, model, feed, monkeypatch):
-    clock = iter([0.0, 0.9, 1.1, 1.2, 2.4])
-    monkeypatch.setattr(records, "_READ", 8)
-    monkeypatch.setattr("fastlm.cli.score.time.monotonic", lambda: next(clock))
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    feed(b"the fox\nthe dog\nthe end\n")
-    outcome = run("score", model, "--max-perplexity", "0")
-    assert outcome.out == ""
-    assert terminal.getvalue().count("records") == 2
-    assert terminal.getvalue().endswith("3 records, 0 written, 0.0 MB, 0.00 MB/s \n")

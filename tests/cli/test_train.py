@@ -127,7 +127,7 @@ def test_every_option_reaches_training(run, fake):
         "checkpoint-every": ("5m", "5m"),
         "keep": ("2", 2),
         "init": ("m.safetensors", Path("m.safetensors")),
-        "metrics": ("x.jsonl", Path("x.jsonl")),
+        "metrics": ("x.jsonl", "x.jsonl"),
     }
     arguments = [part for name, (text, _) in options.items() for part in (f"--{name}", text)]
     flags = ("resume", "restart", "init-momentum")
@@ -182,7 +182,7 @@ def test_training_that_diverges_is_one_line(run, fake, model):
 def test_a_model_of_lines_shows_lines_as_its_sample(run, corpus):
     outcome = run("train", corpus, *SMALL, "--steps", "5", "--documents", "lines")
     assert outcome.code == 0, outcome.err
-    between = outcome.out.split("sample\n")[1].split("go on with")[0]
+    between = outcome.out.split("sample\n")[1].split("next\n")[0]
     assert len(between.splitlines()) == 5
 
 

@@ -92,7 +92,9 @@ def guide(tmp_path_factory):
         for language, block in BLOCKS:
             if not runs_here(block):
                 continue
-            if language == "python":
+            if language == "toml":
+                (folder / "run.toml").write_text(block, encoding="utf-8")
+            elif language == "python":
                 run_python(block, outcome.namespace)
             else:
                 for line in block.splitlines():
@@ -101,12 +103,12 @@ def guide(tmp_path_factory):
 
 
 def test_every_block_is_one_that_is_run():
-    assert {language for language, _ in BLOCKS} == {"python", "sh"}
+    assert {language for language, _ in BLOCKS} == {"python", "sh", "toml"}
     assert GUIDE.count("```") == 2 * len(BLOCKS)
     for language, block in BLOCKS:
         if language == "sh":
             assert all(line.startswith("fastlm ") for line in block.splitlines()), block
-        else:
+        elif language == "python":
             assert block.count("print(") == block.count("# -> "), block
 
 
@@ -145,6 +147,9 @@ def test_the_shell_lines_print_what_they_promise(guide):
     for key in figures:
         assert re.search(rf"\*\*{key}\*\*|\b{key}\b", PROSE), f"the guide does not explain {key}"
     generated = [line for line in guide.printed if line.startswith("fastlm generate ")]
+    from_file = next(line for line in generated if "--config" in line)
+    assert guide.printed[from_file].startswith("The ")
+    generated.remove(from_file)
     assert guide.printed[generated[0]].startswith("The ")
     assert len(guide.printed[generated[0]]) == len("The ") + 80 + len("\n")
     assert guide.printed[generated[1]].count("\n") == 5

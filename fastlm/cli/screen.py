@@ -1,0 +1,142 @@
+"""Lines on a terminal, where the last can be redrawn, or in a pipe."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+__all__ = ["LABEL", "Screen"]
+
+LABEL = 12
+"""Columns of the labels before the texts."""
+
+
+class Screen:
+    """Lines that stay and, on a terminal, below them one that is redrawn, with a bar.
+
+    In a pipe there are only the lines that stay.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Where to write. Once it fails (a closed pipe, a full disk) nothing more is shown.
+    width : int
+        Columns to use at most.
+    """
+
+    def __init__(self, stream: TextIO, width: int) -> None:
+        self._stream = _Lenient(stream)
+        self._width = width
+        self._live: Live | None = None
+        self.can_redraw = _can_redraw(stream)
+
+    @functools.cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(file=cast(TextIO, self._stream), highlight=False, force_terminal=True)
+
+    @property
+    def width(self) -> int:
+        """Columns to use."""
+        return min(self._width, self._console.width - 1) if self.can_redraw else self._width
+
+    def print(self, line: str) -> None:
+        """Print a line, cropped on a terminal."""
+        if not self.can_redraw:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+            return
+        from rich.text import Text
+
+        self._console.print(Text(line, no_wrap=True, overflow="crop"))
+
+    def describe(self, label: str, text: str) -> None:
+        """Print a text after a label; on a terminal its words wrap beside the label."""
+        if not self.can_redraw:
+            self.print(f"{label:<{LABEL}}{text}")
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid()
+        grid.add_column(width=LABEL)
+        grid.add_row(Text(label), Text(text))
+        self._console.print(grid)
+
+    def redraw(self, line: str, fraction: float | None = None) -> None:
+        """On a terminal, replace the line that does not stay, and the bar below it."""
+        if not self.can_redraw:
+            return
+        from rich.console import Group
+        from rich.live import Live
+        from rich.text import Text
+
+        if self._live is None:
+            # A thread that redraws would compete with the kernels; each report redraws instead.
+            # Standard output stays what it is: it may be a file.
+            self._live = Live(
+                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
+            )
+            self._live.start()
+        rows: list[RenderableType] = [Text(line, no_wrap=True, overflow="crop")]
+        if fraction is not None:
+            rows.append(self._bar(fraction))
+        self._live.update(Group(*rows), refresh=True)
+
+    def _bar(self, fraction: float) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(total=1.0, completed=fraction, width=self.width - 5), f"{fraction:4.0%}"
+        )
+        return bar
+
+    def close(self) -> None:
+        """Remove what does not stay, and show the cursor again."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+
+class _Lenient:
+    """A stream that ignores whatever is written after a failure."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def write(self, text: str) -> int:
+        self._guard(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._guard(self._stream.flush)
+
+    def _guard(self, method: Callable[..., Any], *arguments: str) -> None:
+        if self._failed:
+            return
+        try:
+            method(*arguments)
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._failed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _can_redraw(stream: TextIO) -> bool:
+    """Whether a line written to ``stream`` can be written over."""
+    try:
+        terminal = stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+    return terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")

@@ -1,0 +1,65 @@
+"""How numbers are written."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fastlm.cli.figures import (
+    count_text,
+    duration_text,
+    megabytes_text,
+    plural,
+    quality_figure,
+    quality_unit,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"), (950, "950"), (9_990, "9.99k"), (12_345, "12.3k"), (105_321, "105k"),
+        (1_160_000, "1.16M"), (46_500_000, "46.5M"), (2.5e9, "2.50G"), (math.inf, "-"),
+        (999.7, "1.00k"), (9_996, "10.0k"), (99_960, "100k"), (999_600, "1.00M"),
+    ],
+)  # fmt: skip
+def test_counts(number, text):
+    assert count_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"), (41.6, "0:42"), (59.7, "1:00"), (727, "12:07"), (3723, "1:02:03"),
+        (35_999.9, "10h00m"), (93_780, "26h03m"), (1_051_200, "12d04h"),
+        (math.nan, "-"), (math.inf, "-"),
+    ],
+)  # fmt: skip
+def test_durations(seconds, text):
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1, "1 step"), (0, "0 steps"), (1234, "1,234 steps"), (1.0, "1 step"), (1.5, "1.5 steps"),
+     (0.996, "0.996 steps"), (0.9996, "1 step")],
+)  # fmt: skip
+def test_plurals(number, text):
+    assert plural(number, "step") == text
+
+
+def test_sizes():
+    assert [megabytes_text(size) for size in (0, 1_234_567, 999_000_000, 2_500_000_000)] == [
+        "0.0 MB", "1.2 MB", "999.0 MB", "2.50 GB",
+    ]  # fmt: skip
+
+
+def test_quality():
+    assert [quality_unit(kind) for kind in ("char", "byte", "word", "bpe", "")] == [
+        "bits/char", "bits/byte", "perplexity", "perplexity", "perplexity",
+    ]  # fmt: skip
+    assert quality_figure(2 * math.log(2), 4.0, "bits/char") == "2.000"
+    assert [quality_figure(1.0, value, "perplexity") for value in (7.389, 1e4, 12345.6, 1e7)] == [
+        "7.39", "10,000", "12,346", "1.00e+07",
+    ]  # fmt: skip

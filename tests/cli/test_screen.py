@@ -1,0 +1,89 @@
+"""Lines on a terminal or in a pipe, whatever becomes of the stream."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from fastlm.cli.screen import Screen
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Full(Terminal):
+    """A terminal that takes one line."""
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def test_a_pipe_gets_the_lines_that_stay_as_they_are():
+    stream = io.StringIO()
+    screen = Screen(stream, 79)
+    screen.print("x" * 200)
+    screen.describe("label", "words " * 40)
+    screen.redraw("not this", 0.5)
+    screen.close()
+    assert stream.getvalue() == f"{'x' * 200}\nlabel       {'words ' * 40}\n"
+    assert screen.width == 79
+
+
+def test_a_terminal_keeps_what_stays_above_what_is_redrawn(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    stream = Terminal()
+    screen = Screen(stream, 79)
+    screen.redraw("working", 0.5)
+    screen.print("y" * 200)
+    screen.close()
+    text = stream.getvalue()
+    assert screen.width == 49
+    assert "y" * 50 in text
+    assert "y" * 51 not in text
+    assert " 50%" in text
+    assert "\x1b[?25h" in text
+
+
+@pytest.mark.parametrize("markup", ["[red]x[/red]", "[/]", ":smile: https://a.b"])
+def test_text_is_not_markup(markup):
+    stream = Terminal()
+    screen = Screen(stream, 79)
+    screen.print(markup)
+    screen.describe(markup, markup)
+    screen.redraw(markup)
+    screen.close()
+    assert stream.getvalue().count(markup) >= 3
+    assert "\x1b[31m" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", [Full, io.StringIO, Terminal])
+def test_a_stream_that_fails_is_written_to_no_more(kind):
+    stream = kind()
+    screen = Screen(stream, 79)
+    screen.print("one")
+    if kind is not Full:
+        stream.close()
+    for _ in range(2):
+        screen.print("two")
+        screen.describe("three", "four")
+        screen.redraw("five", 0.1)
+        screen.close()
+    if kind is Full:
+        assert "two" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_redraw_is_a_pipe(monkeypatch, term):
+    monkeypatch.setenv("TERM", term)
+    assert not Screen(Terminal(), 79).can_redraw
+    assert not Screen(object(), 79).can_redraw
