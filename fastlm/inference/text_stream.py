@@ -170,7 +170,7 @@ class _JoinedDecoder:
         if not ids or len(self._ids) < self._decode_at:
             return ""
         self._decode_at = len(self._ids) + max(1, len(self._ids) // 16)
-        return self._unsent(self._tokenizer.settled_text(self._ids))
+        return self._unsent(self._tokenizer.stable_text(self._ids))
 
     def finish(self) -> str:
         """Return the rest of the text."""
@@ -182,7 +182,7 @@ class _JoinedDecoder:
         if self._sent is None:
             # Where the prompt's text ends depends on the token after it.
             known = self._ids[: self._prompt_size + 1]
-            self._sent = len(self._tokenizer.settled_text(known))
+            self._sent = len(self._tokenizer.stable_text(known))
         part = text[self._sent :]
         self._sent += len(part)
         if part and self._after_space:
@@ -194,6 +194,6 @@ class _JoinedDecoder:
 def _new_decoder(
     tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int]
 ) -> _IndependentDecoder | _JoinedDecoder:
-    if tokenizer.decodes_apart:
+    if tokenizer.decodes_independently:
         return _IndependentDecoder(tokenizer)
     return _JoinedDecoder(tokenizer, prompt, prompt_ids)

@@ -1,4 +1,4 @@
-"""What every tokenizer can do: text to ids and back, and itself to JSON and back."""
+"""The interface of all tokenizers: text to ids and back, and the tokenizer to JSON and back."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import numpy.typing as npt
 from fastlm.checks import check_texts
 from fastlm.errors import TokenizerError
 from fastlm.system.atomic_file import replace_file, unwritable
-from fastlm.system.json_values import Kind, one_of, read_object
+from fastlm.system.json_values import FLAG, LIST, Kind, one_of, read_object
 from fastlm.tokenizers.vocabulary import Vocabulary
 
-__all__ = ["TokenArray", "Tokenizer", "iter_texts"]
+__all__ = ["CountedTokenizer", "TokenArray", "Tokenizer", "iter_texts"]
 
 
 TokenArray: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""Token ids: uint16[T] or uint32[T]."""
 
 
 def iter_texts(texts: Iterable[str]) -> Iterator[str]:
@@ -48,22 +49,25 @@ def iter_texts(texts: Iterable[str]) -> Iterator[str]:
 class Tokenizer(ABC):
     """Text to token ids and back, over a fixed vocabulary of V tokens.
 
-    A tokenizer never changes once it is made. Two are equal when their JSON forms are.
+    A tokenizer is immutable. Two are equal when their JSON forms are.
 
     Attributes
     ----------
     kind : str
         The name that `build_tokenizer` and the command line know it by.
     vocabulary : Vocabulary
-        The V tokens in the order of their ids, the specials included.
+        The V tokens in the order of their ids, the special tokens included.
+    lowercase : bool
+        Whether `text.lower()` is read in place of the text.
     """
 
     kind: ClassVar[str]
     vocabulary: Vocabulary
+    lowercase: bool = False
 
     @property
     def vocab_size(self) -> int:
-        """V, the number of ids, the specials included."""
+        """V, the number of ids, the special tokens included."""
         return len(self.vocabulary.symbols)
 
     @property
@@ -75,7 +79,7 @@ class Tokenizer(ABC):
 
     @property
     def boundary_id(self) -> int | None:
-        """The id of `<end>`, which ends a document, or None."""
+        """The id of the boundary token (`<end>`), which ends a document, or None."""
         return self.vocabulary.boundary_id
 
     @property
@@ -89,9 +93,11 @@ class Tokenizer(ABC):
         return np.dtype(np.uint16 if self.vocab_size <= 65536 else np.uint32)
 
     @property
-    def decodes_apart(self) -> bool:
-        """Whether the texts of tokens, put together, are the text of all of them, apart from
-        characters that several tokens make up."""
+    def decodes_independently(self) -> bool:
+        """Whether tokens decoded one by one give the text of all of them.
+
+        Characters that several tokens make up are left out of account.
+        """
         return True
 
     def encode(self, text: str) -> TokenArray:
@@ -111,14 +117,14 @@ class Tokenizer(ABC):
         return self._encode(text)
 
     def encode_each(self, texts: Iterable[str]) -> Iterator[TokenArray]:
-        """Yield each document's ids followed by `boundary_id`, where there is one."""
+        """Yield the ids of each document, with the boundary token, if any, at their end."""
         end = [] if self.boundary_id is None else [self.boundary_id]
         tail = np.array(end, dtype=self.dtype)
         for text in iter_texts(texts):
             yield np.concatenate((self.encode(text), tail))
 
     def encode_documents(self, texts: Iterable[str]) -> TokenArray:
-        """Return all documents in one array, dtype[T], each ended by `boundary_id`, if any."""
+        """Return the ids of all documents, dtype[T], each with the boundary token, if any."""
         return np.concatenate([np.empty(0, dtype=self.dtype), *self.encode_each(texts)])
 
     def decode(self, ids: Sequence[int] | npt.NDArray[Any], *, boundary: str | None = None) -> str:
@@ -128,15 +134,15 @@ class Tokenizer(ABC):
         ----------
         ids : sequence of int or integer[T]
         boundary : str, optional
-            What to write for each boundary token. By default they are dropped, and what stands
-            before and after them is decoded as one sequence.
+            The text of each boundary token. By default they are dropped, and the tokens before
+            and after them are decoded as one sequence.
 
         Raises
         ------
         TokenizerError
             When an id is not an integer in 0 .. V-1.
         """
-        array = self._checked_ids(ids)
+        array = self._check_ids(ids)
         if self.boundary_id is None:
             return self._decode(array)
         at_end = array == self.boundary_id
@@ -148,16 +154,16 @@ class Tokenizer(ABC):
             self._decode(array[start:stop]) for start, stop in zip(starts, stops, strict=True)
         )
 
-    def settled_text(self, ids: list[int]) -> str:
-        """Return the text of `ids` (not empty) as far as no token behind them can change it."""
+    def stable_text(self, ids: list[int]) -> str:
+        """Return the text of `ids` (at least one) as far as no later token can change it."""
         return self.decode(ids).rstrip("\ufffd")
 
     def token(self, id: int) -> str:
-        """Return how the token of this id is shown; a TokenizerError when there is none."""
-        return self.vocabulary.symbols[int(self._checked_ids([id])[0])]
+        """Return the name of the token with this id; a TokenizerError when there is none."""
+        return self.vocabulary.symbols[int(self._check_ids([id])[0])]
 
     def id_of(self, token: str) -> int | None:
-        """Return the id of a token as `token` shows it, or None when it is not there."""
+        """Return the id of the token with this name, or None when there is none."""
         return self.vocabulary.index.get(token)
 
     @abstractmethod
@@ -173,15 +179,30 @@ class Tokenizer(ABC):
     def _read(cls, form: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
         """Return the values of a JSON form of this kind, after checking them."""
         kinds = {"kind": one_of(cls.kind), **kinds}
-        return read_object(form, f"the {cls.kind} tokenizer's JSON form", kinds, TokenizerError)
+        what = f"the {cls.kind} tokenizer's JSON form"
+        values = read_object(form, what, kinds, TokenizerError)
+        del values["kind"]
+        return values
 
-    @abstractmethod
     def save_vocab(self, path: str | PathLike[str]) -> None:
         """Write the vocabulary to a file that `build_tokenizer(vocab_file=...)` reads.
 
-        A name that ends in .json gets the JSON form, with all options; any other gets one symbol
-        a line, in the order of their ids, and the options must be given again on reading.
+        A name that ends in .json gets the JSON form, with all options. Any other gets one symbol
+        a line, in the order of the ids, and the options must be given again on reading.
+
+        Raises
+        ------
+        TokenizerError
+            When the file cannot be written, and for `byte` and `bpe` when its name does not end
+            in .json.
         """
+        if Path(path).suffix.lower() != ".json":
+            self._save_symbols(path)
+            return
+        try:
+            replace_file(path, [f"{self._canonical_json()}\n".encode("ascii")])
+        except (OSError, ValueError) as error:
+            raise TokenizerError(unwritable("tokenizer", path, error)) from None
 
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the JSON form with sorted keys and no white space."""
@@ -200,11 +221,15 @@ class Tokenizer(ABC):
         return hash(self.fingerprint())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The JSON form says everything; tables for speed are made again.
+        # The JSON form is complete; lookup tables are made again.
         return type(self).from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+    @abstractmethod
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        """Write one symbol a line, or raise a TokenizerError where that says too little."""
 
     @abstractmethod
     def _encode(self, text: str) -> TokenArray:
@@ -212,22 +237,12 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
-        """Decode int64[T], all in range, none of them `boundary_id`."""
+        """Decode int64[T], all in range, none of them the boundary token."""
 
     def _canonical_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
-    def _saved_as_json(self, path: str | PathLike[str]) -> bool:
-        """Write the JSON form if the path's name asks for it; say whether it was written."""
-        if Path(path).suffix.lower() != ".json":
-            return False
-        try:
-            replace_file(path, [f"{self._canonical_json()}\n".encode("ascii")])
-        except (OSError, ValueError) as error:
-            raise TokenizerError(unwritable("tokenizer", path, error)) from None
-        return True
-
-    def _checked_ids(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    def _check_ids(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         try:
             array = np.asarray(ids)
         except ValueError:
@@ -249,10 +264,35 @@ class Tokenizer(ABC):
         return array.astype(np.int64)
 
 
+class CountedTokenizer(Tokenizer):
+    """A tokenizer over symbols that were counted in a text: `char`, `word` or `whitespace`."""
+
+    form_kinds: ClassVar[Mapping[str, Kind]] = {"lowercase": FLAG}
+    """The settings that stand in the JSON form besides the symbols, and what they may be."""
+
+    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool = False) -> None:
+        self.vocabulary = vocabulary
+        self.lowercase = lowercase
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return kind, settings and symbols."""
+        settings = {name: getattr(self, name) for name in self.form_kinds}
+        return {"kind": self.kind, **settings, "symbols": list(self.vocabulary.symbols)}
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
+        settings = cls._read(form, {**cls.form_kinds, "symbols": LIST})
+        return cls(Vocabulary.from_ordered(settings.pop("symbols")), **settings)
+
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        self.vocabulary.to_file(path)
+
+
 def _check_surrogates(text: str) -> None:
     if text.isascii():
         return
-    # In parts, so that a large text is not held a second time.
+    # A megabyte at a time, so that a large text is not held a second time.
     for start in range(0, len(text), 1 << 20):
         try:
             text[start : start + (1 << 20)].encode("utf-8")

@@ -1,13 +1,12 @@
-r"""Tokenising a stream block by block: counting its symbols, then encoding it.
+r"""Tokenizing a stream in blocks: counting its symbols, then encoding it.
 
 A block is UTF-8 with \n for every line end and no byte order mark, of any length. It begins where
 the text begins or where `safe_cut` cut it, and ends where `safe_cut` cuts it or where the text
-ends. Blocks then do not depend on each other: any worker may take any of them.
+ends. Blocks are then independent of each other: any worker may take any of them.
 
-Small text is done in Python, large text by compiled kernels, with the same result; characters and
-bytes by NumPy as long as that is sooner than loading Numba. A counter or
-encoder begins in Python, unless it is told how much is to come, and goes over to the kernels when
-it has seen enough that they would have paid.
+Small text is done in Python, large text by compiled kernels, with the same result. Characters and
+bytes are done with NumPy as long as that is faster than loading Numba. Without the total size, a
+counter or encoder begins in Python, and changes to kernels once they would have paid.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from fastlm.tokenizers.char import CharTokenizer
 from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS
-from fastlm.tokenizers.word_level import SymbolTokenizer
+from fastlm.tokenizers.word_level import WordLevelTokenizer
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledEncoder
@@ -40,19 +39,18 @@ __all__ = [
 
 
 class BlockEncoder:
-    """Encodes blocks with one tokenizer; for one thread at a time. Made by `block_encoder`."""
+    """Encodes blocks with one tokenizer, in one thread at a time. Made by `block_encoder`."""
 
     def __init__(self, tokenizer: Tokenizer, documents: str, total: int | None) -> None:
         self._tokenizer = tokenizer
         self._documents = documents
         self._compiled: CompiledEncoder | None = None
-        lowercase = bool(getattr(tokenizer, "lowercase", False))
-        self._compiled_pays = compiled_pays_for(tokenizer.kind, lowercase, documents)
+        self._compiled_pays = compiled_pays_for(tokenizer.kind, tokenizer.lowercase, documents)
         self._can_compile = True
         self._seen = total or 0
 
     def encode(self, block: bytes) -> TokenArray:
-        """Return the ids of a block, ``tokenizer.dtype[T]``. The kernels release the GIL.
+        """Return the ids of a block (UTF-8), ``tokenizer.dtype[T]``. The kernels release the GIL.
 
         Raises
         ------
@@ -84,11 +82,11 @@ def block_encoder(
     ----------
     tokenizer : Tokenizer
     documents : {"file", "lines", "paragraphs"}
-        "file": nothing is inserted; who reads the files adds `boundary_id` after each. Otherwise
-        each document of a block (see `split_documents`) is ended by `boundary_id`, if there is
-        one.
+        "file": no boundary token is inserted; the reader of the files adds one after each.
+        Otherwise each document of a block (see `split_documents`) ends with the boundary token,
+        if there is one.
     total : int, optional
-        How many bytes are to come, if that is known.
+        The number of bytes to come, if it is known.
 
     Raises
     ------
@@ -101,7 +99,7 @@ def block_encoder(
 
 def compiled_encoder(tokenizer: Tokenizer, documents: str) -> CompiledEncoder | None:
     """Return an encoder, or None for a kind of tokenizer that has none."""
-    if isinstance(tokenizer, SymbolTokenizer):
+    if isinstance(tokenizer, WordLevelTokenizer):
         return tokenizer.compiled_encoder(documents)
     if not isinstance(tokenizer, CharTokenizer | ByteTokenizer):
         return None

@@ -1,7 +1,7 @@
-"""The `bpe` tokenizer: pieces of words, learnt by the `tokenizers` library or read from its files.
+"""The `bpe` tokenizer: byte pair encoding by the `tokenizers` library, learnt or from its files.
 
 Byte pair encoding (Sennrich, Haddow, Birch 2016) over bytes (Radford et al. 2019): every text can
-be encoded, and is given back exactly. The library is an extra, `fastlm[bpe]`, imported when needed.
+be encoded, and decoding is exact. The library is an extra, `fastlm[bpe]`, imported when needed.
 
 It uses all processors (TOKENIZERS_PARALLELISM=false keeps it to one). A process that is forked
 after that gets one processor and a warning from the library; fastlm never forks.
@@ -29,19 +29,19 @@ __all__ = ["DEFAULT_BPE_VOCAB", "BpeTokenizer", "is_library_form", "train_bpe"]
 
 DEFAULT_BPE_VOCAB = 8192
 
-PIECE = 1 << 14
-"""Characters the library gets at a time: it spreads a list of pieces over the processors, and
+PART = 1 << 14
+"""Characters in a part of a text. The library spreads a list of parts over the processors, and
 holds 256 of them in memory while it trains."""
 
-PIECES = 64
-"""Pieces in a list, so that memory does not grow with the text."""
+PARTS = 64
+"""Parts in a list, so that memory does not grow with the text."""
 
 
 class BpeTokenizer(Tokenizer):
     """A tokenizer of the `tokenizers` library.
 
-    Text is text: what looks like a special token is encoded as any other text, `<end>` included.
-    `token` shows a token as the library writes it (`Ġ` stands for a space before it).
+    What looks like a special token in a text is encoded as any other text, `<end>` included.
+    Names of tokens are those of the library (`Ġ` stands for a space before a token).
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class BpeTokenizer(Tokenizer):
         The JSON of a tokenizer file of the library. Padding, truncation and dropout in it have no
         effect.
     boundary : bool
-        Whether there must be `<end>`; where it is missing it becomes the last token.
+        Whether there must be `<end>`; if it is missing, it becomes the last token.
 
     Raises
     ------
@@ -85,40 +85,43 @@ class BpeTokenizer(Tokenizer):
         self.may_cut_before_space = _cuts_before_space(self._form)
 
     @property
-    def decodes_apart(self) -> bool:
+    def decodes_independently(self) -> bool:
+        """Whether the tokens are bytes; other decoders of the library join words."""
         return self._is_byte_level
 
-    def save_vocab(self, path: str | PathLike[str]) -> None:
-        if not self._saved_as_json(path):
-            raise TokenizerError(
-                f"a bpe vocabulary is more than a list of symbols; give a name that ends in .json, "
-                f"not {path}"
-            )
-
     def to_dict(self) -> dict[str, Any]:
+        """Return kind and the library's JSON."""
         return {"kind": self.kind, "tokenizer": self._form}
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
         return cls(cls._read(form, {"tokenizer": OBJECT})["tokenizer"])
 
-    def settled_text(self, ids: list[int]) -> str:
+    def stable_text(self, ids: list[int]) -> str:
+        """Return the text of `ids`, without the last token where the next may change it."""
         if self._is_byte_level:
-            return super().settled_text(ids)
+            return super().stable_text(ids)
         return self.decode(ids[:-1]).rstrip("\ufffd ")
 
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        raise TokenizerError(
+            f"a bpe vocabulary is more than a list of symbols; give a name that ends in .json, "
+            f"not {path}"
+        )
+
     def _encode(self, text: str) -> TokenArray:
-        if len(text) <= PIECE or not self.may_cut_before_space:
+        if len(text) <= PART or not self.may_cut_before_space:
             ids = self._library.encode(text, add_special_tokens=False).ids
             return self._without_boundary(np.array(ids, dtype=self.dtype))
-        parts: list[TokenArray] = []
-        pieces = list(cut_text(self, text, PIECE))
-        for first in range(0, len(pieces), PIECES):
+        arrays: list[TokenArray] = []
+        parts = list(cut_text(self, text, PART))
+        for first in range(0, len(parts), PARTS):
             batch = self._library.encode_batch_fast(
-                pieces[first : first + PIECES], add_special_tokens=False
+                parts[first : first + PARTS], add_special_tokens=False
             )
-            parts += (np.array(encoding.ids, dtype=self.dtype) for encoding in batch)
-        return self._without_boundary(np.concatenate(parts))
+            arrays += (np.array(encoding.ids, dtype=self.dtype) for encoding in batch)
+        return self._without_boundary(np.concatenate(arrays))
 
     def _without_boundary(self, ids: TokenArray) -> TokenArray:
         # A vocabulary from a file may have <end> as a word like any other.
@@ -149,11 +152,11 @@ def train_bpe(
     Parameters
     ----------
     texts : iterable of str, or of bytes in UTF-8
-        Read once. Memory grows with the number of distinct words only. A stream in blocks gives
+        Read once. Memory grows only with the number of distinct words. A stream in blocks gives
         what the whole text gives if it is cut with ``safe_cut("bpe", ...)``.
     max_vocab : int, optional
-        The number of tokens, `<end>` and the 256 bytes included; fewer where the text has not
-        enough to merge. Default 8,192.
+        The number of tokens, `<end>` and the 256 bytes included; fewer if the text has too few
+        pairs to merge. Default 8,192.
     min_count : int
         Pairs seen fewer times, or only once, are not merged.
     boundary : bool
@@ -168,22 +171,17 @@ def train_bpe(
         when there is no text.
     """
     check_texts(texts, TokenizerError)
-    parts = (
-        document
-        for text in texts
-        for document in split_documents(
-            text.decode("utf-8") if isinstance(text, bytes) else text, documents
-        )
-    )
-    return BpeTokenizer(_trained_form(parts, min_count, max_vocab, boundary))
+    decoded = (text.decode("utf-8") if isinstance(text, bytes) else text for text in texts)
+    parts = (document for text in decoded for document in split_documents(text, documents))
+    return BpeTokenizer(_train_library(parts, min_count, max_vocab, boundary))
 
 
 def is_library_form(form: Any) -> bool:
-    """Whether this looks like the JSON of a tokenizer file of the library."""
+    """Tell whether this looks like the JSON of a tokenizer file of the library."""
     return isinstance(form, dict) and "kind" not in form and isinstance(form.get("model"), dict)
 
 
-def _trained_form(
+def _train_library(
     texts: Iterable[str], min_count: int, max_vocab: int | None, boundary: bool
 ) -> dict[str, Any]:
     library = _library()
@@ -199,7 +197,7 @@ def _trained_form(
     tokenizer.decoder = library.decoders.ByteLevel()
     trainer = library.trainers.BpeTrainer(
         vocab_size=size,
-        # A pair that is seen once is no pattern, and its token would be used once.
+        # A pair that occurs once would make a token that is used once.
         min_frequency=max(min_count, 2),
         special_tokens=[END] * boundary,
         initial_alphabet=byte_level.alphabet(),
@@ -207,13 +205,13 @@ def _trained_form(
     )
     has_text = False
 
-    def pieces() -> Iterator[str]:
+    def parts() -> Iterator[str]:
         nonlocal has_text
         for text in iter_texts(texts):
             has_text = has_text or bool(text)
-            yield from cut_text("bpe", text, PIECE)
+            yield from cut_text("bpe", text, PART)
 
-    tokenizer.train_from_iterator(pieces(), trainer)
+    tokenizer.train_from_iterator(parts(), trainer)
     if not has_text:
         raise TokenizerError("there is no text to learn a bpe vocabulary from; use more")
     form: dict[str, Any] = json.loads(tokenizer.to_str())

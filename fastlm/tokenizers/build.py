@@ -1,4 +1,4 @@
-"""Which tokenizer is meant by this name, this vocabulary file or this JSON form?"""
+"""Making a tokenizer: from texts, counts, a vocabulary file or a JSON form."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.text.reading import read_text
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
 from fastlm.tokenizers.byte import ByteTokenizer
-from fastlm.tokenizers.char import CharTokenizer
+from fastlm.tokenizers.char import CharTokenizer, character_of_line
 from fastlm.tokenizers.counting import count_symbols
+from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS, Vocabulary, check_limits
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "TOKENIZER_KINDS",
@@ -34,9 +32,8 @@ _CLASSES: dict[str, type[Tokenizer]] = {
     for cls in (CharTokenizer, WordTokenizer, WhitespaceTokenizer, ByteTokenizer, BpeTokenizer)
 }
 
-
 TOKENIZER_KINDS = tuple(_CLASSES)
-"""The kinds of tokenizer there are."""
+"""The kinds of tokenizer."""
 
 
 def build_tokenizer(
@@ -57,22 +54,21 @@ def build_tokenizer(
     ----------
     kind : {"char", "word", "whitespace", "byte", "bpe"}
     texts : iterable of str
-        Counted to build the vocabulary; read once. Not read when there is a vocabulary file or
-        for `byte`.
+        Counted to build the vocabulary; read once. Not read with a vocabulary file or for `byte`.
     min_count : int
         Symbols seen fewer times become `<unk>`; for `bpe` see `train_bpe`.
     max_vocab : int, optional
-        At most so many tokens in total, specials included; for `bpe` the default is 8,192.
+        The largest number of tokens, special tokens included; for `bpe` the default is 8,192.
     vocab_file : path, optional
         One symbol a line, or, when the name ends in .json, a tokenizer's JSON form. For `bpe` a
-        file of the `tokenizers` library will do, too.
+        file of the `tokenizers` library, too.
     boundary, unk : bool
         Whether there is `<end>`, which ends a document, and `<unk>`. Without `<unk>`, unknown
         text is an error. `byte` and `bpe` have no `<unk>` of their own.
     lowercase : bool
-        Read `text.lower()` in place of text.
+        Read `text.lower()` in place of the text.
     pattern : {"unicode", "mini"}
-        How `word` cuts text.
+        How `word` splits text (see `word_pattern`).
 
     Raises
     ------
@@ -80,35 +76,26 @@ def build_tokenizer(
         For an unknown kind, a setting that the kind does not have or that contradicts the
         vocabulary file, and see `Vocabulary`.
     """
-    _check_settings(kind, min_count, max_vocab, vocab_file, lowercase, pattern)
-    if vocab_file is not None and Path(vocab_file).suffix.lower() == ".json":
-        return _from_json_file(kind, vocab_file, boundary, unk, lowercase, pattern)
+    _check_settings(kind, lowercase, pattern)
+    check_limits(min_count, max_vocab)
+    if vocab_file is not None or kind == "byte":
+        why = "the byte tokenizer" if vocab_file is None else "a vocabulary file"
+        for name, value, default in (("min_count", min_count, 1), ("max_vocab", max_vocab, None)):
+            if value != default:
+                raise TokenizerError(f"{name} {value} has no effect with {why}; leave it out")
+    if vocab_file is not None:
+        is_json = Path(vocab_file).suffix.lower() == ".json"
+        read_file = _from_json_file if is_json else _from_symbol_file
+        return read_file(vocab_file, kind, boundary, unk, lowercase, pattern)
     if kind == "byte":
-        if vocab_file is not None:
-            raise TokenizerError(
-                f"the byte vocabulary is fixed, so {vocab_file} cannot be its vocabulary file; "
-                "leave it out"
-            )
         return ByteTokenizer(boundary=boundary)
     if kind == "bpe":
-        if vocab_file is not None:
-            raise TokenizerError(
-                f"a bpe vocabulary file is JSON, written by save_vocab or the tokenizers library, "
-                f"and its name ends in .json; {vocab_file} does not"
-            )
         return train_bpe(texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary)
-
-    options: dict[str, Any] = {"boundary": boundary, "unk": unk, "lowercase": lowercase}
-    if kind == "word":
-        options["pattern"] = pattern
-    if vocab_file is not None:
-        cls: Any = _CLASSES[kind]
-        tokenizer: Tokenizer = cls.from_vocab_file(vocab_file, **options)
-        return tokenizer
     counts = count_symbols(texts, kind, lowercase, pattern)
-    return build_tokenizer_from_counts(
-        kind, counts, min_count=min_count, max_vocab=max_vocab, **options
+    vocabulary = Vocabulary.from_counts(
+        counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk
     )
+    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
 
 
 def build_tokenizer_from_counts(
@@ -142,15 +129,11 @@ def build_tokenizer_from_counts(
             f"the kinds built from counts are {', '.join(COUNTED_KINDS)}, got {kind!r}; use "
             "build_tokenizer"
         )
-    _check_settings(kind, min_count, max_vocab, None, lowercase, pattern)
+    _check_settings(kind, lowercase, pattern)
     vocabulary = Vocabulary.from_counts(
         counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk
     )
-    if kind == "char":
-        return CharTokenizer(vocabulary, lowercase=lowercase)
-    if kind == "word":
-        return WordTokenizer(vocabulary, lowercase=lowercase, pattern=pattern)
-    return WhitespaceTokenizer(vocabulary, lowercase=lowercase)
+    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
 
 
 def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
@@ -168,30 +151,6 @@ def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
     return _CLASSES[str(kind)].from_dict(form)
 
 
-def _check_settings(
-    kind: str,
-    min_count: int,
-    max_vocab: int | None,
-    vocab_file: str | PathLike[str] | None,
-    lowercase: bool,
-    pattern: str,
-) -> None:
-    _check_kind(kind)
-    check_limits(min_count, max_vocab)
-    limits = {"min_count": min_count, "max_vocab": max_vocab}
-    if pattern != "unicode" and kind != "word":
-        raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
-    if kind == "byte" or vocab_file is not None:
-        why = "with a vocabulary file" if vocab_file is not None else "with the byte tokenizer"
-        for name, value in limits.items():
-            if value != (1 if name == "min_count" else None):
-                raise TokenizerError(f"{name} {value} has no effect {why}; leave it out")
-    if kind == "byte" and lowercase:
-        raise TokenizerError("the byte tokenizer keeps every byte; leave lowercase out")
-    if kind == "bpe" and lowercase:
-        raise TokenizerError("the bpe tokenizer keeps the case of letters; leave lowercase out")
-
-
 def _check_kind(kind: object) -> None:
     if kind not in TOKENIZER_KINDS:
         raise TokenizerError(
@@ -199,30 +158,64 @@ def _check_kind(kind: object) -> None:
         )
 
 
-def _from_json_file(
-    kind: str,
-    path: str | PathLike[str],
-    boundary: bool,
-    unk: bool,
-    lowercase: bool,
-    pattern: str,
+def _check_settings(kind: str, lowercase: bool, pattern: str) -> None:
+    _check_kind(kind)
+    if pattern != "unicode" and kind != "word":
+        raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
+    if lowercase and kind not in COUNTED_KINDS:
+        raise TokenizerError(f"the {kind} tokenizer keeps the case of letters; leave lowercase out")
+
+
+def _with_vocabulary(vocabulary: Vocabulary, kind: str, lowercase: bool, pattern: str) -> Tokenizer:
+    if kind == "char":
+        return CharTokenizer(vocabulary, lowercase=lowercase)
+    if kind == "word":
+        return WordTokenizer(vocabulary, lowercase=lowercase, pattern=pattern)
+    return WhitespaceTokenizer(vocabulary, lowercase=lowercase)
+
+
+def _from_symbol_file(
+    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str
 ) -> Tokenizer:
+    """Read one symbol a line; for `char`, a line may be an escape."""
+    if kind == "byte":
+        raise TokenizerError(
+            f"the byte vocabulary is fixed, so {path} cannot be its vocabulary file; leave it out"
+        )
+    if kind == "bpe":
+        raise TokenizerError(
+            "a bpe vocabulary file is JSON, written by save_vocab or the tokenizers library, and "
+            f"its name ends in .json; {path} does not"
+        )
+    if kind == "char":
+        vocabulary = Vocabulary.from_file(
+            path, lambda line: character_of_line(line, lowercase), boundary=boundary, unk=unk
+        )
+    else:
+        splitter = Splitter.of(kind, lowercase, pattern)
+        vocabulary = Vocabulary.from_file(path, splitter.check_symbol, boundary=boundary, unk=unk)
+    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
+
+
+def _from_json_file(
+    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str
+) -> Tokenizer:
+    """Read a JSON form, or for `bpe` a file of the tokenizers library."""
     try:
         form = json.loads(read_text(path))
     except CorpusError as error:
         raise TokenizerError(f"vocabulary file: {error}") from None
     except (json.JSONDecodeError, RecursionError) as error:
         raise TokenizerError(f"{path} is not JSON: {error}; write it with save_vocab") from None
-    if is_library_form(form) and kind != "bpe":
+    is_library_file = is_library_form(form)
+    if is_library_file and kind != "bpe":
         raise TokenizerError(
             f"{path} is a file of the tokenizers library, not a {kind} vocabulary; choose the "
             "tokenizer bpe"
         )
     try:
         tokenizer = (
-            BpeTokenizer(form, boundary=boundary)
-            if is_library_form(form)
-            else tokenizer_from_dict(form)
+            BpeTokenizer(form, boundary=boundary) if is_library_file else tokenizer_from_dict(form)
         )
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
@@ -230,7 +223,7 @@ def _from_json_file(
         f"kind {kind!r}": tokenizer.kind != kind,
         "boundary=False": not boundary and tokenizer.boundary_id is not None,
         "unk=False": not unk and tokenizer.unk_id is not None and kind != "bpe",
-        "lowercase=True": lowercase and not getattr(tokenizer, "lowercase", False),
+        "lowercase=True": lowercase and not tokenizer.lowercase,
         f"pattern={pattern!r}": pattern not in ("unicode", getattr(tokenizer, "pattern", pattern)),
     }
     for setting, contradicts in contradictions.items():

@@ -18,33 +18,39 @@ __all__ = ["ByteTokenizer"]
 
 
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes in their order, after `<end>` if there is one; nothing is ever unknown.
+    """The 256 bytes in order, after the boundary token (`<end>`), if any; no byte is unknown.
 
     `decode(encode(text)) == text` for every text. Ids whose bytes are not valid UTF-8, as a model
-    may generate them, decode to U+FFFD. `token` shows a printable ASCII byte as its character and
-    any other as `<0xNN>`.
+    may generate them, decode to U+FFFD. The name of a token is its character for printable ASCII,
+    else `<0xNN>`.
+
+    Parameters
+    ----------
+    boundary : bool
+        Whether there is `<end>`, with id 0.
     """
 
     kind: ClassVar[str] = "byte"
 
     def __init__(self, *, boundary: bool = True) -> None:
-        shown = [chr(b) if 0x20 <= b < 0x7F else f"<0x{b:02X}>" for b in range(256)]
-        self.vocabulary = Vocabulary.from_ordered([END] * boundary + shown)
+        names = [chr(b) if 0x20 <= b < 0x7F else f"<0x{b:02X}>" for b in range(256)]
+        self.vocabulary = Vocabulary.from_ordered([END] * boundary + names)
         self._first = int(boundary)
 
-    def save_vocab(self, path: str | PathLike[str]) -> None:
-        if not self._saved_as_json(path):
-            raise TokenizerError(
-                "the byte vocabulary is fixed and has no vocabulary file; give a name that ends "
-                f"in .json to write its JSON form, not {path}"
-            )
-
     def to_dict(self) -> dict[str, Any]:
+        """Return kind and boundary."""
         return {"kind": self.kind, "boundary": self.boundary_id is not None}
 
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        return cls(boundary=cls._read(form, {"boundary": FLAG})["boundary"])
+        """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
+        return cls(**cls._read(form, {"boundary": FLAG}))
+
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        raise TokenizerError(
+            "the byte vocabulary is fixed and has no vocabulary file; give a name that ends in "
+            f".json to write its JSON form, not {path}"
+        )
 
     def _encode(self, text: str) -> TokenArray:
         ids = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(self.dtype)

@@ -11,33 +11,36 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.system.json_values import FLAG, LIST, TEXT, or_null
-from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.vocabulary import UNK, Vocabulary, counted_characters, unknown_character
+from fastlm.system.json_values import FLAG, TEXT, Kind, or_null
+from fastlm.tokenizers.base import CountedTokenizer, TokenArray
+from fastlm.tokenizers.vocabulary import (
+    CODE_POINTS,
+    UNK,
+    Vocabulary,
+    counted_characters,
+    unknown_symbol,
+)
 
-__all__ = ["CharTokenizer"]
-
-CODE_POINTS = 0x110000
-
+__all__ = ["CharTokenizer", "CharacterCounts", "character_of_line", "name_character"]
 
 REPLACEMENT = 0xFFFD
-
+"""The code point that `<unk>` and the boundary token decode to."""
 
 CHUNK = 1 << 18
 """Characters looked up at a time: bounds the scratch memory and keeps it in the cache."""
 
 
-class CharTokenizer(Tokenizer):
+class CharTokenizer(CountedTokenizer):
     """One token for each character; `decode(encode(text)) == text` when all are known.
 
     Parameters
     ----------
     vocabulary : Vocabulary
-        Every symbol but the specials is one character.
+        Every symbol but the special tokens is one character.
     lowercase : bool
-        Read `text.lower()` in place of text.
+        Read `text.lower()` in place of the text.
     unknown : str, optional
-        A character of the vocabulary that stands for every unknown one, in place of `<unk>`.
+        A character of the vocabulary that every unknown one reads as, in place of `<unk>`.
 
     Raises
     ------
@@ -47,55 +50,37 @@ class CharTokenizer(Tokenizer):
     """
 
     kind: ClassVar[str] = "char"
+    form_kinds: ClassVar[Mapping[str, Kind]] = {"lowercase": FLAG, "unknown": or_null(TEXT)}
 
     def __init__(
         self, vocabulary: Vocabulary, *, lowercase: bool = False, unknown: str | None = None
     ) -> None:
-        self.vocabulary = vocabulary
-        self.lowercase = lowercase
+        super().__init__(vocabulary, lowercase=lowercase)
         self.unknown = unknown
         ordinary = vocabulary.ordinary
         for symbol in ordinary:
-            _checked_character(symbol, lowercase)
-        stand_in = vocabulary.unk_id
+            _check_character(symbol, lowercase)
+        id_of_unknown = vocabulary.unk_id
         if unknown is not None:
             if unknown not in ordinary:
                 raise TokenizerError(
                     f"the character for unknown ones, {unknown!r}, is not in the vocabulary; "
                     "name one that is"
                 )
-            if stand_in is not None:
+            if id_of_unknown is not None:
                 raise TokenizerError(
                     f"unknown characters cannot become both {UNK} and {unknown!r}; choose one"
                 )
-            stand_in = ordinary[unknown]
-        self._id_of_code_point = np.full(CODE_POINTS, stand_in or 0, dtype=self.dtype)
+            id_of_unknown = ordinary[unknown]
         codes = np.array([ord(symbol) for symbol in ordinary], dtype=np.int64)
+        self._id_of_code_point = np.full(CODE_POINTS, id_of_unknown or 0, dtype=self.dtype)
         self._id_of_code_point[codes] = list(ordinary.values())
         self._is_known: npt.NDArray[np.bool_] | None = None
-        if stand_in is None:
+        if id_of_unknown is None:
             self._is_known = np.zeros(CODE_POINTS, dtype=np.bool_)
             self._is_known[codes] = True
         self._code_point_of_id = np.full(self.vocab_size, REPLACEMENT, dtype="<u4")
         self._code_point_of_id[list(ordinary.values())] = codes
-
-    @classmethod
-    def from_vocab_file(
-        cls,
-        path: str | PathLike[str],
-        *,
-        boundary: bool = True,
-        unk: bool = True,
-        lowercase: bool = False,
-    ) -> Self:
-        r"""Read one character a line; \n, \r, \t, \\, \uXXXX and \UXXXXXXXX are escapes."""
-
-        def read_line(line: str) -> str:
-            return _checked_character(_unescaped(line), lowercase)
-
-        return cls(
-            Vocabulary.from_file(path, read_line, boundary=boundary, unk=unk), lowercase=lowercase
-        )
 
     @classmethod
     def tiny(cls) -> Self:
@@ -107,33 +92,15 @@ class CharTokenizer(Tokenizer):
         symbols = " abcdefghijklmnopqrstuvwxyz"
         return cls(Vocabulary.from_ordered(symbols), lowercase=True, unknown=" ")
 
-    def save_vocab(self, path: str | PathLike[str]) -> None:
-        if not self._saved_as_json(path):
-            self.vocabulary.to_file(path, _escaped)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "lowercase": self.lowercase,
-            "unknown": self.unknown,
-            "symbols": list(self.vocabulary.symbols),
-        }
-
-    @classmethod
-    def from_dict(cls, form: Mapping[str, Any]) -> Self:
-        values = cls._read(form, {"lowercase": FLAG, "unknown": or_null(TEXT), "symbols": LIST})
-        return cls(
-            Vocabulary.from_json(values["symbols"]),
-            lowercase=values["lowercase"],
-            unknown=values["unknown"],
-        )
-
     def id_table(self) -> npt.NDArray[np.int32]:
         """Return int32[0x110000], the id of each code point, or -1 where it is an error."""
         table = self._id_of_code_point.astype(np.int32)
         if self._is_known is not None:
             table[~self._is_known] = -1
         return table
+
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        self.vocabulary.to_file(path, _line_of_character)
 
     def _encode(self, text: str) -> TokenArray:
         if self.lowercase:
@@ -143,8 +110,10 @@ class CharTokenizer(Tokenizer):
         for codes in _code_points(text):
             if self._is_known is not None and not self._is_known[codes].all():
                 at = start + int(np.argmin(self._is_known[codes]))
-                raise unknown_character(text[at], f" at position {at}", self.vocab_size)
-            # mode="clip" skips the bounds check: code points are below CODE_POINTS.
+                raise unknown_symbol(
+                    f"{name_character(text[at])} at position {at}", self.vocab_size
+                )
+            # mode="clip" spares the bounds check: code points are below CODE_POINTS.
             np.take(self._id_of_code_point, codes, out=ids[start : start + len(codes)], mode="clip")
             start += len(codes)
         return ids
@@ -153,19 +122,26 @@ class CharTokenizer(Tokenizer):
         return self._code_point_of_id[ids].tobytes().decode("utf-32-le")
 
 
+def name_character(character: str) -> str:
+    """Return a character as messages show it."""
+    return f"the character {character!r} (U+{ord(character):04X})"
+
+
 class CharacterCounts:
-    """How often each character occurs in texts."""
+    """A counter of the characters of texts, with NumPy."""
 
     def __init__(self, lowercase: bool) -> None:
         self._lowercase = lowercase
         self._counts = np.zeros(CODE_POINTS, dtype=np.int64)
 
     def add(self, text: str) -> None:
+        """Count the characters of a text."""
         for codes in _code_points(text.lower() if self._lowercase else text):
             found = np.bincount(codes)
             self._counts[: len(found)] += found
 
     def counts(self) -> dict[str, int]:
+        """Return how often each character occurred."""
         return counted_characters(self._counts)
 
 
@@ -179,7 +155,7 @@ def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
             yield np.frombuffer(part.encode("utf-32-le"), dtype="<u4")
 
 
-def _checked_character(symbol: str, lowercase: bool) -> str:
+def _check_character(symbol: str, lowercase: bool) -> str:
     if len(symbol) != 1:
         raise TokenizerError(
             f"{symbol!r} has {len(symbol)} characters; a char vocabulary holds one a symbol"
@@ -192,30 +168,32 @@ def _checked_character(symbol: str, lowercase: bool) -> str:
 
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
-
-
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
-
-
 _NUMBERED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
-def _escaped(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character.isprintable():
-        return character
+def _line_of_character(character: str) -> str:
+    """Return the line of a vocabulary file that stands for a character."""
+    if character in _ESCAPES or character.isprintable():
+        return _ESCAPES.get(character, character)
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def _unescaped(line: str) -> str:
-    if line in _UNESCAPES:
-        return _UNESCAPES[line]
+def character_of_line(line: str, lowercase: bool) -> str:
+    r"""Return the character that a line of a vocabulary file stands for.
+
+    The escapes are \n, \r, \t, \\, \uXXXX and \UXXXXXXXX.
+
+    Raises
+    ------
+    TokenizerError
+        For several characters, and for one that cannot occur with `lowercase`.
+    """
     numbered = _NUMBERED.fullmatch(line)
     if numbered is None:
-        return line
+        return _check_character(_UNESCAPES.get(line, line), lowercase)
     code = int(numbered[1] or numbered[2], 16)
     if code >= CODE_POINTS:
         raise TokenizerError(f"{line} is beyond the last code point, \\U0010ffff")
-    return chr(code)
+    return _check_character(chr(code), lowercase)

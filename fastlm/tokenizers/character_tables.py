@@ -1,14 +1,14 @@
-"""Of which class is a character, and what is its lower case? Tables for the kernels, made once."""
+"""Tables of every character for the kernels: its class in a word, its lower case, white space."""
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.tokenizers.vocabulary import CODE_POINTS
 from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, JOINERS, Range, character_ranges
 from fastlm_kernels.text.words import (
     DOCUMENT_END,
@@ -23,12 +23,12 @@ from fastlm_kernels.text.words import (
 
 __all__ = ["CharacterClasses", "character_classes", "lower_case_table", "space_table"]
 
-CODE_POINTS = sys.maxunicode + 1
-
 
 class CharacterClasses(NamedTuple):
-    """What a kind of word is made of, see ``fastlm_kernels.text.words``.
+    """The part that bytes and characters play in a word (see ``fastlm_kernels.text.words``).
 
+    Attributes
+    ----------
     of_byte : uint8[256]
     of_character : uint8[0x110000]
     """
@@ -39,9 +39,9 @@ class CharacterClasses(NamedTuple):
 
 @cache
 def character_classes(pattern: str) -> CharacterClasses:
-    """Return the classes for a pattern of `word` ("unicode" or "mini"), or for "whitespace".
+    """Return the classes for a pattern of `Splitter`: 1.1 MB, made once.
 
-    1.1 MB and, for "unicode", some 70 ms, once.
+    That takes some 70 ms for "unicode".
     """
     if pattern == "unicode":
         classes = _unicode_classes()
@@ -86,10 +86,10 @@ def space_table() -> NDArray[np.uint8]:
 
 @cache
 def lower_case_table() -> NDArray[np.int32]:
-    """Return int32[n], the lower case of each code point below n; those beyond have none.
+    """Return int32[n], the lower case of each code point below n; the others have none.
 
-    For the capital sigma and the dotted capital I, whose lower case is not one character or
-    depends on the text, it says nothing of use: kernels know them.
+    The entries of the capital sigma and the dotted capital I mean nothing: their lower case
+    depends on the text or is two characters, and the kernels know them.
     """
     lower = _code_points(_every_character().replace("\u0130", " ").lower())
     changed = np.flatnonzero(lower != np.arange(CODE_POINTS))

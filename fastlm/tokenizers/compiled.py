@@ -1,36 +1,38 @@
-"""Counting and encoding blocks of a stream with compiled kernels, the GIL released.
+"""Compiled counters and encoders of blocks; their kernels release the GIL.
 
-The border to ``fastlm_kernels.text.utf8``, ``characters`` and ``words``: here text becomes arrays.
-Memory is that of one block a few times, and what grows with the number of distinct symbols: 4.4 or
-8.9 MB of tables for characters; for words 56 to 112 bytes a symbol, and its text.
+The border to ``fastlm_kernels.text``: here bytes become arrays. Memory: a few times that of a
+block, and tables that grow with the number of distinct symbols: 4.4 or 8.9 MB for characters; for
+words 56 to 112 bytes a symbol, and its text.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.byte import ByteTokenizer
-from fastlm.tokenizers.char import CharTokenizer
+from fastlm.tokenizers.char import CharTokenizer, name_character
 from fastlm.tokenizers.character_tables import (
-    CODE_POINTS,
     character_classes,
     lower_case_table,
     space_table,
 )
+from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.symbol_table import (
     BYTES_PER_SYMBOL,
     FIRST_SYMBOLS,
     hash_arithmetic,
     new_table,
 )
-from fastlm.tokenizers.vocabulary import counted_characters, unknown_character, unknown_symbol
+from fastlm.tokenizers.vocabulary import (
+    CODE_POINTS,
+    counted_characters,
+    unknown_symbol,
+)
 from fastlm_kernels.text import characters, utf8, words
 from fastlm_kernels.text.utf8 import END, PADDING
 from fastlm_kernels.text.words import SymbolTable
@@ -47,19 +49,11 @@ __all__ = [
 ]
 
 
-class CompiledCounter(Protocol):
-    def add(self, block: bytes) -> None: ...
-
-    def counts(self) -> Counter[str]: ...
-
-
-class CompiledEncoder(Protocol):
-    def encode(self, block: bytes) -> TokenArray: ...
-
-
 def kernels_ready() -> bool:
-    """Whether the kernels are compiled, in this process or in Numba's cache (perhaps of older
-    source)."""
+    """Tell whether the kernels are compiled, in this process or in Numba's cache.
+
+    The cache may be one of older sources.
+    """
     if words.encode_words.signatures:
         return True
     folder = words.encode_words.stats.cache_path
@@ -75,13 +69,15 @@ def compiled_counter(kind: str, lowercase: bool, pattern: str, documents: str) -
 
 
 def count_ids(counts: NDArray[np.int64], ids: TokenArray) -> None:
-    """Add to counts[V] how often each id occurs; all are below V. 0.4 ns an id, where
-    ``np.bincount`` takes 1.2."""
+    """Add to ``counts``, int64[V], how often each id occurs; all are below V.
+
+    It takes 0.4 ns an id, ``np.bincount`` 1.2 ns.
+    """
     characters.count_ids(counts, ids.view(np.uint16), ids.itemsize // 2)
 
 
 class _BlockText:
-    """Blocks as kernels read them: in lower case, cut into documents, with END behind."""
+    """Blocks as kernels read them: lower-cased, END after each document, PADDING at the end."""
 
     def __init__(self, lowercase: bool, documents: str) -> None:
         self._lowercase = lowercase
@@ -90,7 +86,7 @@ class _BlockText:
         self._lower = np.empty(0, dtype=np.uint8)
 
     def read(self, block: bytes) -> tuple[NDArray[np.uint8], int]:
-        """Return an array uint8 that stays as it is until the next call, and the text's size."""
+        """Return an array uint8 that is valid until the next call, and the size of the text."""
         size = len(block)
         data = self._text = _with_room(self._text, size + PADDING + 1)
         data[:size] = np.frombuffer(block, dtype=np.uint8) if size else 0
@@ -154,7 +150,7 @@ class _WordCounter:
             self._grow()
 
     def _grow(self) -> None:
-        """Double the room for symbols, or, if that was not short, for their text."""
+        """Double the room for symbols if it is full, else that for their text."""
         old = self._table
         symbols, used = (int(number) for number in old.used)
         room, text_size = old.starts.size - 1, old.text.size
@@ -203,15 +199,25 @@ class _Ids:
         return self.array[: self.width * count].view(self.dtype).copy()
 
 
-class CharacterEncoder:
-    def __init__(self, tokenizer: CharTokenizer, documents: str) -> None:
-        self._tokenizer = tokenizer
+class _Encoder:
+    def __init__(self, tokenizer: Tokenizer, documents: str) -> None:
+        self._vocabulary = tokenizer.vocabulary
         self._text = _BlockText(tokenizer.lowercase, documents)
         self._ids = _Ids(tokenizer)
-        self._id_of = tokenizer.id_table()
+        # Kernels take -1 for None.
         self._boundary = -1 if tokenizer.boundary_id is None else tokenizer.boundary_id
+        self._unknown = -1 if tokenizer.unk_id is None else tokenizer.unk_id
+
+
+class CharacterEncoder(_Encoder):
+    """Encodes characters by a table of all code points."""
+
+    def __init__(self, tokenizer: CharTokenizer, documents: str) -> None:
+        super().__init__(tokenizer, documents)
+        self._id_of = tokenizer.id_table()
 
     def encode(self, block: bytes) -> TokenArray:
+        """Return the ids of a block."""
         data, size = self._text.read(block)
         ids = self._ids.for_text(size)
         count = characters.encode_characters(
@@ -219,32 +225,23 @@ class CharacterEncoder:
         )
         if count < 0:
             character = _text_from(data, -1 - int(count), size)[0]
-            raise unknown_character(character, "", self._tokenizer.vocab_size)
+            raise unknown_symbol(name_character(character), len(self._vocabulary.symbols))
         return self._ids.first(int(count))
 
 
-class WordEncoder:
-    """Ids of words; several encoders may share a tokenizer and its table."""
+class WordEncoder(_Encoder):
+    """Encodes words by a hash table; several encoders may share a tokenizer and its table."""
 
     def __init__(
-        self,
-        tokenizer: Tokenizer,
-        cut: Callable[[str], list[str]],
-        table: SymbolTable,
-        lowercase: bool,
-        pattern: str,
-        documents: str,
+        self, tokenizer: Tokenizer, splitter: Splitter, table: SymbolTable, documents: str
     ) -> None:
-        self._vocabulary = tokenizer.vocabulary
-        self._cut = cut
-        self._text = _BlockText(lowercase, documents)
-        self._ids = _Ids(tokenizer)
-        self._classes = character_classes(pattern)
+        super().__init__(tokenizer, documents)
+        self._split = splitter
+        self._classes = character_classes(splitter.pattern)
         self._table = table
-        self._boundary = -1 if tokenizer.boundary_id is None else tokenizer.boundary_id
-        self._unknown = -1 if tokenizer.unk_id is None else tokenizer.unk_id
 
     def encode(self, block: bytes) -> TokenArray:
+        """Return the ids of a block."""
         data, size = self._text.read(block)
         ids = self._ids.for_text(size)
         with hash_arithmetic():
@@ -253,29 +250,32 @@ class WordEncoder:
                 self._ids.width, size, self._boundary, self._unknown,
             )  # fmt: skip
         if count < 0:
-            symbol = self._cut(_text_from(data, -1 - int(count), size))[0]
-            raise unknown_symbol(symbol, len(self._vocabulary.ordinary))
+            symbol = self._split(_text_from(data, -1 - int(count), size))[0]
+            raise unknown_symbol(repr(symbol), len(self._vocabulary.ordinary))
         return self._ids.first(int(count))
 
 
-class ByteEncoder:
-    def __init__(self, tokenizer: ByteTokenizer, documents: str) -> None:
-        self._tokenizer = tokenizer
-        self._text = _BlockText(False, documents)
-        self._first = tokenizer.dtype.type(tokenizer.vocab_size - 256)
+class ByteEncoder(_Encoder):
+    """Encodes bytes: an addition."""
 
     def encode(self, block: bytes) -> TokenArray:
+        """Return the ids of a block."""
         data, size = self._text.read(block)
         text = data[:size]
-        boundary = self._tokenizer.boundary_id
-        if boundary is None:
+        if self._boundary < 0:
             text = text[text != END]
-        ids: TokenArray = np.add(text, self._first, dtype=self._tokenizer.dtype)
-        if boundary is not None:
-            ids[text == END] = boundary
+        dtype = self._ids.dtype
+        first = dtype.type(len(self._vocabulary.symbols) - 256)
+        ids: TokenArray = np.add(text, first, dtype=dtype)
+        if self._boundary >= 0:
+            ids[text == END] = self._boundary
         return ids
 
 
+CompiledCounter: TypeAlias = _CharacterCounter | _WordCounter
+CompiledEncoder: TypeAlias = CharacterEncoder | WordEncoder | ByteEncoder
+
+
 def _text_from(data: NDArray[np.uint8], start: int, size: int) -> str:
-    """Return the text from a byte on, to the end of its document at most."""
+    """Return the text from a byte to the end of its document."""
     return data[start:size].tobytes().partition(bytes([END]))[0].decode("utf-8")

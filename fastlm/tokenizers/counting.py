@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fastlm.errors import TokenizerError
 from fastlm.text.documents import check_documents, split_documents
@@ -12,10 +12,9 @@ from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import iter_texts
 from fastlm.tokenizers.char import CharacterCounts
 from fastlm.tokenizers.safe_cut import cut_text
+from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS
-from fastlm.tokenizers.whitespace import whitespace_cut
-from fastlm.tokenizers.word import WordCut
-from fastlm.tokenizers.word_level import CHUNK, Cut
+from fastlm.tokenizers.word_level import CHUNK
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledCounter
@@ -26,22 +25,23 @@ __all__ = ["SymbolCounter", "count_symbols", "symbol_counter"]
 class SymbolCounter:
     """Counts the symbols of a stream: one counter per worker, merged at the end.
 
-    The counts do not depend on the sizes of the blocks, their order, or who counted which. Made
-    by `symbol_counter`.
+    The counts depend neither on the sizes and the order of the blocks, nor on which worker counted
+    which. Made by `symbol_counter`.
     """
 
     def __init__(
         self, kind: str, lowercase: bool, pattern: str, documents: str, total: int | None
     ) -> None:
         self._settings = (kind, lowercase, pattern, documents)
-        self._counts: Counter[str] = Counter()  # of others, merged
-        self._python = _python_counter(kind, lowercase, pattern)
+        self._counts: Counter[str] = Counter()
+        self._characters = CharacterCounts(lowercase) if kind == "char" else None
+        self._split = Splitter.of(kind, lowercase, pattern)
         self._compiled: CompiledCounter | None = None
         self._compiled_pays = compiled_pays_for(kind, lowercase, documents)
         self._seen = total or 0
 
     def add(self, block: bytes) -> None:
-        """Count the symbols of a block. The kernels release the GIL."""
+        """Count the symbols of a block (UTF-8). The kernels release the GIL."""
         if self._compiled is None and self._compiled_pays(self._seen + len(block)):
             from fastlm.tokenizers.compiled import compiled_counter
 
@@ -51,12 +51,18 @@ class SymbolCounter:
             return
         self._seen += len(block)
         for text in split_documents(block.decode("utf-8"), self._settings[-1]):
-            self._python.add(text)
+            if self._characters is not None:
+                self._characters.add(text)
+            else:
+                self._counts.update(self._split(text))
 
     def merge(self, other: SymbolCounter) -> None:
-        """Add what another counter of the same settings has counted.
+        """Add the counts of another counter of the same settings.
 
-        Raises TokenizerError when its settings are others.
+        Raises
+        ------
+        TokenizerError
+            When the settings differ.
         """
         if self._settings != other._settings:
             raise TokenizerError(
@@ -68,9 +74,9 @@ class SymbolCounter:
     def counts(self) -> Counter[str]:
         """Return how often each symbol occurred, in no particular order."""
         counts = Counter(self._counts)
-        counts.update(self._python.counts())
-        if self._compiled is not None:
-            counts.update(self._compiled.counts())
+        for counter in (self._characters, self._compiled):
+            if counter is not None:
+                counts.update(counter.counts())
         return counts
 
 
@@ -93,7 +99,7 @@ def symbol_counter(
     documents : {"file", "lines", "paragraphs"}
         What stands between documents (see `split_documents`) is not counted.
     total : int, optional
-        How many bytes are to come, if that is known.
+        The number of bytes to come, if it is known.
 
     Raises
     ------
@@ -118,27 +124,3 @@ def count_symbols(texts: Iterable[str], kind: str, lowercase: bool, pattern: str
         for part in cut_text(kind, text, CHUNK):
             counter.add(part.encode())
     return counter.counts()
-
-
-class _PythonCounter(Protocol):
-    def add(self, text: str) -> None: ...
-
-    def counts(self) -> Mapping[str, int]: ...
-
-
-class _CutCounts:
-    def __init__(self, cut: Cut) -> None:
-        self._cut = cut
-        self._counts: Counter[str] = Counter()
-
-    def add(self, text: str) -> None:
-        self._counts.update(self._cut(text))
-
-    def counts(self) -> Counter[str]:
-        return self._counts
-
-
-def _python_counter(kind: str, lowercase: bool, pattern: str) -> _PythonCounter:
-    if kind == "char":
-        return CharacterCounts(lowercase)
-    return _CutCounts(WordCut(pattern, lowercase) if kind == "word" else whitespace_cut(lowercase))

@@ -1,4 +1,4 @@
-"""Where do the spaces go when words and symbols become text again?"""
+"""Joining the tokens of `word` into text, with spaces where English usually has them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def detokenize(tokens: Iterable[str], pattern: str = "unicode") -> str:
       before two ("3.14", "1,000", "10:30"). A minus joins a number that follows no word.
     - No space next to letters of scripts without spaces and to full-width punctuation.
 
-    Two tokens that would be read as one stay apart, so cutting the result gives the tokens back,
+    Two tokens that would be read as one stay apart. Splitting the result gives the tokens back,
     except that `<unk>` becomes three.
 
     Parameters
     ----------
     tokens : iterable of str
     pattern : {"unicode", "mini"}
-        The pattern that cut them.
+        The pattern that split them.
     """
     items = list(tokens)
     kinds = [_kind(token, pattern) for token in items]

@@ -1,4 +1,4 @@
-"""Where a text may be cut such that its tokens stay the same."""
+"""The places where a text, as str or as blocks of bytes, may be cut without changing its tokens."""
 
 from __future__ import annotations
 
@@ -30,6 +30,50 @@ _ANYWHERE = re.compile("")
 _BEFORE_SPACE = re.compile(r"\s")
 _BEFORE_SPACES = re.compile(r"(?<=\S)[ \n\t]")
 _AT_THE_END = re.compile(r"\Z")
+
+
+def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool) -> int:
+    r"""Return how much of a block may be tokenized by itself, in bytes.
+
+    Parameters
+    ----------
+    source : Tokenizer, or the kind of one that is still to be built
+        For a kind, the cut is right for all settings (lower case, pattern) of this kind.
+    documents : {"file", "lines", "paragraphs"}
+    block : bytes
+        UTF-8, possibly ending inside a character; line ends are \n. It begins where the text
+        begins or where this function cut.
+    final : bool
+        Whether the text ends with this block: then all of it is taken.
+
+    Returns
+    -------
+    int
+        Encoding ``block[:cut]`` and the rest of the text separately gives the same ids as encoding
+        all at once. 0 where the block has no such place: give a longer one. Lines and paragraphs
+        are cut only at the end of a document; a text of `bpe` from a file whose rules are not
+        known only at its end.
+
+    Raises
+    ------
+    CorpusError
+        For an unknown kind of documents.
+    """
+    check_documents(documents)
+    if final:
+        return len(block)
+    if documents == "lines":
+        return block.rfind(b"\n") + 1
+    if documents == "paragraphs":
+        return _after_blank_line(block)
+    end = whole_characters(block)
+    kind = source if isinstance(source, str) else source.kind
+    if kind == "bpe":
+        return _last_place(block, end, _places(source))
+    may_cut = _may_cut(source)
+    if may_cut is None:
+        return end
+    return _last_cut(block, end, may_cut) or _after_space(block)
 
 
 def cut_text(source: Tokenizer | str, text: str, size: int) -> Iterator[str]:
@@ -67,51 +111,10 @@ def _places(source: Tokenizer | str) -> re.Pattern[str]:
     kind = source if isinstance(source, str) else source.kind
     if kind == "bpe":
         return _BEFORE_SPACES if getattr(source, "may_cut_before_space", True) else _AT_THE_END
-    lowercase = isinstance(source, str) or getattr(source, "lowercase", False)
+    lowercase = isinstance(source, str) or source.lowercase
     if kind == "byte" or (kind == "char" and not lowercase):
         return _ANYWHERE
     return _BEFORE_SPACE
-
-
-def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool) -> int:
-    r"""Return how much of a block may be tokenised by itself, in bytes.
-
-    Parameters
-    ----------
-    source : Tokenizer, or the kind of one that is still to be built
-        For a kind, the cut is right for all settings (lower case, pattern) of this kind.
-    documents : {"file", "lines", "paragraphs"}
-    block : bytes
-        UTF-8, possibly ending inside a character; line ends are \n. It begins where the text
-        begins or where this function cut.
-    final : bool
-        Whether the text ends with this block: then all of it is taken.
-
-    Returns
-    -------
-    int
-        Encoding ``block[:cut]`` and the text from there on separately gives the same ids as
-        encoding all at once; 0 where there is no such place in the block: give a longer one. With
-        lines and paragraphs only the end of a document will do; with `bpe` from a file whose rules
-        are not known, only the end of the text.
-    """
-    check_documents(documents)
-    if final:
-        return len(block)
-    if documents == "lines":
-        return block.rfind(b"\n") + 1
-    if documents == "paragraphs":
-        return _after_blank_line(block)
-    end = whole_characters(block)
-    kind = source if isinstance(source, str) else source.kind
-    if kind == "bpe":
-        tail = _tail(block, end)
-        cut = max((found.start() for found in _places(source).finditer(tail)), default=0)
-        return end - len(tail[cut:].encode("utf-8")) if 0 < cut < len(tail) else 0
-    may_cut = _may_cut(source)
-    if may_cut is None:
-        return end
-    return _last_cut(block, end, may_cut) or _after_space(block)
 
 
 def _after_blank_line(block: bytes) -> int:
@@ -125,7 +128,7 @@ def _after_blank_line(block: bytes) -> int:
 
 @cache
 def _before_blank_line() -> re.Pattern[bytes]:
-    # All white space there is lies in this range. It begins with a fixed byte: 20 times as fast.
+    # All white space lies in this range. Beginning with a fixed byte is 20 times as fast.
     spaces = (c for c in map(chr, range(0x3001)) if c.isspace() and c != "\n")
     return re.compile(b"\n(?=(?:%b)*\n)" % b"|".join(re.escape(c.encode()) for c in spaces))
 
@@ -140,6 +143,13 @@ def _tail(block: bytes, end: int) -> str:
     while start < end and 0x80 <= block[start] < 0xC0:
         start += 1
     return block[start:end].decode("utf-8")
+
+
+def _last_place(block: bytes, end: int, places: re.Pattern[str]) -> int:
+    tail = _tail(block, end)
+    cut = max((found.start() for found in places.finditer(tail)), default=0)
+    # At the end of the tail the next character is not known.
+    return end - len(tail[cut:].encode("utf-8")) if 0 < cut < len(tail) else 0
 
 
 def _last_cut(block: bytes, end: int, may_cut: MayCut) -> int:
@@ -157,8 +167,7 @@ def _may_cut(source: Tokenizer | str) -> MayCut | None:
     if isinstance(source, str):
         lowercase, pattern, kind = True, None, source
     else:
-        lowercase = bool(getattr(source, "lowercase", False))
-        pattern, kind = getattr(source, "pattern", None), source.kind
+        lowercase, pattern, kind = source.lowercase, getattr(source, "pattern", None), source.kind
     rules: list[MayCut] = []
     if kind == "whitespace":
         rules.append(_between_whitespace)
@@ -178,13 +187,7 @@ def _between_whitespace(before: str, after: str) -> bool:
 
 
 def _between_mini_words(before: str, after: str) -> bool:
-    if not _in_mini_word(before):
-        return True
-    return after != "" and not _in_mini_word(after)
-
-
-def _in_mini_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+    return not all(character.isalnum() or character in ("", "_") for character in (before, after))
 
 
 def _between_words(before: str, after: str) -> bool:
@@ -203,8 +206,11 @@ def _extends(character: str) -> bool:
 
 
 def _same_lower_case(before: str, after: str) -> bool:
-    r"""Whether no capital sigma looks across: whether it becomes \u03c2 or \u03c3 depends on the
-    nearest characters that are not case-ignorable (Unicode, SpecialCasing, Final_Sigma)."""
+    r"""Whether the lower case of no capital sigma depends on both sides of the cut.
+
+    It is \u03c2 or \u03c3 by the nearest characters that are not case-ignorable (Unicode,
+    SpecialCasing, Final_Sigma).
+    """
     if _is_neither(before):
         return True
     return after != "" and (_is_neither(after) or (_stops_sigma(before) and _stops_sigma(after)))
@@ -216,6 +222,6 @@ def _is_neither(character: str) -> bool:
 
 
 def _stops_sigma(character: str) -> bool:
-    """Whether it is no sigma, and a sigma need not look behind it."""
+    """Whether it is no sigma, and decides alone about a sigma beside it."""
     is_cased_only = f"{character}{CAPITAL_SIGMA}".lower().endswith("\u03c2")
     return character != CAPITAL_SIGMA and is_cased_only

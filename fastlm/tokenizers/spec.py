@@ -1,4 +1,4 @@
-"""Which tokenizer is asked for, and must the text be read to make it?"""
+"""The specification of a tokenizer: the tokenizer itself, or how to make it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ DEFAULT_KIND = "char"
 class TokenizerSpec:
     """A tokenizer, or how to make one.
 
-    kind : see ``build_tokenizer``; or ``tiny``, the reference system's
-    asked_for : the kind, where the caller named it; None: it is the preset's or the default
-    given : the tokenizer itself; the rest then says nothing
-    vocab : a vocabulary file in place of counting
-    min_count, max_vocab : see ``build_tokenizer``
-    options : further arguments of ``build_tokenizer``
+    Attributes
+    ----------
+    kind : str
+        As for `build_tokenizer`; or ``tiny``, the reference system's.
+    asked_for : str, optional
+        The kind, if the caller named it; None if it is the preset's or the default.
+    given : Tokenizer, optional
+        The tokenizer itself; the other attributes then have no effect.
+    vocab : path, optional
+        A vocabulary file in place of counting.
+    min_count, max_vocab
+        As for `build_tokenizer`.
+    options : mapping
+        Further arguments of `build_tokenizer`.
     """
 
     kind: str = DEFAULT_KIND
@@ -44,77 +52,62 @@ class TokenizerSpec:
         *,
         default: str | None = None,
         default_options: Mapping[str, Any] | None = None,
-        vocab: str | PathLike[str] | None = None,
-        min_count: int = 1,
-        max_vocab: int | None = None,
+        **settings: Any,
     ) -> Self:
-        """What is wanted, else the default, else ``char``.
+        """Specify what is wanted, else the default, else ``char``.
 
-        default, default_options : a preset's kind of tokenizer, and the options that belong to it
+        Parameters
+        ----------
+        wanted : str or Tokenizer, optional
+        default, default_options
+            A preset's kind of tokenizer, and the options that belong to it.
+        **settings
+            ``vocab``, ``min_count`` and ``max_vocab``.
         """
         if isinstance(wanted, Tokenizer):
             return cls(kind=wanted.kind, given=wanted)
         kind = wanted or default or DEFAULT_KIND
         options = (default_options or {}) if kind == default else {}
-        return cls(
-            kind=kind,
-            asked_for=wanted,
-            vocab=vocab,
-            min_count=min_count,
-            max_vocab=max_vocab,
-            options=options,
-        )
+        return cls(kind=kind, asked_for=wanted, options=options, **settings)
 
     def ready(self) -> Tokenizer | None:
-        """The tokenizer, if no text is needed to make it.
+        """Return the tokenizer, or None if a text is needed to make it.
 
-        Raises TokenizerError for settings that no tokenizer has.
+        Raises
+        ------
+        TokenizerError
+            For settings that no tokenizer has.
         """
         if self.given is not None:
             return self.given
         if self.kind == "tiny":
             return CharTokenizer.tiny()
         if self.vocab is not None or self.kind not in (*COUNTED_KINDS, "bpe"):
-            return self._built(())
+            return build_tokenizer(self.kind, vocab_file=self.vocab, **self._settings)
         check_limits(self.min_count, self.max_vocab)
         return None
 
     def from_texts(self, texts: Iterable[str]) -> Tokenizer:
-        return self.ready() or self._built(texts)
-
-    def _built(self, texts: Iterable[str]) -> Tokenizer:
-        return build_tokenizer(
-            self.kind,
-            texts,
-            min_count=self.min_count,
-            max_vocab=self.max_vocab,
-            vocab_file=self.vocab,
-            **self.options,
-        )
+        """Return the tokenizer, made from texts if need be."""
+        return self.ready() or build_tokenizer(self.kind, texts, **self._settings)
 
     def from_counts(self, counts: Mapping[str, int]) -> Tokenizer:
-        return build_tokenizer_from_counts(
-            self.kind,
-            counts,
-            min_count=self.min_count,
-            max_vocab=self.max_vocab,
-            **self.options,
-        )
+        """Return the tokenizer of a kind whose symbols are counted."""
+        return build_tokenizer_from_counts(self.kind, counts, **self._settings)
 
     def from_blocks(self, blocks: Iterable[bytes], documents: str) -> Tokenizer:
-        """Train the tokenizer that is trained, not counted: ``bpe``."""
+        """Return the tokenizer that is trained on blocks: ``bpe``."""
         return train_bpe(
             blocks, max_vocab=self.max_vocab, min_count=self.min_count, documents=documents
         )
 
     def settings(self) -> dict[str, Any]:
-        """All that decides what comes out, beside the text, as JSON has it."""
+        """Return as JSON what decides, besides the text, which tokenizer is made."""
         ready = self.ready()
         if ready is not None:
             return {"fingerprint": ready.fingerprint()}
-        return {
-            "kind": self.kind,
-            "min_count": self.min_count,
-            "max_vocab": self.max_vocab,
-            **self.options,
-        }
+        return {"kind": self.kind, **self._settings}
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"min_count": self.min_count, "max_vocab": self.max_vocab, **self.options}

@@ -1,4 +1,4 @@
-"""The symbols of a vocabulary as the compiled kernels look them up."""
+"""The hash table by which compiled kernels look up the symbols of a vocabulary."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fastlm_kernels.text.words import SymbolTable
 __all__ = ["BYTES_PER_SYMBOL", "FIRST_SYMBOLS", "hash_arithmetic", "new_table", "symbol_table"]
 
 FIRST_SYMBOLS = 1 << 12
-
+"""Room for symbols in the first table of a counter."""
 
 BYTES_PER_SYMBOL = 8
-"""Room for the text of a symbol in a new table: English words have 7 to 8 bytes on average."""
+"""Room for the text of a symbol in it: English words have 7 to 8 bytes on average."""
 
 
 def new_table(room: int, text_size: int) -> SymbolTable:
@@ -36,7 +36,7 @@ def new_table(room: int, text_size: int) -> SymbolTable:
 
 
 def symbol_table(vocabulary: Vocabulary) -> SymbolTable:
-    """Return the table that finds the id of every symbol but the specials."""
+    """Return the table that finds the id of every symbol but the special tokens."""
     specials = (vocabulary.boundary_id, vocabulary.unk_id)
     encoded = [
         b"" if id in specials else symbol.encode("utf-8")
@@ -53,5 +53,5 @@ def symbol_table(vocabulary: Vocabulary) -> SymbolTable:
 
 
 def hash_arithmetic() -> AbstractContextManager[Any]:
-    """Without JIT, NumPy does the arithmetic of hashes and warns where it wraps around."""
+    """Return a context in which hashes may overflow; without JIT, NumPy would warn."""
     return np.errstate(over="ignore") if JIT_DISABLED else nullcontext()

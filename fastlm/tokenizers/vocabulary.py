@@ -1,11 +1,12 @@
-"""Which symbol has which id: built from counts, read from a file, written to one."""
+"""Vocabularies: the symbols and their ids, from counts or a file, and written to a file."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,26 +17,27 @@ from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.text.reading import read_text
 
 __all__ = [
+    "CODE_POINTS",
     "COUNTED_KINDS",
     "END",
     "UNK",
     "Vocabulary",
     "check_limits",
     "counted_characters",
-    "unknown_character",
     "unknown_symbol",
 ]
 
-
 END = "<end>"
-"""The special token that ends a document."""
-
+"""The boundary token, which ends a document."""
 
 UNK = "<unk>"
 """The special token for every symbol that is not in the vocabulary."""
 
 COUNTED_KINDS = ("char", "word", "whitespace")
 """The kinds of tokenizer whose vocabulary is built from counts."""
+
+CODE_POINTS = sys.maxunicode + 1
+"""The number of code points of Unicode, 0x110000."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,17 @@ class Vocabulary:
     Attributes
     ----------
     symbols : tuple of str, length V
-        The specials stand among them as `<end>` and `<unk>`.
+        The special tokens stand among them as `<end>` and `<unk>`.
     boundary_id, unk_id : int or None
-        Where the specials stand.
+        The ids of the special tokens.
     index : dict of str to int
         The inverse of `symbols`.
 
     Raises
     ------
     TokenizerError
-        For a repeated or empty symbol, a special that is not where its id says, a lone surrogate,
-        or fewer than two tokens besides `<end>` (there would be nothing to predict).
+        For a repeated or empty symbol, a special token whose id is another, a lone surrogate, or
+        fewer than two tokens besides `<end>` (there would be nothing to predict).
     """
 
     symbols: tuple[str, ...]
@@ -74,7 +76,7 @@ class Vocabulary:
             if index.get(name) != id:
                 raise TokenizerError(
                     f"{name} has id {index.get(name)} in the list of symbols but is declared as "
-                    f"{id}; the two must agree"
+                    f"{id}; make them agree"
                 )
         for symbol in index:
             if not symbol.isascii() and any("\ud800" <= c <= "\udfff" for c in symbol):
@@ -91,7 +93,7 @@ class Vocabulary:
 
     @property
     def ordinary(self) -> dict[str, int]:
-        """The ids of all symbols but the specials: what text can be encoded to."""
+        """The ids of all symbols but the special tokens."""
         return {s: id for s, id in self.index.items() if id not in (self.boundary_id, self.unk_id)}
 
     @classmethod
@@ -104,7 +106,7 @@ class Vocabulary:
         boundary: bool = True,
         unk: bool = True,
     ) -> Self:
-        """Return the specials, then the symbols by (-count, symbol).
+        """Return a vocabulary of the special tokens, then the symbols by (-count, symbol).
 
         Parameters
         ----------
@@ -112,22 +114,22 @@ class Vocabulary:
         min_count : int, at least 1
             Symbols seen fewer times are left to `<unk>`.
         max_vocab : int, optional
-            At most so many tokens in total, specials included.
+            The largest number of tokens, special tokens included.
         boundary, unk : bool
             Whether `<end>` and `<unk>` are there.
 
         Raises
         ------
         TokenizerError
-            For a limit out of range, no text, text of one symbol only, limits that leave no
-            symbol, and limits that drop symbols where there is no `<unk>` to stand for them.
+            For a limit out of range, text of no symbol or of one, limits that leave no symbol,
+            and limits that drop symbols without `<unk>` to stand for them.
         """
         check_limits(min_count, max_vocab)
         counts = {s: n for s, n in counts.items() if s not in (END, UNK)}
         specials = [END] * boundary + [UNK] * unk
         if max_vocab is not None and max_vocab - len(specials) < 1:
             raise TokenizerError(
-                f"max_vocab {max_vocab} leaves no room for a symbol beside the specials "
+                f"max_vocab {max_vocab} leaves no room for a symbol beside the special tokens "
                 f"({', '.join(specials)}); use at least {len(specials) + 1}"
             )
         if not counts:
@@ -137,7 +139,7 @@ class Vocabulary:
                 f"the text holds one symbol only, {next(iter(counts))!r}, so there is nothing to "
                 "learn; use text with at least two different symbols"
             )
-        # Two sorts, the second of which keeps the order of equals: half the time of one by pairs.
+        # The second sort keeps the order of equals: both take half the time of one by pairs.
         kept = sorted(s for s, n in counts.items() if n >= min_count)
         kept.sort(key=counts.__getitem__, reverse=True)
         if not kept:
@@ -162,15 +164,17 @@ class Vocabulary:
     def from_symbols(
         cls, symbols: Iterable[str], *, boundary: bool = True, unk: bool = True
     ) -> Self:
-        """Return a vocabulary in the order given, with the specials it lacks put before it."""
+        """Return a vocabulary in the order given, the special tokens it lacks put first."""
         given = list(symbols)
         missing = [END] * (boundary and END not in given) + [UNK] * (unk and UNK not in given)
         return cls.from_ordered([*missing, *given])
 
     @classmethod
     def from_ordered(cls, symbols: Iterable[str]) -> Self:
-        """Return a vocabulary of exactly these symbols; the specials are known by name."""
+        """Return a vocabulary of exactly these symbols; special tokens are known by name."""
         ordered = tuple(symbols)
+        if not all(isinstance(symbol, str) for symbol in ordered):
+            raise TokenizerError("the tokenizer's symbols must be a list of strings")
         return cls(
             symbols=ordered,
             boundary_id=ordered.index(END) if END in ordered else None,
@@ -192,7 +196,7 @@ class Vocabulary:
         ----------
         path : path
         read_line : function of a line to its symbol
-            Raises TokenizerError for a line that is no symbol. It never sees `<end>` or `<unk>`.
+            Raises TokenizerError for a line that is no symbol. It never gets `<end>` or `<unk>`.
         boundary, unk : bool
             Whether `<end>` and `<unk>` must be there; those that are not in the file come first.
 
@@ -200,8 +204,7 @@ class Vocabulary:
         ------
         TokenizerError
             For a file that cannot be read, and, with the number of the line, for an empty line,
-            a line that is no symbol, a symbol that was there before, and a special that the
-            caller does not want.
+            a line that is no symbol, a repeated symbol, and a special token that is not wanted.
         """
         try:
             text = read_text(path)
@@ -215,7 +218,7 @@ class Vocabulary:
             if (line == END and not boundary) or (line == UNK and not unk):
                 raise TokenizerError(
                     f"{where}: {line} stands here, but this tokenizer is to have none; delete "
-                    "the line or allow the special"
+                    "the line or allow the special token"
                 )
             try:
                 symbol = line if line in (END, UNK) else read_line(line)
@@ -232,19 +235,12 @@ class Vocabulary:
             raise TokenizerError(f"{path}: {error}") from None
 
     def to_file(self, path: str | PathLike[str], write_line: Callable[[str], str] = str) -> None:
-        """Write one symbol a line, UTF-8, specials included, so that `from_file` reads it back."""
+        """Write one symbol a line, UTF-8, special tokens included, as `from_file` reads it."""
         lines = (s if s in (END, UNK) else write_line(s) for s in self.symbols)
         try:
             replace_file(path, ["".join(f"{line}\n" for line in lines).encode("utf-8")])
         except (OSError, ValueError) as error:
             raise TokenizerError(unwritable("vocabulary", path, error)) from None
-
-    @classmethod
-    def from_json(cls, symbols: Any) -> Self:
-        """Return the vocabulary of a JSON list of symbols; a TokenizerError for all else."""
-        if not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
-            raise TokenizerError("the tokenizer's symbols must be a list of strings")
-        return cls.from_ordered(symbols)
 
 
 def check_limits(min_count: int, max_vocab: int | None) -> None:
@@ -258,18 +254,12 @@ def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:
     return {chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()}
 
 
-def unknown_character(character: str, where: str, known: int) -> TokenizerError:
-    """Return the error for a character that is not in a vocabulary without `<unk>`."""
-    return TokenizerError(
-        f"the character {character!r} (U+{ord(character):04X}){where} is not among the {known} of "
-        f"the vocabulary, which has no {UNK}; take it out of the text or use a vocabulary that "
-        "has it"
-    )
-
-
 def unknown_symbol(symbol: str, known: int) -> TokenizerError:
-    """Return the error for a symbol that is not in a vocabulary of ``known`` without `<unk>`."""
+    """Return the error for a symbol that is not in a vocabulary of ``known`` without `<unk>`.
+
+    ``symbol`` is shown as it is: quoted, and with its place if that is known.
+    """
     return TokenizerError(
-        f"{symbol!r} is not among the {known} symbols of the vocabulary, which has no {UNK}; take "
-        "it out of the text or use a vocabulary that has it"
+        f"{symbol} is not among the {known} symbols of the vocabulary, which has no {UNK}; take it "
+        "out of the text or use a vocabulary that has it"
     )

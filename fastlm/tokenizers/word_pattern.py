@@ -1,7 +1,7 @@
-"""Where does a word begin and end? The regular expressions behind the `word` tokenizer.
+"""The regular expressions that split text into the tokens of `word`.
 
-The classes come from the Unicode tables of the running Python, so a character that a newer
-Unicode assigned may be cut differently by an older Python.
+The classes come from the Unicode tables of the running Python: an older Python may split a
+character differently that a newer Unicode has assigned.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ UNSPACED_BLOCKS = (
 """Scripts written without spaces between words: each letter is a token, with its marks."""
 
 ASSIGNED_PLANES = ((0, 0x40000), (0xE0000, 0xF0000))
-"""Where characters are. The planes 4 to 13 are empty in every version of Unicode so far, the last
-two are for private use: asking for the categories of the rest takes a third of the time."""
+"""The code points that may have characters. Planes 4 to 13 are empty in every Unicode so far, the
+last two are for private use; without them the categories take a third of the time."""
 
 _ASCII_SYMBOL = r"[!-/:-@\[-`{-~]"
 
 
 def is_unspaced(character: str) -> bool:
-    """Whether this is a letter of a script that puts no spaces between words."""
+    """Tell whether this is a letter of a script that puts no spaces between words."""
     code = ord(character)
     return code >= 0x0E00 and (
         any(first <= code <= last for first, last, _ in UNSPACED_BLOCKS)
@@ -71,7 +71,7 @@ def is_unspaced(character: str) -> bool:
 
 
 def is_mark(character: str) -> bool:
-    """Whether this is a combining mark (category M)."""
+    """Tell whether this is a combining mark (category M)."""
     return unicodedata.category(character)[0] == "M"
 
 
@@ -91,8 +91,8 @@ def word_pattern(name: str, ascii_only: bool) -> re.Pattern[str]:
     ----------
     name : {"unicode", "mini"}
     ascii_only : bool
-        Ask for an expression that is right for ASCII text alone: building the classes of the
-        other takes some 70 ms, once.
+        Whether an expression for ASCII text alone will do. Building the classes of the other
+        takes some 70 ms, once.
     """
     if name == "mini":
         return re.compile(r"\w+|[^\w\s]")
@@ -101,7 +101,7 @@ def word_pattern(name: str, ascii_only: bool) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class CharacterRanges:
-    """The ranges of code points that the "unicode" pattern tells apart, each list in order."""
+    """The ranges of code points that the "unicode" pattern distinguishes, each list in order."""
 
     word: list[Range]
     unspaced: list[Range]
@@ -111,7 +111,7 @@ class CharacterRanges:
 
 @cache
 def character_ranges() -> CharacterRanges:
-    """Ask for the category of every character; the marks are among the words too."""
+    """Return the ranges by the category of every character; the marks are among the words too."""
     ranges = CharacterRanges([], [], [], [])
     for category, run in _runs_of_one_category():
         if _is_letter(category):
@@ -141,8 +141,8 @@ def _unicode_pattern() -> str:
 def _one(ranges: list[Range]) -> str:
     """Match one character of these ranges.
 
-    The ranges beyond U+FFFF are searched one by one, so the common case looks first whether the
-    character is there at all.
+    The ranges beyond U+FFFF are searched one by one, so it is checked first that the character
+    lies there at all.
     """
     near, far = _near_and_far(ranges)
     return rf"[{near}]|(?=[\U00010000-\U0010ffff])[{far}]"
@@ -154,7 +154,7 @@ def _one_or_more(ranges: list[Range]) -> str:
 
 
 def _near_and_far(ranges: list[Range]) -> tuple[str, str]:
-    """Return the inside of two character classes: up to U+FFFF, and beyond."""
+    """Return the contents of two character classes: up to U+FFFF, and beyond."""
     near = [run for run in ranges if run[0] <= 0xFFFF]
     return _inside(near), _inside(ranges[len(near) :])
 

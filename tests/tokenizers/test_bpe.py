@@ -87,8 +87,8 @@ def test_long_text_equals_its_pieces(
     tokenizer: BpeTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tokenizer.encode(TEXT)
-    monkeypatch.setattr("fastlm.tokenizers.bpe.PIECE", 7)
-    monkeypatch.setattr("fastlm.tokenizers.bpe.PIECES", 3)
+    monkeypatch.setattr("fastlm.tokenizers.bpe.PART", 7)
+    monkeypatch.setattr("fastlm.tokenizers.bpe.PARTS", 3)
     assert np.array_equal(tokenizer.encode(TEXT), whole)
     assert train_bpe([TEXT], max_vocab=400) == tokenizer
 
@@ -140,25 +140,25 @@ def test_json_and_pickle_round_trip(tokenizer: BpeTokenizer, tmp_path: Path) -> 
         assert np.array_equal(again.encode(TEXT), tokenizer.encode(TEXT))
 
 
-def settled(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
-    """What is settled after each token; checked to be what it stays."""
-    texts = [tokenizer.settled_text(ids[:n]) for n in range(1, len(ids) + 1)]
+def stable(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
+    """The stable text after each token; checked to be what it stays."""
+    texts = [tokenizer.stable_text(ids[:n]) for n in range(1, len(ids) + 1)]
     for earlier, later in zip(texts, [*texts[1:], tokenizer.decode(ids)], strict=True):
         assert later.startswith(earlier)
     return texts
 
 
 @pytest.mark.parametrize("text", ["naïve 第三 😀", "a  b\n c"])
-def test_text_settles_when_a_character_is_whole(tokenizer: BpeTokenizer, text: str) -> None:
-    assert tokenizer.decodes_apart
-    texts = settled(tokenizer, tokenizer.encode(text).tolist())
+def test_text_is_stable_when_a_character_is_whole(tokenizer: BpeTokenizer, text: str) -> None:
+    assert tokenizer.decodes_independently
+    texts = stable(tokenizer, tokenizer.encode(text).tolist())
     assert texts[-1] == text
     assert not any("\ufffd" in part for part in texts)
 
 
 def test_half_a_character_is_no_error(tokenizer: BpeTokenizer) -> None:
     ids = tokenizer.encode("a😀").tolist()[:-1]
-    assert tokenizer.decode(ids).rstrip("\ufffd") == tokenizer.settled_text(ids) == "a"
+    assert tokenizer.decode(ids).rstrip("\ufffd") == tokenizer.stable_text(ids) == "a"
 
 
 class TestFilesOfTheLibrary:
@@ -209,8 +209,8 @@ class TestFilesOfTheLibrary:
         assert safe_cut(tokenizer, "file", b"the cats the cats ", final=True) == 18
         assert safe_cut(tokenizer, "lines", b"the\ncats", final=False) == 4
         ids = [1, 2, 3, 1, 2, 4]
-        assert not tokenizer.decodes_apart
-        assert settled(tokenizer, ids)[-1] == "the cats the cat"
+        assert not tokenizer.decodes_independently
+        assert stable(tokenizer, ids)[-1] == "the cats the cat"
         assert tokenizer.decode(ids) == "the cats the cat."
 
     def test_end_as_a_word(self, tmp_path: Path) -> None:

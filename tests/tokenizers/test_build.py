@@ -200,7 +200,7 @@ def test_token_of_an_id_that_is_none(tokenizer: Tokenizer, id: int) -> None:
         ("byte", {"max_vocab": -1}, "max_vocab is -1; give a whole number of at least 1"),
         ("byte", {"min_count": 2}, "min_count 2 has no effect with the byte tokenizer"),
         ("byte", {"max_vocab": 99}, "max_vocab 99 has no effect with the byte tokenizer"),
-        ("byte", {"lowercase": True}, "byte tokenizer keeps every byte"),
+        ("byte", {"lowercase": True}, "byte tokenizer keeps the case of letters"),
         ("byte", {"vocab_file": "v.txt"}, r"fixed, so v\.txt cannot be its vocabulary file"),
         ("word", {"vocab_file": "v", "min_count": 2}, "min_count 2 has no effect with a vocab"),
         ("char", {"vocab_file": "v", "max_vocab": 9}, "max_vocab 9 has no effect with a vocab"),

@@ -133,7 +133,7 @@ class TestVocabularyFile:
 
     def test_escapes(self, tmp_path: Path) -> None:
         lines = ["\\n", "\\r", "\\t", "\\\\", "\\u0041", " ", "\\U0001F600", "é", "<unk>", "<"]
-        tokenizer = CharTokenizer.from_vocab_file(self.write(tmp_path, "\n".join(lines)))
+        tokenizer = build_tokenizer("char", vocab_file=self.write(tmp_path, "\n".join(lines)))
         assert tokenizer.vocabulary.symbols == (
             END, "\n", "\r", "\t", "\\", "A", " ", "😀", "é", UNK, "<",
         )  # fmt: skip
@@ -150,11 +150,12 @@ class TestVocabularyFile:
     )
     def test_bad_lines(self, tmp_path: Path, text: str, message: str) -> None:
         with pytest.raises(TokenizerError, match=message):
-            CharTokenizer.from_vocab_file(self.write(tmp_path, text))
+            build_tokenizer("char", vocab_file=self.write(tmp_path, text))
 
     def test_upper_case_with_lowercase(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "a\nB\n")
         with pytest.raises(TokenizerError, match="line 2: 'B' can never occur"):
-            CharTokenizer.from_vocab_file(self.write(tmp_path, "a\nB\n"), lowercase=True)
+            build_tokenizer("char", vocab_file=path, lowercase=True)
 
     @given(characters=st.sets(st.characters(exclude_categories=["Cs"]), min_size=2))
     @settings(deadline=None, max_examples=50)
@@ -164,7 +165,7 @@ class TestVocabularyFile:
         path = tmp_path_factory.mktemp("v") / "chars.txt"
         tokenizer = CharTokenizer(Vocabulary.from_symbols(sorted(characters, reverse=True)))
         tokenizer.save_vocab(path)
-        assert CharTokenizer.from_vocab_file(path) == tokenizer
+        assert build_tokenizer("char", vocab_file=path) == tokenizer
 
 
 def test_a_symbol_of_several_characters() -> None:

@@ -68,7 +68,7 @@ def test_without_unk_an_unknown_word_is_an_error() -> None:
 def test_a_vocabulary_file_of_17904_lines(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("".join(f"word{n}\n" for n in range(17904)), encoding="utf-8")
-    tokenizer = WhitespaceTokenizer.from_vocab_file(path)
+    tokenizer = build_tokenizer("whitespace", vocab_file=path)
     assert tokenizer.vocab_size == 17906
     assert tokenizer.encode("word0 word17903 other").tolist() == [2, 17905, 1]
 
@@ -76,7 +76,7 @@ def test_a_vocabulary_file_of_17904_lines(tmp_path: Path) -> None:
 def test_vocabulary_file_round_trip(tmp_path: Path) -> None:
     tokenizer = build_tokenizer("whitespace", SAMPLES.values())
     tokenizer.save_vocab(tmp_path / "words.txt")
-    assert WhitespaceTokenizer.from_vocab_file(tmp_path / "words.txt") == tokenizer
+    assert build_tokenizer("whitespace", vocab_file=tmp_path / "words.txt") == tokenizer
 
 
 @pytest.mark.parametrize("line", ["two words", " padded", "trailing\t"])
@@ -86,7 +86,7 @@ def test_a_line_with_white_space_could_never_occur(tmp_path: Path, line: str) ->
     with pytest.raises(
         TokenizerError, match=r"line 2: .*can never occur: the whitespace tokenizer"
     ):
-        WhitespaceTokenizer.from_vocab_file(path)
+        build_tokenizer("whitespace", vocab_file=path)
 
 
 def test_a_symbol_that_could_never_occur() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers import END, UNK, WordTokenizer, build_tokenizer, tokenizer_from_dict
+from fastlm.tokenizers import END, UNK, build_tokenizer, tokenizer_from_dict
 from fastlm.tokenizers.word_pattern import is_unspaced, word_pattern
 from tests.tokenizers.samples import mini_tokenizer
 
@@ -224,11 +224,11 @@ def test_vocabulary_file_round_trip(tmp_path: Path) -> None:
     for options in ({}, {"lowercase": True}, {"pattern": "mini"}):
         tokenizer = build_tokenizer("word", SAMPLES.values(), **options)  # type: ignore[arg-type]
         tokenizer.save_vocab(path)
-        assert WordTokenizer.from_vocab_file(path, **options) == tokenizer  # type: ignore[arg-type]
+        assert build_tokenizer("word", vocab_file=path, **options) == tokenizer  # type: ignore[arg-type]
 
 
 def test_a_line_of_several_tokens_could_never_occur(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("one\ndon't\n", encoding="utf-8")
     with pytest.raises(TokenizerError, match=r"line 2: \"don't\" can never occur: the word"):
-        WordTokenizer.from_vocab_file(path)
+        build_tokenizer("word", vocab_file=path)

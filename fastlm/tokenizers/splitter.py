@@ -1,0 +1,65 @@
+"""Splitting of text into the symbols of the `word` and `whitespace` tokenizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
+
+__all__ = ["Splitter"]
+
+WHITESPACE = "whitespace"
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """Splits a text into symbols, in order; no symbol holds white space.
+
+    Attributes
+    ----------
+    pattern : {"unicode", "mini", "whitespace"}
+        A pattern of `word` (see `word_pattern`), or "whitespace" for `str.split`.
+    lowercase : bool
+        Whether `text.lower()` is split.
+    """
+
+    pattern: str
+    lowercase: bool
+
+    @classmethod
+    def of(cls, kind: str, lowercase: bool, pattern: str) -> Self:
+        """Return the splitter of a kind; `whitespace` has no choice of pattern.
+
+        Raises
+        ------
+        TokenizerError
+            For a pattern that `word` does not have.
+        """
+        if kind == WHITESPACE:
+            return cls(WHITESPACE, lowercase)
+        if pattern not in WORD_PATTERNS:
+            raise TokenizerError(
+                f"the word tokenizer's pattern must be one of {', '.join(WORD_PATTERNS)}, "
+                f"got {pattern!r}"
+            )
+        return cls(pattern, lowercase)
+
+    def __call__(self, text: str) -> list[str]:
+        if self.lowercase:
+            text = text.lower()
+        if self.pattern == WHITESPACE:
+            return text.split()
+        return word_pattern(self.pattern, text.isascii()).findall(text)
+
+    def check_symbol(self, symbol: str) -> str:
+        """Return a symbol that this splitter can give; a TokenizerError for any other."""
+        parts = self(symbol)
+        if parts != [symbol]:
+            kind = WHITESPACE if self.pattern == WHITESPACE else "word"
+            raise TokenizerError(
+                f"{symbol!r} can never occur: the {kind} tokenizer reads it as {parts}; take it "
+                "out or choose another tokenizer"
+            )
+        return symbol
