@@ -10,20 +10,8 @@ from typing import Any
 
 import pytest
 
-from fastlm_kernels.runtime.sources import sources_digest
-
-
-def _cache_folder() -> Path:
-    """A folder for compiled kernels, keyed by their sources.
-
-    Numba's own key does not see a change in a called function of another file: a test would run
-    what stood there yesterday.
-    """
-    modes = [os.environ.get(name, "0") for name in ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK")]
-    return Path(tempfile.gettempdir()) / f"fastlm-test-cache-{sources_digest()}-{'-'.join(modes)}"
-
-
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_folder()))
+# Kept from run to run; what other sources made is never used (``fastlm_kernels.runtime.cache``).
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "fastlm-test-cache"))
 
 
 _BESIDE = ThreadPoolExecutor(max_workers=1)

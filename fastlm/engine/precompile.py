@@ -11,6 +11,8 @@ from contextlib import suppress
 
 __all__ = ["compile_half", "start_compiling"]
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+
 
 def start_compiling() -> None:
     """Where nothing is compiled yet, let a second process compile part of it into the cache.
@@ -23,7 +25,7 @@ def start_compiling() -> None:
     if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
         return
     with suppress(OSError):
-        subprocess.Popen(
+        process = subprocess.Popen(
             [
                 sys.executable,
                 "-c",
@@ -35,6 +37,7 @@ def start_compiling() -> None:
             # Ctrl-C in the terminal is not for it.
             start_new_session=True,
         )
+        _STARTED.append(process)  # one that is collected while it runs is a ResourceWarning
 
 
 def compile_half() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ from fastlm_kernels.runtime.arguments import (
     Table,
     Tokens,
 )
-from fastlm_kernels.runtime.jit import JIT_DISABLED
+from fastlm_kernels.runtime.jit import is_cached
 from fastlm_kernels.runtime.scheduler import PRIVATE_SIZE
 
 __all__ = ["TrainingEngine", "kernels_cached"]
@@ -256,11 +255,8 @@ class TrainingEngine:
 
 
 def kernels_cached() -> bool:
-    """Whether compiled training kernels lie in Numba's cache folder (perhaps of older source)."""
-    if JIT_DISABLED or steps.train_steps.signatures:
-        return True
-    folder = steps.train_steps.stats.cache_path
-    return folder is not None and any(Path(folder).glob("training.train_steps-*.nbi"))
+    """Return whether the training kernel needs no compiling."""
+    return is_cached(steps.train_steps)
 
 
 def examples_in(tokens: Tokens, model: ModelConfig) -> int:

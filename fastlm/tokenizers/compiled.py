@@ -8,7 +8,6 @@ words 56 to 112 bytes a symbol, and its text.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -33,6 +32,7 @@ from fastlm.tokenizers.vocabulary import (
     counted_characters,
     unknown_symbol,
 )
+from fastlm_kernels.runtime.jit import is_cached
 from fastlm_kernels.text import characters, utf8, words
 from fastlm_kernels.text.utf8 import END, PADDING
 from fastlm_kernels.text.words import SymbolTable
@@ -50,14 +50,8 @@ __all__ = [
 
 
 def kernels_ready() -> bool:
-    """Tell whether the kernels are compiled, in this process or in Numba's cache.
-
-    The cache may be one of older sources.
-    """
-    if words.encode_words.signatures:
-        return True
-    folder = words.encode_words.stats.cache_path
-    return folder is not None and any(Path(folder).glob("words.encode_words-*.nbi"))
+    """Return whether the kernels need no compiling."""
+    return is_cached(words.encode_words)
 
 
 def compiled_counter(kind: str, lowercase: bool, pattern: str, documents: str) -> CompiledCounter:

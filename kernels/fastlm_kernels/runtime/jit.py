@@ -6,13 +6,13 @@ inside kernels a constant argument is written ``np.int64(0)``, or is a variable.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from numba import config, njit, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
-from fastlm_kernels.runtime.sources import PACKAGE, sources_digest
+from fastlm_kernels.runtime.cache import KernelCache
 
 # Without nnan and ninf: LLVM may reorder and contract sums, but isnan keeps its meaning.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -24,24 +24,29 @@ JIT_DISABLED = bool(config.DISABLE_JIT)
 # error_model="numpy": a division does not branch to raise, so loops with one still vectorise.
 # _nrt=False: kernels allocate nothing, so they need not count references to arrays. Counting is an
 # atomic operation for every slice, on one cache line that all threads share.
-_EXACT_FLAGS = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_EXACT_FLAGS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 _FLAGS = {**_EXACT_FLAGS, "fastmath": FAST_MATH}
 
 
 def _decorator(**flags):
-    """``njit`` with these flags, once the cache holds nothing that other sources made."""
+    """``njit`` with these flags, and with the cache of ``fastlm_kernels.runtime.cache``."""
     jit = njit(**flags)
 
     def decorate(function):
         dispatcher = jit(function)
         if not JIT_DISABLED:
-            drop_stale_cache(dispatcher.stats.cache_path)
+            dispatcher._cache = KernelCache(function)
             _optimise(dispatcher, by_itself=not flags.get("no_cpython_wrapper"))
         return dispatcher
 
     return decorate
+
+
+def is_cached(dispatcher: Any) -> bool:
+    """Return whether a kernel was compiled in this process, or lies in the cache."""
+    return JIT_DISABLED or bool(dispatcher.signatures) or dispatcher._cache.holds_any()
 
 
 def _optimise(dispatcher, by_itself):
@@ -84,32 +89,6 @@ def _skip_where_left_to_callers():
 
 
 _skip_where_left_to_callers()
-
-
-_fresh = set()
-
-
-def drop_stale_cache(folder, package=PACKAGE):
-    """Empty Numba's cache ``folder`` of this package if it was filled from other sources.
-
-    Numba itself looks at the file of the kernel it loads and not at those of the kernels that are
-    compiled into it, and an installed release may carry the same dates as the one before: without
-    this, an upgrade could run machine code of both.
-    """
-    if folder is None or folder in _fresh:
-        return
-    _fresh.add(folder)
-    try:
-        stamp = Path(folder) / f"sources-{sources_digest(package)}"
-        if stamp.exists():
-            return
-        for pattern in ("*.nbi", "*.nbc", "sources-*"):
-            for path in Path(folder).glob(pattern):
-                path.unlink(missing_ok=True)
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        stamp.touch()
-    except OSError:  # a folder that cannot be written has no stale code of ours, or Numba says so
-        return
 
 
 # A kernel that Python calls.

@@ -1,53 +1,48 @@
-"""The cache of compiled kernels holds nothing of other sources."""
+"""The one decorator: what it does to every kernel."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
+import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
-from fastlm_kernels.runtime import jit
+import fastlm_kernels
+from fastlm_kernels.passes.training import count_nonfinite, mean_loss
+from fastlm_kernels.runtime.cache import KernelCache
+from fastlm_kernels.runtime.jit import FAST_MATH, JIT_DISABLED, is_cached
 
-
-@pytest.fixture
-def sources(tmp_path):
-    folder = tmp_path / "package"
-    folder.mkdir()
-    (folder / "inner.py").write_text("one")
-    return folder
+compiled_only = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 
 
-@pytest.fixture
-def cache(tmp_path):
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    return folder
+def kernels() -> dict[str, Dispatcher]:
+    found = {}
+    for module in pkgutil.walk_packages(fastlm_kernels.__path__, "fastlm_kernels."):
+        for item in vars(importlib.import_module(module.name)).values():
+            if isinstance(item, Dispatcher):
+                found[f"{item.py_func.__module__}.{item.py_func.__name__}"] = item
+    return found
 
 
-def look(cache, sources):
-    jit._fresh.discard(str(cache))
-    jit.drop_stale_cache(str(cache), sources)
-    return sorted(path.name for path in cache.iterdir() if path.suffix)
+@compiled_only
+def test_every_kernel_has_the_cache_and_runs_without_the_gil():
+    assert len(kernels()) > 100
+    for name, kernel in kernels().items():
+        assert isinstance(kernel._cache, KernelCache), name
+        assert kernel.targetoptions["nogil"], name
+        assert kernel.targetoptions["error_model"] == "numpy", name
 
 
-def test_what_was_compiled_from_other_sources_is_dropped(cache, sources):
-    (cache / "outer.nbi").touch()
-    (cache / "kept.pyc").touch()
-    assert look(cache, sources) == ["kept.pyc"]  # nobody knows from which sources
-    (cache / "outer.nbi").touch()
-    (cache / "outer.1.nbc").touch()
-    assert look(cache, sources) == ["kept.pyc", "outer.1.nbc", "outer.nbi"]
-    (sources / "inner.py").write_text("two")  # the file of the outer kernel is the same
-    assert look(cache, sources) == ["kept.pyc"]
+@compiled_only
+def test_fast_math_leaves_isnan_alone():
+    for name, kernel in kernels().items():
+        assert not {"nnan", "ninf"} & set(kernel.targetoptions.get("fastmath") or ()), name
+    assert not {"nnan", "ninf"} & FAST_MATH
+    assert count_nonfinite(np.array([1.0, np.nan, np.inf], dtype=np.float32)) == 2
 
 
-def test_a_folder_is_looked_at_once_a_process(cache, sources):
-    look(cache, sources)
-    (sources / "inner.py").write_text("two")
-    (cache / "outer.nbi").touch()
-    jit.drop_stale_cache(str(cache), sources)
-    assert (cache / "outer.nbi").exists()
-
-
-def test_a_folder_that_is_not_there_is_made(tmp_path, sources):
-    jit.drop_stale_cache(str(tmp_path / "new"), sources)
-    assert any((tmp_path / "new").glob("sources-*"))
-    jit.drop_stale_cache(None, sources)
+def test_a_kernel_that_ran_is_not_compiled_again():
+    mean_loss(np.ones(2), 2)
+    assert is_cached(mean_loss)
