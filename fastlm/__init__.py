@@ -25,15 +25,23 @@ if TYPE_CHECKING:
     from fastlm.data.prepare import prepare
     from fastlm.data.token_store import TokenStore
     from fastlm.errors import FastlmError
+    from fastlm.inference.evaluation import Evaluation
+    from fastlm.inference.sampling import Sampling
+    from fastlm.inference.scoring import Score
+    from fastlm.model.layout import Layout
     from fastlm.training.trainer import Trainer
 
-# Where each public name is; loaded when it is first asked for (PEP 562).
+# The module of each public name, imported when the name is first used (PEP 562).
 _HOME = {
     "Callback": "callbacks",
     "Config": "config",
+    "Evaluation": "inference.evaluation",
     "FastlmError": "errors",
     "LanguageModel": "api.language_model",
+    "Layout": "model.layout",
     "ModelConfig": "config",
+    "Sampling": "inference.sampling",
+    "Score": "inference.scoring",
     "TokenStore": "data.token_store",
     "Trainer": "training.trainer",
     "TrainingConfig": "config",
@@ -45,9 +53,13 @@ _HOME = {
 __all__ = [
     "Callback",
     "Config",
+    "Evaluation",
     "FastlmError",
     "LanguageModel",
+    "Layout",
     "ModelConfig",
+    "Sampling",
+    "Score",
     "TokenStore",
     "Trainer",
     "TrainingConfig",

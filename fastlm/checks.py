@@ -11,6 +11,7 @@ from fastlm.errors import ConfigError, FastlmError
 __all__ = [
     "check_choice",
     "check_flag",
+    "check_known",
     "check_number",
     "check_seed",
     "check_texts",
@@ -116,6 +117,17 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     choices = tuple(choices)
     if value not in choices:
         raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def check_known(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError for the first setting that does not exist, with the nearest that does."""
+    known = sorted(known)
+    for name in sorted(set(names).difference(known)):
+        import difflib
+
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f" did you mean {nearest[0]!r}?" if nearest else ""
+        raise ConfigError(f"unknown setting {name!r};{hint} there are {', '.join(known)}")
 
 
 def check_texts(texts: Any, error: type[FastlmError]) -> None:

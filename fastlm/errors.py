@@ -6,7 +6,6 @@ exits with 1; a traceback is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "TokenizerError",
     "TrainingError",
     "TrainingWarning",
-    "unknown_setting",
 ]
 
 
@@ -84,13 +82,3 @@ class TrainingError(FastlmError, RuntimeError):
 
 class TrainingWarning(UserWarning):
     """What a training run has to say while it goes on, where no callback listens (``Notice``)."""
-
-
-def unknown_setting(name: str, known: Iterable[str]) -> ConfigError:
-    """Return the error for a setting that does not exist, with the nearest that does."""
-    import difflib
-
-    names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {nearest[0]!r}? There are " if nearest else "; there are "
-    return ConfigError(f"unknown setting {name!r}{hint}{', '.join(names)}")

@@ -8,6 +8,7 @@ import pytest
 from fastlm.checks import (
     check_choice,
     check_flag,
+    check_known,
     check_number,
     check_seed,
     check_texts,
@@ -79,6 +80,14 @@ def test_flags_and_choices():
     assert message(check_flag, 0) == "x is 0; give True or False"
     check_choice("x", "b", iter(["a", "b"]))
     assert message(check_choice, "c", {"a": 1, "b": 2}) == "x is 'c'; choose one of a, b"
+
+
+def test_an_unknown_setting_gets_the_nearest():
+    check_known(["length"], {"length": 1, "seed": 2})
+    found = message(lambda name, names: check_known(names, ["seed", "length"]), ["seed", "lenght"])
+    assert found == "unknown setting 'lenght'; did you mean 'length'? there are length, seed"
+    found = message(lambda name, names: check_known(names, ["seed"]), ["qqq"])
+    assert found == "unknown setting 'qqq'; there are seed"
 
 
 @pytest.mark.parametrize("texts", [["a"], (), iter("ab"), (text for text in "ab")])

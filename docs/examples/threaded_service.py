@@ -14,7 +14,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import fastlm
-from fastlm.inference.scoring import Score
 
 
 class ScoringService:
@@ -23,7 +22,7 @@ class ScoringService:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
         self.score(["the first call compiles, so the first caller need not wait"])
 
-    def score(self, texts: list[str]) -> list[Score]:
+    def score(self, texts: list[str]) -> list[fastlm.Score]:
         return list(self._lm.score(texts, threads=1))
 
     async def perplexities(self, texts: list[str]) -> list[float]:

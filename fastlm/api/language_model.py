@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastlm.api.finetuning import train_further
 from fastlm.callbacks import Callback, Result
 from fastlm.checks import check_choice, check_whole
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.data.token_store import TokenStore
 from fastlm.engine.generation import context_logits, finite_logits, start_context
 from fastlm.errors import (
     ConfigError,
@@ -20,7 +22,7 @@ from fastlm.errors import (
     MissingLibraryError,
     ModelFileError,
 )
-from fastlm.inference.evaluation import Evaluation, evaluate_documents
+from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
 from fastlm.inference.generation import (
     GenerationSettings,
     Request,
@@ -32,7 +34,6 @@ from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import saved_config, saved_params
 from fastlm.system.resources import thread_count
-from fastlm.text.reading import documents_from_texts
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
 
@@ -305,35 +306,51 @@ class LanguageModel:
     # ------------------------------------------------------------------------ measuring
 
     def perplexity(self, text: str | Iterable[str], threads: int | None = None) -> float:
-        """exp of the mean negative log-likelihood per token; see ``evaluate``."""
+        """Return exp of the mean negative log-likelihood per token; see ``evaluate``."""
         return self.evaluate(text, threads).perplexity
 
-    def evaluate(self, text: str | Iterable[str], threads: int | None = None) -> Evaluation:
-        """Measure the model on one text or several.
+    def evaluate(
+        self,
+        text: str | Iterable[str] | TokenStore,
+        threads: int | None = None,
+        *,
+        documents: Documents | None = None,
+    ) -> Evaluation:
+        """Measure the model on one text or several, or on a whole token store.
 
-        Each text is cut into documents as in training (``self.documents``), and each document
-        counts by itself.
+        Each text is cut into documents, and each document counts by itself. Text is read as
+        needed, in constant memory.
 
-        threads : None: FASTLM_THREADS, or the processors this process may use. The figures are the
-            same for any number.
+        Parameters
+        ----------
+        text : str, iterable of str or TokenStore
+            Of a store, the held-out part counts too, and the text that the cut goes through
+            counts as two documents.
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The figures are the same
+            for any number.
+        documents : {"file", "paragraphs", "lines"}, optional
+            What a document is. Default: as in training (``self.documents``).
 
         Raises
         ------
         CorpusError
-            For text in which there is nothing to predict, and for an item that is not a str.
-        TokenizerError
-            For text that the tokenizer cannot encode.
+            For text in which there is nothing to predict.
+        TextError
+            For a text that is not a str or that the tokenizer cannot encode, with its index.
+        StoreError
+            For a store of another tokenizer or other documents, and one without boundary tokens.
+        TrainingError
+            When the losses are not finite.
         """
-        return evaluate_documents(
-            self.params,
-            self.config,
-            self.tokenizer,
-            documents_from_texts([text] if isinstance(text, str) else text, self.documents),
-            self.documents,
-            thread_count(threads),
-        )
-
-    # ------------------------------------------------------------------------ scoring
+        model = self.text_model
+        if documents is not None:
+            check_choice("documents", documents, DOCUMENT_MODES)
+            model = replace(model, documents=documents)
+        if isinstance(text, TokenStore):
+            return evaluate_store(model, text, threads=thread_count(threads))
+        texts = [text] if isinstance(text, str) else text
+        return evaluate_texts(model, texts, threads=thread_count(threads))
 
     def score(
         self,
@@ -344,11 +361,11 @@ class LanguageModel:
         batch_chars: int = BATCH_CHARS,
         threads: int | None = None,
     ) -> Iterator[Score]:
-        """Yield one ``fastlm.inference.scoring.Score`` for each text, in order, in constant memory.
+        r"""Yield one ``fastlm.Score`` for each text, in order, in constant memory.
 
         A text is one document, or, where the model's documents are lines or paragraphs, as many
         as ``evaluate`` finds in it; without any (being empty or white space) it is one as it
-        stands. Line ends read as \\n. A text may be empty, or longer than memory would hold as
+        stands. Line ends read as \n. A text may be empty, or longer than memory would hold as
         tokens.
 
         Parameters
@@ -358,11 +375,11 @@ class LanguageModel:
         return_tokens : bool
             Whether to add the tokens that count and the log-probability of each.
         count_end : bool, optional
-            Whether the end symbol of each document counts as a token. Default: as in
+            Whether the boundary token (``<end>``) of each document counts. Default: as in
             ``evaluate``, yes where documents are lines or paragraphs, no where they are files.
         batch_chars : int
-            About so many characters are scored at a time. The results do not depend on it; 1 makes
-            them come text by text.
+            Characters scored at a time, about. The results do not depend on it; with 1 they come
+            text by text.
         threads : int, optional
             None: FASTLM_THREADS, or the processors this process may use. The results do not depend
             on it. In one of several worker processes, 1 is best.
@@ -391,7 +408,7 @@ class LanguageModel:
         count_end: bool | None = None,
         threads: int | None = None,
     ) -> ScoreArrays:
-        """The scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
+        """Return the scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
         return score_arrays(
             self.text_model, texts, count_end=count_end, threads=thread_count(threads)
         )
@@ -480,8 +497,8 @@ def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
         )
     if tokenizer.boundary_id != config.boundary:
         raise ConfigError(
-            f"the tokenizer's end symbol has id {tokenizer.boundary_id}, but the model's boundary "
-            f"is {config.boundary}; use the tokenizer that the model was made for"
+            f"the tokenizer's boundary token has id {tokenizer.boundary_id}, but the model's "
+            f"boundary is {config.boundary}; use the tokenizer that the model was made for"
         )
 
 

@@ -41,17 +41,14 @@ def evaluate(
     from fastlm.api.language_model import LanguageModel
     from fastlm.data.dataset import corpus_store
     from fastlm.data.scan import load_documents
-    from fastlm.inference.evaluation import evaluate_store
 
     lm = LanguageModel.load(model)
-    if documents is not None:
-        kind = cast(Documents, documents)  # checked by the model
-        lm = LanguageModel(lm.config, lm.params, lm.tokenizer, documents=kind)
     store = corpus_store(files)
-    if store is None:
-        figures = lm.evaluate(load_documents(files, "file")).to_dict()
-    else:
-        figures = evaluate_store(lm.text_model, store).to_dict()
+    found = lm.evaluate(
+        load_documents(files, "file") if store is None else store,
+        documents=cast("Documents | None", documents),
+    )
+    figures = found.to_dict()
     typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
 
 

@@ -1,10 +1,10 @@
-"""Texts in a row, cut into batches of bounded size and encoded a batch at a time."""
+"""Batches of texts: cut to a bounded size, encoded together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,59 +15,81 @@ from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenize
 from fastlm.tokenizers.safe_cut import safe_cut_text
 from fastlm.types import Documents
 
-__all__ = ["Batch", "encode_batch", "text_batches"]
+__all__ = ["END_CHARS", "TextBatch", "encode_batch", "skipped_size", "text_batches"]
 
 Ends: TypeAlias = NDArray[np.int64]
 
+# Fewest characters in a part of a longer document. More would take more memory and is no faster.
+PART_CHARS = 1 << 18
 
-# Characters of a longer document that are scored at a time. More would take more memory, and is no
-# faster.
-PIECE = 1 << 18
+# Characters that the end of a document stands for in a file: a line end; a line end and a blank
+# line. The end of a file stands for none, and is not counted as a token either.
+END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
 
 
 @dataclass
-class Batch:
-    """Some consecutive texts, the first and the last perhaps only in part.
+class TextBatch:
+    """Consecutive texts, of which the first may have begun earlier and the last may go on.
 
-    pieces : documents; the last may be the beginning or a middle part of one
-    text_ends : for each text that ends here, how many of the pieces lie before its end. The first
-        goes on with what the batch before left open
-    open_document, open_text : whether the last piece does not end its document, its text
-    first_text : the number of the first text
-    continues : whether the first piece is not the beginning of its document or text
-    failure : what keeps the next text from being read; then this is the last batch
+    Attributes
+    ----------
+    first_text : int
+        The number of the first text.
+    parts : list of str
+        Documents; the last may be the beginning or the middle of one.
+    text_ends : list of int
+        For each text that ends here, the number of parts up to its end.
+    open_document, open_text : bool
+        Whether the last part does not end its document, its text.
+    continues : bool
+        Whether the first part is not the beginning of its text.
+    failure : Exception or None
+        Why the next text cannot be read; then this is the last batch.
     """
 
     first_text: int
-    pieces: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
     text_ends: list[int] = field(default_factory=list)
     open_document: bool = False
     open_text: bool = False
     continues: bool = False
     failure: Exception | None = None
 
-    def text_of(self, piece: int) -> int:
-        """The number of the text that a piece belongs to."""
-        return self.first_text + sum(end <= piece for end in self.text_ends)
-
-    def until(self, piece: int, failure: Exception) -> Batch:
-        """The texts that end before a piece that cannot be encoded."""
-        ends = [end for end in self.text_ends if end <= piece]
-        pieces = self.pieces[: ends[-1]] if ends else []
-        return Batch(self.first_text, pieces, ends, continues=self.continues, failure=failure)
+    def before(self, part: int, failure: Exception) -> TextBatch:
+        """Return the texts that end before a part that cannot be encoded."""
+        ends = [end for end in self.text_ends if end <= part]
+        parts = self.parts[: ends[-1]] if ends else []
+        return TextBatch(self.first_text, parts, ends, continues=self.continues, failure=failure)
 
 
 def text_batches(
-    texts: Iterable[str], documents: Documents, tokenizer: Tokenizer, size: int
-) -> Iterator[Batch]:
-    """Yield batches of about ``size`` characters, more only where a text cannot be cut.
+    texts: Iterable[str],
+    documents: Documents,
+    tokenizer: Tokenizer,
+    size: int,
+    *,
+    keep_empty: bool = True,
+) -> Iterator[TextBatch]:
+    r"""Yield batches of about ``size`` characters, more only where a text cannot be cut.
 
-    Every text counts one character more than it has, so that many empty ones make a batch, too.
+    Every text counts as one character more than it has, so that many empty ones fill a batch too.
     A text that is not a str (TextError), or an exception of the iterable, ends the last batch.
+    \r\n and \r read as \n.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    documents : {"file", "paragraphs", "lines"}
+    tokenizer : Tokenizer
+        Parts are cut where their tokens stay those of the whole document.
+    size : int
+    keep_empty : bool
+        Whether a text without any document (empty or white space) is one as it stands. If not, it
+        has no part.
     """
-    piece_size = max(size, PIECE)
-    batch = Batch(0)
-    number = room = 0
+    part_size = max(size, PART_CHARS)
+    batch = TextBatch(0)
+    room = 0
     try:
         for number, text in enumerate(texts):
             if not isinstance(text, str):
@@ -75,37 +97,37 @@ def text_batches(
                     number, f"{type(text).__name__}, not str; decode, convert or drop it first"
                 )
             text = with_line_feeds(text)
-            if len(text) < piece_size and (documents == "file" or "\n" not in text):
-                batch.pieces.append(text)
+            is_short = len(text) < part_size and (documents == "file" or "\n" not in text)
+            if is_short and keep_empty:
+                batch.parts.append(text)
                 room += len(text) + 1
             else:
-                for piece, ends_document in _pieces(text, documents, tokenizer, piece_size):
-                    batch.pieces.append(piece)
-                    room += len(piece) + 1
+                for part, ends_document in _parts(
+                    text, documents, tokenizer, part_size, keep_empty
+                ):
+                    batch.parts.append(part)
+                    room += len(part) + 1
                     if room >= size:
                         batch.open_text = True
                         batch.open_document = not ends_document
                         yield batch
-                        batch, room = Batch(number, continues=True), 0
-            batch.text_ends.append(len(batch.pieces))
+                        batch, room = TextBatch(number, continues=True), 0
+            batch.text_ends.append(len(batch.parts))
             if room >= size:
                 yield batch
-                batch, room = Batch(number + 1), 0
+                batch, room = TextBatch(number + 1), 0
     except GeneratorExit:
         raise
     except Exception as error:
-        batch = batch.until(len(batch.pieces), error)
+        batch = batch.before(len(batch.parts), error)
     if batch.text_ends or batch.failure:
         yield batch
 
 
-def _pieces(
-    text: str, documents: Documents, tokenizer: Tokenizer, size: int
+def _parts(
+    text: str, documents: Documents, tokenizer: Tokenizer, size: int, keep_empty: bool
 ) -> Iterator[tuple[str, bool]]:
-    """Yield (piece, whether it ends its document).
-
-    Documents are those of evaluation, but text without any, being empty or white space, is one.
-    """
+    """Yield (part, whether it ends its document)."""
     found = False
     for document in split_documents(text, documents):
         found = True
@@ -114,61 +136,63 @@ def _pieces(
             yield document[start:stop], False
             start = stop
         yield document[start:], True
-    if not found:
+    if not found and keep_empty:
         yield text.strip("\n") if documents != "file" else text, True
 
 
-def encode_batch(batch: Batch, tokenizer: Tokenizer) -> tuple[Batch, TokenArray, Ends]:
-    """Return the tokens of all pieces, with the end symbol of each document, if there is one.
+def encode_batch(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TextBatch, TokenArray, Ends]:
+    """Encode all parts of a batch; a boundary token, if there is one, ends each document.
 
+    Returns
+    -------
+    batch : TextBatch
+        As it is, or, when a text cannot be encoded, the texts before that one, with the TextError
+        as ``failure``.
     ids : tokenizer.dtype[T]
-    ends : int64[pieces], where in ``ids`` each piece ends
-    The batch comes back as it is, or, when a text cannot be encoded, as what lies before that text,
-    with the TextError as its ``failure``.
+    ends : int64[parts]
+        Where in ``ids`` each part ends.
     """
     try:
         # Ten thousand texts at once take no longer than one of the same size.
         encoded = _encode_joined(batch, tokenizer)
     except (TokenizerError, UnicodeEncodeError):
-        encoded = None  # the other way tells which text it is
-    if encoded is None:
-        parts: list[TokenArray] = [np.empty(0, dtype=tokenizer.dtype)]
-        for number, piece in enumerate(batch.pieces):
-            try:
-                parts.append(tokenizer.encode(piece))
-            except TokenizerError as error:
-                batch = batch.until(number, _with_place(error, batch, number))
-                del parts[1 + len(batch.pieces) :]
-                break
-        encoded = _with_ends(parts[1:], batch, tokenizer)
-    return batch, *encoded
+        encoded = None  # encoding one by one tells which text it is
+    if encoded is not None:
+        return batch, *encoded
+    arrays: list[TokenArray] = []
+    for number, part in enumerate(batch.parts):
+        try:
+            arrays.append(tokenizer.encode(part))
+        except TokenizerError as error:
+            batch = batch.before(number, _text_error(error, batch, number))
+            arrays = arrays[: len(batch.parts)]
+            break
+    return batch, *_join(arrays, batch, tokenizer)
 
 
-def _encode_joined(batch: Batch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends] | None:
-    """Encode all pieces as one text, where a token is a character or byte; else return None."""
-    pieces = batch.pieces
+def _encode_joined(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends] | None:
+    """Encode all parts as one text where a token is a character or byte; else return None."""
+    parts = batch.parts
     if isinstance(tokenizer, CharTokenizer):
-        # The separators become end symbols; any character that is known will do.
+        # The separators become boundary tokens; any character that is known will do.
         specials = (tokenizer.boundary_id, tokenizer.unk_id)
         symbols = enumerate(tokenizer.vocabulary.symbols)
         separator = next((symbol for id, symbol in symbols if id not in specials), "")
         if not separator:
             return None
         if tokenizer.lowercase:
-            pieces = [piece.lower() for piece in pieces]  # may change the length
-        lengths = [len(piece) for piece in pieces]
+            parts = [part.lower() for part in parts]  # may change the length
+        lengths = [len(part) for part in parts]
     elif isinstance(tokenizer, ByteTokenizer):
         separator = "\n"
-        lengths = [
-            len(piece) if piece.isascii() else len(piece.encode("utf-8")) for piece in pieces
-        ]
+        lengths = [len(part) if part.isascii() else len(part.encode("utf-8")) for part in parts]
     else:
         return None
     ends = np.cumsum(np.array(lengths, dtype=np.int64))
     if tokenizer.boundary_id is None:
-        return tokenizer.encode("".join(pieces)), ends
-    ids = tokenizer.encode("".join([piece + separator for piece in pieces]))
-    ends += np.arange(1, len(pieces) + 1)
+        return tokenizer.encode("".join(parts)), ends
+    ids = tokenizer.encode("".join([part + separator for part in parts]))
+    ends += np.arange(1, len(parts) + 1)
     ids[ends - 1] = tokenizer.boundary_id
     if batch.open_document:
         ids = ids[:-1]
@@ -176,32 +200,66 @@ def _encode_joined(batch: Batch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends
     return ids, ends
 
 
-def _with_ends(
-    parts: list[TokenArray], batch: Batch, tokenizer: Tokenizer
+def _join(
+    arrays: list[TokenArray], batch: TextBatch, tokenizer: Tokenizer
 ) -> tuple[TokenArray, Ends]:
-    end = [] if tokenizer.boundary_id is None else [tokenizer.boundary_id]
-    tail = np.array(end, dtype=tokenizer.dtype)
-    last = len(parts) - 1
-    arrays = [np.empty(0, dtype=tokenizer.dtype)]
-    for number, part in enumerate(parts):
-        arrays.append(part)
-        arrays.append(tail[: 0 if batch.open_document and number == last else 1])
-    ids = np.concatenate(arrays)
-    sizes = [part.size + after.size for part, after in zip(arrays[1::2], arrays[2::2], strict=True)]
-    return ids, np.cumsum(np.array(sizes, dtype=np.int64))
+    boundary = [] if tokenizer.boundary_id is None else [tokenizer.boundary_id]
+    end = np.array(boundary, dtype=tokenizer.dtype)
+    joined = [np.empty(0, dtype=tokenizer.dtype)]
+    for array in arrays:
+        joined += (array, end)
+    if batch.open_document:
+        joined[-1] = end[:0]
+    sizes = np.array([array.size for array in joined[1:]], dtype=np.int64)
+    return np.concatenate(joined), np.cumsum(sizes)[1::2]
 
 
-def _with_place(error: TokenizerError, batch: Batch, piece: int) -> TextError:
-    """Which text it is, and which part of it, where the error knows only that part."""
-    text = batch.text_of(piece)
+def _text_error(error: TokenizerError, batch: TextBatch, part: int) -> TextError:
+    """Name the text, and quote the part of it where the error does not cover all of the text."""
+    row = sum(end <= part for end in batch.text_ends)
     starts = [0, *batch.text_ends]
-    stops = [*batch.text_ends, len(batch.pieces)]
-    row = text - batch.first_text
-    reason = str(error)
-    if (
-        stops[row] - starts[row] > 1
-        or row == len(batch.text_ends)
-        or (row == 0 and batch.continues)
-    ):
-        reason += f", in the part of this text that begins with {batch.pieces[piece][:20]!r}"
-    return TextError(text, reason)
+    stops = [*batch.text_ends, len(batch.parts)]
+    is_whole = (
+        stops[row] - starts[row] == 1
+        and row < len(batch.text_ends)
+        and not (row == 0 and batch.continues)
+    )
+    where = "" if is_whole else f", in the part that begins with {batch.parts[part][:20]!r}"
+    return TextError(batch.first_text + row, f"{error}{where}")
+
+
+def part_sizes(batch: TextBatch, end_chars: int) -> tuple[Ends, Ends]:
+    """Return the characters and the UTF-8 bytes of each part, int64[parts].
+
+    end_chars : characters that the end of a document counts as
+    """
+    parts = batch.parts
+    chars = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
+    n_bytes = chars.copy()
+    for number, part in enumerate(parts):
+        if not part.isascii():
+            n_bytes[number] = len(part.encode("utf-8"))
+    for sizes in (chars, n_bytes):
+        sizes += end_chars
+        if batch.open_document:
+            sizes[-1] -= end_chars
+    return chars, n_bytes
+
+
+def skipped_size(text: str, ids: NDArray[Any], tokenizer: Tokenizer) -> tuple[int, int]:
+    """Return the characters and bytes of a text's first tokens, which are not predicted.
+
+    A model without a boundary token predicts no token that has fewer than C before it. Where the
+    tokenizer does not keep white space, this is the size of the text that it makes of these tokens.
+
+    ids : the first tokens of ``text``
+    """
+    if tokenizer.kind == "byte":
+        # A token may be part of a character, which counts with the token that completes it.
+        start = text.encode("utf-8")[: ids.size]
+        return len(start.decode("utf-8", errors="ignore")), ids.size
+    start_text = text[: ids.size] if tokenizer.kind == "char" else tokenizer.decode(ids)
+    return (
+        min(len(start_text), len(text)),
+        min(len(start_text.encode("utf-8")), len(text.encode("utf-8"))),
+    )

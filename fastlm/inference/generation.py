@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from fastlm.checks import check_seed, check_whole
+from fastlm.checks import check_known, check_seed, check_whole
 from fastlm.engine.generation import Generation
-from fastlm.errors import ConfigError, TokenizerError, unknown_setting
+from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
@@ -114,8 +114,7 @@ class Request:
         TokenizerError
             For a prompt that is not a str or that the tokenizer cannot encode.
         """
-        for name in settings.keys() - _DEFAULTS.keys():
-            raise unknown_setting(name, _DEFAULTS)
+        check_known(settings, _DEFAULTS)
         chosen = _DEFAULTS | settings
         check_whole("length", chosen["length"], 0)
         tokenizer = model.tokenizer

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fastlm.api.language_model import LanguageModel
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.errors import ConfigError, CorpusError, ModelFileError, TokenizerError
+from fastlm.errors import ConfigError, CorpusError, ModelFileError, TextError, TokenizerError
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.tokenizers import (
@@ -113,7 +113,7 @@ def test_parts_that_do_not_fit_together_are_refused():
     ):
         LanguageModel(config, params, tokenizer, documents="pages")
     without_end = ModelConfig(vocab=257, context=4, embed=3, hidden=(5,))
-    with pytest.raises(ConfigError, match="end symbol has id 0, but the model's boundary is None"):
+    with pytest.raises(ConfigError, match="boundary token has id 0, but the model's boundary is"):
         LanguageModel(without_end, np.zeros(9, dtype=np.float32), ByteTokenizer())
 
 
@@ -365,16 +365,19 @@ def test_text_is_cut_into_documents_as_in_training():
     assert one == model.evaluate(iter(["to be\n", "or not\n"]))
     assert one.tokens == one.chars == 13
     assert model.evaluate(["to be", "or not"], threads=2) == one
+    assert make_model("char").evaluate("to be\nor not", documents="lines") == one
 
 
 def test_nothing_to_measure_is_refused():
     for text in ("", [], ["", ""]):
         with pytest.raises(CorpusError, match="no document"):
             make_model().evaluate(text)
-    with pytest.raises(CorpusError, match="text 1 is int, not str"):
+    with pytest.raises(TextError, match="text 1: int, not str"):
         make_model().evaluate(["to", 3])
-    with pytest.raises(CorpusError, match=r"longest document has 3 tokens, .* needs at least 5"):
+    with pytest.raises(CorpusError, match="no document has the 5 tokens that this model needs"):
         make_model("tiny").perplexity("abc")
+    with pytest.raises(ConfigError, match="documents is 'pages'; choose"):
+        make_model().evaluate("to be", documents="pages")
     with pytest.raises(ConfigError, match="threads is 0; give a whole number of at least 1"):
         make_model().evaluate("to be", threads=0)
 
@@ -488,7 +491,7 @@ UNSOUND = [
     (change_model(embed=2**40), "a layer is wider than|tensor embeddings"),
     (change_model(hidden=[2**30]), r"tensor hidden.1.weight is float32 of shape \(12, 5\), but"),
     (change_model(vocab=CONFIG.vocab + 1), "tokenizer has .* tokens, but the model's vocab is"),
-    (change_model(boundary=None), "end symbol has id 0, but the model's boundary is None"),
+    (change_model(boundary=None), "boundary token has id 0, but the model's boundary is None"),
     (change_metadata(training=[]), "training configuration is not a JSON object"),
     (change_metadata(training={"batch": 0}), "batch is 0; give"),
     (change_metadata(tokenizer=None), "a tokenizer's JSON form is an object"),

@@ -56,7 +56,7 @@ def test_the_tokenizer_of_a_model_or_a_store(run: Run, corpus: Path, model: Path
 def test_a_model_without_end_symbols(run: Run, corpus: Path) -> None:
     run("train", corpus, "-o", "m", "--preset", "tiny", "--steps", "5", "--quiet")
     run("prepare", corpus, "-o", "s", "--tokenizer-from", "m", "-q")
-    assert_one_line(run("eval", "m", "s"), 1, "has no end symbols", "evaluate the text itself")
+    assert_one_line(run("eval", "m", "s"), 1, "has no boundary tokens", "evaluate the text itself")
 
 
 def test_check(run: Run, corpus: Path, tmp_path: Path) -> None:

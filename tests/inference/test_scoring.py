@@ -13,7 +13,7 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.config import ModelConfig
 from fastlm.engine import losses as first_layer
 from fastlm.errors import ConfigError, TextError, TokenizerError, TrainingError
-from fastlm.inference import batching as text_batches
+from fastlm.inference import batching
 from fastlm.inference.scoring import Score
 from fastlm.model.layout import Layout
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer
@@ -42,7 +42,7 @@ def model_of(tokenizer, documents="file", seed=0, **shape) -> LanguageModel:
 
 
 def oracle(lm: LanguageModel, document: str) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, -log p) of one document's tokens and of its end symbol, in float64."""
+    """(ids, -log p) of one document's tokens and of its boundary token, in float64."""
     config, tokenizer = lm.config, lm.tokenizer
     shape = naive.NaiveConfig(
         vocab=config.vocab,
@@ -152,9 +152,9 @@ def test_without_an_end_symbol_each_document_counts_from_its_first_full_context(
             assert (found.chars, found.bytes) == (0, 0)
             assert math.isnan(found.perplexity)
     expected = list(lm.score(texts))
-    monkeypatch.setattr(text_batches, "PIECE", 2)
+    monkeypatch.setattr(batching, "PART_CHARS", 2)
     assert list(lm.score(texts, batch_chars=2)) == expected
-    with pytest.raises(ConfigError, match="no end symbol"):
+    with pytest.raises(ConfigError, match="no boundary token"):
         lm.score(texts, count_end=True)
 
 
@@ -225,7 +225,7 @@ def test_tokens_of_texts_in_parts_are_those_of_the_whole(monkeypatch, count_end)
     lm = make_model(documents="lines")
     texts = ["the cat\nsat", "", "on a mat and the dog", "\n"]
     expected = list(lm.score(texts, return_tokens=True, count_end=count_end))
-    monkeypatch.setattr(text_batches, "PIECE", 3)
+    monkeypatch.setattr(batching, "PART_CHARS", 3)
     found = lm.score(texts, return_tokens=True, count_end=count_end, batch_chars=3)
     for one, other in zip(found, expected, strict=True):
         assert one[:6] == other[:6]
@@ -259,7 +259,7 @@ MODELS = [
 def test_batches_pieces_and_threads_change_no_bit(lm, texts, batch_chars, threads, piece):
     expected = [next(lm.score([text], threads=1)) for text in texts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_batches, "PIECE", piece)
+        patch.setattr(batching, "PART_CHARS", piece)
         patch.setattr(first_layer, "_TILES_PER_THREAD", 1)
         found = list(lm.score(texts, batch_chars=batch_chars, threads=threads))
     if JIT_DISABLED:
@@ -388,11 +388,11 @@ def test_text_that_the_vocabulary_lacks_where_there_is_no_unk():
 
 
 def test_a_bad_part_of_a_long_text_is_told(monkeypatch):
-    monkeypatch.setattr(text_batches, "PIECE", 5)
+    monkeypatch.setattr(batching, "PART_CHARS", 5)
     lm = make_model()
     scores = lm.score(["the", "the cat sat on \ud800 mat"], batch_chars=5)
     next(scores)
-    with pytest.raises(TextError, match=r"text 1: .* part of this text that begins with '\\ud800 "):
+    with pytest.raises(TextError, match=r"text 1: .* part that begins with '\\ud800 "):
         list(scores)
     with pytest.raises(TextError, match=r"text 0: .* begins with '\\ud800b'"):
         list(make_model(documents="lines").score(["a\n\ud800b"]))
