@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from hypothesis import strategies as st
 
-from fastlm.tokenizers import Tokenizer, build_tokenizer
+from fastlm.tokenizers import TOKENIZER_KINDS, Tokenizer, build_tokenizer
 
 SAMPLES = {
     "english": 'She said: "It isn\'t well-known, is it?" (1,234.5 & 50%)\n\tnext_line\r\n',
@@ -25,6 +26,10 @@ SAMPLES = {
     "russian": "Счастливые семьи похожи.",
     "odd": "\u200b\u00ad\ufeff\u2028\x00\x85 a",
 }
+
+CORPUS = ["The cat sat. The end.", *SAMPLES.values()]
+
+KINDS = [kind for kind in TOKENIZER_KINDS if kind != "bpe" or find_spec("tokenizers")]
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 """Arbitrary text without lone surrogates."""

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-from collections import Counter
-from copy import deepcopy
-
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -126,72 +121,6 @@ def test_cut_at_every_safe_place(kind: str, options: dict, documents: str) -> No
         assert halves == whole, data[:cut]
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "text", "cut"),
-    [
-        ("char", {}, "naïve"[:3], 4),
-        ("char", {"lowercase": True}, "ab", 1),
-        ("char", {"lowercase": True}, "aΣ", 0),
-        ("char", {"lowercase": True}, "a Σ", 2),
-        ("word", {}, "one two", 4),
-        ("word", {}, "one,", 4),
-        ("word", {}, "one", 0),
-        ("word", {}, "第三", 3),
-        ("word", {}, "第三。", 9),
-        ("word", {"pattern": "mini"}, "one_", 0),
-        ("word", {"pattern": "mini"}, "第三", 0),
-        ("whitespace", {}, "one two,", 4),
-        ("byte", {}, "ab", 2),
-    ],
-)
-def test_the_longest_prefix(kind: str, options: dict, text: str, cut: int) -> None:
-    tokenizer = build_tokenizer(kind, ["two words"], **options)
-    assert safe_cut(tokenizer, "file", text.encode(), final=False) == cut
-    assert safe_cut(tokenizer, "file", text.encode(), final=True) == len(text.encode())
-
-
-def test_half_a_character_is_left_for_the_next_block() -> None:
-    tokenizer = build_tokenizer("char", ["ab"])
-    for character in "é第😀":
-        data = b"ab" + character.encode()
-        for size in range(3, len(data)):
-            assert safe_cut(tokenizer, "file", data[:size], final=False) == 2
-        assert safe_cut(tokenizer, "file", data, final=False) == len(data)
-
-
-def test_a_word_longer_than_the_search_is_left_whole() -> None:
-    tokenizer = build_tokenizer("word", ["two words"])
-    data = b"one " + b"x" * 10_000
-    assert safe_cut(tokenizer, "file", data, final=False) == 4
-    assert safe_cut(tokenizer, "file", data[4:], final=False) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "cut"),
-    [
-        ("a\n\nb\n", 3),
-        ("a\n \t\n\u3000\u0085\n\x1c\nb\nc", 13),
-        ("a\n\n\n", 4),
-        ("a\n\nb\n \nc", 7),
-        ("\n", 1),
-        (" \nb\n", 2),
-        ("\u00a0\n", 3),
-        ("a\n", 0),
-        ("a\n \u200b\n", 0),
-        ("", 0),
-    ],
-)
-def test_the_last_blank_line(text: str, cut: int) -> None:
-    assert safe_cut("word", "paragraphs", text.encode(), final=False) == cut
-
-
-def test_every_white_space_makes_a_blank_line() -> None:
-    for character in map(chr, [*range(1, 0xD800), *range(0xE000, 0x11000)]):
-        if character.isspace() and character not in "\n\r":
-            block = f"a\n{character}\nb".encode()
-            assert safe_cut("word", "paragraphs", block, final=False) == len(block) - 1
-
-
 def test_documents_end_inside_blocks() -> None:
     tokenizer = build_tokenizer("char", ["ab c"])
     ids = block_encoder(tokenizer, "lines").encode(b"a\n \n\nb c\n")
@@ -200,34 +129,6 @@ def test_documents_end_inside_blocks() -> None:
     assert [tokenizer.token(i) for i in ids] == ["a", "<unk>", "b", "<end>", "c", "<end>"]
     ids = block_encoder(tokenizer, "file").encode(b"a")
     assert [tokenizer.token(i) for i in ids] == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "text"), [("char", "ab?"), ("word", "a bird"), ("whitespace", "a bird")]
-)
-def test_unknown_without_unk(kind: str, text: str) -> None:
-    tokenizer = build_tokenizer(kind, ["a b ab"], unk=False)
-    with pytest.raises(TokenizerError, match=r"bird|'\?'"):
-        block_encoder(tokenizer).encode(text.encode())
-
-
-def test_counts_are_a_counter() -> None:
-    counter = symbol_counter("word", lowercase=True)
-    counter.add("The cat, the cat. ΟΔΟΣ".encode())
-    expected = Counter({"the": 2, "cat": 2, ",": 1, ".": 1, "οδος": 1})
-    assert counter.counts() == expected
-    assert all(type(count) is int for count in counter.counts().values())
-
-
-def test_merging_leaves_the_other_as_it_is() -> None:
-    one, other = symbol_counter("word"), symbol_counter("word")
-    one.add(b"a b")
-    other.add(b"b c")
-    one.merge(other)
-    other.add(b"c")
-    one.add(b"a")
-    assert one.counts() == {"a": 2, "b": 2, "c": 1}
-    assert other.counts() == {"b": 1, "c": 2}
 
 
 def test_bad_settings() -> None:
@@ -246,12 +147,3 @@ def test_bad_settings() -> None:
     ):
         with pytest.raises(CorpusError, match="got 'pages'"):
             make()
-
-
-@pytest.mark.parametrize(("kind", "options"), SETTINGS)
-def test_tokenizers_pickle_and_copy(kind: str, options: dict) -> None:
-    tokenizer = build_tokenizer(kind, [EVERYTHING], **options)
-    expected = tokenizer.encode(EVERYTHING)
-    for again in (pickle.loads(pickle.dumps(tokenizer)), deepcopy(tokenizer)):
-        assert again == tokenizer
-        assert np.array_equal(again.encode(EVERYTHING), expected)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.tokenizers import BpeTokenizer, Tokenizer, build_tokenizer
-from fastlm.tokenizers.safe_cut import cut_text, safe_cut_text
+from fastlm.tokenizers.safe_cut import cut_text, safe_cut, safe_cut_text
 
 from .samples import SAMPLES, WORDY_TEXTS
 
@@ -108,3 +108,69 @@ def test_library_rules_that_are_not_known_forbid_cuts() -> None:
     tokenizer = BpeTokenizer(json.loads(made.to_str()))
     assert list(cut_text(tokenizer, "a b", 1)) == ["a b"]
     assert tokenizer.encode("a b").tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "text", "cut"),
+    [
+        ("char", {}, "naïve"[:3], 4),
+        ("char", {"lowercase": True}, "ab", 1),
+        ("char", {"lowercase": True}, "aΣ", 0),
+        ("char", {"lowercase": True}, "a Σ", 2),
+        ("word", {}, "one two", 4),
+        ("word", {}, "one,", 4),
+        ("word", {}, "one", 0),
+        ("word", {}, "第三", 3),
+        ("word", {}, "第三。", 9),
+        ("word", {"pattern": "mini"}, "one_", 0),
+        ("word", {"pattern": "mini"}, "第三", 0),
+        ("whitespace", {}, "one two,", 4),
+        ("byte", {}, "ab", 2),
+    ],
+)
+def test_the_longest_prefix(kind: str, options: dict, text: str, cut: int) -> None:
+    tokenizer = build_tokenizer(kind, ["two words"], **options)
+    assert safe_cut(tokenizer, "file", text.encode(), final=False) == cut
+    assert safe_cut(tokenizer, "file", text.encode(), final=True) == len(text.encode())
+
+
+def test_half_a_character_is_left_for_the_next_block() -> None:
+    tokenizer = build_tokenizer("char", ["ab"])
+    for character in "é第😀":
+        data = b"ab" + character.encode()
+        for size in range(3, len(data)):
+            assert safe_cut(tokenizer, "file", data[:size], final=False) == 2
+        assert safe_cut(tokenizer, "file", data, final=False) == len(data)
+
+
+def test_a_word_longer_than_the_search_is_left_whole() -> None:
+    tokenizer = build_tokenizer("word", ["two words"])
+    data = b"one " + b"x" * 10_000
+    assert safe_cut(tokenizer, "file", data, final=False) == 4
+    assert safe_cut(tokenizer, "file", data[4:], final=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("a\n\nb\n", 3),
+        ("a\n \t\n\u3000\u0085\n\x1c\nb\nc", 13),
+        ("a\n\n\n", 4),
+        ("a\n\nb\n \nc", 7),
+        ("\n", 1),
+        (" \nb\n", 2),
+        ("\u00a0\n", 3),
+        ("a\n", 0),
+        ("a\n \u200b\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_last_blank_line(text: str, cut: int) -> None:
+    assert safe_cut("word", "paragraphs", text.encode(), final=False) == cut
+
+
+def test_every_white_space_makes_a_blank_line() -> None:
+    for character in map(chr, [*range(1, 0xD800), *range(0xE000, 0x11000)]):
+        if character.isspace() and character not in "\n\r":
+            block = f"a\n{character}\nb".encode()
+            assert safe_cut("word", "paragraphs", block, final=False) == len(block) - 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers import END, UNK, Vocabulary, WhitespaceTokenizer, build_tokenizer
+from fastlm.tokenizers import END, UNK, build_tokenizer
 
 from .samples import SAMPLES, TEXTS
 
@@ -44,25 +44,10 @@ def test_ids_survive_decoding_and_encoding() -> None:
     assert tokenizer.encode(tokenizer.decode(ids)).tolist() == ids.tolist()
 
 
-def test_texts_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = build_tokenizer("whitespace", SAMPLES.values())
-    text = "  ".join(SAMPLES.values())
-    whole = tokenizer.encode(text)
-    monkeypatch.setattr("fastlm.tokenizers.word_level.CHUNK", 5)
-    assert np.array_equal(tokenizer.encode(text), whole)
-    assert build_tokenizer("whitespace", SAMPLES.values()) == tokenizer
-
-
 def test_lowercase() -> None:
     tokenizer = build_tokenizer("whitespace", ["The the CAT"], lowercase=True)
     assert tokenizer.vocabulary.symbols == (END, UNK, "the", "cat")
     assert tokenizer.encode("THE Cat").tolist() == [2, 3]
-
-
-def test_without_unk_an_unknown_word_is_an_error() -> None:
-    tokenizer = build_tokenizer("whitespace", CORPUS, unk=False)
-    with pytest.raises(TokenizerError, match=r"'bird' is not among the 6 symbols .*no <unk>"):
-        tokenizer.encode("the bird")
 
 
 def test_a_vocabulary_file_of_17904_lines(tmp_path: Path) -> None:
@@ -87,8 +72,3 @@ def test_a_line_with_white_space_could_never_occur(tmp_path: Path, line: str) ->
         TokenizerError, match=r"line 2: .*can never occur: the whitespace tokenizer"
     ):
         build_tokenizer("whitespace", vocab_file=path)
-
-
-def test_a_symbol_that_could_never_occur() -> None:
-    with pytest.raises(TokenizerError, match=r"'Cat' can never occur.*'cat'"):
-        WhitespaceTokenizer(Vocabulary.from_symbols(["a", "Cat"]), lowercase=True)

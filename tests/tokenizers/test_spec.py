@@ -1,0 +1,71 @@
+"""The specification of a tokenizer: what is made, and whether a text is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastlm.errors import TokenizerError
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer, train_bpe
+from fastlm.tokenizers.spec import TokenizerSpec
+
+
+def test_what_is_wanted_wins_over_the_default() -> None:
+    options = {"lowercase": True}
+    preset: dict[str, Any] = {"default": "word", "default_options": options}
+    assert TokenizerSpec.of(None).kind == "char"
+    by_preset = TokenizerSpec.of(None, **preset)
+    assert (by_preset.kind, by_preset.asked_for, by_preset.options) == ("word", None, options)
+    by_name = TokenizerSpec.of("word", **preset)
+    assert (by_name.kind, by_name.asked_for, by_name.options) == ("word", "word", options)
+    other = TokenizerSpec.of("char", **preset, min_count=2)
+    assert (other.kind, other.options, other.min_count) == ("char", {}, 2)
+
+
+def test_a_tokenizer_that_is_given_is_ready() -> None:
+    given = build_tokenizer("word", ["a b"])
+    spec = TokenizerSpec.of(given, default="char", min_count=5)
+    assert spec.ready() is given
+    assert spec.from_texts(["c d"]) is given
+    assert spec.settings() == {"fingerprint": given.fingerprint()}
+
+
+def test_tokenizers_that_need_no_text(tmp_path: Path) -> None:
+    assert TokenizerSpec.of("tiny").ready() == CharTokenizer.tiny()
+    assert TokenizerSpec.of("byte").ready() == ByteTokenizer()
+    path = tmp_path / "v.txt"
+    path.write_text("a\nb\n", encoding="utf-8")
+    spec = TokenizerSpec.of("char", vocab=path)
+    assert spec.ready() == spec.from_texts(["c"]) == build_tokenizer("char", vocab_file=path)
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "whitespace"])
+def test_counts_and_texts_give_the_same(kind: str) -> None:
+    spec = TokenizerSpec.of(kind, min_count=2)
+    assert spec.ready() is None
+    text = "a a b b c"
+    counts = {"a": 2, "b": 2, "c": 1} | ({" ": 4} if kind == "char" else {})
+    made = spec.from_texts([text])
+    assert made == spec.from_counts(counts) == build_tokenizer(kind, [text], min_count=2)
+    assert spec.settings() == {"kind": kind, "min_count": 2, "max_vocab": None}
+
+
+def test_bpe_is_trained_on_blocks() -> None:
+    pytest.importorskip("tokenizers")
+    spec = TokenizerSpec.of("bpe", max_vocab=270)
+    assert spec.ready() is None
+    assert spec.from_blocks([b"the cat", b" the cat"], "file") == train_bpe(
+        ["the cat the cat"], max_vocab=270
+    )
+
+
+def test_settings_that_no_tokenizer_has_are_found_without_text() -> None:
+    for spec in (
+        TokenizerSpec.of("char", min_count=0),
+        TokenizerSpec.of("byte", max_vocab=9),
+        TokenizerSpec.of("klingon"),
+    ):
+        with pytest.raises(TokenizerError):
+            spec.ready()
