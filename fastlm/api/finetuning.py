@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from fastlm.callbacks import Callback, Result
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.scan import corpus_fingerprint
-from fastlm.data.split import split_train_valid
+from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.inference.text_model import TextModel
-from fastlm.text.reading import documents_from_texts
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.trainer import Trainer
 
@@ -83,43 +81,50 @@ def train_further(
     it is.
     """
     training = further_training(trained, settings)
-    documents = _documents(model, texts)
-    held_out: list[str] = []
-    if isinstance(valid, int | float):
-        if valid != 0:
-            documents, held_out = split_train_valid(documents, valid, model.documents)
-    elif valid is not None:
-        held_out = _documents(model, valid)
-    tokens = _encoded(model.tokenizer, documents)
+    fraction = valid if isinstance(valid, int | float) else 0
+    dataset = _dataset(model, texts, fraction, training)
+    held_out = dataset.valid
+    if valid is not None and not isinstance(valid, int | float):
+        held_out = _dataset(model, valid, 0, training).train
+    for tokens in (dataset.train, held_out):
+        _check_unknown(model.tokenizer, tokens)
     trainer = Trainer(
         Config(model=model.config, training=training, documents=model.documents),
-        tokens,
-        _encoded(model.tokenizer, held_out) if held_out else None,
+        dataset.train,
+        held_out,
         callbacks=callbacks,
         params=model.params.copy(),
     )
     result = trainer.fit()
-    return trainer.params, training, _details(details, result, documents), result
+    return trainer.params, training, _details(details, result, dataset.fingerprint), result
 
 
-def _documents(model: TextModel, texts: str | Iterable[str]) -> list[str]:
-    return documents_from_texts([texts] if isinstance(texts, str) else texts, model.documents)
+def _dataset(
+    model: TextModel, texts: str | Iterable[str], valid: float, training: TrainingConfig
+) -> Dataset:
+    return dataset_from_texts(
+        [texts] if isinstance(texts, str) else texts,
+        model.tokenizer,
+        documents=model.documents,
+        valid=valid,
+        threads=training.threads,
+    )
 
 
-def _encoded(tokenizer: Tokenizer, documents: list[str]) -> NDArray[Any]:
-    tokens = tokenizer.encode_documents(documents)
-    if tokenizer.unk_id is not None:
-        share = np.count_nonzero(tokens == tokenizer.unk_id) / tokens.size
-        if share > _MOST_UNKNOWN:
-            raise CorpusError(
-                f"{share:.0%} of the text is unknown to the model's vocabulary of "
-                f"{tokenizer.vocab_size}, and {_MOST_UNKNOWN:.0%} is the limit; train a new model "
-                "on it"
-            )
-    return tokens
+def _check_unknown(tokenizer: Tokenizer, tokens: NDArray[Any] | None) -> None:
+    """Raise CorpusError for text that the vocabulary was not made for."""
+    if tokens is None or tokenizer.unk_id is None:
+        return
+    share = np.count_nonzero(tokens == tokenizer.unk_id) / tokens.size
+    if share > _MOST_UNKNOWN:
+        raise CorpusError(
+            f"{share:.0%} of the text is unknown to the model's vocabulary of "
+            f"{tokenizer.vocab_size}, and {_MOST_UNKNOWN:.0%} is the limit; train a new model "
+            "on it"
+        )
 
 
-def _details(before: Mapping[str, Any], result: Result, documents: list[str]) -> dict[str, Any]:
+def _details(before: Mapping[str, Any], result: Result, fingerprint: str) -> dict[str, Any]:
     """Facts about both runs: steps and seconds add up, what was measured is of the last one."""
     details = {name: value for name, value in before.items() if name not in ("valid_loss", "epoch")}
     for name, more in (("step", result.step), ("seconds", result.elapsed)):
@@ -129,7 +134,7 @@ def _details(before: Mapping[str, Any], result: Result, documents: list[str]) ->
         "reason": result.reason,
         "train_loss": result.train_loss,
         "corpus": f"{before['corpus']}, then texts" if before.get("corpus") else "texts",
-        "corpus_fingerprint": corpus_fingerprint(documents),
+        "corpus_fingerprint": fingerprint,
     }
     details.pop("best_step", None)
     if result.best is not None:

@@ -1,9 +1,9 @@
-"""Token stores that training makes for itself: where do they lie, and when do they go?
+"""The cache folder of token stores that training makes for itself.
 
 A store lies in the user's cache folder under a name that stands for the text (names, sizes and
-times of the files, or what the text is) and all settings that decide what comes out. When one is
-added, those that nobody used for 30 days go, and then, while all together are larger than 20 GB or
-than ``FASTLM_CACHE_LIMIT`` (GB), the one that was used longest ago.
+times of the files, or a digest of the text) and all settings that decide what comes out. When one
+is added, stores not used for 30 days are removed, and then the least recently used, until all
+together take at most 20 GB, or ``FASTLM_CACHE_LIMIT`` (GB).
 """
 
 from __future__ import annotations
@@ -22,20 +22,15 @@ from fastlm.errors import ConfigError, StoreError
 
 __all__ = ["cache_folder", "cache_path", "open_cached", "remove_old_stores"]
 
-_DAYS = 30
-
-
+_DAY = 86_400  # seconds
+_STORE_DAYS = 30
+_UNFINISHED_DAYS = 1
 _LIMIT_GB = 20.0
-
-
 _SUFFIX = ".tokens"
 
 
-_DAY = 86_400
-
-
 def cache_folder() -> Path:
-    """FASTLM_CACHE, else ``fastlm`` in what the system has for caches."""
+    """Return FASTLM_CACHE, else ``fastlm`` in the system's folder for caches."""
     given = os.environ.get("FASTLM_CACHE", "").strip()
     if given:
         return Path(given).expanduser()
@@ -45,12 +40,12 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "fastlm"
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # As the XDG specification says: what is not absolute does not count.
+    # The XDG specification: a path that is not absolute does not count.
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "fastlm"
 
 
 def cache_path(settings: dict[str, Any]) -> Path:
-    """Where the store with these settings (in types that JSON has) lies, if it is there.
+    """Return where the store with these settings (JSON values) lies, if it is there.
 
     Makes the folder.
 
@@ -72,7 +67,7 @@ def cache_path(settings: dict[str, Any]) -> Path:
 
 
 def open_cached(path: Path, settings: dict[str, Any]) -> TokenStore | None:
-    """The store that lies there; None where there is none, or one that is not sound."""
+    """Open the store that lies there; None where there is none, or one that is not sound."""
     try:
         store = TokenStore.open(path)
     except StoreError:
@@ -85,15 +80,15 @@ def open_cached(path: Path, settings: dict[str, Any]) -> TokenStore | None:
 
 
 def remove_old_stores(keep: Path) -> None:
-    """Remove what is old or too much; never ``keep``."""
-    limit = _limit()
+    """Remove stores that are old or too many; never ``keep``."""
+    limit = _limit_bytes()
     entries: list[tuple[float, int, Path]] = []
     now = time.time()
     for path in keep.parent.glob(f"*{_SUFFIX}*"):
         with contextlib.suppress(OSError):
             status = path.stat()
-            # What an interrupted process left behind has a longer name.
-            days = _DAYS if path.suffix == _SUFFIX else 1
+            # An interrupted process leaves files with longer names.
+            days = _STORE_DAYS if path.suffix == _SUFFIX else _UNFINISHED_DAYS
             if path != keep and now - status.st_mtime > days * _DAY:
                 path.unlink()
             elif path.suffix == _SUFFIX:
@@ -109,7 +104,7 @@ def remove_old_stores(keep: Path) -> None:
                 total -= size
 
 
-def _limit() -> float:
+def _limit_bytes() -> float:
     variable = os.environ.get("FASTLM_CACHE_LIMIT", "").strip()
     try:
         limit = float(variable or _LIMIT_GB)

@@ -1,61 +1,66 @@
-"""What does a run train on? Ids of text in memory, of a store, or of a new store."""
+"""The dataset of a run: ids of text in memory, of a given token store, or of a cached one."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
-from fastlm.data.encode import early_counter, encode_into, tokenizer_for
-from fastlm.data.prepare import refuse_stores, scan_inputs, write_store
+from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
+from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
-from fastlm.data.scan import CorpusScan, corpus_fingerprint, describe, format_bytes, read_documents
-from fastlm.data.split import (
-    TOO_LITTLE,
-    VALID_FRACTION,
-    check_fraction,
-    split_train_valid,
-    validation_cut,
-)
-from fastlm.data.token_store import FORMAT_VERSION, TokenStore, is_store
+from fastlm.data.scan import format_bytes, scan_corpus
+from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
+from fastlm.data.token_store import TokenStore, is_store
+from fastlm.data.token_store_format import FORMAT_VERSION
 from fastlm.errors import ConfigError, StoreError
 from fastlm.system.resources import thread_count, usable_memory
 from fastlm.text.decoding import Reading
+from fastlm.text.documents import check_documents
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import Input
+from fastlm.text.sources import Input, TextsInput
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, Documents
 
-__all__ = ["IN_MEMORY", "Dataset", "automatic_window", "build_dataset"]
+__all__ = [
+    "IN_MEMORY",
+    "Dataset",
+    "automatic_window",
+    "build_dataset",
+    "corpus_store",
+    "dataset_from_texts",
+]
 
-# Of the memory: pages of the ids that a window is put together from have to stay in it, beside the
-# model and what other processes need.
-_LARGE = 1 / 2
+IN_MEMORY = 8_000_000
+"""Bytes of text up to which it is held in memory, and no store is made."""
 
-
+# Fractions of the memory. The pages of the ids that a window is put together from have to stay in
+# it, beside the model and what other processes need.
+_LARGE_STORE = 1 / 2
 _WINDOW = 1 / 4
 
 
 def automatic_window(ids: Any) -> tuple[int | None, str]:
-    """(``shuffle_window`` for these ids, why): None and "" where they fit into memory.
+    """Return (``shuffle_window`` for these ids, why); (None, "") where they fit into memory.
 
     Ids in memory, and those that take up to half of it, are shuffled as a whole: read in random
     order, a larger file would be brought from the disk page by page, for a token each.
 
-    ids : uint16[T] or uint32[T], mapped (``fastlm.data.token_store``) or not
+    Parameters
+    ----------
+    ids : uint16[T] or uint32[T]
+        Mapped (``fastlm.data.token_store``) or not.
     """
     memory = usable_memory()
-    if memory is None or not hasattr(ids, "ids_below") or ids.nbytes <= _LARGE * memory:
+    if memory is None or not hasattr(ids, "ids_below") or ids.nbytes <= _LARGE_STORE * memory:
         return None, ""
     window = max(1, int(_WINDOW * memory) // ids.itemsize)
     return window, (
@@ -64,20 +69,16 @@ def automatic_window(ids: Any) -> tuple[int | None, str]:
     )
 
 
-IN_MEMORY = 8_000_000
-"""Bytes of text up to which it is held in memory, and no store is made."""
-
-
 @dataclass(frozen=True)
 class Dataset:
-    """Ids, and where they come from.
+    """Ids to train and validate on, and where they come from.
 
-    train : uint16[T] or uint32[T]; the boundary id ends each document, where there is one
+    tokenizer : Tokenizer
+    train : uint16[T] or uint32[T]; the boundary token ends each document, where there is one
     valid : likewise, to validate on; None where there is nothing
     documents : what a document is in them
     description : of the text, for people
-    fingerprint : of the text that is trained on; ids of a store have another than the same text in
-        memory
+    fingerprint : SHA-256 (hex) of the text, a colon, and the number of training tokens
     """
 
     tokenizer: Tokenizer
@@ -88,9 +89,21 @@ class Dataset:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class _Options:
+    """How text is read and encoded; see ``build_dataset``."""
+
+    spec: TokenizerSpec
+    documents: Documents
+    reading: Reading = dataclasses.field(default_factory=Reading)
+    cache: bool = False
+    threads: int = 1
+    reporter: ProgressReporter = dataclasses.field(default_factory=ProgressReporter)
+
+
 def build_dataset(
     corpus: CorpusSource,
-    choice: TokenizerSpec,
+    spec: TokenizerSpec,
     *,
     texts: Iterable[str] | None = None,
     valid: CorpusSource | float = None,
@@ -100,10 +113,21 @@ def build_dataset(
     threads: int | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Dataset:
-    """Return what ``fastlm.train`` trains on; its arguments are explained there.
+    """Return what a run trains on.
 
     Text of up to 8 MB is encoded in memory. For more, a store is made in the cache folder, and
     used again as long as text and settings are the same; without ``cache`` the ids are in memory.
+
+    Parameters
+    ----------
+    corpus, texts, valid, documents, cache
+        See ``fastlm.train``.
+    spec : TokenizerSpec
+    reading : Reading, optional
+        How files are read.
+    threads : int, optional
+        See ``fastlm.prepare``.
+    reporter : ProgressReporter, optional
 
     Raises
     ------
@@ -114,288 +138,248 @@ def build_dataset(
     """
     if texts is not None and corpus is not None:
         raise ConfigError("corpus and texts are both given; choose one of them")
-    reading = Reading() if reading is None else reading
-    reporter = ProgressReporter() if reporter is None else reporter
+    options = _Options(
+        spec,
+        documents or "file",
+        Reading() if reading is None else reading,
+        cache,
+        thread_count(threads),
+        ProgressReporter() if reporter is None else reporter,
+    )
+    held_out = valid if valid is None or isinstance(valid, int | float) else 0
+    check_fraction(held_out)
     store = corpus_store(corpus)
     if store is not None:
-        tokens = _of_store(store, choice, valid, documents, reading)
+        _check_store_options(store, options, documents)
+        dataset = _of_store(store, held_out)
     else:
-        choice.ready()  # says what is wrong, before any work
-        tokens = _of_text(
-            inputs_of(corpus, reading, texts),
-            choice,
-            valid if valid is None or isinstance(valid, int | float) else 0,
-            documents or "file",
-            _Making(reading, cache, thread_count(threads), reporter),
-        )
+        spec.ready()  # refuses wrong settings before any work
+        check_documents(options.documents)
+        dataset = _of_text(inputs_of(corpus, options.reading, texts), held_out, options)
     if valid is None or isinstance(valid, int | float):
-        return tokens
-    return _with_valid(tokens, valid, _Making(reading, cache, thread_count(threads), reporter))
+        return dataset
+    return _with_valid(dataset, valid, options)
+
+
+def dataset_from_texts(
+    texts: Iterable[str],
+    tokenizer: Tokenizer,
+    *,
+    documents: Documents = "file",
+    valid: float | None = 0,
+    threads: int | None = None,
+) -> Dataset:
+    """Encode texts with a tokenizer; the ids are in memory.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Read once. More than 8 MB is copied to a temporary file if it cannot be read again.
+    tokenizer : Tokenizer
+    documents : {"file", "paragraphs", "lines"}
+    valid : float, optional
+        The fraction to hold out from the end; 0: none. None: see ``fastlm.prepare``.
+    threads : int, optional
+        See ``fastlm.prepare``.
+
+    Raises
+    ------
+    CorpusError, TokenizerError
+        For texts or a fraction that cannot be used.
+    """
+    check_documents(documents)
+    check_fraction(valid)
+    spec = TokenizerSpec.of(tokenizer)
+    return _of_text(
+        [TextsInput(texts)], valid, _Options(spec, documents, threads=thread_count(threads))
+    )
 
 
 def corpus_store(corpus: CorpusSource) -> TokenStore | None:
-    """The store that a corpus is; None where it is text.
+    """Return the store that a corpus is; None where it is text.
 
-    Raises a StoreError for a store among other files.
+    Raises
+    ------
+    StoreError
+        For a store among other files, and one that cannot be read.
     """
-    named = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
-    if isinstance(named, Sequence) and len(named) == 1 and is_store(named[0]):
-        return TokenStore.open(cast(Any, named[0]))
+    paths = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
+    if isinstance(paths, Sequence) and len(paths) == 1 and is_store(paths[0]):
+        return TokenStore.open(cast(Any, paths[0]))
     refuse_stores(corpus)
     return None
-
-
-@dataclass(frozen=True)
-class _Making:
-    """How stores are made."""
-
-    reading: Reading
-    cache: bool
-    threads: int
-    reporter: ProgressReporter
 
 
 # ---------------------------------------------------------------------------- text
 
 
-def _of_text(
-    inputs: list[Input],
-    choice: TokenizerSpec,
-    fraction: float | None,
-    documents: Documents,
-    making: _Making,
-) -> Dataset:
-    settings = _settings(choice, fraction, documents, making.reading)
+def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dataset:
+    settings = _store_settings(valid, options)
     large = sum(source.size or 0 for source in inputs) > IN_MEMORY
-    known = all(source.rereadable and source.size is not None for source in inputs)
-    if making.cache and large and known:
-        # The files' names, sizes and times say whether it is there, without reading them.
+    if options.cache and large and all(one.rereadable and one.size is not None for one in inputs):
+        # Names, sizes and times of the files say whether their store is there, without reading.
         settings["sources"] = [source.identity() for source in inputs]
         store = open_cached(cache_path(settings), settings)
         if store is not None:
-            return _whole_store(store)
-    folder = cache_folder() if making.cache and cache_folder().is_dir() else None
-    folder = Path(tempfile.gettempdir()) if folder is None else folder
-    counter = early_counter(inputs, choice, documents) if large else None
-    with scan_inputs(inputs, folder, making.reporter, keep=IN_MEMORY, counter=counter) as found:
-        if found.kept is not None:
-            return _in_memory(found, choice, fraction, documents)
-        if not making.cache:
-            return _encoded(found, choice, fraction, documents, making)
+            return _of_own_split(store, valid)
+    folder = cache_folder() if options.cache and cache_folder().is_dir() else None
+    counter = scan_counter(inputs, options.spec, options.documents)
+    with scan_corpus(
+        inputs, keep=IN_MEMORY, folder=folder, reporter=options.reporter, counter=counter
+    ) as scan:
+        job = EncodingJob(
+            scan, options.spec, options.documents, valid, options.threads, options.reporter
+        )
+        if not options.cache or scan.bytes <= IN_MEMORY:
+            return _in_memory(job)
         if "sources" not in settings:
-            settings["text_sha256"] = found.digest
+            settings["text_sha256"] = scan.digest
         path = cache_path(settings)
         store = open_cached(path, settings) if "text_sha256" in settings else None
         if store is None:
             try:
-                store = write_store(
-                    found, path, choice, documents=documents, valid=fraction,
-                    threads=making.threads, reporter=making.reporter, settings=settings,
-                )  # fmt: skip
+                store = write_store(job, path, settings)
             except StoreError as error:
                 raise StoreError(
                     f"{error}, set FASTLM_CACHE to another folder, or use --no-cache"
                 ) from None
             remove_old_stores(path)
-    return _whole_store(store)
+    return _of_own_split(store, valid)
 
 
-def _settings(
-    choice: TokenizerSpec, fraction: float | None, documents: str, reading: Reading
-) -> dict[str, Any]:
-    """What decides the content of a store, beside the text."""
+def _store_settings(valid: float | None, options: _Options) -> dict[str, Any]:
+    """Return what decides the content of a store, beside the text."""
     return {
         "format": FORMAT_VERSION,
-        # Which characters are letters, and what is their lower case.
+        # Says which characters are letters, and what their lower case is.
         "unicode": unicodedata.unidata_version,
-        "tokenizer": choice.settings(),
-        "documents": documents,
-        "valid_fraction": fraction,
-        "reading": dataclasses.asdict(reading),
+        "tokenizer": options.spec.settings(),
+        "documents": options.documents,
+        "valid_fraction": valid,
+        "reading": dataclasses.asdict(options.reading),
     }
 
 
-def _in_memory(
-    found: CorpusScan, choice: TokenizerSpec, fraction: float | None, documents: Documents
+def _in_memory(job: EncodingJob) -> Dataset:
+    tokenizer = build_tokenizer(job)
+    blocks: list[NDArray[Any]] = []
+    metadata = encode_corpus(job, tokenizer, blocks.append)
+    ids, n_train = np.concatenate(blocks), metadata["train"]["tokens"]
+    note = _split_note(metadata, job.valid)
+    return _dataset(tokenizer, metadata, ids[:n_train], ids[n_train:], note)
+
+
+def _split_note(metadata: Mapping[str, Any], valid: float | None) -> str:
+    """Return what the description says of the validation part that ``valid`` asked for."""
+    fraction = metadata["valid_fraction"]
+    if fraction is not None:
+        return f", the last {fraction:.3g} for validation"
+    return ", too short to hold out a validation part" if valid is None else ""
+
+
+def _dataset(
+    tokenizer: Tokenizer,
+    metadata: Mapping[str, Any],
+    train: NDArray[Any],
+    valid: NDArray[Any] | None,
+    note: str = "",
 ) -> Dataset:
-    train = read_documents(found, documents)
-    valid: list[str] = []
-    description = _with_notes(describe(found), found)
-    if fraction is None and _too_little(train, documents):
-        description += ", too short to hold out a validation part"
-    elif fraction != 0:
-        fraction = VALID_FRACTION if fraction is None else fraction
-        train, valid = split_train_valid(train, fraction, documents)
-        description += f", the last {fraction:.3g} for validation"
-    tokenizer = choice.from_texts(train)
+    """Return a dataset; ``metadata`` is that of a store, ``note`` is added to the description."""
     return Dataset(
         tokenizer,
-        tokenizer.encode_documents(train),
-        tokenizer.encode_documents(valid) if valid else None,
-        documents,
-        description,
-        corpus_fingerprint(train),
+        train,
+        valid if valid is not None and valid.size else None,
+        metadata["documents"],
+        metadata["description"] + note,
+        f"{metadata['text_sha256']}:{train.size}",
     )
 
 
-def _too_little(documents: list[str], mode: str) -> bool:
-    """Whether 5 % would say nothing, or cannot be cut off at all."""
-    if mode != "file" and len(documents) < 2 / VALID_FRACTION:
-        return True
-    return sum(map(len, documents)) < TOO_LITTLE
-
-
-def _encoded(
-    found: CorpusScan,
-    choice: TokenizerSpec,
-    fraction: float | None,
-    documents: Documents,
-    making: _Making,
-) -> Dataset:
-    """The ids of a text of any size, in memory."""
-    cut = validation_cut(found, fraction, documents)
-    tokenizer, ids, facts = _ids_in_memory(found, choice, documents, cut, making)
-    train = facts["train"]["tokens"]
-    return Dataset(
-        tokenizer,
-        ids[:train],
-        ids[train:] if train < ids.size else None,
-        documents,
-        _with_notes(describe(found), found),
-        f"{found.digest}:{cut}",
+def _with_valid(dataset: Dataset, valid: Any, options: _Options) -> Dataset:
+    """Return the dataset with validation files or a store in place of a held-out part."""
+    store = corpus_store(valid)
+    if store is not None:
+        store.require(tokenizer=dataset.tokenizer, documents=dataset.documents)
+        ids: NDArray[Any] = store.ids
+        name = f"{store.path.name}: {store.metadata['description']}"
+    else:
+        spec = TokenizerSpec.of(dataset.tokenizer)
+        options = dataclasses.replace(options, spec=spec, documents=dataset.documents, cache=False)
+        other = _of_text(inputs_of(valid, options.reading), 0, options)
+        ids, name = other.train, other.description
+    return dataclasses.replace(
+        dataset, valid=ids, description=f"{dataset.description}, validation: {name}"
     )
-
-
-def _with_notes(description: str, found: CorpusScan) -> str:
-    return "; ".join([description, *found.notes])
 
 
 # ---------------------------------------------------------------------------- stores
 
 
-def _whole_store(store: TokenStore) -> Dataset:
-    """A store with its own validation part."""
-    valid = store.valid_ids
-    description = store.metadata["description"]
-    if valid.size:
-        description += f", the last {store.metadata['valid_fraction']:.3g} for validation"
-    return _parts(store, store.train_ids, valid if valid.size else None, description)
-
-
-def _of_store(
-    store: TokenStore,
-    choice: TokenizerSpec,
-    valid: CorpusSource | float,
-    documents: Documents | None,
-    reading: Reading,
-) -> Dataset:
-    store.require(tokenizer=choice.given or choice.asked_for, documents=documents)
+def _check_store_options(store: TokenStore, options: _Options, documents: Documents | None) -> None:
+    """Raise a StoreError for what a store was not made with."""
+    spec = options.spec
+    store.require(tokenizer=spec.given or spec.asked_for, documents=documents)
     for name, given, default in (
-        ("vocab", choice.vocab, None),
-        ("min_count", choice.min_count, 1),
-        ("max_vocab", choice.max_vocab, None),
-        ("encoding", reading.encoding, "utf-8"),
-        ("field", reading.field, None),
+        ("vocab", spec.vocab, None),
+        ("min_count", spec.min_count, 1),
+        ("max_vocab", spec.max_vocab, None),
+        ("encoding", options.reading.encoding, "utf-8"),
+        ("field", options.reading.field, None),
     ):
         if given != default:
             raise StoreError(
                 f"{name} {given} has no effect on {store.path}, which holds tokens, not text; "
                 "leave it out, or prepare the text again"
             )
-    own = store.metadata["valid_fraction"]
-    description = f"{store.path.name}: {store.metadata['description']}"
-    if valid is not None and not isinstance(valid, int | float):
-        return _parts(store, store.ids, None, description)
-    if valid is not None and valid != 0:
-        check_fraction(valid)
-    if store.valid_ids.size and (valid is None or valid == own):
-        tokens = _whole_store(store)
-        return dataclasses.replace(tokens, description=f"{store.path.name}: {tokens.description}")
+
+
+def _of_store(store: TokenStore, valid: float | None) -> Dataset:
+    """Return the dataset of a store, split as asked, or as the store is by default."""
+    if store.valid_ids.size and valid in (None, store.metadata["valid_fraction"]):
+        dataset = _of_own_split(store, valid)
+    else:
+        cut, note = _token_cut(store, valid), ""
+        if cut < store.count:
+            fraction = VALID_FRACTION if valid is None else valid
+            note = f", the last {fraction:.3g} for validation"
+        dataset = _dataset(store.tokenizer, store.metadata, store.ids[:cut], store.ids[cut:], note)
+    return dataclasses.replace(dataset, description=f"{store.path.name}: {dataset.description}")
+
+
+def _of_own_split(store: TokenStore, valid: float | None) -> Dataset:
+    note = _split_note(store.metadata, valid)
+    return _dataset(store.tokenizer, store.metadata, store.train_ids, store.valid_ids, note)
+
+
+def _token_cut(store: TokenStore, valid: float | None) -> int:
+    """Return where to cut the ids of a store; their number where nothing is held out.
+
+    After the end of a document, else, where documents are files, after a line end, else anywhere;
+    looked for in half of what is to be held out.
+    """
+    characters = sum(store.metadata[split]["characters"] for split in ("train", "valid"))
+    if valid == 0 or (valid is None and characters < MIN_CHARACTERS):
+        return store.count
     fraction = VALID_FRACTION if valid is None else valid
-    characters = sum(store.metadata[part]["characters"] for part in ("train", "valid"))
-    if fraction == 0 or (valid is None and characters < TOO_LITTLE):
-        return _parts(store, store.ids, None, description)
-    cut = _token_cut(store, fraction)
-    if cut is None:
-        if valid is None:
-            return _parts(store, store.ids, None, description)
-        raise StoreError(
-            f"{store.path} has too few tokens ({store.count:,}) or documents to hold out "
-            f"{fraction:g} of it for validation; use another fraction, or name a validation file"
-        )
-    return _parts(
-        store,
-        store.ids[:cut],
-        store.ids[cut:],
-        f"{description}, the last {fraction:.3g} for validation",
-    )
-
-
-def _parts(
-    store: TokenStore, train: NDArray[Any], valid: NDArray[Any] | None, description: str
-) -> Dataset:
-    fingerprint = f"{store.metadata['text_sha256']}:{train.size}"
-    return Dataset(
-        store.tokenizer, train, valid, cast(Documents, store.documents), description, fingerprint
-    )
-
-
-def _token_cut(store: TokenStore, fraction: float) -> int | None:
-    """Where to cut the ids: behind the end of a document, else, where documents are files, behind a
-    line end, else anywhere; looked for in half of what is to be held out."""
     tokenizer = store.tokenizer
     at = round(store.count * (1 - fraction))
     ends = {tokenizer.boundary_id}
     if store.documents == "file":
         ends.add(tokenizer.id_of("\n") if tokenizer.kind == "char" else None)
         ends.add(tokenizer.id_of("<0x0A>") if tokenizer.kind == "byte" else None)
-    window = store.ids[max(at - 1, 0) : at + (store.count - at) // 2]
+    start = max(at - 1, 0)
+    window = store.ids[start : at + (store.count - at) // 2]
     places = np.flatnonzero(np.isin(window, [id for id in ends if id is not None]))
+    cut = 0
     if places.size:
-        cut = max(at - 1, 0) + int(places[0]) + 1
+        cut = start + int(places[0]) + 1
     elif store.documents == "file" or tokenizer.boundary_id is None:
         cut = at
-    else:
-        return None
-    return cut if 0 < cut < store.count else None
-
-
-# ---------------------------------------------------------------------------- validation files
-
-
-def _with_valid(tokens: Dataset, valid: Any, making: _Making) -> Dataset:
-    store = corpus_store(valid)
-    if store is not None:
-        store.require(tokenizer=tokens.tokenizer, documents=tokens.documents)
-        ids: NDArray[Any] = store.ids
-        name = f"{store.path.name}: {store.metadata['description']}"
-    else:
-        inputs = inputs_of(valid, making.reading)
-        with scan_inputs(inputs, None, making.reporter, keep=IN_MEMORY) as found:
-            name = _with_notes(describe(found), found)
-            if found.kept is not None:
-                ids = tokens.tokenizer.encode_documents(read_documents(found, tokens.documents))
-            else:
-                choice = TokenizerSpec.of(tokens.tokenizer)
-                _, ids, _ = _ids_in_memory(found, choice, tokens.documents, None, making)
-    return dataclasses.replace(
-        tokens, valid=ids, description=f"{tokens.description}, validation: {name}"
+    if 0 < cut < store.count:
+        return cut
+    if valid is None:
+        return store.count
+    raise StoreError(
+        f"{store.path} has too few tokens ({store.count:,}) or documents to hold out "
+        f"{fraction:g} of it for validation; use another fraction, or name a validation file"
     )
-
-
-def _ids_in_memory(
-    found: CorpusScan,
-    choice: TokenizerSpec,
-    documents: Documents,
-    cut: int | None,
-    making: _Making,
-) -> tuple[Tokenizer, NDArray[Any], dict[str, Any]]:
-    parts: list[NDArray[Any]] = []
-    tokenizer = tokenizer_for(
-        found, choice, documents, cut=cut, threads=making.threads, reporter=making.reporter
-    )
-    facts = encode_into(
-        parts.append, found, tokenizer, documents, cut=cut, threads=making.threads,
-        reporter=making.reporter,
-    )  # fmt: skip
-    return tokenizer, np.concatenate(parts), facts

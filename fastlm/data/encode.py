@@ -1,18 +1,24 @@
-"""Encoding a scanned corpus into token ids, block by block, on several threads."""
+"""Encoding a scanned corpus into token ids, block by block, on several threads.
+
+The vocabulary is counted in a first pass, the ids are made in a second. Neither the size of blocks
+nor the number of threads changes what comes out, and memory does not grow with the text.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.data.progress import ProgressReporter
-from fastlm.data.scan import CorpusScan, describe
-from fastlm.data.split import in_two
-from fastlm.data.workers import WorkerState, in_order
+from fastlm.data.scan import CorpusScan
+from fastlm.data.split import TRAIN, VALID, VALID_FRACTION, find_cut, split_parts
+from fastlm.data.workers import ObjectPool, map_in_order
 from fastlm.text.decoding import count_characters
 from fastlm.text.documents import split_documents
 from fastlm.text.sources import Input, TextPart
@@ -23,185 +29,301 @@ from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents
 
-__all__ = ["early_counter", "encode_into", "tokenizer_for"]
+__all__ = ["EncodingJob", "build_tokenizer", "encode_corpus", "scan_counter"]
 
-# Bytes of text that a worker takes at a time. Each thread keeps freed memory for itself, the more
-# the larger the blocks: 2 GB took 36 MB more memory than 90 MB, and 76 MB with blocks of 256 kB.
-_BLOCK = 1 << 17
+# Each thread keeps freed memory for itself, the more the larger the blocks: 2 GB of text took 36 MB
+# more memory than 90 MB, and 76 MB with blocks of 256 kB.
+_BLOCK_BYTES = 1 << 17
+_SHORT_TEXT = 1 << 12  # bytes; joining longer texts saves nothing
 
 
-def encode_into(
-    write: Callable[[NDArray[Any]], None],
-    found: CorpusScan,
-    tokenizer: Tokenizer,
-    documents: Documents,
-    *,
-    cut: int | None,
-    threads: int,
-    reporter: ProgressReporter,
-    block: int = _BLOCK,
-) -> dict[str, Any]:
-    """Encode a corpus; hand the ids on in order, and return the metadata of a store.
+@dataclass(frozen=True)
+class EncodingJob:
+    """A scanned corpus and the settings by which it becomes ids.
 
-    cut : where the validation part begins, in bytes; None: there is none
+    scan : CorpusScan
+    spec : the tokenizer, or how it is made from the training part
+    documents : what a document is
+    valid : the fraction to hold out; see ``fastlm.data.split.find_cut``
+    threads : at least 1; changes nothing but speed
+    reporter : told how it goes
+    block_bytes : text that a thread takes at a time; changes nothing but speed and memory
     """
-    end = tokenizer.boundary_id
-    tail = np.array([] if end is None else [end], dtype=tokenizer.dtype)
-    vocab = tokenizer.vocab_size
-    total = found.bytes
-    whole = WorkerState(lambda: block_encoder(tokenizer, documents, total=total))
-    by_line = WorkerState(lambda: block_encoder(tokenizer, "lines", total=total))
 
-    def encode(job: _Job) -> _Encoded:
-        parts: list[NDArray[Any]] = []
-        characters = octets = 0
-        for run in _runs(job.pieces, documents):
-            with (by_line if run.lines else whole).one() as encoder:
-                parts.append(encoder.encode(run.data))
-            if run.end:
-                parts.append(tail)
-            size = _document_size(run, documents)
-            characters, octets = characters + size[0], octets + size[1]
-        ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        with counters[job.part].one() as counter:
-            _count_ids(counter, ids)
-        return _Encoded(job.part, ids, characters, octets, job.bytes)
+    scan: CorpusScan
+    spec: TokenizerSpec
+    documents: Documents
+    valid: float | None = 0
+    threads: int = 1
+    reporter: ProgressReporter = field(default_factory=ProgressReporter)
+    block_bytes: int = _BLOCK_BYTES
 
-    # Of the training part and of the validation part, one for each worker.
-    counters = [WorkerState(lambda: np.zeros(vocab, dtype=np.int64)) for _ in range(2)]
-    sizes = np.zeros((2, 2), dtype=np.int64)
-    with reporter.phase("encoding", found.bytes) as report:
-        jobs = _jobs(found, cut, tokenizer, documents, block)
-        for done in in_order(encode, jobs, threads):
-            write(done.ids)
-            sizes[done.part] += done.characters, done.bytes
-            report(done.read)
-    counts = np.zeros((2, vocab), dtype=np.int64)
-    for part, states in enumerate(counters):
-        for counter in states.all:
-            counts[part] += counter
-    return {
-        "tokenizer": tokenizer.to_dict(),
-        "tokenizer_fingerprint": tokenizer.fingerprint(),
-        "vocab": vocab,
-        "documents": documents,
-        "train": _facts(tokenizer, counts[0], sizes[0]),
-        "valid": _facts(tokenizer, counts[1], sizes[1]),
-        "counts": counts[0].tolist(),
-        "sources": [source.identity() for source in found.inputs],
-        "text_sha256": found.digest,
-        "description": "; ".join([describe(found), *found.notes]),
-    }
+    @cached_property
+    def cut(self) -> int | None:
+        """Where the validation part begins, in bytes; None: nothing is held out."""
+        return find_cut(self.scan, self.valid, self.documents)
 
+    @property
+    def valid_fraction(self) -> float | None:
+        """The fraction that is held out; None: nothing is."""
+        if self.cut is None:
+            return None
+        return VALID_FRACTION if self.valid is None else self.valid
 
-def tokenizer_for(
-    found: CorpusScan,
-    choice: TokenizerSpec,
-    documents: str,
-    *,
-    cut: int | None,
-    threads: int,
-    reporter: ProgressReporter,
-    block: int = _BLOCK,
-) -> Tokenizer:
-    """Make the tokenizer of a surveyed corpus, from the part before ``cut``."""
-    ready = choice.ready()
-    if ready is not None:
-        return ready
-    if found.counter is not None:
-        return choice.from_counts(_counts_before(cut, found, found.counter))
-    options = {
-        name: choice.options[name] for name in ("lowercase", "pattern") if name in choice.options
-    }
+    def tasks(self, source: Tokenizer | str) -> Iterator[_Task]:
+        """Yield the corpus in stretches that do not depend on each other.
 
-    def new(mode: str) -> SymbolCounter:
-        return symbol_counter(choice.kind, documents=mode, total=found.bytes, **options)
+        source : the tokenizer, or the kind of one that is still to be built
+        """
+        parts: list[TextPart] = []
+        current = size = 0
+        for split, part in self._independent_parts(source):
+            if parts and (split != current or size + len(part.data) > self.block_bytes):
+                yield _Task(current, parts, size)
+                parts, size = [], 0
+            current = split
+            parts.append(part)
+            size += len(part.data)
+        if parts:
+            yield _Task(current, parts, size)
 
-    jobs = _jobs(found, cut, choice.kind, documents, block)
-    if choice.kind == "bpe":
-        with reporter.phase("learning", found.bytes) as report:
-            return choice.from_blocks(_training_blocks(jobs, report), documents)
-    whole = WorkerState(lambda: new(documents))
-    by_line = WorkerState(lambda: new("lines"))
-
-    def count(job: _Job) -> int:
-        if job.part == 0:
-            for run in _runs(job.pieces, documents):
-                with (by_line if run.lines else whole).one() as counter:
-                    counter.add(run.data)
-        return job.bytes
-
-    with reporter.phase("counting", found.bytes) as report:
-        for done in in_order(count, jobs, threads):
-            report(done)
-    total: Counter[str] = Counter()
-    for counter in whole.all + by_line.all:
-        total.update(counter.counts())
-    return choice.from_counts(total)
+    def _independent_parts(self, source: Tokenizer | str) -> Iterator[tuple[int, TextPart]]:
+        """Cut each text where tokenizing allows it, into parts of about a block."""
+        limit = self.block_bytes
+        held: list[bytes] = []
+        size, wanted = 0, limit
+        for split, part in split_parts(self.scan.parts(), self.cut):
+            for start in range(0, len(part.data) or 1, limit):
+                data = part.data[start : start + limit] if len(part.data) > limit else part.data
+                held.append(data)
+                size += len(data)
+                if part.ends_text and start + limit >= len(part.data):
+                    yield split, TextPart(b"".join(held), True)
+                    held, size, wanted = [], 0, limit
+                elif size >= wanted:
+                    whole = b"".join(held)
+                    cut = safe_cut(source, self.documents, whole, False)
+                    if cut:
+                        yield split, TextPart(whole[:cut], False)
+                    held = [whole[cut:]]
+                    size = len(whole) - cut
+                    # Where no cut was found, look for one when there is twice as much.
+                    wanted = max(limit, 2 * size)
 
 
-def early_counter(
-    inputs: Sequence[Input], choice: TokenizerSpec, documents: str
+def scan_counter(
+    inputs: Sequence[Input], spec: TokenizerSpec, documents: str
 ) -> SymbolCounter | None:
-    """What may count while the corpus is surveyed, so that a pass over it is spared: characters,
-    as they are. Words begin and end where blocks do not; between documents nothing counts."""
-    if choice.kind != "char" or documents != "file" or choice.options or choice.ready() is not None:
+    """Return what can count symbols during the scan, which saves a pass; None where nothing can.
+
+    Characters can be counted wherever blocks end. Words cannot, nor what stands between documents.
+    """
+    if spec.kind != "char" or documents != "file" or spec.options or spec.ready() is not None:
         return None
     return symbol_counter("char", total=sum(source.size or 0 for source in inputs))
 
 
-def _counts_before(cut: int | None, found: CorpusScan, counter: SymbolCounter) -> Counter[str]:
-    """The counts of the part before ``cut``: of all, without those of the part behind it."""
+def build_tokenizer(job: EncodingJob) -> Tokenizer:
+    """Return the tokenizer of a corpus, made from its training part unless the spec has it.
+
+    Raises
+    ------
+    TokenizerError
+        For settings that no tokenizer has, and text without a symbol.
+    CorpusError
+        For text that cannot be split, or has changed since it was scanned.
+    """
+    ready = job.spec.ready()
+    if ready is not None:
+        return ready
+    if job.scan.counter is not None:
+        return job.spec.from_counts(_counts_of_training_part(job, job.scan.counter))
+    total = job.scan.bytes
+    tasks = job.tasks(job.spec.kind)
+    if job.spec.kind == "bpe":
+        with job.reporter.phase("learning", total) as progress:
+            blocks = _training_blocks(tasks, progress.advance)
+            return job.spec.from_blocks(blocks, job.documents)
+    options = {
+        name: job.spec.options[name]
+        for name in ("lowercase", "pattern")
+        if name in job.spec.options
+    }
+
+    def new_pool(documents: str) -> ObjectPool[SymbolCounter]:
+        return ObjectPool(
+            lambda: symbol_counter(job.spec.kind, documents=documents, total=total, **options)
+        )
+
+    whole, by_line = new_pool(job.documents), new_pool("lines")
+
+    def count(task: _Task) -> int:
+        if task.split == TRAIN:
+            for call in _encoder_calls(task.parts, job.documents):
+                with (by_line if call.by_line else whole).borrow() as counter:
+                    counter.add(call.data)
+        return task.bytes
+
+    with job.reporter.phase("counting", total) as progress:
+        for done in map_in_order(count, tasks, job.threads):
+            progress.advance(done)
+    counts: Counter[str] = Counter()
+    for counter in whole.all + by_line.all:
+        counts.update(counter.counts())
+    return job.spec.from_counts(counts)
+
+
+def encode_corpus(
+    job: EncodingJob, tokenizer: Tokenizer, write: Callable[[NDArray[Any]], None]
+) -> dict[str, Any]:
+    """Encode a corpus, and return the metadata of a token store.
+
+    Parameters
+    ----------
+    job : EncodingJob
+    tokenizer : Tokenizer
+    write : callable
+        Takes the ids in order, ``tokenizer.dtype[T]`` at a time: the training part, then the
+        validation part; each document is ended by the boundary token, where there is one.
+
+    Raises
+    ------
+    TokenizerError
+        For a symbol that the vocabulary lacks where it has no `<unk>`.
+    CorpusError
+        For text that cannot be split, or has changed since it was scanned.
+    """
+    end, vocab, total = tokenizer.boundary_id, tokenizer.vocab_size, job.scan.bytes
+    tail = np.array([] if end is None else [end], dtype=tokenizer.dtype)
+    whole = ObjectPool(lambda: block_encoder(tokenizer, job.documents, total=total))
+    by_line = ObjectPool(lambda: block_encoder(tokenizer, "lines", total=total))
+    # For each split, a counter for each thread.
+    counters = [ObjectPool(lambda: np.zeros(vocab, dtype=np.int64)) for _ in (TRAIN, VALID)]
+
+    def encode(task: _Task) -> _Encoded:
+        arrays: list[NDArray[Any]] = []
+        characters = n_bytes = 0
+        for call in _encoder_calls(task.parts, job.documents):
+            with (by_line if call.by_line else whole).borrow() as encoder:
+                arrays.append(encoder.encode(call.data))
+            if call.ends_text:
+                arrays.append(tail)
+            size = _size_of_documents(call, job.documents)
+            characters, n_bytes = characters + size[0], n_bytes + size[1]
+        ids = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        with counters[task.split].borrow() as counts:
+            _count_ids(counts, ids)
+        return _Encoded(task.split, ids, (characters, n_bytes), task.bytes)
+
+    sizes = np.zeros((2, 2), dtype=np.int64)
+    with job.reporter.phase("encoding", total) as progress:
+        for done in map_in_order(encode, job.tasks(tokenizer), job.threads):
+            write(done.ids)
+            sizes[done.split] += done.size
+            progress.advance(done.bytes)
+    counts = [sum(pool.all, np.zeros(vocab, dtype=np.int64)) for pool in counters]
+    return {
+        "tokenizer": tokenizer.to_dict(),
+        "tokenizer_fingerprint": tokenizer.fingerprint(),
+        "vocab": vocab,
+        "documents": job.documents,
+        "train": _split_facts(tokenizer, counts[TRAIN], sizes[TRAIN]),
+        "valid": _split_facts(tokenizer, counts[VALID], sizes[VALID]),
+        "valid_fraction": job.valid_fraction,
+        "counts": counts[TRAIN].tolist(),
+        "sources": [one.source.identity() for one in job.scan.inputs],
+        "text_sha256": job.scan.digest,
+        "description": job.scan.description,
+    }
+
+
+def _counts_of_training_part(job: EncodingJob, counter: SymbolCounter) -> Counter[str]:
+    """Take the validation part's counts from those of the whole corpus."""
     counts = counter.counts()
-    if cut is not None:
-        behind = symbol_counter("char", total=found.bytes)
+    if job.cut is not None:
+        held_out = symbol_counter("char", total=job.scan.bytes)
         before = 0
-        for source, size in zip(found.inputs, found.sizes, strict=True):
-            if cut < before + size.bytes:
-                for data in source.read_from(max(cut - before, 0), size.bytes):
-                    behind.add(data)
-            before += size.bytes
-        counts.subtract(behind.counts())
+        for one in job.scan.inputs:
+            if job.cut < before + one.bytes:
+                for data in one.source.read_from(max(job.cut - before, 0), one.bytes):
+                    held_out.add(data)
+            before += one.bytes
+        counts.subtract(held_out.counts())
     return +counts
 
 
-def _training_blocks(jobs: Iterable[_Job], report: Callable[[int], None]) -> Iterator[bytes]:
-    for job in jobs:
-        if job.part == 0:
-            yield from (piece.data for piece in job.pieces)
-        report(job.bytes)
+def _training_blocks(tasks: Iterable[_Task], advance: Callable[[int], None]) -> Iterator[bytes]:
+    for task in tasks:
+        if task.split == TRAIN:
+            yield from (part.data for part in task.parts)
+        advance(task.bytes)
 
 
-# ---------------------------------------------------------------------------- jobs
+class _Task(NamedTuple):
+    """What a thread takes at a time: parts of one split, about a block in all."""
 
-
-class _Job(NamedTuple):
-    """What a worker takes at a time: some megabyte of one part, cut where tokens allow it."""
-
-    part: int
-    pieces: list[TextPart]
+    split: int
+    parts: list[TextPart]
     bytes: int
 
 
-class _Run(NamedTuple):
+class _EncoderCall(NamedTuple):
     """What an encoder takes in one call.
 
-    end : a text ends with it, and nobody has put the end symbol in yet
-    lines : several texts, each a line, in place of one document
+    ends_text : the text ends here; a boundary token must follow
+    by_line : several texts, each a line, in place of one document
     """
 
     data: bytes
-    end: bool
-    lines: bool
+    ends_text: bool
+    by_line: bool
     texts: int
 
 
 class _Encoded(NamedTuple):
-    part: int
+    """The ids of a task; (characters, bytes) of its documents; bytes of its text."""
+
+    split: int
     ids: NDArray[Any]
-    characters: int
+    size: tuple[int, int]
     bytes: int
-    read: int
+
+
+def _encoder_calls(parts: list[TextPart], documents: str) -> Iterator[_EncoderCall]:
+    """Join short texts, so that fewer calls do more each."""
+    if documents != "file":
+        # A blank line ends lines and paragraphs alike, and is none itself.
+        joined = b"".join(part.data + b"\n\n" if part.ends_text else part.data for part in parts)
+        yield _EncoderCall(joined if len(parts) > 1 else parts[0].data, False, False, 1)
+        return
+    short: list[bytes] = []
+    for part in parts:
+        if part.ends_text and _is_one_line(part.data):
+            short.append(part.data)
+            continue
+        if short:
+            yield _EncoderCall(b"\n".join(short), False, True, len(short))
+            short = []
+        yield _EncoderCall(part.data, part.ends_text, False, 1)
+    if short:
+        yield _EncoderCall(b"\n".join(short), False, True, len(short))
+
+
+def _is_one_line(data: bytes) -> bool:
+    """Whether a short text is the same document as a file and as a line."""
+    return len(data) < _SHORT_TEXT and b"\n" not in data and bool(data.decode("utf-8").strip())
+
+
+def _size_of_documents(call: _EncoderCall, documents: str) -> tuple[int, int]:
+    """Return (characters, bytes) of the documents, without what stands between them."""
+    if documents == "file":
+        between = call.texts - 1
+        return count_characters(call.data) - between, len(call.data) - between
+    texts = list(split_documents(call.data.decode("utf-8"), documents))
+    characters = sum(map(len, texts))
+    if call.data.isascii():
+        return characters, characters
+    return characters, sum(len(text.encode("utf-8")) for text in texts)
 
 
 def _count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
@@ -214,93 +336,15 @@ def _count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
         counts += np.bincount(ids, minlength=counts.size)
 
 
-def _facts(
-    tokenizer: Tokenizer, counts: NDArray[np.int64], sizes: NDArray[np.int64]
+def _split_facts(
+    tokenizer: Tokenizer, counts: NDArray[np.int64], size: NDArray[np.int64]
 ) -> dict[str, int]:
-    """What the metadata says of a part. ``sizes`` : characters, bytes"""
+    """Return what the metadata says of a split. ``size`` : characters, bytes."""
     end, unknown = tokenizer.boundary_id, tokenizer.unk_id
     return {
         "tokens": int(counts.sum()),
         "documents": 0 if end is None else int(counts[end]),
-        "characters": int(sizes[0]),
-        "bytes": int(sizes[1]),
+        "characters": int(size[0]),
+        "bytes": int(size[1]),
         "unknown": 0 if unknown is None else int(counts[unknown]),
     }
-
-
-def _jobs(
-    found: CorpusScan, cut: int | None, source: Tokenizer | str, documents: str, block: int
-) -> Iterator[_Job]:
-    pieces: list[TextPart] = []
-    current = size = 0
-    for part, piece in _safe_pieces(in_two(found.pieces(), cut), source, documents, block):
-        if pieces and (part != current or size + len(piece.data) > block):
-            yield _Job(current, pieces, size)
-            pieces, size = [], 0
-        current = part
-        pieces.append(piece)
-        size += len(piece.data)
-    if pieces:
-        yield _Job(current, pieces, size)
-
-
-def _safe_pieces(
-    parts: Iterable[tuple[int, TextPart]], source: Tokenizer | str, documents: str, block: int
-) -> Iterator[tuple[int, TextPart]]:
-    """Cut each text in pieces of about ``block`` bytes that do not depend on each other."""
-    held: list[bytes] = []
-    size, wanted = 0, block
-    for part, piece in parts:
-        for at in range(0, len(piece.data) or 1, block):
-            data = piece.data[at : at + block] if len(piece.data) > block else piece.data
-            held.append(data)
-            size += len(data)
-            if piece.ends_text and at + block >= len(piece.data):
-                yield part, TextPart(b"".join(held), True)
-                held, size, wanted = [], 0, block
-            elif size >= wanted:
-                whole = b"".join(held)
-                cut = safe_cut(source, documents, whole, False)
-                if cut:
-                    yield part, TextPart(whole[:cut], False)
-                held = [whole[cut:]]
-                size = len(whole) - cut
-                # Where no cut was found, one is looked for when there is twice as much.
-                wanted = max(block, 2 * size)
-
-
-def _runs(pieces: list[TextPart], documents: str) -> Iterator[_Run]:
-    """Join short texts, so that a call of the encoder has something to do."""
-    if documents != "file":
-        # A blank line ends lines and paragraphs alike, and is none itself.
-        joined = b"".join(p.data + b"\n\n" if p.ends_text else p.data for p in pieces)
-        yield _Run(joined if len(pieces) > 1 else pieces[0].data, False, False, 1)
-        return
-    short: list[bytes] = []
-    for piece in pieces:
-        if piece.ends_text and _is_one_line(piece.data):
-            short.append(piece.data)
-            continue
-        if short:
-            yield _Run(b"\n".join(short), False, True, len(short))
-            short = []
-        yield _Run(piece.data, piece.ends_text, False, 1)
-    if short:
-        yield _Run(b"\n".join(short), False, True, len(short))
-
-
-def _is_one_line(data: bytes) -> bool:
-    """Whether it is, as a document, what it is as a line; for long texts it does not matter."""
-    return len(data) < 1 << 12 and b"\n" not in data and bool(data.decode("utf-8").strip())
-
-
-def _document_size(run: _Run, documents: str) -> tuple[int, int]:
-    """(characters, bytes) of the documents in a run."""
-    if documents == "file":
-        between = run.texts - 1
-        return count_characters(run.data) - between, len(run.data) - between
-    texts = list(split_documents(run.data.decode("utf-8"), documents))
-    characters = sum(map(len, texts))
-    if run.data.isascii():
-        return characters, characters
-    return characters, sum(len(text.encode("utf-8")) for text in texts)

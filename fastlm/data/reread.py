@@ -1,4 +1,4 @@
-"""Reopening the corpus of a checkpoint: what it says about its source, and the tokens it gives."""
+"""The source of a checkpoint's corpus: recorded when a run begins, read again when it resumes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,53 @@ from fastlm.types import Documents, FilePath
 
 __all__ = ["GIVEN", "describe_source", "reading_of", "reread_tokens", "source_of"]
 
+GIVEN = "given"
+"""Stands for a source that cannot be read again: standard input, and text from the caller."""
+
+
+def describe_source(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
+    """Return how to read a corpus again, from any folder, as JSON has it.
+
+    Parameters
+    ----------
+    corpus, valid
+        As ``fastlm.train`` takes them.
+    texts : bool
+        Whether the corpus is text from the caller.
+
+    Returns
+    -------
+    dict
+        ``corpus`` and ``valid``: absolute paths, a fraction, None, or ``GIVEN``.
+    """
+    sources: dict[str, Any] = {}
+    for name, source in (("corpus", GIVEN if texts else corpus), ("valid", valid)):
+        if source is None or source == GIVEN or isinstance(source, int | float):
+            sources[name] = source
+            continue
+        paths = [source] if isinstance(source, str | os.PathLike) else list(source)
+        given = "-" in map(str, paths)
+        sources[name] = GIVEN if given else [str(Path(path).absolute()) for path in paths]
+    return sources
+
 
 def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
-    """The ``corpus`` of a checkpoint, or what is ``valid``, as ``fastlm.train`` takes it.
+    """Return a source that a checkpoint records, as ``fastlm.train`` takes it.
 
-    corpus : what the checkpoint says about its corpus
-    path : of the checkpoint, for messages
+    Parameters
+    ----------
+    corpus : mapping
+        What the checkpoint says about its corpus.
+    name : {"corpus", "valid"}
+    path : path
+        Of the checkpoint, for messages.
 
-    Raises ConfigError where it has to be given again.
+    Raises
+    ------
+    ConfigError
+        Where it has to be given again.
     """
-    recipe = corpus["recipe"] or {}
-    source = recipe.get(name, GIVEN)
+    source = (corpus["recipe"] or {}).get(name, GIVEN)
     paths = isinstance(source, list) and all(isinstance(path, str) for path in source)
     if paths or source is None or (name == "valid" and isinstance(source, int | float)):
         return source
@@ -37,42 +73,42 @@ def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
     )
 
 
-# In place of a source that cannot be read again: standard input, and text from the caller.
-GIVEN = "given"
-
-
-def describe_source(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
-    """How to read a corpus again, from any folder; ``GIVEN`` for what has to be given again."""
-    recipe: dict[str, Any] = {}
-    for name, source in (("corpus", GIVEN if texts else corpus), ("valid", valid)):
-        if source is None or source == GIVEN or isinstance(source, int | float):
-            recipe[name] = source
-            continue
-        paths = [source] if isinstance(source, str | os.PathLike) else list(source)
-        given = "-" in map(str, paths)
-        recipe[name] = GIVEN if given else [str(Path(path).absolute()) for path in paths]
-    return recipe
+def reading_of(corpus: Mapping[str, Any]) -> Reading:
+    """Return how the files of a checkpoint's corpus are read."""
+    form = (corpus["recipe"] or {}).get("reading", {})
+    known = form.keys() if isinstance(form, dict) else ()
+    return Reading(**{key: form[key] for key in known if key in Reading.__dataclass_fields__})
 
 
 def reread_tokens(
     corpus: Mapping[str, Any], tokenizer: Tokenizer, documents: Documents, path: FilePath
 ) -> tuple[Any, Any]:
-    """(tokens to train on, to validate on or None): the corpus of a checkpoint, read again.
+    """Read the corpus of a checkpoint again.
 
-    corpus, path : see ``source_of``
+    Parameters
+    ----------
+    corpus, path
+        See ``source_of``.
+    tokenizer : Tokenizer
+    documents : {"file", "paragraphs", "lines"}
+
+    Returns
+    -------
+    train, valid : uint16[T] or uint32[T]
+        ``valid`` is None where there is nothing to validate on.
+
+    Raises
+    ------
+    ConfigError
+        Where the source has to be given again.
+    CorpusError, StoreError
+        Where it cannot be read.
     """
-    text = build_dataset(
+    dataset = build_dataset(
         source_of(corpus, "corpus", path),
         TokenizerSpec.of(tokenizer),
         valid=source_of(corpus, "valid", path),
         documents=documents,
         reading=reading_of(corpus),
     )
-    return text.train, text.valid
-
-
-def reading_of(corpus: Mapping[str, Any]) -> Reading:
-    """How the files of a checkpoint's corpus are read."""
-    form = (corpus["recipe"] or {}).get("reading", {})
-    known = form.keys() if isinstance(form, dict) else ()
-    return Reading(**{key: form[key] for key in known if key in Reading.__dataclass_fields__})
+    return dataset.train, dataset.valid

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
-from fastlm.data.spool import SpoolInput, _Copies
-from fastlm.data.workers import read_ahead
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.spool import CorpusCopies, InputCopy
+from fastlm.data.workers import prefetch
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading, count_characters
 from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
 from fastlm.text.reading import whole_texts
 from fastlm.text.sources import FileInput, Input, TextPart
+from fastlm.tokenizers.blocks import SymbolCounter
 from fastlm.types import CorpusSource
-
-if TYPE_CHECKING:
-    from fastlm.tokenizers.blocks import SymbolCounter
 
 __all__ = [
     "CorpusScan",
-    "Mark",
-    "Report",
-    "Size",
-    "corpus_fingerprint",
-    "describe",
+    "ScannedInput",
+    "SeekPoint",
     "format_bytes",
     "load_documents",
-    "read_documents",
     "scan_corpus",
 ]
 
+_TEXT_END = b"\xff"  # never in UTF-8
+_SUMMED_BYTES = 1 << 18  # handed to the summing thread at a time
+_SEEK_BYTES = 1 << 20  # between two seek points
+_PREFETCHED_BYTES = 1 << 19
+
 
 def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = None) -> list[str]:
-    """Return the documents of one or several files in order, or of the default corpus for None.
+    """Return the documents of a corpus, in order.
 
-    A path that names no file but holds `*`, `?` or `[` stands for all files that match it, sorted
-    by name; a folder for all text files in it.
+    Parameters
+    ----------
+    corpus : path, sequence of paths, or None
+        A path that names no file but holds `*`, `?` or `[` stands for all files that match it,
+        sorted by name; a folder for all text files in it; None for the default corpus.
+    mode : {"file", "paragraphs", "lines"}
+        What a document is.
+    reading : Reading, optional
 
     Raises
     ------
@@ -49,149 +57,132 @@ def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = No
         For a file that cannot be read or holds only white space, an empty list, and an unknown
         mode.
     """
-    return read_documents(scan_corpus(inputs_of(corpus, reading)), mode)
-
-
-def read_documents(found: CorpusScan, mode: str) -> list[str]:
-    """Return the documents of a surveyed corpus."""
-    documents: list[str] = []
-    for text in whole_texts(found.pieces()):
-        documents.extend(split_documents(text, mode))
-    return documents
-
-
-def corpus_fingerprint(documents: Iterable[str]) -> str:
-    """Return the SHA-256 (hex) of each document's length in bytes (8 bytes, little-endian) and
-    its UTF-8, in order."""
-    digest = hashlib.sha256()
-    for document in documents:
-        data = document.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def describe(found: CorpusScan) -> str:
-    """Return what was read and how much, for people, such as "train.txt (1.0 MB)"."""
-    return f"{source_name(found.inputs)} ({format_bytes(found.bytes)})"
-
-
-def source_name(inputs: Sequence[Input]) -> str:
-    if len(inputs) > 1:
-        return f"{len(inputs)} files"
-    source = inputs[0]
-    return Path(source.name).name if isinstance(source, FileInput) else source.name
+    scan = scan_corpus(inputs_of(corpus, reading))
+    return [
+        document for text in whole_texts(scan.parts()) for document in split_documents(text, mode)
+    ]
 
 
 def format_bytes(size: int) -> str:
+    """Return a size in bytes for people, such as "1.0 MB"."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size} bytes"
 
 
-_END = b"\xff"
+class SeekPoint(NamedTuple):
+    """A place between two characters of an input's texts, from which it can be read on.
 
-
-_SUMMED = 1 << 18
-
-
-_MARKED = 1 << 20
-
-
-_AHEAD = 1 << 19  # bytes
-
-
-Report = Callable[[int, int | None], None]
-"""Called now and then with the bytes done and the bytes in all, None where nobody knows."""
-
-
-class Size(NamedTuple):
-    """Of the texts of one input, decoded: characters, bytes of UTF-8, texts, and a CRC-32 of all
-    of it, by which a second reading is known to have read the same."""
+    characters, bytes : before it, all texts of the input put together
+    """
 
     characters: int
     bytes: int
-    texts: int
-    crc: int
 
 
-class Mark(NamedTuple):
-    """A place in the texts of an input put together, between two characters: how many characters
-    and bytes lie before it."""
+@dataclass
+class ScannedInput:
+    """An input that holds text, and what the scan found in it.
 
-    characters: int
-    bytes: int
+    source : can be read again
+    characters, bytes, texts : of its texts, decoded; bytes of UTF-8
+    crc : CRC-32 of all texts, each followed by a byte 0xFF; tells whether a later reading is equal
+    seek_points : about a megabyte apart, the first at the beginning
+    """
+
+    source: Input
+    characters: int = 0
+    bytes: int = 0
+    texts: int = 0
+    crc: int = 0
+    seek_points: list[SeekPoint] = field(default_factory=lambda: [SeekPoint(0, 0)])
+
+    def parts(self) -> Iterator[TextPart]:
+        """Read the input again.
+
+        Raises CorpusError when it has changed.
+        """
+        crc = size = 0
+        for part in self.source.parts(trusted=True):
+            crc = zlib.crc32(part.data, crc)
+            crc = zlib.crc32(_TEXT_END, crc) if part.ends_text else crc
+            size += len(part.data)
+            yield part
+        if (crc, size) != (self.crc, self.bytes):
+            raise CorpusError(
+                f"{self.source.name} changed while it was read; start again when nothing writes "
+                "to it any more"
+            )
 
 
 @dataclass(frozen=True)
 class CorpusScan:
-    """What was found in a corpus.
+    """What was found in a corpus; a context manager that removes temporary copies.
 
-    inputs : those that hold text; all of them can be read again
-    sizes, marks : of each; marks lie about a megabyte apart, the first is the beginning
-    kept : the pieces of all inputs, or None where they are more than the caller wanted kept
+    inputs : those that hold text
     digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
     notes : what was left out, for people
-    counter : with the symbols of all of it, where the caller wanted them counted
+    counter : holds the counts of all symbols, where the caller wanted them counted
     """
 
-    inputs: list[Input]
-    sizes: list[Size]
-    marks: list[list[Mark]]
-    kept: list[TextPart] | None
+    inputs: list[ScannedInput]
     digest: str
     notes: list[str]
     counter: SymbolCounter | None = None
 
     @property
     def characters(self) -> int:
-        return sum(size.characters for size in self.sizes)
+        """Characters of all texts, line ends included."""
+        return sum(one.characters for one in self.inputs)
 
     @property
     def bytes(self) -> int:
-        return sum(size.bytes for size in self.sizes)
+        """Bytes of all texts, as UTF-8."""
+        return sum(one.bytes for one in self.inputs)
 
     @property
-    def texts(self) -> int:
-        return sum(size.texts for size in self.sizes)
+    def description(self) -> str:
+        """What was read, how much, and what was left out, such as "train.txt (1.0 MB)"."""
+        name = f"{len(self.inputs)} files"
+        if len(self.inputs) == 1:
+            source = self.inputs[0].source
+            source = source.source if isinstance(source, InputCopy) else source
+            name = Path(source.name).name if isinstance(source, FileInput) else source.name
+        return "; ".join([f"{name} ({format_bytes(self.bytes)})", *self.notes])
 
-    def pieces(self) -> Iterator[TextPart]:
-        """Read everything again.
+    def parts(self) -> Iterator[TextPart]:
+        """Read everything again, a little ahead of the caller.
 
-        Raises CorpusError when it is not what it was.
+        Raises CorpusError when an input has changed.
         """
-        if self.kept is not None:
-            yield from self.kept
-            return
-        yield from read_ahead(self._again(), _AHEAD, lambda piece: len(piece.data))
-
-    def _again(self) -> Iterator[TextPart]:
-        for source, size in zip(self.inputs, self.sizes, strict=True):
-            crc = length = 0
-            for piece in source.parts(trusted=True):
-                crc = _crc(piece, crc)
-                length += len(piece.data)
-                yield piece
-            if (crc, length) != (size.crc, size.bytes):
-                raise CorpusError(
-                    f"{source.name} changed while it was read; start again when nobody writes "
-                    "to it any more"
-                )
+        parts = (part for one in self.inputs for part in one.parts())
+        return prefetch(parts, _PREFETCHED_BYTES, lambda part: len(part.data))
 
     def close(self) -> None:
-        """Remove copies of what could be read only once."""
-        for source in self.inputs:
-            if isinstance(source, SpoolInput):
-                source.close()
+        """Remove copies of what can be read only once."""
+        for one in self.inputs:
+            if isinstance(one.source, InputCopy):
+                one.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def scan_corpus(
     inputs: Sequence[Input],
     *,
     keep: int | None = None,
-    spool: Callable[[], BinaryIO] | None = None,
-    report: Report | None = None,
+    folder: Path | None = None,
+    reporter: ProgressReporter | None = None,
     counter: SymbolCounter | None = None,
 ) -> CorpusScan:
     """Read all inputs once, in constant memory beside what is kept.
@@ -201,9 +192,10 @@ def scan_corpus(
     inputs : sequence of Input
     keep : int, optional
         Keep the text in memory if it has no more bytes than this; None: keep it whatever its size.
-    spool : callable, optional
-        Opens a file for a copy of an input that can be read only once; needed unless all is kept.
-    report : callable, optional
+    folder : Path, optional
+        Where to copy larger inputs that can be read only once; None: the system's folder for
+        temporary files.
+    reporter : ProgressReporter, optional
     counter : SymbolCounter, optional
         Counts while everything is read. Of characters: blocks are cut anywhere between two.
 
@@ -211,104 +203,99 @@ def scan_corpus(
     ------
     CorpusError
         For what cannot be read, and an input with nothing but white space in it.
+    StoreError
+        For a copy that cannot be written.
     """
-    copies = _Copies(keep, spool)
-    sizes: list[Size] = []
-    marks: list[list[Mark]] = []
+    copies = CorpusCopies(keep, folder)
+    measured: list[ScannedInput] = []
     notes: list[str] = []
-    known = [source.size for source in inputs]
-    on_disk = None if None in known else sum(size or 0 for size in known)
+    sizes = [source.size for source in inputs]
+    on_disk = None if None in sizes else sum(size or 0 for size in sizes)
     done = 0
-    sums = _Sums(counter)
-    try:
+    with (
+        ExitStack() as on_error,
+        _Sums(counter) as sums,
+        (reporter or ProgressReporter()).phase("reading", on_disk) as progress,
+    ):
+        on_error.callback(copies.close)
         for source in inputs:
             copies.begin(source)
-            octets = texts = 0
+            sums.begin_input(source)
             blank = True
-            for piece in source.parts():
-                copies.add(piece)
-                sums.add(piece)
-                octets += len(piece.data)
-                texts += piece.ends_text
-                blank = blank and piece.data.decode("utf-8").isspace()
-                if report is not None:
-                    report(done + source.bytes_read, on_disk)
+            for part in source.parts():
+                copies.add(part)
+                sums.add(part)
+                blank = blank and part.data.decode("utf-8").isspace()
+                progress.set_done(done + source.bytes_read)
             done += source.size or 0
             notes += source.notes
-            of_input = sums.of_input()
+            of_input = sums.end_input()
             if not blank:
-                sizes.append(Size(of_input.characters, octets, texts, of_input.crc))
-                marks.append(of_input.marks)
+                measured.append(of_input)
                 continue
             if not source.in_folder:
                 raise CorpusError(
                     f"{source.name} holds only white space; name a file that holds text"
                 )
             copies.drop()
-            if octets:
+            if of_input.bytes:
                 counter = None  # it has counted what is left out
                 notes.append(f"{source.name} holds only white space and was left out")
-        if not sizes:
+        if not measured:
             raise CorpusError(
                 f"{inputs[0].name} and all files with it in the folder hold no text; name a "
                 "folder with text in it"
             )
-    except BaseException:
-        copies.close()
-        sums.close()
-        raise
-    kept = copies.kept
-    flat = None if kept is None else [piece for pieces in kept for piece in pieces]
-    return CorpusScan(copies.inputs, sizes, marks, flat, sums.hexdigest(), notes, counter)
-
-
-@dataclass
-class _OfInput:
-    characters: int = 0
-    bytes: int = 0
-    crc: int = 0
-    marks: list[Mark] = field(default_factory=lambda: [Mark(0, 0)])
+        progress.notes = notes
+        on_error.pop_all()
+    scanned = [replace(one, source=copy) for one, copy in zip(measured, copies.inputs, strict=True)]
+    return CorpusScan(scanned, sums.hexdigest(), notes, counter)
 
 
 class _Sums:
-    """SHA-256 of all texts, each followed by a byte that UTF-8 never has, and what is summed up of
-    each input; computed by a thread of its own, beside the reading.
+    """Digest, size and seek points of what is read, summed by a thread of its own.
 
-    counter : counts, in the same thread
+    counter : counts symbols, in the same thread
     """
 
     def __init__(self, counter: SymbolCounter | None) -> None:
         self._counter = counter
         self._digest = hashlib.sha256()
-        self._input = _OfInput()
-        self._parts: list[bytes] = []
-        self._size = self._ends = 0
+        self._waiting: list[bytes] = []
+        self._waiting_size = self._waiting_ends = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
         self._running: Future[None] | None = None
 
-    def add(self, piece: TextPart) -> None:
-        self._parts.append(piece.data)
-        if piece.ends_text:
-            self._parts.append(_END)
-            self._ends += 1
-        self._size += len(piece.data)
-        if self._size >= _SUMMED:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown()
+
+    def begin_input(self, source: Input) -> None:
+        self._input = ScannedInput(source)
+
+    def add(self, part: TextPart) -> None:
+        self._waiting.append(part.data)
+        self._waiting_size += len(part.data)
+        if part.ends_text:
+            self._waiting.append(_TEXT_END)
+            self._waiting_ends += 1
+        if self._waiting_size >= _SUMMED_BYTES:
             self._start()
 
-    def of_input(self) -> _OfInput:
-        """What was added since it was last asked for."""
+    def end_input(self) -> ScannedInput:
         self._start()
         self._wait()
-        done, self._input = self._input, _OfInput()
-        return done
+        return self._input
 
     def hexdigest(self) -> str:
-        self._start()
-        self.close()
         return self._digest.hexdigest()
-
-    def close(self) -> None:
-        self._pool.shutdown()
 
     def _wait(self) -> None:
         if self._running is not None:
@@ -316,21 +303,17 @@ class _Sums:
 
     def _start(self) -> None:
         self._wait()
-        self._running = self._pool.submit(self._sum, b"".join(self._parts), self._ends)
-        self._parts, self._size, self._ends = [], 0, 0
+        self._running = self._pool.submit(self._sum, b"".join(self._waiting), self._waiting_ends)
+        self._waiting, self._waiting_size, self._waiting_ends = [], 0, 0
 
     def _sum(self, data: bytes, ends: int) -> None:
         self._digest.update(data)
-        done = self._input
-        done.crc = zlib.crc32(data, done.crc)
-        done.characters += count_characters(data) - ends
-        done.bytes += len(data) - ends
-        if done.bytes - done.marks[-1].bytes >= _MARKED:
-            done.marks.append(Mark(done.characters, done.bytes))
+        of_input = self._input
+        of_input.crc = zlib.crc32(data, of_input.crc)
+        of_input.characters += count_characters(data) - ends
+        of_input.bytes += len(data) - ends
+        of_input.texts += ends
+        if of_input.bytes - of_input.seek_points[-1].bytes >= _SEEK_BYTES:
+            of_input.seek_points.append(SeekPoint(of_input.characters, of_input.bytes))
         if self._counter is not None:
-            self._counter.add(data.replace(_END, b"") if ends else data)
-
-
-def _crc(piece: TextPart, crc: int) -> int:
-    crc = zlib.crc32(piece.data, crc)
-    return zlib.crc32(_END, crc) if piece.ends_text else crc
+            self._counter.add(data.replace(_TEXT_END, b"") if ends else data)

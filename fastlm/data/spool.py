@@ -1,46 +1,86 @@
-"""Copies of inputs that can be read only once, in memory or in a temporary file."""
+"""Copies of a corpus as it is read, in memory or in a temporary file."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+import tempfile
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
+from fastlm.errors import StoreError
 from fastlm.text.sources import Input, TextPart
 
-__all__ = ["SpoolInput"]
+__all__ = ["CorpusCopies", "InputCopy", "MemoryCopy", "SpoolCopy"]
+
+_LENGTH = struct.Struct("<I")
+_LONGEST = 1 << 30  # bytes of a part: its length, times two, has to fit into 32 bits
 
 
-class SpoolInput(Input):
-    """A copy on the disk of what can be read only once; ``close`` takes it away.
+class InputCopy(Input):
+    """What an input gave, to be read again under its name.
 
-    Format: before each piece a 32-bit number, little-endian: its length in bytes, times two, plus
-    one where a text ends.
+    source : the input that was copied
     """
 
-    _HEAD = struct.Struct("<I")
-
-    def __init__(self, source: Input, file: BinaryIO) -> None:
-        """``file`` : opened for reading and writing, empty."""
+    def __init__(self, source: Input) -> None:
         self.name = source.name
         self.in_folder = source.in_folder
-        self._file = file
+        self.source = source
+
+    def identity(self) -> list[Any]:
+        return self.source.identity()
+
+    @abstractmethod
+    def write(self, part: TextPart) -> None:
+        """Append a part; an OSError where there is no room for it."""
+
+    def close(self) -> None:
+        """Remove the copy."""
+
+
+class MemoryCopy(InputCopy):
+    """A copy in memory."""
+
+    def __init__(self, source: Input) -> None:
+        super().__init__(source)
+        self._parts: list[TextPart] = []
+
+    def write(self, part: TextPart) -> None:
+        self._parts.append(part)
+
+    def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
+        return iter(self._parts)
+
+
+class SpoolCopy(InputCopy):
+    """A copy in a temporary file, which ``close`` removes.
+
+    Format: before each part its length in bytes, times two, plus one where a text ends with it;
+    32 bits, little-endian.
+
+    folder : where the file is made; None: the system's folder for temporary files
+    """
+
+    def __init__(self, source: Input, folder: Path | None = None) -> None:
+        super().__init__(source)
+        file = tempfile.TemporaryFile(dir=folder, prefix="fastlm-")  # noqa: SIM115
+        self._file = cast(BinaryIO, file)
         self.size: int | None = 0
 
-    def write(self, piece: TextPart) -> None:
-        # A record may be longer than a length can say.
-        limit = 1 << 30
-        for at in range(0, len(piece.data) or 1, limit):
-            data = piece.data[at : at + limit]
-            end = piece.ends_text and at + limit >= len(piece.data)
-            self._file.write(self._HEAD.pack(2 * len(data) + end))
+    def write(self, part: TextPart) -> None:
+        for start in range(0, len(part.data) or 1, _LONGEST):
+            data = part.data[start : start + _LONGEST]
+            ends_text = part.ends_text and start + _LONGEST >= len(part.data)
+            self._file.write(_LENGTH.pack(2 * len(data) + ends_text))
             self._file.write(data)
-            self.size = (self.size or 0) + self._HEAD.size + len(data)
+            self.size = (self.size or 0) + _LENGTH.size + len(data)
 
     def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
         self._file.seek(0)
-        while head := self._file.read(self._HEAD.size):
-            (number,) = self._HEAD.unpack(head)
+        while head := self._file.read(_LENGTH.size):
+            (number,) = _LENGTH.unpack(head)
             yield TextPart(self._file.read(number >> 1), bool(number & 1))
             self.bytes_read = self._file.tell()
 
@@ -48,55 +88,73 @@ class SpoolInput(Input):
         self._file.close()
 
 
-class _Copies:
-    """What was read: in memory while it is little, then, where it cannot be read again, on disk."""
+class CorpusCopies:
+    """Copies all inputs in memory up to a limit; above it, only what cannot be read again, on disk.
 
-    def __init__(self, keep: int | None, spool: Callable[[], BinaryIO] | None) -> None:
+    inputs : to read from now on, each a copy or the input itself
+    keep : the limit in bytes; None: no limit
+    folder : of temporary files; see ``SpoolCopy``
+    """
+
+    def __init__(self, keep: int | None, folder: Path | None) -> None:
         self.inputs: list[Input] = []
-        self.kept: list[list[TextPart]] | None = []
         self._left = keep
-        self._spool = spool
+        self._in_memory = True
+        self._folder = folder
 
     def begin(self, source: Input) -> None:
-        self.inputs.append(source)
-        if self.kept is not None:
-            self.kept.append([])
-        elif not source.rereadable:
-            self._replace(len(self.inputs) - 1, [])
+        """Begin the copy of the next input.
 
-    def add(self, piece: TextPart) -> None:
+        Raises StoreError where it cannot be made.
+        """
+        try:
+            self.inputs.append(self._copy_of(source))
+        except OSError as error:
+            raise self._no_room(error) from None
+
+    def add(self, part: TextPart) -> None:
+        """Append what the current input gave.
+
+        Raises StoreError where it cannot be kept.
+        """
         current = self.inputs[-1]
-        if self.kept is not None:
-            self.kept[-1].append(piece)
-            if self._left is not None:
-                self._left -= len(piece.data)
+        try:
+            if isinstance(current, InputCopy):
+                current.write(part)
+            if self._in_memory and self._left is not None:
+                self._left -= len(part.data)
                 if self._left < 0:
-                    self._let_go(self.kept)
-        elif isinstance(current, SpoolInput):
-            current.write(piece)
+                    self._leave_memory()
+        except OSError as error:
+            raise self._no_room(error) from None
 
     def drop(self) -> None:
-        """Forget the input that was read last."""
+        """Forget the current input."""
         source = self.inputs.pop()
-        if isinstance(source, SpoolInput):
+        if isinstance(source, InputCopy):
             source.close()
-        if self.kept is not None:
-            self.kept.pop()
 
     def close(self) -> None:
-        for source in self.inputs:
-            if isinstance(source, SpoolInput):
-                source.close()
+        """Remove all copies."""
+        while self.inputs:
+            self.drop()
 
-    def _let_go(self, kept: list[list[TextPart]]) -> None:
-        self.kept = None
-        for index, pieces in enumerate(kept):
-            if not self.inputs[index].rereadable:
-                self._replace(index, pieces)
+    def _copy_of(self, source: Input) -> Input:
+        if self._in_memory:
+            return MemoryCopy(source)
+        return source if source.rereadable else SpoolCopy(source, self._folder)
 
-    def _replace(self, index: int, pieces: list[TextPart]) -> None:
-        assert self._spool is not None
-        copy = SpoolInput(self.inputs[index], self._spool())
-        self.inputs[index] = copy
-        for piece in pieces:
-            copy.write(piece)
+    def _leave_memory(self) -> None:
+        self._in_memory = False
+        for index, copy in enumerate(self.inputs):
+            assert isinstance(copy, MemoryCopy)
+            again = self.inputs[index] = self._copy_of(copy.source)
+            if isinstance(again, SpoolCopy):
+                for part in copy.parts():
+                    again.write(part)
+
+    def _no_room(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot keep a copy of the text in {self._folder or tempfile.gettempdir()}: "
+            f"{error.strerror or error}; free some space, or write the text to a file and name that"
+        )

@@ -1,53 +1,17 @@
-"""The token store: a corpus as token ids in one file, read through a memory map. Format 1.
+"""The token store: a corpus as token ids in one file, read through a memory map.
 
-All numbers are little-endian and unsigned.
-
-=============  =====================================================================================
-bytes          what
-=============  =====================================================================================
-0 .. 7         89 66 61 73 74 6C 6D 0A: the byte 0x89, "fastlm", a line feed
-8 .. 11        format version: 1
-12 .. 15       bytes of an id: 2 or 4
-16 .. 23       T, the number of ids, at least 1
-24 .. 31       where the ids begin: 64
-32 .. 39       where the metadata begins: right behind the ids
-40 .. 47       M, the bytes of the metadata
-48 .. 51       CRC-32 of the ids
-52 .. 55       CRC-32 of the metadata
-56 .. 59       zero
-60 .. 63       CRC-32 of the bytes 0 .. 59
-64 ..          T ids: first those of the training part, then those of the validation part
-.. end         the metadata: a JSON object in UTF-8; the file ends with it
-=============  =====================================================================================
-
-The metadata:
-
-- ``library_version``: that wrote it;
-- ``tokenizer``: its JSON form; ``tokenizer_fingerprint``; ``vocab``: V, all ids are below it;
-- ``documents``: ``file``, ``paragraphs`` or ``lines``;
-- ``train``, ``valid``: of each part ``tokens``, ``documents``, ``characters``, ``bytes``,
-  ``unknown``. ``tokens`` counts the ids, ends of documents included; ``characters`` and ``bytes``
-  (of UTF-8) are those of the documents; ``unknown`` counts the ids of ``<unk>``. All are 0 for
-  ``valid`` where nothing is held out;
-- ``valid_fraction``: the share held out, or null;
-- ``counts``: how often each id occurs in the training part, V numbers;
-- ``sources``: of each input [name, bytes, time of the last change in ns], null where not known;
-- ``text_sha256``: of all texts as UTF-8 with \\\\n for line ends, each followed by a byte 0xFF;
-- ``description``: of the source, for people; ``settings``: what decides the content beside it.
-
-Each document ends with the tokenizer's boundary id, where it has one. The header is written last,
-and the file gets its name when it is complete.
+``fastlm.data.token_store_format`` describes the file byte by byte. Each document ends with the
+tokenizer's boundary token, where it has one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import threading
 import zlib
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,49 +20,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.data.token_store_format import (
+    HEADER_BYTES,
+    MAGIC,
+    StoreHeader,
+    damaged,
+    parse_header,
+    parse_metadata,
+)
 from fastlm.errors import StoreError, TokenizerError
 from fastlm.system.atomic_file import NewFile, unwritable
-from fastlm.system.json_values import LIST, OBJECT, TEXT, WHOLE, one_of, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
-from fastlm.types import DOCUMENT_MODES, FilePath
+from fastlm.types import FilePath
 
-__all__ = ["FORMAT_VERSION", "StoreWriter", "StoredIds", "TokenStore", "is_store"]
+__all__ = ["StoreWriter", "StoredIds", "TokenStore", "is_store"]
 
-FORMAT_VERSION = 1
-
-
-MAGIC = b"\x89fastlm\n"
-
-
-_HEADER = struct.Struct("<8sIIQQQQIII")  # and then its own CRC-32
-
-
-_CRC = struct.Struct("<I")
-
-
-_IDS_AT = 64
-
-
-# A store with ids of at most so many bytes is checked whole when it is opened: 4 GB/s where zlib
-# is fast, 1 GB/s where it is not.
+# Checksums run at 1 to 4 GB/s, so up to this size opening a store may check it as a whole.
 _CHECKED_ON_OPENING = 1 << 28
-
-
-_SLICE = 1 << 24
-
-
-_SYNCED = 1 << 25
-
-
-_PART = ("tokens", "documents", "characters", "bytes", "unknown")
-_PART_KINDS = dict.fromkeys(_PART, WHOLE)
+_SLICE_IDS = 1 << 24  # checked at a time
+_SYNCED_BYTES = 1 << 25  # written between two syncs
 
 
 class StoredIds(np.ndarray[Any, np.dtype[Any]]):
     """Token ids of a store, mapped from the file and not writable.
 
-    ids_below : V; who wrote the store saw that all ids are below it. None for arrays that come
-        from such ids, slices too.
+    ids_below : V, checked when the store was written: all ids are below it. None for arrays made
+        from these, slices included.
     counts : int64[V], how often each id occurs; None where that is not known
     """
 
@@ -109,9 +56,11 @@ class StoredIds(np.ndarray[Any, np.dtype[Any]]):
 class TokenStore:
     """A token store that is open for reading.
 
-    path : of the file
-    metadata : as the format has it (see ``fastlm.data.token_store``)
-    ids : uint16[T] or uint32[T], mapped from the file, not writable
+    Attributes
+    ----------
+    path : Path
+    metadata : dict
+        As the format has it (see ``fastlm.data.token_store_format``).
     """
 
     def __init__(
@@ -126,8 +75,12 @@ class TokenStore:
     def open(cls, path: FilePath, *, check: bool | None = None) -> Self:
         """Open a store.
 
-        check : whether to read all ids for their checksum; None: if that is a matter of a
-            fraction of a second (up to 256 MB)
+        Parameters
+        ----------
+        path : path
+        check : bool, optional
+            Whether to read all ids for their checksum. None: up to 256 MB, which take a fraction
+            of a second.
 
         Raises
         ------
@@ -138,27 +91,25 @@ class TokenStore:
         try:
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                header = _header(path, file.read(_IDS_AT), size)
-                file.seek(header["metadata_at"])
-                metadata = _metadata(path, file.read(header["metadata_bytes"]), header)
+                header = parse_header(path, file.read(HEADER_BYTES), size)
+                file.seek(header.metadata_offset)
+                metadata = parse_metadata(path, file.read(header.metadata_bytes), header)
             mapped = np.memmap(
-                path,
-                dtype=f"<u{header['item']}",
-                mode="r",
-                offset=_IDS_AT,
-                shape=(header["count"],),
-            )
+                path, dtype=f"<u{header.id_bytes}", mode="r", offset=HEADER_BYTES,
+                shape=(header.n_ids,),
+            )  # fmt: skip
         except FileNotFoundError:
             raise StoreError(f"{path}: no such file; check the name, or prepare it first") from None
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
-        store = cls(path, metadata, mapped, header["ids_crc"])
+        store = cls(path, metadata, mapped, header.ids_crc)
         if check or (check is None and mapped.nbytes <= _CHECKED_ON_OPENING):
             store.check()
         return store
 
     @property
     def ids(self) -> StoredIds:
+        """All ids, uint16[T] or uint32[T], mapped from the file, not writable."""
         return self._part(0, None)
 
     @property
@@ -180,7 +131,7 @@ class TokenStore:
 
     @property
     def valid_ids(self) -> StoredIds:
-        """The part held out, perhaps empty."""
+        """The part held out; empty where there is none."""
         return self._part(self.metadata["train"]["tokens"], None)
 
     def _part(self, start: int, stop: int | None) -> StoredIds:
@@ -190,6 +141,7 @@ class TokenStore:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the ids; a StoreError where the metadata holds none that is known."""
         try:
             return tokenizer_from_dict(self.metadata["tokenizer"])
         except TokenizerError as error:
@@ -198,8 +150,14 @@ class TokenStore:
     def require(
         self, *, tokenizer: Tokenizer | str | None = None, documents: str | None = None
     ) -> None:
-        """Raise a StoreError unless the store was made with this tokenizer or kind of one, and
-        for these documents; None stands for any."""
+        """Raise a StoreError unless the store was made as asked; None stands for anything.
+
+        Parameters
+        ----------
+        tokenizer : Tokenizer or str, optional
+            The tokenizer, or the kind of one.
+        documents : {"file", "paragraphs", "lines"}, optional
+        """
         own = self.metadata["tokenizer"]["kind"]
         wanted = tokenizer if isinstance(tokenizer, str) else tokenizer and tokenizer.kind
         if wanted is not None and wanted != own:
@@ -223,14 +181,14 @@ class TokenStore:
     def check(self) -> None:
         """Read all ids; raise a StoreError unless they are what was written."""
         crc = 0
-        for start in range(0, self.ids.size, _SLICE):
-            crc = zlib.crc32(self._mapped[start : start + _SLICE].view(np.uint8).data, crc)
+        for start in range(0, self.ids.size, _SLICE_IDS):
+            crc = zlib.crc32(self._mapped[start : start + _SLICE_IDS].view(np.uint8).data, crc)
         if crc != self._crc:
-            raise _altered(self.path, f"its ids have the checksum {crc:08x}, not {self._crc:08x}")
-        # Written by something else, perhaps: kernels would read beyond their tables.
-        for start in range(0, self.ids.size, _SLICE):
-            if int(self._mapped[start : start + _SLICE].max()) >= self.metadata["vocab"]:
-                raise _altered(self.path, "it has ids beyond its vocabulary")
+            raise damaged(self.path, f"its ids have the checksum {crc:08x}, not {self._crc:08x}")
+        # Another program may have written it, and kernels would read beyond their tables.
+        for start in range(0, self.ids.size, _SLICE_IDS):
+            if int(self._mapped[start : start + _SLICE_IDS].max()) >= self.metadata["vocab"]:
+                raise damaged(self.path, "it has ids beyond its vocabulary")
 
     def __repr__(self) -> str:
         return f"TokenStore({str(self.path)!r}, count={self.count:,})"
@@ -239,8 +197,12 @@ class TokenStore:
 class StoreWriter:
     """Writes a store, whole or not at all; a context manager.
 
-    path : where it is to be; what is there stays until the new store is complete
-    dtype : uint16 or uint32
+    Parameters
+    ----------
+    path : path
+        A file of that name stays until the new store is complete.
+    dtype : dtype
+        uint16 or uint32.
 
     Raises
     ------
@@ -263,8 +225,8 @@ class StoreWriter:
         except (OSError, ValueError) as error:
             raise self._unwritable(error) from None
         try:
-            # Ids follow; as long as this stands here it is no store.
-            self._write(bytes(_IDS_AT))
+            # The header comes last: without it the file is no store.
+            self._write(bytes(HEADER_BYTES))
         except OSError as error:
             self._discard()
             raise self._unwritable(error) from None
@@ -279,6 +241,7 @@ class StoreWriter:
         self._discard()
 
     def write(self, ids: NDArray[Any]) -> None:
+        """Append ids."""
         data = np.ascontiguousarray(ids, dtype=self._dtype).view(np.uint8).data
         self._count += ids.size
         self._crc = zlib.crc32(data, self._crc)
@@ -287,12 +250,12 @@ class StoreWriter:
         except OSError as error:
             raise self._unwritable(error) from None
         self._unsynced += len(data)
-        if self._unsynced >= _SYNCED:
+        if self._unsynced >= _SYNCED_BYTES:
             self._unsynced = 0
             self._sync_beside()
 
     def _sync_beside(self) -> None:
-        """Bring what is written to the disk while more is made, so that ``finish`` waits less."""
+        """Sync in a thread of its own while more is encoded, so that ``finish`` waits less."""
         if self._syncing is None or not self._syncing.is_alive():
             self._syncing = threading.Thread(target=self._sync, name="fastlm-sync", daemon=True)
             self._syncing.start()
@@ -301,7 +264,7 @@ class StoreWriter:
         try:
             self._file.sync()
         except OSError as error:
-            # Linux tells of it once: the sync at the end may succeed.
+            # Linux reports it once: the sync at the end may succeed.
             self._sync_error = error
 
     def _end_sync(self) -> None:
@@ -309,21 +272,19 @@ class StoreWriter:
             self._syncing.join()
 
     def finish(self, metadata: Mapping[str, Any]) -> None:
-        """Complete the file and give it its name."""
+        """Write metadata and header, and give the file its name."""
         if not self._count:
             raise StoreError(f"there is no token to write to {self.path}; use more text")
         text = json.dumps(
             {"library_version": __version__, **metadata}, sort_keys=True, allow_nan=False
         ).encode("ascii")
-        size = self._dtype.itemsize
-        header = _HEADER.pack(
-            MAGIC, FORMAT_VERSION, size, self._count, _IDS_AT, _IDS_AT + size * self._count,
-            len(text), self._crc, zlib.crc32(text), 0,
-        )  # fmt: skip
+        header = StoreHeader(
+            self._dtype.itemsize, self._count, len(text), self._crc, zlib.crc32(text)
+        )
         try:
             self._write(text)
             self._file.seek(0)
-            self._write(header + _CRC.pack(zlib.crc32(header)))
+            self._write(header.pack())
             self._end_sync()
             if self._sync_error is not None:
                 raise self._sync_error
@@ -343,108 +304,14 @@ class StoreWriter:
 
 
 def is_store(path: Any) -> bool:
-    """Whether a path names a file that begins as a store does."""
+    """Tell whether a path names a file that begins as a store does."""
     if not isinstance(path, (str, os.PathLike)):
         return False
     try:
-        # Opening a named pipe would take its text away.
+        # Not for named pipes: opening one would consume its text.
         if not os.path.isfile(path):
             return False
         with open(path, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):
         return False
-
-
-def _header(path: FilePath, data: bytes, size: int) -> dict[str, int]:
-    if data[: len(MAGIC)] != MAGIC:
-        raise StoreError(
-            f"{path} is not a token store: it does not begin like one; make one with fastlm prepare"
-        )
-    version = int.from_bytes(data[8:12], "little")
-    if len(data) == _IDS_AT and version > FORMAT_VERSION:
-        raise StoreError(
-            f"{path} has format version {version}, but this is fastlm {__version__}, which reads "
-            f"up to {FORMAT_VERSION}; upgrade fastlm, or prepare the text again"
-        )
-    if len(data) < _IDS_AT:
-        raise _cut_short(path, _IDS_AT, size)
-    if zlib.crc32(data[: _HEADER.size]) != _CRC.unpack_from(data, _HEADER.size)[0]:
-        raise _altered(path, "its header does not have the checksum written in it")
-    _, _, item, count, ids_at, metadata_at, length, ids_crc, metadata_crc, _ = _HEADER.unpack_from(
-        data
-    )
-    if (
-        version != FORMAT_VERSION
-        or item not in (2, 4)
-        or not count
-        or ids_at != _IDS_AT
-        or metadata_at != _IDS_AT + count * item
-    ):
-        raise _altered(path, "its header contradicts itself")
-    whole = metadata_at + length
-    if size < whole:
-        raise _cut_short(path, whole, size)
-    if size > whole:
-        raise _altered(path, f"{size - whole:,} bytes follow its end")
-    return {
-        "item": item,
-        "count": count,
-        "metadata_at": metadata_at,
-        "metadata_bytes": length,
-        "ids_crc": ids_crc,
-        "metadata_crc": metadata_crc,
-    }
-
-
-def _metadata(path: FilePath, data: bytes, header: Mapping[str, int]) -> dict[str, Any]:
-    if zlib.crc32(data) != header["metadata_crc"]:
-        raise _altered(path, "its metadata does not have the checksum in the header")
-    try:
-        metadata = json.loads(data)
-    except (ValueError, RecursionError):
-        raise _altered(path, "its metadata is not JSON") from None
-    _check_metadata(path, metadata, header)
-    return dict(metadata)
-
-
-def _check_metadata(path: FilePath, metadata: Any, header: Mapping[str, int]) -> None:
-    error = partial(_altered, path)
-    read_object(metadata, "its metadata", _METADATA_KINDS, error, others=True)
-    read_object(metadata["tokenizer"], "its tokenizer", {"kind": TEXT}, error, others=True)
-    for part in ("train", "valid"):
-        read_object(metadata[part], f"its {part} part", _PART_KINDS, error, others=True)
-    vocab, counts = metadata["vocab"], metadata["counts"]
-    if not (
-        0 < vocab <= 1 << (8 * header["item"])
-        and metadata["train"]["tokens"] + metadata["valid"]["tokens"] == header["count"]
-        and len(counts) == vocab
-        # Faster than one by one, which a million tokens would feel.
-        and {type(number) for number in counts} == {int}
-        and 0 <= min(counts) <= max(counts) < 1 << 63
-    ):
-        raise error("its metadata contradicts itself or its header")
-
-
-_METADATA_KINDS = {
-    "tokenizer": OBJECT,
-    "tokenizer_fingerprint": TEXT,
-    "documents": one_of(*DOCUMENT_MODES),
-    "vocab": WHOLE,
-    "train": OBJECT,
-    "valid": OBJECT,
-    "counts": LIST,
-}
-
-
-def _cut_short(path: FilePath, whole: int, size: int) -> StoreError:
-    return StoreError(
-        f"{path} is cut short: {size:,} of {whole:,} bytes are there; copy it again, or prepare "
-        "the text again"
-    )
-
-
-def _altered(path: FilePath, what: str) -> StoreError:
-    return StoreError(
-        f"{path} is damaged or was altered: {what}; copy it again, or prepare the text again"
-    )

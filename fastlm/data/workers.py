@@ -8,28 +8,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-__all__ = ["WorkerState", "in_order", "read_ahead"]
+__all__ = ["ObjectPool", "map_in_order", "prefetch"]
 
-Job = TypeVar("Job")
-
-
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-State = TypeVar("State")
+def map_in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Yield ``work(item)`` for each item, in their order.
 
-
-def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:
-    """Yield ``work(job)`` for each job, in their order.
-
-    At most threads + 2 jobs are under way, so that jobs are made no faster than they are done.
-    What ``work`` raises is raised here; jobs that wait are then dropped.
+    At most threads + 2 items are under way: items are made no faster than they are worked on.
+    What ``work`` raises is raised here, and items that wait are dropped.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="fastlm-prepare") as pool:
         waiting: deque[Future[Result]] = deque()
         try:
-            for job in jobs:
-                waiting.append(pool.submit(work, job))
+            for item in items:
+                waiting.append(pool.submit(work, item))
                 if len(waiting) >= threads + 2:
                     yield waiting.popleft().result()
             while waiting:
@@ -39,28 +36,28 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -
                 future.cancel()
 
 
-def read_ahead(items: Iterator[Job], size: int, size_of: Callable[[Job], int]) -> Iterator[Job]:
-    """Yield the items; a thread makes them in groups, of ``size`` in all, one group in advance.
+def prefetch(items: Iterator[Item], size: int, size_of: Callable[[Item], int]) -> Iterator[Item]:
+    """Yield the items; a thread makes them in groups, of ``size`` in all, one group ahead.
 
-    What making them raises is raised here, behind the items that were made before.
+    What making them raises is raised here, after the items that were made before.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="fastlm-read") as pool:
-        made = pool.submit(_group, items, size, size_of)
+        made = pool.submit(_make_group, items, size, size_of)
         while True:
             group, error = made.result()
             if error is not None or not group:
                 break
-            made = pool.submit(_group, items, size, size_of)
+            made = pool.submit(_make_group, items, size, size_of)
             yield from group
     yield from group
     if error is not None:
         raise error
 
 
-def _group(
-    items: Iterator[Job], size: int, size_of: Callable[[Job], int]
-) -> tuple[list[Job], Exception | None]:
-    group: list[Job] = []
+def _make_group(
+    items: Iterator[Item], size: int, size_of: Callable[[Item], int]
+) -> tuple[list[Item], Exception | None]:
+    group: list[Item] = []
     left = size
     try:
         for item in items:
@@ -73,22 +70,26 @@ def _group(
     return group, None
 
 
-class WorkerState(Generic[State]):
-    """Objects that one thread at a time may use; as many are made as are used at once."""
+class ObjectPool(Generic[Item]):
+    """Objects that one thread at a time may use; as many are made as are used at once.
 
-    def __init__(self, make: Callable[[], State]) -> None:
+    all : those that were made
+    """
+
+    def __init__(self, make: Callable[[], Item]) -> None:
         self._make = make
-        self._free: list[State] = []
-        self.all: list[State] = []
+        self._free: list[Item] = []
+        self.all: list[Item] = []
 
     @contextmanager
-    def one(self) -> Iterator[State]:
+    def borrow(self) -> Iterator[Item]:
+        """Lend an object that no other thread has."""
         try:
-            state = self._free.pop()
+            item = self._free.pop()
         except IndexError:
-            state = self._make()
-            self.all.append(state)
+            item = self._make()
+            self.all.append(item)
         try:
-            yield state
+            yield item
         finally:
-            self._free.append(state)
+            self._free.append(item)

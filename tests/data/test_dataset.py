@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.data.dataset import Dataset, build_dataset
+from fastlm.data.dataset import Dataset, build_dataset, dataset_from_texts
 from fastlm.data.token_store import StoreWriter
 from fastlm.errors import ConfigError, CorpusError, StoreError
 from fastlm.tokenizers import build_tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
+from fastlm.types import DOCUMENT_MODES
 
 SMALL = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 5, "threads": 1}
 TEXT = "\n".join(f"line {n} says that {n * n} is a square\n" for n in range(400))
@@ -53,17 +54,26 @@ def same(a: Dataset, b: Dataset) -> bool:
 
 
 @pytest.mark.parametrize("valid", [None, 0, 0.2])
+@pytest.mark.parametrize("documents", DOCUMENT_MODES)
 @pytest.mark.parametrize("kind", ["char", "word"])
-def test_a_store_in_the_cache_gives_what_memory_gives(corpus, cache, monkeypatch, kind, valid):
-    large = tokens(corpus, kind, valid=valid)
+def test_a_store_in_the_cache_gives_what_memory_gives(
+    corpus, cache, monkeypatch, kind, documents, valid
+):
+    # Blank lines and letters of several bytes, unevenly: where documents were cut by their own
+    # characters in memory, and by the bytes of the text in a store, the two differed.
+    uneven = "\n" * 3000 + TEXT.replace("\nline 3", "\n\n\n\n\nzeile 3").replace("says", "säße")
+    corpus.write_text(uneven, encoding="utf-8", newline="")
+    settings = {"documents": documents, "valid": valid}
+    large = tokens(corpus, kind, **settings)
     assert len(list(cache.glob("*.tokens"))) == 1
-    held = tokens(corpus, kind, valid=valid, cache=False)
+    held = tokens(corpus, kind, **settings, cache=False)
     monkeypatch.setattr("fastlm.data.dataset.IN_MEMORY", 10**6)
-    small = tokens(corpus, kind, valid=valid)
+    small = tokens(corpus, kind, **settings)
     assert same(large, small)
     assert same(held, small)
-    assert large.description == small.description
-    assert held.train.flags.owndata or held.train.base is not None
+    assert large.description == small.description == held.description
+    assert large.fingerprint == small.fingerprint == held.fingerprint
+    assert (small.valid is None) == (valid == 0)
 
 
 def test_a_model_from_a_store_is_that_from_memory(corpus, cache, monkeypatch):
@@ -86,7 +96,7 @@ def test_the_store_is_used_again_until_text_or_settings_change(corpus, cache, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(StoreWriter, "__enter__", fail)
-        patched.setattr("fastlm.data.dataset.scan_inputs", fail)
+        patched.setattr("fastlm.data.dataset.scan_corpus", fail)
         assert same(tokens(corpus), first)
         assert tokens(corpus).fingerprint == first.fingerprint
     for change in (
@@ -258,3 +268,41 @@ def test_a_store_that_is_cut_short(store):
 def test_files_and_texts(corpus):
     with pytest.raises(ConfigError, match="corpus and texts are both given"):
         tokens(corpus, texts=["a"])
+
+
+# ---------------------------------------------------------------------------- texts
+
+
+@pytest.mark.parametrize("documents", DOCUMENT_MODES)
+@pytest.mark.parametrize("limit", [100, 10**6])
+def test_texts_give_what_their_file_gives(corpus, monkeypatch, documents, limit):
+    monkeypatch.setattr("fastlm.data.dataset.IN_MEMORY", limit)
+    expected = tokens(corpus, "word", documents=documents, valid=0.1, cache=False)
+    for texts in ([TEXT], iter([TEXT])):
+        found = dataset_from_texts(texts, expected.tokenizer, documents=documents, valid=0.1)
+        assert same(found, expected)
+        assert found.fingerprint == expected.fingerprint
+    assert found.description == "texts (15.0 kB), the last 0.1 for validation"
+
+
+@pytest.mark.parametrize(
+    ("texts", "settings", "message"),
+    [
+        ("text", {}, "expected several texts, got one str"),
+        (None, {}, "expected an iterable of str, got NoneType"),
+        ([""], {}, "hold no document"),
+        (["a"], {"valid": 2}, "above 0 and below 1"),
+        (["a"], {"documents": "pages"}, "documents must be one of"),
+    ],
+)
+def test_texts_that_cannot_be(texts, settings, message):
+    with pytest.raises(CorpusError, match=message):
+        dataset_from_texts(texts, build_tokenizer("char", ["ab"]), **settings)
+
+
+@pytest.mark.parametrize("cache_it", [False, True])
+def test_too_little_to_hold_out_is_said(corpus, cache, cache_it):
+    corpus.write_text(TEXT[:5000])
+    found = tokens(corpus, cache=cache_it)
+    assert found.valid is None
+    assert found.description == "corpus.txt (5.0 kB), too short to hold out a validation part"

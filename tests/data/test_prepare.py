@@ -1,124 +1,42 @@
-"""Text to tokens in blocks: the same as in memory, for any blocks and any number of workers."""
+"""Text of any size to a token store."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import gzip
 import json
 import os
 import shutil
 import sys
-import tempfile
-import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import fastlm
 from fastlm.callbacks import Callback, Preparing
-from fastlm.data.encode import early_counter, encode_into, tokenizer_for
+from fastlm.data.encode import EncodingJob
 from fastlm.data.prepare import write_store
-from fastlm.data.progress import ProgressReporter
-from fastlm.data.scan import read_documents, scan_corpus
-from fastlm.data.split import split_train_valid, validation_cut
-from fastlm.data.spool import SpoolInput
+from fastlm.data.scan import scan_corpus
+from fastlm.data.spool import SpoolCopy
 from fastlm.data.token_store import StoreWriter, TokenStore
-from fastlm.data.workers import WorkerState, in_order, read_ahead
 from fastlm.errors import CorpusError, StoreError, TokenizerError
-from fastlm.text.decoding import Reading
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import TextPart
 from fastlm.tokenizers import ByteTokenizer, build_tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 
-from .test_split import Pieces
-
-KINDS = ["char", "word", "whitespace", "byte"]
-MODES = ["file", "lines", "paragraphs"]
-TEXT = "\n".join(f"Line {n}: né, 猫は魚を見た,\twords\u00a0and {n * n}!\n" for n in range(300))
-
-some_text = st.text(st.sampled_from("abz '.é猫\U0001f600\u0301\n\n"), max_size=60)
-
-
-def encoded(texts, kind, mode, fraction, *, block, threads, piece=5):
-    """(tokenizer, training ids, validation ids, metadata), in blocks."""
-    source = Pieces(texts)
-    source.size_of_piece = piece
-    found = scan_corpus([source], keep=0, spool=tempfile.TemporaryFile)
-    choice = TokenizerSpec(kind=kind)
-    cut = validation_cut(found, fraction, mode)
-    how = {"cut": cut, "threads": threads, "reporter": ProgressReporter(), "block": block}
-    tokenizer = tokenizer_for(found, choice, mode, **how)
-    parts = []
-    facts = encode_into(parts.append, found, tokenizer, mode, **how)
-    ids = np.concatenate(parts)
-    train = facts["train"]["tokens"]
-    return tokenizer, ids[:train], ids[train:], facts
-
-
-@given(
-    st.lists(some_text, min_size=1, max_size=6),
-    st.sampled_from(KINDS),
-    st.sampled_from(MODES),
-    st.integers(1, 50),
-    st.integers(1, 3),
-    st.integers(1, 20),
-)
-@settings(deadline=None, max_examples=300)
-def test_blocks_give_what_memory_gives(texts, kind, mode, block, threads, piece):
-    texts = [*texts, "two more words\n\na"]
-    tokenizer, ids, _, facts = encoded(
-        texts, kind, mode, 0, block=block, threads=threads, piece=piece
-    )
-    documents = read_documents(scan_corpus(inputs_of(texts=texts)), mode)
-    expected = build_tokenizer(kind, documents)
-    assert tokenizer == expected
-    assert ids.tolist() == expected.encode_documents(documents).tolist()
-    assert ids.dtype == expected.dtype
-    assert facts["counts"] == np.bincount(ids, minlength=expected.vocab_size).tolist()
-    assert facts["train"] == {
-        "tokens": ids.size,
-        "documents": len(documents),
-        "characters": sum(map(len, documents)),
-        "bytes": sum(len(document.encode()) for document in documents),
-        "unknown": 0,
-    }
-    assert facts["valid"]["tokens"] == 0
-
-
-@given(
-    st.lists(some_text, min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(1, 50),
-    st.sampled_from([0.1, 0.3, 0.5]),
-)  # fmt: skip
-@settings(deadline=None, max_examples=150)
-def test_the_held_out_part_is_that_of_memory_and_counts_for_no_vocabulary(
-    texts, kind, block, fraction
-):
-    texts = ["two more words\n\na", *texts, "the end\nof it"]
-    tokenizer, train, valid, facts = encoded(texts, kind, "file", fraction, block=block, threads=2)
-    parts = split_train_valid([t for t in texts if t], fraction, "file")
-    expected = build_tokenizer(kind, parts[0])
-    assert tokenizer == expected
-    assert train.tolist() == expected.encode_documents(parts[0]).tolist()
-    assert valid.tolist() == expected.encode_documents(parts[1]).tolist()
-    unknown = 0 if expected.unk_id is None else valid.tolist().count(expected.unk_id)
-    assert facts["valid"]["unknown"] == unknown
+from .test_encode import KINDS, MODES, TEXT
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", MODES)
-def test_stores_have_the_same_bytes_for_any_blocks_and_workers(tmp_path, kind, mode):
+def test_stores_have_the_same_bytes_for_any_blocks_and_threads(tmp_path, kind, mode):
     (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
     stores = set()
     for block, threads in ((3, 2), (64, 3), (1000, 1), (1 << 20, 2)):
-        found = scan_corpus(inputs_of(tmp_path / "a.txt"), keep=0)
-        write_store(
-            found, tmp_path / "s", TokenizerSpec(kind=kind), documents=mode, valid=0.2,
-            threads=threads, reporter=ProgressReporter(), block=block,
-        )  # fmt: skip
+        scan = scan_corpus(inputs_of(tmp_path / "a.txt"), keep=0)
+        spec = TokenizerSpec(kind=kind)
+        job = EncodingJob(scan, spec, mode, 0.2, threads=threads, block_bytes=block)
+        write_store(job, tmp_path / "s")
         stores.add((tmp_path / "s").read_bytes())
     assert len(stores) == 1
 
@@ -279,145 +197,10 @@ def test_a_disk_that_fills_while_standard_input_is_copied(tmp_path, monkeypatch)
     def fail(self, piece):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(SpoolInput, "write", fail)
+    monkeypatch.setattr(SpoolCopy, "write", fail)
     with pytest.raises(StoreError, match=r"cannot keep a copy of the text in .*No space left"):
         fastlm.prepare(None, tmp_path / "s", texts=iter(["some text"]))
     assert os.listdir(tmp_path) == []
-
-
-def test_a_long_record_in_a_copy():
-    with tempfile.TemporaryFile() as file:
-        copy = SpoolInput(inputs_of(texts=["a"])[0], file)
-        for piece in (TextPart(b"abc", False), TextPart(b"", True), TextPart(b"d", True)):
-            copy.write(piece)
-        assert list(copy.parts()) == [
-            TextPart(b"abc", False),
-            TextPart(b"", True),
-            TextPart(b"d", True),
-        ]
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
-    pytest.importorskip("tokenizers")
-    whole, ids, valid, facts = encoded([TEXT] * 3, "bpe", mode, 0.1, block=500, threads=2, piece=99)
-    assert encoded([TEXT] * 3, "bpe", mode, 0.1, block=10**6, threads=1)[0] == whole
-    documents = read_documents(scan_corpus(inputs_of(texts=[TEXT] * 3)), mode)
-    if mode == "file":
-        documents, held_out = split_train_valid(documents, 0.1, mode)
-        assert build_tokenizer("bpe", documents) == whole
-        assert valid.tolist() == whole.encode_documents(held_out).tolist()
-    assert ids.tolist() == whole.encode_documents(documents).tolist()[: ids.size]
-    assert facts["vocab"] == whole.vocab_size
-
-
-# ---------------------------------------------------------------------------- workers
-
-
-@pytest.mark.parametrize("blank", [False, True])
-@pytest.mark.parametrize("valid", [0, 0.01, 0.7])
-def test_characters_counted_by_the_survey_are_those_of_the_training_part(tmp_path, valid, blank):
-    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as file:
-        file.write("Ω and ω, at the end ½")
-    (tmp_path / "c.jsonl").write_text('{"text": "ab"}\n{"text": "cß"}\n', encoding="utf-8")
-    if blank:
-        (tmp_path / "blank.txt").write_text("\u2003\n", encoding="utf-8")
-    inputs = inputs_of(tmp_path, Reading(field="text"))
-    choice = TokenizerSpec(kind="char")
-    counter = early_counter(inputs, choice, "file")
-    found = scan_corpus(inputs, keep=0, counter=counter)
-    # What is left out has been counted by then, and all is counted once more.
-    assert (found.counter is None) == blank
-    cut = validation_cut(found, valid, "file")
-    made = [
-        tokenizer_for(one, choice, "file", cut=cut, threads=1, reporter=ProgressReporter())
-        for one in (found, dataclasses.replace(found, counter=None))
-    ]
-    assert made[0].to_dict() == made[1].to_dict()
-    assert ("ß" in made[0].to_dict()["symbols"]) == (valid == 0)
-
-
-@pytest.mark.parametrize(
-    ("choice", "mode"),
-    [
-        (TokenizerSpec(kind="word"), "file"),
-        (TokenizerSpec(kind="char"), "lines"),
-        (TokenizerSpec(kind="char", options={"lowercase": True}), "file"),
-        (TokenizerSpec(kind="byte"), "file"),
-    ],
-)
-def test_what_is_not_counted_by_the_survey(choice, mode):
-    assert early_counter(inputs_of(texts=["ab"]), choice, mode) is None
-
-
-def test_results_come_in_order():
-    turn = threading.Barrier(2)
-
-    def work(job):
-        turn.wait(5)
-        return job * job
-
-    assert list(in_order(work, range(10), 2)) == [n * n for n in range(10)]
-
-
-def test_jobs_are_made_no_faster_than_they_are_done():
-    made = []
-
-    def jobs():
-        for number in range(100):
-            made.append(number)
-            yield number
-
-    results = in_order(lambda job: job, jobs(), 2)
-    next(results)
-    assert len(made) <= 4
-    results.close()
-
-
-@pytest.mark.parametrize("size", [1, 3, 100])
-def test_reading_ahead_changes_nothing(size):
-    assert list(read_ahead(iter(range(10)), size, lambda item: item)) == list(range(10))
-
-
-def test_reading_ahead_is_bounded_and_raises_behind_what_was_read():
-    made = []
-
-    def items():
-        for number in range(1, 100):
-            made.append(number)
-            yield number
-            if number == 50:
-                raise StoreError("no")
-
-    ahead = read_ahead(items(), 4, lambda item: 1)
-    assert next(ahead) == 1
-    ahead.close()
-    assert len(made) <= 8
-    done = []
-    with pytest.raises(StoreError, match="no"):
-        done.extend(read_ahead(items(), 4, lambda item: 1))
-    assert done == list(range(1, 51))
-
-
-def test_what_a_worker_raises_ends_the_work():
-    def work(job):
-        if job == 3:
-            raise StoreError("no")
-        return job
-
-    done = []
-    with pytest.raises(StoreError, match="no"):
-        done.extend(in_order(work, range(1000), 2))
-
-
-def test_a_state_is_used_by_one_at_a_time():
-    states = WorkerState(list)
-    with states.one() as first, states.one() as second:
-        assert first is not second
-    with states.one() as again:
-        assert again in (first, second)
-    assert len(states.all) == 2
 
 
 # ---------------------------------------------------------------------------- large

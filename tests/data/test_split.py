@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import re
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fastlm.data.scan import CorpusScan, scan_corpus
-from fastlm.data.split import held_out_from, in_two, split_train_valid
+from fastlm.data.split import MIN_CHARACTERS, TRAIN, VALID, check_fraction, find_cut, split_parts
 from fastlm.errors import CorpusError
 from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
@@ -19,55 +19,110 @@ SOME_TEXT = st.text(st.sampled_from("ab é猫\U0001f600\n"), min_size=1, max_siz
 FRACTIONS = st.sampled_from([0.01, 0.05, 0.1, 0.25, 0.5, 0.77, 0.99])
 
 
-class Pieces(TextsInput):
-    """Texts in pieces of a few characters."""
+class SmallParts(TextsInput):
+    """Texts in parts of a few characters."""
 
-    size_of_piece = 3
+    characters = 3
 
     def parts(self, *, trusted: bool = False):
-        for piece in super().parts(trusted=trusted):
-            text = piece.data.decode()
-            for at in range(0, len(text), self.size_of_piece):
-                part = text[at : at + self.size_of_piece]
-                yield TextPart(part.encode(), at + self.size_of_piece >= len(text))
+        for part in super().parts(trusted=trusted):
+            text = part.data.decode()
+            for at in range(0, len(text), self.characters):
+                some = text[at : at + self.characters]
+                yield TextPart(some.encode(), at + self.characters >= len(text))
 
 
-def surveyed(inputs: list[Input]) -> CorpusScan:
-    return scan_corpus(inputs, keep=0, spool=tempfile.TemporaryFile)
+def scanned(inputs: list[Input]) -> CorpusScan:
+    return scan_corpus(inputs, keep=0)
 
 
 @pytest.fixture(autouse=True)
-def many_marks(monkeypatch):
-    monkeypatch.setattr("fastlm.data.scan._SUMMED", 5)
-    monkeypatch.setattr("fastlm.data.scan._MARKED", 5)
+def many_seek_points(monkeypatch):
+    monkeypatch.setattr("fastlm.data.scan._SUMMED_BYTES", 5)
+    monkeypatch.setattr("fastlm.data.scan._SEEK_BYTES", 5)
 
 
-def parts(found: CorpusScan, cut: int | None) -> tuple[list[str], list[str]]:
-    """The texts before and behind a cut."""
+def split_texts(scan: CorpusScan, cut: int | None) -> tuple[list[str], list[str]]:
+    """The texts before and after a cut."""
     texts: tuple[list[str], list[str]] = ([], [])
     begun = ""
-    for part, piece in in_two(found.pieces(), cut):
-        begun += piece.data.decode()
-        if piece.ends_text:
-            texts[part].append(begun)
+    for split, part in split_parts(scan.parts(), cut):
+        begun += part.data.decode()
+        if part.ends_text:
+            texts[split].append(begun)
             begun = ""
     assert begun == ""
     return texts
 
 
+def split(texts: list[str], fraction: float | None, mode: str) -> tuple[list[str], list[str]]:
+    """The documents to train on and to validate on."""
+    scan = scanned([SmallParts(texts)])
+    train, valid = (
+        [document for text in some for document in split_documents(text, mode)]
+        for some in split_texts(scan, find_cut(scan, fraction, mode))
+    )
+    return train, valid
+
+
+def naive_file_split(texts: list[str], fraction: float) -> tuple[list[str], list[str]]:
+    """Files cut by characters, all of them in memory; two empty lists where they are too short."""
+    held_out = sum(map(len, texts)) * fraction
+    number = len(texts) - 1
+    while number > 0 and len(texts[number]) <= held_out:
+        held_out -= len(texts[number])
+        number -= 1
+    text = texts[number]
+    cut = round(len(text) - held_out)
+    before, limit = max(cut - 1, 0), cut + (len(text) - cut) // 2
+    line_end = text.find("\n", before, limit)
+    space = re.compile(r"\s").search(text, before, limit)
+    if line_end >= 0:
+        cut = line_end + 1
+    elif space:
+        cut = space.end()
+    train = [part for part in [*texts[:number], text[:cut]] if part]
+    valid = [part for part in [text[cut:], *texts[number + 1 :]] if part]
+    return (train, valid) if "".join(train).strip() and "".join(valid).strip() else ([], [])
+
+
+# ---------------------------------------------------------------------------- files
+
+
 @given(st.lists(st.lists(SOME_TEXT, min_size=1, max_size=4), min_size=1, max_size=3), FRACTIONS)
 @settings(deadline=None, max_examples=300)
-def test_files_are_cut_as_in_memory(texts, fraction):
+def test_files_are_cut_the_obvious_way(texts, fraction):
     assume(all("".join(group).strip() for group in texts))
-    found = surveyed([Pieces(group) for group in texts])
-    together = [text for group in texts for text in group]
-    try:
-        expected = split_train_valid(together, fraction, "file")
-    except CorpusError:
+    scan = scanned([SmallParts(group) for group in texts])
+    expected = naive_file_split([text for group in texts for text in group], fraction)
+    if expected == ([], []):
         with pytest.raises(CorpusError, match="is too short to hold out"):
-            held_out_from(found, fraction, "file")
-        return
-    assert parts(found, held_out_from(found, fraction, "file")) == expected
+            find_cut(scan, fraction, "file")
+    else:
+        assert split_texts(scan, find_cut(scan, fraction, "file")) == expected
+
+
+FIRST, SECOND = "a b\n" * 100, "c d\n" * 100
+
+
+@pytest.mark.parametrize(
+    ("texts", "fraction", "train", "valid"),
+    [
+        ([FIRST, SECOND], 0.25, [FIRST, SECOND[:200]], [SECOND[200:]]),
+        ([FIRST, SECOND], 0.5, [FIRST], [SECOND]),
+        ([FIRST, SECOND], 0.75, [FIRST[:200]], [FIRST[200:], SECOND]),
+        (["line 1\nline 2\nline 3\nline 4"], 0.3, ["line 1\nline 2\nline 3\n"], ["line 4"]),
+        (["word " * 50], 0.13, ["word " * 44], ["word " * 6]),
+        (["x" * 80 + "y" * 20], 0.2, ["x" * 80], ["y" * 20]),
+        # The line end is too far from the cut: half of what is held out stays.
+        (["x" * 188 + "\n" + "y" * 11], 0.15, ["x" * 170], ["x" * 18 + "\n" + "y" * 11]),
+    ],
+)
+def test_cuts_of_files(texts, fraction, train, valid):
+    assert split(texts, fraction, "file") == (train, valid)
+
+
+# ---------------------------------------------------------------------------- lines, paragraphs
 
 
 @given(
@@ -76,50 +131,101 @@ def test_files_are_cut_as_in_memory(texts, fraction):
 @settings(deadline=None, max_examples=300)
 def test_lines_and_paragraphs_are_cut_between_two(texts, fraction, mode):
     assume("".join(texts).strip())
-    found = surveyed([Pieces(texts)])
     whole = [document for text in texts for document in split_documents(text, mode)]
     try:
-        cut = held_out_from(found, fraction, mode)
+        train, valid = split(texts, fraction, mode)
     except CorpusError:
         # Only where all text is one document, or the cut would be beyond all but one.
         assert len(whole) < 3 or fraction in (0.01, 0.05, 0.1, 0.77, 0.99)
         return
-    train, valid = (
-        [document for text in part for document in split_documents(text, mode)]
-        for part in parts(found, cut)
-    )
     assert train + valid == whole
     assert train
     assert valid
 
 
 @pytest.mark.parametrize("mode", ["lines", "paragraphs"])
-def test_the_closest_end_is_taken(mode):
+@pytest.mark.parametrize(
+    ("sizes", "fraction", "held_out"),
+    [
+        ([9] * 10, 0.1, 1), ([9] * 10, 0.26, 3), ([9] * 10, 0.5, 5), ([9] * 10, 0.01, 1),
+        ([9] * 10, 0.99, 9), ([9, 9, 79], 0.8, 1), ([9, 9, 79], 0.95, 2), ([9] * 1000, 0.25, 250),
+    ],
+)  # fmt: skip
+def test_the_closest_end_of_a_document_is_taken(mode, sizes, fraction, held_out):
     separator = "\n" if mode == "lines" else "\n \n\n"
-    text = separator.join(f"document {number:04}" for number in range(1000))
-    found = surveyed([Pieces([text])])
-    train, valid = parts(found, held_out_from(found, 0.25, mode))
-    assert abs(len(valid[0]) / len(text) - 0.25) < 0.001
-    assert len(list(split_documents(train[0], mode))) == 750
+    text = separator.join("x" * size for size in sizes)
+    train, valid = split([text], fraction, mode)
+    assert (len(train), len(valid)) == (len(sizes) - held_out, held_out)
+
+
+@pytest.mark.parametrize("mode", ["lines", "paragraphs"])
+@pytest.mark.parametrize(
+    ("sizes", "held_out"),
+    [
+        ([60] * 100, 0),  # less than 10,000 characters
+        ([1000] * 39, 0),
+        ([1000] * 40, 2),
+        ([1000] * 100, 5),
+        ([100] * 100 + [20_000], 1),
+    ],
+)
+def test_what_is_held_out_by_default(mode, sizes, held_out):
+    separator = "\n" if mode == "lines" else "\n\n"
+    text = separator.join("x" * size for size in sizes) + separator
+    train, valid = split([text], None, mode)
+    assert (len(train), len(valid)) == (len(sizes) - held_out, held_out)
+
+
+def test_an_own_fraction_is_held_out_of_any_two_documents():
+    assert list(map(len, split(["x" * 6000 + "\n" + "y" * 6000], 0.05, "lines"))) == [1, 1]
+
+
+# ---------------------------------------------------------------------------- what cannot be
+
+
+@pytest.mark.parametrize("mode", ["file", "lines", "paragraphs"])
+@pytest.mark.parametrize("fraction", [1, -0.5, 1.5, float("nan"), True, "0.1"])
+def test_a_fraction_out_of_range(fraction, mode):
+    with pytest.raises(CorpusError, match="must be above 0 and below 1, got"):
+        find_cut(scanned(inputs_of(texts=["ab"])), fraction, mode)
+
+
+@pytest.mark.parametrize("fraction", [None, 0, 0.0, False, 0.5])
+def test_a_fraction_that_is_good(fraction):
+    check_fraction(fraction)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [("x", "file"), ("one line", "lines"), ("one\nparagraph", "paragraphs")]
+)
+def test_too_short_to_hold_out(text, mode):
+    message = rf"{len(text)} characters is too short to hold out 0\.1 .*\(documents={mode}\); use"
+    with pytest.raises(CorpusError, match=message):
+        split([text], 0.1, mode)
+
+
+@pytest.mark.parametrize("mode", ["file", "lines", "paragraphs"])
+def test_nothing_is_held_out_of_little_text_unless_it_is_asked_for(mode):
+    text = "some text\n\n" * (MIN_CHARACTERS // 11)
+    assert split([text], None, mode)[1] == []
+    assert split([text], 0, mode)[1] == []
+    assert split([text], 0.05, mode)[1] != []
+
+
+# ---------------------------------------------------------------------------- the two parts
 
 
 def test_a_cut_between_two_texts():
-    found = surveyed(inputs_of(texts=["abcd", "efgh"]))
-    assert parts(found, 4) == (["abcd"], ["efgh"])
-    assert parts(found, None) == (["abcd", "efgh"], [])
-    assert parts(found, 6) == (["abcd", "ef"], ["gh"])
+    scan = scanned(inputs_of(texts=["abcd", "efgh"]))
+    assert split_texts(scan, 4) == (["abcd"], ["efgh"])
+    assert split_texts(scan, None) == (["abcd", "efgh"], [])
+    assert split_texts(scan, 6) == (["abcd", "ef"], ["gh"])
 
 
-def test_a_cut_between_two_pieces_of_a_text_ends_it():
-    pieces = [TextPart(b"ab", False), TextPart(b"cd", True)]
-    assert list(in_two(pieces, 2)) == [
-        (0, TextPart(b"ab", False)),
-        (0, TextPart(b"", True)),
-        (1, TextPart(b"cd", True)),
+def test_a_cut_between_two_parts_of_a_text_ends_it():
+    parts = [TextPart(b"ab", False), TextPart(b"cd", True)]
+    assert list(split_parts(parts, 2)) == [
+        (TRAIN, TextPart(b"ab", False)),
+        (TRAIN, TextPart(b"", True)),
+        (VALID, TextPart(b"cd", True)),
     ]
-
-
-@pytest.mark.parametrize("fraction", [0, 1, -0.5, float("nan"), True, "0.1"])
-def test_a_fraction_out_of_range(fraction):
-    with pytest.raises(CorpusError, match="must be above 0 and below 1"):
-        held_out_from(surveyed(inputs_of(texts=["ab"])), fraction, "file")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import sys
 from pathlib import Path
 
 import pytest
 
-from fastlm.data.scan import corpus_fingerprint, load_documents
 from fastlm.errors import CorpusError
-from fastlm.text.default_corpus import default_corpus
 from fastlm.text.reading import documents_from_texts, read_text
 
 
@@ -118,53 +115,6 @@ class TestReadText:
             read_text(3)  # type: ignore[arg-type]
 
 
-class TestLoadDocuments:
-    def test_one_path(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "a", "one\n\ntwo\n")
-        assert load_documents(path, "file") == ["one\n\ntwo\n"]
-        assert load_documents(str(path), "paragraphs") == ["one", "two"]
-
-    def test_several_paths_in_their_order(self, tmp_path: Path) -> None:
-        paths = [write(tmp_path / name, name) for name in ("b", "a", "c")]
-        assert load_documents([paths[0], str(paths[1]), paths[2]], "file") == ["b", "a", "c"]
-
-    def test_a_pattern_stands_for_the_matching_files_by_name(self, tmp_path: Path) -> None:
-        for name in ("b.txt", "a.txt", "c.md"):
-            write(tmp_path / name, name)
-        (tmp_path / "folder.txt").mkdir()
-        assert load_documents(str(tmp_path / "*.txt"), "file") == ["a.txt", "b.txt"]
-
-    def test_a_file_whose_name_looks_like_a_pattern(self, tmp_path: Path) -> None:
-        write(tmp_path / "1", "wrong")
-        path = write(tmp_path / "[1]", "right")
-        assert load_documents(str(path), "file") == ["right"]
-
-    def test_a_pattern_without_match(self, tmp_path: Path) -> None:
-        with pytest.raises(CorpusError, match=r"no file matches .*\*\.txt"):
-            load_documents(str(tmp_path / "*.txt"), "file")
-
-    def test_the_default_corpus(self) -> None:
-        assert load_documents(None, "file") == [default_corpus()]
-        assert len(load_documents(None, "paragraphs")) > 1000
-
-    def test_no_path(self) -> None:
-        with pytest.raises(CorpusError, match="list of corpus files is empty"):
-            load_documents([], "file")
-
-    def test_an_iterator_of_texts_is_no_corpus(self) -> None:
-        with pytest.raises(CorpusError, match="a path or a list of paths, got generator"):
-            load_documents((t for t in "ab"), "file")  # type: ignore[arg-type]
-
-    def test_one_bad_file_among_good_ones(self, tmp_path: Path) -> None:
-        good = write(tmp_path / "good", "text")
-        with pytest.raises(CorpusError, match=r"blank\.txt holds only white space"):
-            load_documents([good, write(tmp_path / "blank.txt", " \n\t")], "file")
-
-    def test_unknown_mode(self, tmp_path: Path) -> None:
-        with pytest.raises(CorpusError, match="got 'pages'"):
-            load_documents(write(tmp_path / "a", "text"), "pages")
-
-
 class TestDocumentsFromTexts:
     def test_any_iterable(self) -> None:
         assert documents_from_texts(iter(["a\nb", "", "c"])) == ["a\nb", "c"]
@@ -189,12 +139,3 @@ class TestDocumentsFromTexts:
     def test_no_text(self, texts: list[str]) -> None:
         with pytest.raises(CorpusError, match="hold no document"):
             documents_from_texts(texts)
-
-
-def test_the_fingerprint_is_defined_byte_by_byte() -> None:
-    data = bytes([3, 0, 0, 0, 0, 0, 0, 0]) + "né".encode() + bytes(8)
-    assert corpus_fingerprint(["né", ""]) == hashlib.sha256(data).hexdigest()
-
-
-def test_the_fingerprint_sees_where_documents_end() -> None:
-    assert corpus_fingerprint(["ab", "c"]) != corpus_fingerprint(["a", "bc"])

@@ -7,14 +7,12 @@ import io
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm.data.scan import scan_corpus
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.text.decoding import Reading, count_characters, text_blocks
 from fastlm.text.paths import inputs_of
@@ -298,13 +296,6 @@ def test_a_folder_with_nothing_readable(tmp_path):
         inputs_of(tmp_path)
 
 
-def test_a_folder_of_empty_files(tmp_path):
-    write(tmp_path / "a.txt", "")
-    write(tmp_path / "b.txt", " \n")
-    with pytest.raises(CorpusError, match="hold no text; name a folder with text in it"):
-        scan_corpus(inputs_of(tmp_path))
-
-
 def test_a_pattern_across_folders(tmp_path):
     write(tmp_path / "x" / "y" / "a.txt", "a")
     write(tmp_path / "b.txt", "b")
@@ -345,40 +336,3 @@ def test_strings(tmp_path):
 def test_what_are_no_strings(texts, message):
     with pytest.raises(CorpusError, match=message):
         texts_of(inputs_of(texts=texts))
-
-
-# ---------------------------------------------------------------------------- survey
-
-
-def test_a_survey(tmp_path):
-    path = write(tmp_path / "a.txt", "né\n")
-    found = scan_corpus([*inputs_of(path), *inputs_of(texts=["x", "yz"])])
-    assert (found.characters, found.bytes, found.texts) == (6, 7, 3)
-    assert [piece.data for piece in found.pieces()] == ["né\n".encode(), b"x", b"yz"]
-
-
-def test_the_digest_sees_where_texts_end():
-    digests = {scan_corpus(inputs_of(texts=texts)).digest for texts in (["ab", "c"], ["a", "bc"])}
-    assert len(digests) == 2
-
-
-@pytest.mark.parametrize("keep", [0, 3, 5, 100])
-def test_what_can_be_read_once_is_copied(tmp_path, monkeypatch, keep):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from\r\nstdin")))
-    path = write(tmp_path / "a.txt", "file")
-    inputs = [*inputs_of(texts=iter(["a", "", "b" * 10])), *inputs_of(["-", str(path)])]
-    found = scan_corpus(inputs, keep=keep, spool=tempfile.TemporaryFile)
-    expected = ["a", "b" * 10, "from\nstdin", "file"]
-    for _ in range(2):
-        parts = [piece.data.decode() for piece in found.pieces()]
-        assert parts == expected
-    assert (found.kept is not None) == (keep == 100)
-    found.close()
-
-
-def test_a_file_that_changes_between_two_readings(tmp_path):
-    path = write(tmp_path / "a.txt", "some text")
-    found = scan_corpus(inputs_of(path), keep=0)
-    path.write_text("same size")
-    with pytest.raises(CorpusError, match=r"a\.txt changed while it was read; start again"):
-        list(found.pieces())

@@ -1,0 +1,218 @@
+"""The first pass over a corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastlm.callbacks import Callback
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.scan import format_bytes, load_documents, scan_corpus
+from fastlm.data.spool import MemoryCopy, SpoolCopy
+from fastlm.errors import CorpusError
+from fastlm.text.default_corpus import default_corpus
+from fastlm.text.paths import inputs_of
+from fastlm.tokenizers.blocks import symbol_counter
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+
+
+some_text = st.text(st.sampled_from("ab é猫\n"), min_size=1, max_size=30)
+
+
+@given(st.lists(st.lists(some_text, min_size=1, max_size=4), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=50)
+def test_what_is_measured(groups):
+    groups = [[*group, "text"] for group in groups]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fastlm.data.scan._SUMMED_BYTES", 5)
+        patched.setattr("fastlm.data.scan._SEEK_BYTES", 5)
+        scan = scan_corpus([one for group in groups for one in inputs_of(texts=group)])
+    encoded = [[text.encode() for text in group] for group in groups]
+    ended = b"".join(text + b"\xff" for group in encoded for text in group)
+    assert scan.digest == hashlib.sha256(ended).hexdigest()
+    assert scan.characters == sum(len(text) for group in groups for text in group)
+    assert scan.bytes == sum(len(text) for group in encoded for text in group)
+    assert [part.data for part in scan.parts()] == [text for group in encoded for text in group]
+    for one, texts in zip(scan.inputs, encoded, strict=True):
+        whole = b"".join(texts)
+        assert one.texts == len(texts)
+        assert one.crc == zlib.crc32(b"".join(text + b"\xff" for text in texts))
+        assert one.seek_points[0] == (0, 0)
+        for characters, size in one.seek_points:
+            assert len(whole[:size].decode()) == characters
+
+
+def test_the_digest_sees_where_texts_end():
+    digests = {scan_corpus(inputs_of(texts=texts)).digest for texts in (["ab", "c"], ["a", "bc"])}
+    assert len(digests) == 2
+
+
+def test_symbols_are_counted_while_reading():
+    counter = symbol_counter("char")
+    scan = scan_corpus(inputs_of(texts=["né", "nn"]), counter=counter)
+    assert scan.counter is counter
+    assert counter.counts() == {"n": 3, "é": 1}
+
+
+def test_progress_is_reported(tmp_path):
+    path = write(tmp_path / "a.txt", "text " * 1000)
+    reports = []
+
+    class Told(Callback):
+        def on_prepare(self, preparing):
+            reports.append(preparing)
+
+    scan_corpus(inputs_of(path), reporter=ProgressReporter([Told()]))
+    assert (reports[-1].phase, reports[-1].done, reports[-1].total) == ("reading", 5000, 5000)
+    assert reports[-1].ended
+
+
+# ---------------------------------------------------------------------------- copies
+
+
+@pytest.mark.parametrize("keep", [None, 0, 3, 5, 100])
+def test_what_can_be_read_once_is_copied(tmp_path, monkeypatch, keep):
+    stdin(monkeypatch, b"from\r\nstdin")
+    path = write(tmp_path / "a.txt", "file")
+    inputs = [*inputs_of(texts=iter(["a", "", "b" * 10])), *inputs_of(["-", str(path)])]
+    with scan_corpus(inputs, keep=keep, folder=tmp_path) as scan:
+        for _ in range(2):
+            parts = [part.data.decode() for part in scan.parts()]
+            assert parts == ["a", "b" * 10, "from\nstdin", "file"]
+        in_memory = keep in (None, 100)
+        kinds = [type(one.source) for one in scan.inputs]
+        expected = [MemoryCopy] * 3 if in_memory else [SpoolCopy, SpoolCopy, type(inputs[2])]
+        assert kinds == expected
+        assert [one.source.identity() for one in scan.inputs] == [one.identity() for one in inputs]
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_is_in_memory_is_not_read_again(tmp_path):
+    path = write(tmp_path / "a.txt", "some text")
+    scan = scan_corpus(inputs_of(path), keep=100)
+    path.unlink()
+    assert [part.data for part in scan.parts()] == [b"some text"]
+
+
+def test_a_file_that_changes_between_two_readings(tmp_path):
+    path = write(tmp_path / "a.txt", "some text")
+    scan = scan_corpus(inputs_of(path), keep=0)
+    path.write_text("same size")
+    with pytest.raises(CorpusError, match=r"a\.txt changed while it was read; start again"):
+        list(scan.parts())
+
+
+# ---------------------------------------------------------------------------- what holds no text
+
+
+def test_a_folder_without_text(tmp_path):
+    write(tmp_path / "a.txt", "")
+    write(tmp_path / "b.txt", " \n")
+    with pytest.raises(CorpusError, match="hold no text; name a folder with text in it"):
+        scan_corpus(inputs_of(tmp_path))
+
+
+def test_a_blank_file_in_a_folder_is_left_out(tmp_path):
+    write(tmp_path / "a.txt", "text")
+    write(tmp_path / "b.txt", " \n")
+    scan = scan_corpus(inputs_of(tmp_path), counter=symbol_counter("char"))
+    left_out = tmp_path / "b.txt"
+    assert scan.notes == [f"{left_out} holds only white space and was left out"]
+    assert scan.description == f"a.txt (4 bytes); {scan.notes[0]}"
+    assert scan.counter is None  # it has counted what is left out
+
+
+@pytest.mark.parametrize("keep", [None, 0])
+def test_copies_are_removed_after_an_error(tmp_path, keep):
+    inputs = [*inputs_of(texts=iter(["text"])), *inputs_of(write(tmp_path / "b.txt", "\n\n"))]
+    with pytest.raises(CorpusError, match=r"b\.txt holds only white space; name a file"):
+        scan_corpus(inputs, keep=keep, folder=tmp_path)
+    assert os.listdir(tmp_path) == ["b.txt"]
+
+
+# ---------------------------------------------------------------------------- descriptions
+
+
+@pytest.mark.parametrize("keep", [None, 0])
+def test_descriptions(tmp_path, monkeypatch, keep):
+    def describe(inputs):
+        with scan_corpus(inputs, keep=keep) as scan:
+            return scan.description
+
+    path = write(tmp_path / "a.txt", "é" * 600)
+    assert describe(inputs_of(path)) == "a.txt (1.2 kB)"
+    assert describe(inputs_of([path, path])) == "2 files (2.4 kB)"
+    assert describe(inputs_of(texts=["text"])) == "texts (4 bytes)"
+    stdin(monkeypatch, b"text")
+    assert describe(inputs_of("-")) == "standard input (4 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"),
+                       (3 * 10**9, "3.0 GB")],
+)  # fmt: skip
+def test_sizes(size, text):
+    assert format_bytes(size) == text
+
+
+class TestLoadDocuments:
+    def test_one_path(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a", "one\n\ntwo\n")
+        assert load_documents(path, "file") == ["one\n\ntwo\n"]
+        assert load_documents(str(path), "paragraphs") == ["one", "two"]
+
+    def test_several_paths_in_their_order(self, tmp_path: Path) -> None:
+        paths = [write(tmp_path / name, name) for name in ("b", "a", "c")]
+        assert load_documents([paths[0], str(paths[1]), paths[2]], "file") == ["b", "a", "c"]
+
+    def test_a_pattern_stands_for_the_matching_files_by_name(self, tmp_path: Path) -> None:
+        for name in ("b.txt", "a.txt", "c.md"):
+            write(tmp_path / name, name)
+        (tmp_path / "folder.txt").mkdir()
+        assert load_documents(str(tmp_path / "*.txt"), "file") == ["a.txt", "b.txt"]
+
+    def test_a_file_whose_name_looks_like_a_pattern(self, tmp_path: Path) -> None:
+        write(tmp_path / "1", "wrong")
+        path = write(tmp_path / "[1]", "right")
+        assert load_documents(str(path), "file") == ["right"]
+
+    def test_a_pattern_without_match(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"no file matches .*\*\.txt"):
+            load_documents(str(tmp_path / "*.txt"), "file")
+
+    def test_the_default_corpus(self) -> None:
+        assert load_documents(None, "file") == [default_corpus()]
+        assert len(load_documents(None, "paragraphs")) > 1000
+
+    def test_no_path(self) -> None:
+        with pytest.raises(CorpusError, match="list of corpus files is empty"):
+            load_documents([], "file")
+
+    def test_an_iterator_of_texts_is_no_corpus(self) -> None:
+        with pytest.raises(CorpusError, match="a path or a list of paths, got generator"):
+            load_documents((t for t in "ab"), "file")  # type: ignore[arg-type]
+
+    def test_one_bad_file_among_good_ones(self, tmp_path: Path) -> None:
+        good = write(tmp_path / "good", "text")
+        with pytest.raises(CorpusError, match=r"blank\.txt holds only white space"):
+            load_documents([good, write(tmp_path / "blank.txt", " \n\t")], "file")
+
+    def test_unknown_mode(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match="got 'pages'"):
+            load_documents(write(tmp_path / "a", "text"), "pages")
