@@ -85,9 +85,7 @@ class LanguageModel:
         self.documents: Documents = documents
         self.training = training
         self.details: dict[str, Any] = dict(details or {})
-        # How the run that made it went, where it was made in this process.
         self.result: Result | None = None
-        self.corpus_description = str(self.details.get("corpus", ""))
 
     def __repr__(self) -> str:
         config = self.config
@@ -96,6 +94,11 @@ class LanguageModel:
             f"context={config.context}, embed={config.embed}, hidden={config.hidden}, "
             f"combine={config.combine!r}, parameters={self.layout.size})"
         )
+
+    @property
+    def corpus_description(self) -> str:
+        """What the model was trained on, for people."""
+        return str(self.details.get("corpus", ""))
 
     @property
     def tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -171,7 +174,6 @@ class LanguageModel:
             callbacks=callbacks,
             settings=settings,
         )
-        self.corpus_description = str(self.details["corpus"])
         return self
 
     # ------------------------------------------------------------------------ generation

@@ -1,4 +1,4 @@
-"""How does a run begin: anew, from its checkpoint, or from the weights of another model?"""
+"""The start of a run: from scratch, from its checkpoint, or from another model's weights."""
 
 from __future__ import annotations
 
@@ -26,17 +26,25 @@ from fastlm.training.metrics import MetricsFile
 from fastlm.training.trainer import Trainer
 from fastlm.types import Documents, FilePath
 
-__all__ = ["Beginning"]
+__all__ = ["RunStart"]
 
 
-class Beginning:
-    """What the arguments of ``fastlm.train`` on checkpoints and first weights come to.
+class RunStart:
+    """How a run starts: the arguments of ``fastlm.train`` on checkpoints and first weights.
 
-    saved : the checkpoint that the run goes on from, or None
-    base : the model that it starts from, or None
+    Attributes
+    ----------
+    saved : Checkpoint or None
+        The checkpoint that the run resumes.
+    base : LanguageModel or None
+        The model whose weights it starts from.
 
-    Raises ConfigError for arguments that exclude each other and where a checkpoint would be lost,
-    ModelFileError for files that cannot be read.
+    Raises
+    ------
+    ConfigError
+        For arguments that exclude each other, and where a checkpoint would be lost.
+    ModelFileError
+        For files that cannot be read.
     """
 
     def __init__(
@@ -86,26 +94,26 @@ class Beginning:
         self._params, self._momentum = settled_state(read_checkpoint(init))
 
     @property
-    def anew(self) -> bool:
+    def from_scratch(self) -> bool:
         """Whether neither a checkpoint nor a model gives the shape."""
         return self.saved is None and self.base is None
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """The one that the run must have; None: any."""
+        """The tokenizer that the run must have; None: any."""
         if self.saved is not None:
             return self.saved.tokenizer
         return None if self.base is None else self.base.tokenizer
 
     @property
     def documents(self) -> Documents | None:
-        """What a document is where the caller does not say; None: as the corpus says."""
+        """What a document is if the caller does not say; None: as the corpus says."""
         if self.saved is not None:
             return self.saved.documents
         return None if self.base is None else self.base.documents
 
     def source(self, name: str, given: Any, default: Any = None) -> Any:
-        """The ``corpus`` or what is ``valid``: as given or, where it is not, as before."""
+        """Return the source ``corpus`` or ``valid``: as given, else the checkpoint's."""
         if given is not None:
             return given
         return (
@@ -113,13 +121,14 @@ class Beginning:
         )
 
     def check_documents(self, documents: Documents) -> None:
+        """Raise ConfigError for other documents than the checkpoint's."""
         if self.saved is not None and documents != self.saved.documents:
             raise setting_changed_error(
                 self.saved.path, "documents", self.saved.documents, documents
             )
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
-        """ConfigError where it is another than that of the checkpoint or of the model."""
+        """Raise ConfigError for another tokenizer than the checkpoint's or the model's."""
         if self.saved is not None:
             self.saved.check_tokenizer(tokenizer)
         elif self.base is not None and tokenizer != self.base.tokenizer:
@@ -130,7 +139,7 @@ class Beginning:
             )
 
     def model_config(self, tokenizer: Tokenizer, given: Mapping[str, Any]) -> ModelConfig:
-        """The model's shape; ConfigError where a given setting is not that of the weights."""
+        """Return the model's shape; ConfigError for a given setting that differs from it."""
         if self.saved is not None:
             self.saved.check_model(given)
             return self.saved.model
@@ -146,7 +155,7 @@ class Beginning:
         return self.base.config
 
     def training_config(self, given: Mapping[str, Any]) -> TrainingConfig:
-        """How to train; ConfigError where a checkpoint does not allow a given setting."""
+        """Return how to train; ConfigError for a change that a checkpoint does not allow."""
         if self.saved is not None:
             return self.saved.training_with(given)
         return TrainingConfig(**given)
@@ -162,9 +171,18 @@ class Beginning:
         callbacks: Sequence[Callback],
         origin: Origin,
     ) -> Trainer:
-        """The trainer that begins so.
+        """Return the trainer that starts so.
 
-        counts : as ``Trainer`` has them; given : the settings of ``training_config``
+        Parameters
+        ----------
+        config : Config
+        train_tokens, valid_tokens : int[T]
+        counts : int64[V] or None
+            See ``Trainer``.
+        given : mapping
+            The settings of ``training_config``.
+        callbacks : sequence of Callback
+        origin : Origin
         """
         if self.saved is not None:
             assert self.files is not None

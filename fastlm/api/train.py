@@ -1,15 +1,19 @@
-"""From a corpus to a trained model in one call."""
+"""``fastlm.train``: from a corpus to a trained model in one call."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastlm.api.language_model import LanguageModel
-from fastlm.api.start import Beginning
+from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice
+from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, automatic_window, build_dataset
 from fastlm.data.progress import ProgressReporter
@@ -131,7 +135,7 @@ def train(
     """
     if isinstance(init, str) and init in get_args(FirstWeights):
         settings["init"], init = init, None
-    start = Beginning(
+    start = RunStart(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         keep=keep,
@@ -141,120 +145,196 @@ def train(
         init_momentum=init_momentum,
         metrics=metrics,
     )
-    chosen = preset_named(preset)
-    model_settings, training_settings = _split_settings(settings, chosen)
-    training = start.training_config(training_settings)
-    valid = start.source("valid", valid, chosen.valid)
-    reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
-    if texts is None:
-        again = corpus is None
-        corpus = start.source("corpus", corpus)
-        if again and start.saved is not None and reading == Reading():
-            reading = reading_of(start.saved.corpus)
-    wanted = tokenizer
-    if not (tokenizer or vocab or min_count != 1 or max_vocab):
-        wanted = start.tokenizer
-    text = build_dataset(
-        corpus,
-        TokenizerSpec.of(
-            wanted,
-            default=chosen.tokenizer,
-            default_options=chosen.tokenizer_options,
-            vocab=vocab,
-            min_count=min_count,
-            max_vocab=max_vocab,
-        ),
+    request = _Request(
+        corpus=corpus,
         texts=texts,
         valid=valid,
-        documents=start.documents if documents is None else documents,
-        reading=reading,
+        tokenizer=tokenizer,
+        vocab=vocab,
+        min_count=min_count,
+        max_vocab=max_vocab,
+        documents=documents,
+        reading=Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad),
         cache=cache,
-        threads=training.threads,
-        reporter=ProgressReporter(callbacks),
+        softmax=softmax,
+        preset=preset,
+        settings=settings,
+        callbacks=callbacks,
     )
-    start.check_documents(text.documents)
-    start.check_tokenizer(text.tokenizer)
+    return _fit(start, _resolve(start, request), callbacks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """The arguments of ``train`` on the text and the settings."""
+
+    corpus: CorpusSource
+    texts: Iterable[str] | None
+    valid: CorpusSource | float
+    tokenizer: str | Tokenizer | None
+    vocab: str | PathLike[str] | None
+    min_count: int
+    max_vocab: int | None
+    documents: Documents | None
+    reading: Reading
+    cache: bool
+    softmax: str | None
+    preset: str | None
+    settings: dict[str, Any]
+    callbacks: Sequence[Callback]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ResolvedRun:
+    """A run in which nothing is left to choose.
+
+    Attributes
+    ----------
+    given : dict
+        The fields of ``config.training`` that were given, which a checkpoint may refuse.
+    counts : int64[V] or None
+        How often each token occurs, where that was counted.
+    reasons : tuple of str
+        Why the settings that were not given are what they are.
+    """
+
+    data: Dataset
+    origin: Origin
+    config: Config
+    given: dict[str, Any]
+    counts: NDArray[np.int64] | None
+    reasons: tuple[str, ...]
+
+
+def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
+    """Read the text, and choose the settings that are not given."""
+    preset = preset_named(request.preset)
+    model_settings, given = _split_settings(request.settings, preset)
+    training = start.training_config(given)
+    data, source = _read_corpus(start, request, preset, training.threads)
+    start.check_documents(data.documents)
+    start.check_tokenizer(data.tokenizer)
     counts = None
     reasons: tuple[str, ...] = ()
     window = ""
     if start.saved is None and training.shuffle and training.shuffle_window is None:
-        # A checkpoint has its own, whatever the memory is now.
-        training_settings["shuffle_window"], window = automatic_window(text.train)
-        training = start.training_config(training_settings)
-    if start.anew and preset is None:
-        counts = token_counts(text.train, text.tokenizer.vocab_size)
-        picked = choose_settings(
+        # A checkpoint keeps its own window, whatever the memory is now.
+        given["shuffle_window"], window = automatic_window(data.train)
+        training = start.training_config(given)
+    if start.from_scratch and request.preset is None:
+        counts = token_counts(data.train, data.tokenizer.vocab_size)
+        chosen = choose_settings(
             counts,
-            documents=text.documents,
+            documents=data.documents,
             model=model_settings,
-            training=training_settings,
-            softmax=softmax or "auto",
-            speed=_probe(text, training, callbacks),
+            training=given,
+            softmax=request.softmax or "auto",
+            speed=_speed_probe(data, training, request.callbacks),
         )
-        model_settings, training_settings = picked.model, picked.training
-        training, reasons = TrainingConfig(**training_settings), picked.reasons
-    elif softmax is not None:
+        model_settings, given, reasons = chosen.model, chosen.training, chosen.reasons
+        training = TrainingConfig(**given)
+    elif request.softmax is not None:
         raise ConfigError(
-            f"softmax is {softmax!r}, but the model's shape is given by a checkpoint, a model or a "
-            "preset; leave softmax out"
+            f"softmax is {request.softmax!r}, but the model's shape is given by a checkpoint, a "
+            "model or a preset; leave softmax out"
         )
-    model = start.model_config(text.tokenizer, model_settings)
-    _check_valid(text, model)
-    trainer = start.trainer(
-        Config(model=model, training=training, documents=text.documents),
-        text.train,
-        text.valid,
+    model = start.model_config(data.tokenizer, model_settings)
+    _check_valid(data, model)
+    return _ResolvedRun(
+        data=data,
+        origin=Origin(tokenizer=data.tokenizer, description=data.description, corpus_source=source),
+        config=Config(model=model, training=training, documents=data.documents),
+        given=given,
         counts=counts,
-        given=training_settings,
-        callbacks=callbacks,
-        origin=Origin(
-            tokenizer=text.tokenizer,
-            description=text.description,
-            corpus_source=describe_source(corpus, valid, texts=texts is not None)
-            | {"reading": dataclasses.asdict(reading)},
-        ),
+        reasons=(*reasons, window) if window else reasons,
     )
-    trainer.reasons = (*reasons, window) if window else reasons
+
+
+def _read_corpus(
+    start: RunStart, request: _Request, preset: Preset, threads: int | None
+) -> tuple[Dataset, dict[str, Any]]:
+    """Return the tokens, and how a later run finds their text again."""
+    corpus, reading = request.corpus, request.reading
+    valid = start.source("valid", request.valid, preset.valid)
+    if request.texts is None:
+        corpus = start.source("corpus", corpus)
+        if request.corpus is None and start.saved is not None and reading == Reading():
+            reading = reading_of(start.saved.corpus)
+    tokenizer = request.tokenizer
+    if not (tokenizer or request.vocab or request.min_count != 1 or request.max_vocab):
+        tokenizer = start.tokenizer
+    data = build_dataset(
+        corpus,
+        TokenizerSpec.of(
+            tokenizer,
+            default=preset.tokenizer,
+            default_options=preset.tokenizer_options,
+            vocab=request.vocab,
+            min_count=request.min_count,
+            max_vocab=request.max_vocab,
+        ),
+        texts=request.texts,
+        valid=valid,
+        documents=start.documents if request.documents is None else request.documents,
+        reading=reading,
+        cache=request.cache,
+        threads=threads,
+        reporter=ProgressReporter(request.callbacks),
+    )
+    source = describe_source(corpus, valid, texts=request.texts is not None)
+    return data, source | {"reading": asdict(reading)}
+
+
+def _fit(start: RunStart, run: _ResolvedRun, callbacks: Sequence[Callback]) -> LanguageModel:
+    data = run.data
+    trainer = start.trainer(
+        run.config,
+        data.train,
+        data.valid,
+        counts=run.counts,
+        given=run.given,
+        callbacks=callbacks,
+        origin=run.origin,
+    )
+    trainer.reasons = run.reasons
     try:
         result = trainer.fit()
     except TrainingError as error:
         if trainer.run.step:
-            error.model = _trained(trainer, text, "diverged")
+            error.model = _trained_model(trainer, data, "diverged")
         raise
-    trained = _trained(trainer, text, result.reason)
-    trained.result = result
-    trained.corpus_description = text.description
-    return trained
+    lm = _trained_model(trainer, data, result.reason)
+    lm.result = result
+    return lm
 
 
-def _trained(trainer: Trainer, text: Dataset, reason: str) -> LanguageModel:
+def _trained_model(trainer: Trainer, data: Dataset, reason: str) -> LanguageModel:
     return LanguageModel(
         trainer.config.model,
         trainer.params,
-        text.tokenizer,
+        data.tokenizer,
         documents=trainer.config.documents,
         training=trainer.config.training,
         details=trainer.details(reason)
-        | {"corpus": text.description, "corpus_fingerprint": text.fingerprint},
+        | {"corpus": data.description, "corpus_fingerprint": data.fingerprint},
     )
 
 
-def _probe(text: Dataset, training: TrainingConfig, callbacks: Sequence[Callback]) -> SpeedProbe:
-    # Only for a run bounded by time is the speed asked for, before the trainer announces itself.
+def _speed_probe(
+    data: Dataset, training: TrainingConfig, callbacks: Sequence[Callback]
+) -> SpeedProbe:
+    # Only a run bounded by time measures the speed, before the trainer announces the compiler.
     if training.minutes is not None and not kernels_cached():
+        message = "kernels for the first time: 10 to 30 s; later starts use a cache"
         for callback in callbacks:
-            callback.on_notice(
-                Notice(
-                    "compiling", "kernels for the first time: 10 to 30 s; later starts use a cache"
-                )
-            )
-    return SpeedProbe(text.train)
+            callback.on_notice(Notice("compiling", message))
+    return SpeedProbe(data.train)
 
 
-def _check_valid(text: Dataset, model: ModelConfig) -> None:
-    if text.valid is not None and text.valid.size < model.span + 1:
+def _check_valid(data: Dataset, model: ModelConfig) -> None:
+    if data.valid is not None and data.valid.size < model.span + 1:
         raise CorpusError(
-            f"the validation text has {text.valid.size} tokens, but a context of "
+            f"the validation text has {data.valid.size} tokens, but a context of "
             f"{model.span} needs at least {model.span + 1}; hold out more or none (0)"
         )
 
@@ -262,18 +342,14 @@ def _check_valid(text: Dataset, model: ModelConfig) -> None:
 def _split_settings(
     settings: dict[str, Any], preset: Preset
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(fields of ModelConfig, fields of TrainingConfig): the preset's, then what is given."""
+    """Return the fields of ModelConfig and those of TrainingConfig: given, else the preset's."""
     given = {name: value for name, value in settings.items() if value is not None}
-    in_model = set(ModelConfig.__dataclass_fields__) - {"vocab", "boundary"}
-    in_training = set(TrainingConfig.__dataclass_fields__)
-    unknown = sorted(set(given) - in_model - in_training)
-    if unknown:
-        raise ConfigError(
-            f"unknown setting {unknown[0]!r}; there are {', '.join(sorted(in_model | in_training))}"
-        )
+    in_model = ModelConfig.__dataclass_fields__.keys() - {"vocab", "boundary"}
+    in_training = TrainingConfig.__dataclass_fields__.keys()
+    check_known(given, in_model | in_training)
     training = dict(preset.training)
-    if {"epochs", "steps", "minutes"} & set(given):
-        training.pop("epochs", None)  # another way to say how long replaces the preset's
+    if {"epochs", "steps", "minutes"} & given.keys():
+        training.pop("epochs", None)  # another length replaces the preset's
     return (
         preset.model | {name: value for name, value in given.items() if name in in_model},
         training | {name: value for name, value in given.items() if name in in_training},
