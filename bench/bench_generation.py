@@ -1,4 +1,4 @@
-"""Writing text: one token after the other, each from the last few."""
+"""Benchmarks of generation: one text, many texts at once, a stream, and other implementations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fastlm.api.language_model import LanguageModel
 from fastlm.bench.torch_steps import Torch
-from fastlm.bench.works import Work, initial_params, works_named
+from fastlm.bench.workloads import Workload, initial_params, select_workloads
 from fastlm.config import ModelConfig
 from fastlm.model.initialization import scaled_params
 from fastlm.model.reference_weights import to_mini, to_tiny
@@ -18,7 +18,7 @@ from fastlm.system.resources import available_processors
 from fastlm.tokenizers import CharTokenizer, Tokenizer, Vocabulary, WhitespaceTokenizer
 
 Writer = Callable[[int], list[int]]
-"""Tokens to write -> ids of the prompt and of what was written."""
+"""From a number of tokens to the ids of the prompt and of the generated tokens."""
 
 LENGTH = 200
 
@@ -74,20 +74,20 @@ def test_generate(benchmark, char_model, options: dict):
     assert len(text) > len("The ")
 
 
-# ---------------------------------------------------------------------------- by everybody
+# ---------------------------------------------------------------------------- other implementations
 
-TINY, MINI = works_named(["tiny-1", "mini-1"])
+TINY, MINI = select_workloads(["tiny-1", "mini-1"])
 PROMPT = [1, 2, 3, 4, 5]
 
 
-def by_fastlm(work: Work) -> Writer:
+def by_fastlm(workload: Workload) -> Writer:
     tokenizer: Tokenizer
-    if work is TINY:
+    if workload is TINY:
         tokenizer, space = CharTokenizer.tiny(), ""
     else:
-        words = tuple(f"w{id}" for id in range(work.vocab))
+        words = tuple(f"w{id}" for id in range(workload.vocab))
         tokenizer, space = WhitespaceTokenizer(Vocabulary(words, None, None)), " "
-    lm = LanguageModel(work.model, initial_params(work), tokenizer)
+    lm = LanguageModel(workload.model, initial_params(workload), tokenizer)
     prompt = tokenizer.decode(np.array(PROMPT))
 
     def write(length: int) -> list[int]:
@@ -97,39 +97,39 @@ def by_fastlm(work: Work) -> Writer:
     return write
 
 
-def by_reference(work: Work) -> Writer:
-    """Pure Python for Tiny, NumPy for Mini, one token at a time, as their own functions do."""
-    if work is TINY:
-        weights, prompt = to_tiny(initial_params(work), work.model), tiny.decode(PROMPT)
+def by_reference(workload: Workload) -> Writer:
+    """Generate by the reference systems: pure Python for Tiny, NumPy for Mini."""
+    if workload is TINY:
+        weights, prompt = to_tiny(initial_params(workload), workload.model), tiny.decode(PROMPT)
         return lambda length: tiny.encode(tiny.generate_text(prompt, weights, length))
-    mini = to_mini(initial_params(work), work.model, dtype=np.float32)
+    mini = to_mini(initial_params(workload), workload.model, dtype=np.float32)
 
     def write(length: int) -> list[int]:
         ids = list(PROMPT)
         for _ in range(length):
-            ids.append(int(mini.forward(ids[-work.context :])[0].argmax()))
+            ids.append(int(mini.forward(ids[-workload.context :])[0].argmax()))
         return ids
 
     return write
 
 
-def by_torch(work: Work) -> Writer:
+def by_torch(workload: Workload) -> Writer:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    # The model of the training benchmark, as it is before its first step.
-    model = Torch(work, threads=1).module
+    # The model of the training benchmark before its first step.
+    model = Torch(workload, threads=1).module
 
     def write(length: int) -> list[int]:
         ids = list(PROMPT)
         with torch.inference_mode():
             for _ in range(length):
-                ids.append(int(model(torch.tensor([ids[-work.context :]])).argmax()))
+                ids.append(int(model(torch.tensor([ids[-workload.context :]])).argmax()))
         return ids
 
     return write
 
 
-WRITERS: dict[str, Callable[[Work], Writer]] = {
+WRITERS: dict[str, Callable[[Workload], Writer]] = {
     "reference": by_reference,
     "torch": by_torch,
     "fastlm": by_fastlm,
@@ -137,11 +137,11 @@ WRITERS: dict[str, Callable[[Work], Writer]] = {
 
 
 @pytest.mark.parametrize("by", WRITERS)
-@pytest.mark.parametrize("work", [TINY, MINI], ids=["tiny", "mini"])
-def test_same_text(benchmark, work: Work, by: str, smoke: bool):
-    """200 tokens, the most probable one each time: the same from everybody."""
+@pytest.mark.parametrize("workload", [TINY, MINI], ids=["tiny", "mini"])
+def test_same_text(benchmark, workload: Workload, by: str, smoke: bool):
+    """200 tokens, the most probable one each time: all implementations generate the same."""
     length = 20 if smoke else LENGTH
-    write = WRITERS[by](work)
-    benchmark.group = f"{work.name}, {length} tokens"
+    write = WRITERS[by](workload)
+    benchmark.group = f"{workload.name}, {length} tokens"
     benchmark.extra_info["tokens"] = length
-    assert benchmark(write, length) == by_reference(work)(length)
+    assert benchmark(write, length) == by_reference(workload)(length)

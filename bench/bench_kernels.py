@@ -1,7 +1,7 @@
-"""Single kernels next to NumPy, PyTorch and, at small sizes, plain Python: one thread each.
+"""Benchmarks of single kernels next to NumPy, PyTorch and plain Python, on one thread each.
 
-Every result is compared with NumPy's. With NUMBA_DISABLE_JIT=1 the small sizes show what the
-same kernels do as plain Python.
+Every result is compared with NumPy's. Plain Python, which NUMBA_DISABLE_JIT=1 makes of the kernels
+too, has the smallest sizes only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from fastlm.bench.torch_steps import can_compile
-from fastlm.bench.works import Work, batches, initial_params, tokens, works_named
+from fastlm.bench.workloads import Workload, batches, initial_params, select_workloads, tokens
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.layout import Layout
 from fastlm.reference import tiny
@@ -26,39 +26,43 @@ from fastlm_kernels.linalg.gemm import new_workspace
 from fastlm_kernels.passes.rows import combine_rows, gather_rows
 from fastlm_kernels.runtime.jit import JIT_DISABLED, kernel
 
-WORKS = works_named(["mini-256", "char-256", "10k-256"])
-SMALL = "char-256"  # where plain Python ends
+WORKLOADS = select_workloads(["mini-256", "char-256", "10k-256"])
+SMALL = "char-256"  # the largest workload that plain Python does in seconds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-everybody = pytest.mark.parametrize("by", ["fastlm", "numpy", "torch", "torch-compile", "python"])
+every_implementation = pytest.mark.parametrize(
+    "by", ["fastlm", "numpy", "torch", "torch-compile", "python"]
+)
 
 
-@pytest.fixture(params=WORKS, ids=lambda work: work.name, autouse=True)
-def work(request: pytest.FixtureRequest, smoke: bool) -> Work:
-    """Sizes; leaves out what would take minutes."""
-    by, work = request.node.callspec.params["by"], request.param
-    if work.name != SMALL and (by == "python" or (by == "fastlm" and JIT_DISABLED)):
+@pytest.fixture(params=WORKLOADS, ids=lambda workload: workload.name, autouse=True)
+def workload(request: pytest.FixtureRequest, smoke: bool) -> Workload:
+    """Sizes; combinations that would take minutes are skipped."""
+    by, workload = request.node.callspec.params["by"], request.param
+    if workload.name != SMALL and (by == "python" or (by == "fastlm" and JIT_DISABLED)):
         pytest.skip("takes minutes in plain Python")
     if by == "torch-compile" and (smoke or not can_compile()):
         pytest.skip("compiles for long, and needs a C++ compiler; runs where benchmarks are timed")
-    # Not before now: a skipped test must not have made one.
+    # Requested only now: a skipped test must not have a benchmark fixture.
     benchmark = request.getfixturevalue("benchmark")
-    benchmark.group = f"{request.node.originalname.removeprefix('test_')}, {work.title}"
-    return work
+    benchmark.group = f"{request.node.originalname.removeprefix('test_')}, {workload.title}"
+    return workload
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """NumPy's BLAS as the kernels: in the calling thread."""
+    """Limit NumPy's BLAS to the calling thread, like the kernels."""
     with threadpool_limits(limits=1):
         yield
 
 
 @pytest.fixture
-def engine(work: Work) -> TrainingEngine:
-    """With the first batch swept: every buffer holds what it holds in training."""
-    engine = TrainingEngine(work.model, work.training(1), tokens(work), initial_params(work))
-    engine.run([work.lr])
+def engine(workload: Workload) -> TrainingEngine:
+    """An engine after its first step: buffers hold what they hold in training."""
+    engine = TrainingEngine(
+        workload.model, workload.training(1), tokens(workload), initial_params(workload)
+    )
+    engine.run([workload.lr])
     return engine
 
 
@@ -69,12 +73,12 @@ def single_threaded_torch():
 
 
 def in_torch(torch, by: str, call: Callable) -> Callable:
-    """The call as it is, or compiled; its first run is over."""
+    """Return the call, compiled if ``by`` says so, after a first run of it."""
     if by != "torch-compile":
         call()
         return call
     with warnings.catch_warnings():
-        # Of what torch.compile's own imports use though it is deprecated.
+        # torch.compile imports modules that warn of deprecation.
         warnings.simplefilter("ignore")
         compiled = torch.compile(call)
         compiled()
@@ -106,13 +110,13 @@ def gather_batch(scratch, tokens, params, network, plan):
     combine_rows(scratch.inputs, scratch.contexts[first], params, network, first, plan.batch)
 
 
-@everybody
-def test_gather(benchmark, by: str, work: Work, engine: TrainingEngine):
-    """Embeddings of a batch side by side, float32[B, C * E]; for fastlm from the tokens on, in
-    shuffled order, for the others from contexts that are there already."""
-    params = initial_params(work)
-    embeddings = Layout(work.model).views(params)["embeddings"]
-    contexts = batches(work, 1)[0][0]
+@every_implementation
+def test_gather(benchmark, by: str, workload: Workload, engine: TrainingEngine):
+    """Embeddings of a batch side by side, float32[B, C * E]; fastlm starts from shuffled tokens,
+    the others from ready contexts."""
+    params = initial_params(workload)
+    embeddings = Layout(workload.model).views(params)["embeddings"]
+    contexts = batches(workload, 1)[0][0]
 
     def ours():
         gather_batch(engine.scratch, engine.tokens, params, engine.network, engine.plan)
@@ -130,19 +134,19 @@ def test_gather(benchmark, by: str, work: Work, engine: TrainingEngine):
         )
         np.testing.assert_array_equal(np.ravel(found), embeddings[contexts].ravel())
     elif by == "numpy":
-        benchmark(lambda: embeddings[contexts].reshape(work.batch, -1))
+        benchmark(lambda: embeddings[contexts].reshape(workload.batch, -1))
     else:
         with np.errstate(over="ignore"):
             ours()
-            found = engine.scratch.inputs[: contexts.size * work.embed]
+            found = engine.scratch.inputs[: contexts.size * workload.embed]
             np.testing.assert_array_equal(found, embeddings[contexts].ravel())
             benchmark(ours)
 
 
-@everybody
-def test_affine(benchmark, by: str, work: Work):
+@every_implementation
+def test_affine(benchmark, by: str, workload: Workload):
     """x @ W + b into the output layer: [B, H] @ [H, V]."""
-    batch, hidden, vocab = work.batch, work.hidden[-1], work.vocab
+    batch, hidden, vocab = workload.batch, workload.hidden[-1], workload.vocab
     x, params = random32(batch, hidden), random32(hidden * vocab + vocab)
     weight, bias = params[: hidden * vocab].reshape(hidden, vocab), params[hidden * vocab :]
     out, workspace = np.empty(batch * vocab, dtype=np.float32), new_workspace()
@@ -173,12 +177,12 @@ def test_affine(benchmark, by: str, work: Work):
         benchmark(ours)
 
 
-@everybody
-def test_softmax_loss(benchmark, by: str, work: Work):
+@every_implementation
+def test_softmax_loss(benchmark, by: str, workload: Workload):
     """Loss and d loss / d logits of [B, V] logits."""
-    logits = random32(work.batch, work.vocab)
-    targets = batches(work, 1)[1][0].astype(np.int32)
-    rows = np.arange(work.batch)
+    logits = random32(workload.batch, workload.vocab)
+    targets = batches(workload, 1)[1][0].astype(np.int32)
+    rows = np.arange(workload.batch)
 
     def in_numpy():
         z = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -218,17 +222,17 @@ def test_softmax_loss(benchmark, by: str, work: Work):
         benchmark(in_numpy)
     else:
         z = logits.ravel().copy()
-        loss = softmax_rows(z, targets, work.batch, work.vocab)
+        loss = softmax_rows(z, targets, workload.batch, workload.vocab)
         assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
         np.testing.assert_allclose(z.reshape(logits.shape), in_numpy()[1], atol=1e-6)
-        # What it leaves is as good as logits: the time does not depend on the numbers.
-        benchmark(softmax_rows, z, targets, work.batch, work.vocab)
+        # It leaves gradients in z, which take as long as logits: time does not depend on values.
+        benchmark(softmax_rows, z, targets, workload.batch, workload.vocab)
 
 
-@everybody
-def test_update(benchmark, by: str, work: Work):
+@every_implementation
+def test_update(benchmark, by: str, workload: Workload):
     """Gradient, momentum and weights of the output layer [H, V], from a batch."""
-    batch, hidden, vocab = work.batch, work.hidden[-1], work.vocab
+    batch, hidden, vocab = workload.batch, workload.hidden[-1], workload.vocab
     x, d = random32(batch, hidden), random32(batch, vocab)
     x_t = np.ascontiguousarray(x.T)
     weight, momentum = random32(hidden, vocab), np.zeros((hidden, vocab), dtype=np.float32)
@@ -283,10 +287,10 @@ def test_update(benchmark, by: str, work: Work):
         benchmark(ours, *found)
 
 
-@everybody
-def test_exponential(benchmark, by: str, work: Work):
+@every_implementation
+def test_exponential(benchmark, by: str, workload: Workload):
     """e^x of B * V numbers of at most 0."""
-    x = -np.abs(random32(work.batch * work.vocab))
+    x = -np.abs(random32(workload.batch * workload.vocab))
     if by.startswith("torch"):
         torch = single_threaded_torch()
         numbers = torch.from_numpy(x)

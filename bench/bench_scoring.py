@@ -1,4 +1,4 @@
-"""Losses of given text: the kernel by itself, and from text to figures and scores."""
+"""Benchmarks of scoring: the kernel by itself, and from text to perplexity and scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from fastlm.api.language_model import LanguageModel
 from fastlm.bench.torch_steps import adaptive_softmax
-from fastlm.bench.works import initial_params, tokens, works_named
+from fastlm.bench.workloads import initial_params, select_workloads, tokens
 from fastlm.config import ModelConfig
 from fastlm.engine.losses import position_losses
 from fastlm.engine.tokens import token_array
@@ -17,33 +17,33 @@ from fastlm.reference.mini import cross_entropy_loss
 from fastlm.system.resources import available_processors
 from fastlm.tokenizers import build_tokenizer
 
-WORK = works_named(["mini-256"])[0]
+WORKLOAD = select_workloads(["mini-256"])[0]
 POSITIONS = 4096
 THREADS = sorted({1, available_processors()})
 
 
 def numpy_loss(contexts: np.ndarray, targets: np.ndarray) -> float:
     """The mean loss, by the reference system."""
-    mini = to_mini(initial_params(WORK), WORK.model, dtype=np.float32)
+    mini = to_mini(initial_params(WORKLOAD), WORKLOAD.model, dtype=np.float32)
     return cross_entropy_loss(mini.forward(contexts)[0], targets)
 
 
 @pytest.mark.parametrize("by", ["numpy", *(f"fastlm-{threads}" for threads in THREADS)])
 def test_position_losses(benchmark, by: str):
     """4,096 positions with Mini's sizes."""
-    ids = tokens(WORK).astype(np.int64)
-    positions = np.arange(WORK.context, WORK.context + POSITIONS)
-    contexts, targets = ids[positions[:, None] + np.arange(-WORK.context, 0)], ids[positions]
+    ids = tokens(WORKLOAD).astype(np.int64)
+    positions = np.arange(WORKLOAD.context, WORKLOAD.context + POSITIONS)
+    contexts, targets = ids[positions[:, None] + np.arange(-WORKLOAD.context, 0)], ids[positions]
     benchmark.extra_info["tokens"] = POSITIONS
     if by == "numpy":
         benchmark(numpy_loss, contexts, targets)
         return
     arguments = (
-        initial_params(WORK),
-        WORK.model,
-        token_array(tokens(WORK), WORK.vocab),
-        WORK.context,
-        WORK.context + POSITIONS,
+        initial_params(WORKLOAD),
+        WORKLOAD.model,
+        token_array(tokens(WORKLOAD), WORKLOAD.vocab),
+        WORKLOAD.context,
+        WORKLOAD.context + POSITIONS,
         int(by.removeprefix("fastlm-")),
     )
     found = position_losses(*arguments).mean()

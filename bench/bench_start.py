@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -38,6 +36,5 @@ def test_cold_start(benchmark, tmp_path, smoke: bool):
 
 def test_warm_start(benchmark, tmp_path, smoke: bool):
     """The same where the kernels are compiled already."""
-    cache = Path(os.environ["NUMBA_CACHE_DIR"])
-    start_once(cache)
-    benchmark.extra_info |= benchmark.pedantic(start_once, (cache,), rounds=1 if smoke else 5)
+    start_once()
+    benchmark.extra_info |= benchmark.pedantic(start_once, rounds=1 if smoke else 5)

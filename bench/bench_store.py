@@ -1,4 +1,4 @@
-"""Text to a token store, its peak memory, and training from it."""
+"""Benchmarks of token stores: preparing, peak memory, reading, and training from one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def corpus(tmp_path_factory, text: str, smoke: bool) -> Path:
 
 @pytest.mark.parametrize("kind", ["byte", "char", "word"])
 def test_prepare(benchmark, corpus: Path, tmp_path, kind: str, smoke: bool):
-    """From a warm file cache, with warm kernels: counting and encoding in one."""
+    """Count and encode, with the file in the cache and the kernels compiled."""
     arguments = (str(corpus), tmp_path / "s.tokens")
     fastlm.prepare(*arguments, tokenizer=kind)
     store = benchmark.pedantic(
@@ -56,7 +56,7 @@ def test_read(benchmark, corpus: Path, tmp_path, by: str):
 
 
 def test_peak_memory(benchmark, corpus: Path, tmp_path, smoke: bool):
-    """Of a process that does nothing else, in bytes."""
+    """Peak memory in bytes of a process that only prepares."""
     resource = pytest.importorskip("resource", reason="not measured on Windows")
     assert resource is not None
     program = (

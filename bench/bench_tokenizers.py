@@ -1,4 +1,4 @@
-"""Text to ids and back: 465,000 characters of English; and 9 MB of it as a stream in blocks."""
+"""Benchmarks of tokenizers: 465,000 characters of English, and 9 MB of it as a stream in blocks."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def blocks(stream: bytes, source, documents: str) -> Iterator[bytes]:
 
 
 def share(workers: list[Callable], parts: Iterable[bytes]) -> list:
-    """Give the parts to the workers, each in a thread of its own; return what they made."""
+    """Give the parts to the workers, one thread each; return their results."""
     queue = deque(parts)
 
     def work(worker: Callable) -> list:

@@ -1,24 +1,20 @@
-"""What every benchmark file shares: compiled kernels of today, and models to measure."""
+"""Fixtures of the benchmarks: texts and models."""
 
 from __future__ import annotations
 
-from fastlm.bench.kernel_cache import use_kernel_cache
+import numpy as np
+import pytest
 
-use_kernel_cache()
-
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-
-from fastlm.api.language_model import LanguageModel  # noqa: E402
-from fastlm.config import ModelConfig  # noqa: E402
-from fastlm.model.initialization import scaled_params  # noqa: E402
-from fastlm.text.default_corpus import default_corpus  # noqa: E402
-from fastlm.tokenizers import build_tokenizer  # noqa: E402
+from fastlm.api.language_model import LanguageModel
+from fastlm.config import ModelConfig
+from fastlm.model.initialization import scaled_params
+from fastlm.text.default_corpus import default_corpus
+from fastlm.tokenizers import build_tokenizer
 
 
 @pytest.fixture(scope="session")
 def text() -> str:
-    """About 465,000 characters of English."""
+    """English text, about 465,000 characters."""
     return default_corpus()
 
 
@@ -33,5 +29,5 @@ def char_model(text: str) -> LanguageModel:
 
 @pytest.fixture(scope="session")
 def smoke(request: pytest.FixtureRequest) -> bool:
-    """Whether nothing is timed, each benchmark only has to run once."""
+    """Whether nothing is timed and each benchmark only has to run once (--benchmark-disable)."""
     return bool(request.config.getoption("benchmark_disable"))

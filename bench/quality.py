@@ -1,4 +1,4 @@
-"""How good is a model after so many minutes? Validation figures against training time.
+"""Quality of models against training time: validation figures after some minutes.
 
     python bench/quality.py FOLDER [--only brown] [--minutes 1] [--seeds 3] [--json FILE]
     python bench/quality.py --read FILE [--read FILE] [--page FILE] [--plot FILE]
@@ -68,7 +68,7 @@ ROWS = [
 ]
 
 PAGE = """\
-# What a model is worth after so many minutes
+# Quality of models against training time
 
 Written by `bench/quality.py`. Every line is `fastlm train --minutes` with the tokenizer and the
 documents named, and nothing else chosen by hand; the figure is that of the validation text, of the
@@ -112,21 +112,16 @@ class _Curve(Callback):
         self.points.append((validation.elapsed, self.row.figure(validation.loss)))
 
 
-def run(row: Row, folder: Path, seed: int, changes: dict[str, Any] | None = None) -> Run:
-    """Train one model and return how it went.
-
-    changes : settings besides the row's; ``epochs`` among either stand for its minutes
-    """
+def run(row: Row, folder: Path, seed: int) -> Run:
+    """Train one model and return how it went."""
     curve = _Curve(row)
-    settings = row.settings_in(folder) | (changes or {})
-    if "epochs" not in settings:
-        settings["minutes"] = row.minutes
     lm = fastlm.train(
         folder / row.corpus / "train.txt",
         valid=folder / row.corpus / "valid.txt",
         seed=seed,
         callbacks=[curve],
-        **settings,
+        minutes=row.minutes,
+        **row.settings_in(folder),
     )
     result, start = lm.result, curve.start
     assert result is not None
@@ -145,15 +140,6 @@ def run(row: Row, folder: Path, seed: int, changes: dict[str, Any] | None = None
         machine=machine_line(machine_facts()),
         curve=curve.points,
     )
-
-
-def corpora_in(folder: Path, only: list[str] | None) -> dict[str, Row]:
-    """A row for each corpus that the folder has, those named or all; none: says so."""
-    rows = {row.corpus: row for row in ROWS if not only or row.corpus in only}
-    found = {name: row for name, row in rows.items() if (folder / name).is_dir()}
-    if not found:
-        print(f"error: {folder} holds none of the corpora asked for", file=sys.stderr)
-    return found
 
 
 def table(runs: list[Run]) -> str:
@@ -226,16 +212,10 @@ def _of(row: Row, runs: list[Run]) -> list[Run]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="with the corpora's folders in it")
-    parser.add_argument(
-        "--read",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="take the runs that --json kept; may be repeated",
-    )
+    parser.add_argument("--read", type=Path, action="append", default=[], metavar="FILE",
+                        help="take the runs that --json kept; may be repeated")  # fmt: skip
     parser.add_argument("--only", action="append", metavar="CORPUS", help="may be repeated")
-    parser.add_argument("--minutes", type=float, help="only the rows of so many minutes")
+    parser.add_argument("--minutes", type=float, help="only rows of this many minutes")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each row (default 1)")
     parser.add_argument("--first-seed", type=int, default=0, help="the least of them (default 0)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as a page")
@@ -252,10 +232,8 @@ def main(arguments: list[str] | None = None) -> int:
         and (options.minutes is None or row.minutes == options.minutes)
     ]
     if not rows and not runs:
-        print(
-            f"error: {options.folder or 'no folder'} holds none of the corpora asked for",
-            file=sys.stderr,
-        )
+        folder = options.folder or "no folder"
+        print(f"error: {folder} holds none of the corpora asked for", file=sys.stderr)
         return 1
     for row in rows:
         for seed in range(options.first_seed, options.first_seed + options.seeds):

@@ -1,77 +1,69 @@
-"""From a measured run to what people read: bench/RESULTS.md and the table in the README.
+"""bench/RESULTS.md and the table of the README, from runs of `fastlm bench`.
 
-    fastlm bench --json > run.json
-    python bench/report.py run.json
+    python bench/report.py --processes 8 --rounds 3 --json pooled.json
+    python bench/report.py run.json [run.json ...]
     python bench/report.py --compare before.json after.json
 
-No figure in the README is typed by hand. --compare prints what became slower, by the median over
-the machine's own sgemm in the same rounds, and ends with 1 if anything did; then every ratio of
-both runs, and how far the two are apart.
+--processes measures in as many new processes, one after the other: what lasts as long as a process,
+such as where its memory lies, changed one ratio by a quarter in all of its rounds. The rounds of
+all runs are pooled, those measured and those named. --compare prints what became slower, as a
+fraction of the machine's sgemm in the same rounds, and ends with 1 if anything did; then every
+ratio of both runs, and how far the two are apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import reprlib
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fastlm.bench.disturbance import OTHERS_BUSY, SGEMM_SLOWER
 from fastlm.bench.machine import machine_line
-from fastlm.bench.results import best_row, our_row, read_result, tokens_per_second
-from fastlm.bench.run import FULL
+from fastlm.bench.measure import figure
 from fastlm.bench.table import (
+    best_row,
     limits_text,
+    our_row,
     rate_text,
+    read_result,
     rounds_text,
     share_text,
     spread_text,
     times_text,
+    tokens_per_second,
 )
-from fastlm.bench.works import TRAINED
 from fastlm.errors import FastlmError
+
+Result = dict[str, Any]
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
-# What is slower by more than this share is reported.
+# Least loss of speed that --compare reports.
 SLOWER = 0.10
 
 HERE = Path(__file__).resolve().parent
 
-# Times as fast as others, at least, and what is aimed at; a share where it ends in %.
-GOALS: dict[str, list[tuple[str, str, str]]] = {
-    "tiny-1": [("torch", "300", "600"), ("python", "450", "1000")],
-    "tiny-256": [("torch", "5", "10")],
-    "mini-1": [("torch", "8", "20"), ("numpy", "5", "20")],
-    "mini-32": [("torch", "2", "3.5")],
-    "mini-256": [("torch", "2", "2.8")],
-    "char-256": [("torch", "1.5", "2"), ("engine-1", "1.8", "2")],
-    "10k-256": [("torch", "1.5", "2"), ("engine-1", "1.8", "2")],
-    "10k-1024": [("torch", "1.3", "1.6"), ("sgemm", "80%", "92%"), ("engine-1", "1.8", "2")],
-    "30k-512": [("torch", "1.3", "1.6")],
-    "30k-512-adaptive": [("torch", "3", "5")],
-    "33k-1024": [("torch", "1.5", "2"), ("engine-1", "1.8", "2")],
-}
-_AGAINST = {
-    "torch": "PyTorch",
-    "python": "pure Python",
-    "numpy": "NumPy",
-    "engine-1": "fastlm with 1 thread",
-    "sgemm": "sgemm",
-}
-
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", metavar="RUN.json")
+    parser.add_argument("runs", nargs="*", metavar="RUN.json", help="kept from `bench --json`")
+    parser.add_argument("--processes", type=int, default=0, metavar="N", help="measure in these")
+    parser.add_argument("--rounds", type=int, default=3, help="of each process (default 3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the pooled rounds there")
     parser.add_argument("--compare", action="store_true", help="two runs: what became slower")
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
     options = parser.parse_args(arguments)
-    if len(options.runs) != 1 + options.compare:
-        parser.error("give one run, or two with --compare")
+    if options.compare and (len(options.runs) != 2 or options.processes):
+        parser.error("--compare takes two runs, and measures nothing")
+    if not options.runs and options.processes < 1:
+        parser.error("name runs, or say in how many --processes to measure")
     try:
         runs = [read_result(path) for path in options.runs]
         if options.compare:
@@ -79,30 +71,84 @@ def main(arguments: list[str] | None = None) -> int:
             print("\n".join(slower) or f"nothing became slower by more than {SLOWER:.0%}")
             print("", ratio_table(*runs), sep="\n")
             return 1 if slower else 0
-        options.results.write_text(results_page(runs[0]), encoding="utf-8")
-        replace_table(options.readme, readme_table(runs[0]))
+        for number in range(options.processes):
+            print(f"process {number + 1} of {options.processes}", file=sys.stderr, flush=True)
+            runs.append(measure(options.rounds))
+        pooled = pool(runs)
+        if options.json:
+            options.json.write_text(json.dumps(pooled, allow_nan=False), encoding="utf-8")
+        options.results.write_text(results_page(pooled), encoding="utf-8")
+        replace_table(options.readme, readme_table(pooled))
     except (FastlmError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+# ---------------------------------------------------------------------------- measuring
+
+
+def measure(rounds: int) -> Result:
+    """Run `fastlm bench` in a new process and return its result."""
+    command = [sys.executable, "-m", "fastlm", "bench", "--json", "--rounds", str(rounds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        raise FastlmError(f"`fastlm bench` ended with {done.returncode}; its message stands above")
+    result: Result = json.loads(done.stdout)
+    return result
+
+
+def pool(runs: Sequence[Result]) -> Result:
+    """Put the rounds of several runs together; other measured numbers become medians.
+
+    Raises FastlmError if the runs are of different machines, versions, workloads or rows.
+    """
+    measured = [
+        {key: run[key] for key in ("machine", "limits", "start", "workloads")} for run in runs
+    ]
+    return {
+        **runs[0],
+        **_merge(measured, "result"),
+        "runs": sum(run.get("runs", 1) for run in runs),
+        "notes": list(dict.fromkeys(note for run in runs for note in run["notes"])),
+    }
+
+
+def _merge(values: Sequence[Any], where: str) -> Any:
+    """Pooled figures, medians of floats, and whatever is equal, from the same place of each run."""
+    first = values[0]
+    if all(isinstance(each, dict) and each.keys() == first.keys() for each in values):
+        if first.keys() == {"median", "low", "high", "rounds"}:
+            return dataclasses.asdict(figure([one for each in values for one in each["rounds"]]))
+        return {key: _merge([each[key] for each in values], f"{where}.{key}") for key in first}
+    if all(isinstance(each, list) and len(each) == len(first) for each in values):
+        parts = enumerate(zip(*values, strict=True))
+        return [_merge(part, f"{where}[{number}]") for number, part in parts]
+    if all(each == first for each in values):
+        return first
+    if all(isinstance(each, float) for each in values):
+        return median(values)
+    short = (f"{len(v)} entries" if isinstance(v, list) else reprlib.repr(v) for v in values)
+    apart = " and ".join(dict.fromkeys(short))
+    raise FastlmError(f"runs that differ in {where} cannot be pooled: {apart}")
+
+
 # ---------------------------------------------------------------------------- README
 
 
-def readme_table(run: dict[str, Any]) -> str:
-    """A row per work: tokens/s of the best of each kind, and what fastlm makes of it."""
+def readme_table(run: Result) -> str:
+    """Return a row per workload: tokens/s of the best of each kind, and the ratio to PyTorch."""
     lines = [
         "| training, tokens/s | pure Python | NumPy | PyTorch | fastlm | × PyTorch |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for work in run["works"]:
-        rows = [best_row(work, kind) for kind in ("python", "numpy", "torch")]
-        cells = [_rate(row) for row in rows]
+    for workload in run["workloads"]:
+        rows = [best_row(workload, kind) for kind in ("python", "numpy", "torch")]
+        cells = ["" if row is None else rate_text(tokens_per_second(row)) for row in rows]
         torch = rows[-1]
-        times = "" if torch is None else times_text(torch["slower_than_fastlm"]["mean"])
-        ours = f"**{_rate(our_row(work))}**"
-        lines.append(f"| {work['title']} | {' | '.join([*cells, ours, times])} |")
+        times = "" if torch is None else times_text(torch["slower_than_fastlm"]["median"])
+        ours = f"**{rate_text(tokens_per_second(our_row(workload)))}**"
+        lines.append(f"| {workload['title']} | {' | '.join([*cells, ours, times])} |")
     return "\n".join(
         [
             *lines,
@@ -114,7 +160,7 @@ def readme_table(run: dict[str, Any]) -> str:
 
 
 def replace_table(readme: Path, table: str) -> None:
-    """Put the table between the two marks of the README; FastlmError where they are not there."""
+    """Put the table between the two marks of the README; FastlmError where they are missing."""
     text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -126,38 +172,33 @@ def replace_table(readme: Path, table: str) -> None:
 # ---------------------------------------------------------------------------- RESULTS.md
 
 
-def results_page(run: dict[str, Any]) -> str:
-    """Everything that was measured, as Markdown."""
+def results_page(run: Result) -> str:
+    """Return everything that was measured, as Markdown."""
+    processes = "one process" if run["runs"] == 1 else f"{run['runs']} processes"
     parts = [
         "# Benchmark results",
-        "Written by `python bench/report.py` from a run of `fastlm bench --json`.",
+        "Written by `python bench/report.py` from runs of `fastlm bench --json`.",
         f"{machine_line(run['machine'])}.",
         f"The machine's limits: {limits_text(run['limits'])}.",
-        "All implementations start from the same weights (the first ones, or, *as trained*, such "
-        "that five hidden units in six are zero, as they are after some training; what is zero "
-        "fastlm leaves out), take the same batches in the same order, "
-        "and are compared with a float64 oracle before anything is timed: losses to 1e-4, weights "
-        "to 1e-3 of the way they moved. They take turns in one process, every other round "
-        "backwards, in several sweeps through all works, each in a new process, until two runs' "
-        f"ratios would differ by {FULL.precision:.0%} at most, 95 times in 100, or the time ends: "
-        f"{rounds_text(run['works'])}. A round does not count, for anybody, where other programs "
-        f"took more than {OTHERS_BUSY:.0%} of a processor or all threads sped sgemm up by more "
-        f"than {SGEMM_SLOWER:.0%} less than in the better rounds. A figure is the median of the "
-        "rounds, its spread half the distance of the quartiles; a ratio is taken within each round "
-        "and is the geometric mean of the rounds between the quartiles. Shares are of what sgemm "
-        "reached in the same rounds on as many threads, at 6 FLOP per weight and token; they can "
-        "be above 100%, since fastlm need not do all of these: zeros it leaves out, and where a "
-        "text has few different tokens it computes what these add to the first layer once for "
-        "each.",
+        "All implementations start from the same weights (the initial ones, or, *as trained*, such "
+        "that five hidden units in six are zero, as they are after some training; fastlm skips "
+        "zeros), take the same batches in the same order, and are compared with a float64 oracle "
+        "before anything is timed: losses to 1e-4, weights to 1e-3 of the way they moved. They "
+        "alternate in rounds, every other one backwards: "
+        f"{rounds_text(run['workloads'])}, from {processes}. A figure is the median of the "
+        "rounds, its spread half the distance of the quartiles; ratios are taken within each "
+        "round. Shares are of what sgemm reached in the same rounds on as many threads, at 6 FLOP "
+        "per weight and token; they can be above 100%, since fastlm skips zeros, and where a text "
+        "has few different tokens it computes their part of the first layer once for each.",
     ]
     if run["start"]:
         parts.append(_start_table(run["start"]))
-    parts += [_goal_table(run), *(_work_table(work) for work in run["works"])]
+    parts += [_sizes_table(run), _rates_table(run)]
     parts += [f"Note: {note}." for note in run["notes"]]
     return "\n\n".join(parts) + "\n"
 
 
-def _start_table(start: dict[str, Any]) -> str:
+def _start_table(start: Result) -> str:
     rows = [
         f"| {name} | {seconds['import']:.2f} | {seconds['first_step']:.2f} "
         f"| {seconds['total']:.2f} |"
@@ -167,125 +208,87 @@ def _start_table(start: dict[str, Any]) -> str:
     return "\n".join([head, *rows])
 
 
-def _goal_table(run: dict[str, Any]) -> str:
+def _sizes_table(run: Result) -> str:
     lines = [
-        "| work | against | reached | at least | aim | |",
-        "| --- | --- | ---: | ---: | ---: | --- |",
+        "| workload | V | E | C | H | B | combine | momentum | FLOP per token |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |",
     ]
-    for work in run["works"]:
-        name = work["name"].removesuffix(TRAINED)
-        goals = GOALS.get(name, [])
-        for against, least, aim in goals if name == work["name"] else goals[:1]:
-            reached = _reached(work, against)
-            if reached is None:
-                continue
-            wanted, unit = _number(least), "" if least.endswith("%") else " ×"
-            text = share_text(reached) if not unit else times_text(reached)
-            verdict = "" if reached >= wanted else "missed"
-            lines.append(
-                f"| {work['title']} | {_AGAINST[against]} | {text} | {least}{unit} | {aim}{unit} "
-                f"| {verdict} |"
-            )
-    return "\n".join(lines)
-
-
-def _reached(work: dict[str, Any], against: str) -> float | None:
-    """The ratio or share that a goal is about; None where it was not measured."""
-    if against == "sgemm":
-        share = our_row(work)["sgemm_share"]
-        return None if share is None else float(share["mean"])
-    kind, _, threads = against.partition("-")
-    row = best_row(work, kind, int(threads) if threads else None)
-    if row is None or row is our_row(work):
-        return None
-    times: float = row["slower_than_fastlm"]["mean"]
-    return times
-
-
-def _number(goal: str) -> float:
-    return float(goal[:-1]) / 100 if goal.endswith("%") else float(goal)
-
-
-def _work_table(work: dict[str, Any]) -> str:
-    lines = [
-        f"## {work['title']}",
-        "",
-        f"V={work['vocab']:,} E={work['embed']} C={work['context']} "
-        f"H={','.join(map(str, work['hidden'])) or 'none'} B={work['batch']}, {work['combine']}, "
-        f"momentum {work['momentum']:g}; {work['flops_per_token']:,.0f} FLOP per token.",
-        "",
-        "| | tokens/s | spread | fastlm is | quartiles | of sgemm | first step, s |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in work["rows"]:
-        rate, times = row["tokens_per_second"], row["slower_than_fastlm"]
-        ours = row is our_row(work)
-        ratio = "" if ours else times_text(times["mean"])
-        quartiles = "" if ours else f"{times['low']:.3g} to {times['high']:.3g}"
+    for each in run["workloads"]:
+        hidden = ",".join(map(str, each["hidden"])) or "none"
         lines.append(
-            f"| {row['name']} | {rate_text(rate['median'])} | {spread_text(rate)} | {ratio} "
-            f"| {quartiles} | {share_text(row['sgemm_share'] and row['sgemm_share']['mean'])} "
-            f"| {row['first_step_seconds']:.2g} |"
+            f"| {each['title']} | {each['vocab']:,} | {each['embed']} | {each['context']} "
+            f"| {hidden} | {each['batch']} | {each['combine']} | {each['momentum']:g} "
+            f"| {each['flops_per_token']:,.0f} |"
         )
     return "\n".join(lines)
 
 
-def _rate(row: dict[str, Any] | None) -> str:
-    return "" if row is None else rate_text(tokens_per_second(row))
+def _rates_table(run: Result) -> str:
+    lines = [
+        "| workload | by | tokens/s | spread | fastlm is | quartiles | of sgemm | first step, s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for workload in run["workloads"]:
+        for row in workload["rows"]:
+            rate, times = row["tokens_per_second"], row["slower_than_fastlm"]
+            ratio = f"{times_text(times['median'])} | {times['low']:.3g} to {times['high']:.3g}"
+            lines.append(
+                f"| {workload['title']} | {row['name']} | {rate_text(rate['median'])} "
+                f"| {spread_text(rate)} | {' | ' if row is our_row(workload) else ratio} "
+                f"| {share_text(row['sgemm_share'])} | {row['first_step_seconds']:.2g} |"
+            )
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------------- two runs
 
-Row = dict[str, Any]
+
+def shared_rows(before: Result, after: Result) -> Iterator[tuple[Result, Result, Result]]:
+    """Yield the workload, the row before and the row after for all that both runs measured."""
+    old = {(each["name"], row["name"]): row for each in before["workloads"] for row in each["rows"]}
+    for workload in after["workloads"]:
+        for row in workload["rows"]:
+            if was := old.get((workload["name"], row["name"])):
+                yield workload, was, row
 
 
-def shared_rows(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[Row, Row, Row]]:
-    """(work, row before, row after) for everything that both runs measured."""
-    old = {(work["name"], row["name"]): row for work in before["works"] for row in work["rows"]}
-    for work in after["works"]:
-        for row in work["rows"]:
-            was = old.get((work["name"], row["name"]))
-            if was is not None:
-                yield work, was, row
+def compare(before: Result, after: Result) -> list[str]:
+    """Return a line for every row of fastlm that became slower by more than SLOWER.
 
-
-def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """A line for everything of ours that became slower by more than SLOWER.
-
-    Each rate counts as a share of the machine's sgemm in the same rounds, so that a machine that is
-    slower today is not taken for code that is.
+    Rates count as fractions of the machine's sgemm in the same rounds: a slower machine is not
+    slower code.
     """
     lines = []
-    for work, was, row in shared_rows(before, after):
+    for workload, was, row in shared_rows(before, after):
         if row["kind"] != "engine":
             continue
         if was["sgemm_share"] and row["sgemm_share"]:
-            change = row["sgemm_share"]["mean"] / was["sgemm_share"]["mean"] - 1
+            change = row["sgemm_share"]["median"] / was["sgemm_share"]["median"] - 1
         else:
             change = tokens_per_second(row) / tokens_per_second(was) - 1
         if change < -SLOWER:
             lines.append(
-                f"{work['title']}, {row['name']}: {-change:.0%} slower "
+                f"{workload['title']}, {row['name']}: {-change:.0%} slower "
                 f"({rate_text(tokens_per_second(was))} before, "
                 f"{rate_text(tokens_per_second(row))} tokens/s now)"
             )
     return lines
 
 
-def ratio_table(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """How many times as fast fastlm was, before and after, and how far the two are apart."""
+def ratio_table(before: Result, after: Result) -> str:
+    """Return how many times as fast fastlm was before and after, and how far these are apart."""
     lines = [
-        "| work | fastlm against | before | after | change |",
+        "| workload | fastlm against | before | after | change |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
     changes = []
-    for work, was, row in shared_rows(before, after):
-        if row is our_row(work):
+    for workload, was, row in shared_rows(before, after):
+        if row is our_row(workload):
             continue
-        old, new = (each["slower_than_fastlm"]["mean"] for each in (was, row))
+        old, new = (each["slower_than_fastlm"]["median"] for each in (was, row))
         changes.append(abs(new / old - 1))
         lines.append(
-            f"| {work['title']} | {row['name']} | {times_text(old)} | {times_text(new)} "
+            f"| {workload['title']} | {row['name']} | {times_text(old)} | {times_text(new)} "
             f"| {new / old - 1:+.1%} |"
         )
     if not changes:

@@ -1,7 +1,7 @@
-"""The same training work done by pure Python, NumPy, PyTorch and the engine, and how fast.
+"""The same training steps by pure Python, NumPy, PyTorch and the engine, checked and timed.
 
-``works``: what is to be done. ``candidates``: who does it (``python_steps``, ``numpy_steps``,
-``torch_steps``, ``engine_steps``, ``without_jit``). ``check``: that they all do the same.
-``measure``: in turns. ``limits``: what the machine could do at most. ``run`` puts them together,
-``table`` and ``plot`` show the result.
+``workloads``: sizes, tokens and weights. ``contestants``: who does them (``reference_steps``,
+``torch_steps``, ``engine_steps``). ``check``: comparison with the float64 ``oracle``. ``measure``:
+alternating rounds. ``machine``: its limits and versions. ``run`` puts them together, ``table`` and
+``plot`` show the result.
 """

@@ -1,4 +1,4 @@
-"""Who can do a work, and what each has to be able to do."""
+"""The interface of a benchmarked implementation."""
 
 from __future__ import annotations
 
@@ -12,31 +12,29 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.bench.works import Work, batches
+from fastlm.bench.workloads import Workload, batches
 
-__all__ = ["Implementation", "Turn", "ready_batches"]
+__all__ = ["Implementation", "TimedRun", "ready_batches"]
 
-# Batches that are prepared for those who do not read the tokens themselves; they start over then.
-_READY_TOKENS = 16_384
-_LEAST_READY = 16
+# Examples that are prepared for implementations that do not read the tokens, and the least number
+# of batches; after them the first one comes again.
+_READY_EXAMPLES = 16_384
+_LEAST_BATCHES = 16
 
 
 @lru_cache(maxsize=2)
-def ready_batches(work: Work) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Contexts int64[N, B, C] and targets int64[N, B] of the first N batches, made ahead of time.
+def ready_batches(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return contexts int64[N, B, C] and targets int64[N, B] of the first N batches.
 
-    In the timings this favours whoever gets them: the engine looks its batches up as it goes.
+    They are made ahead of time, which favours who gets them: the engine looks its batches up as
+    part of the timed step.
     """
-    return batches(work, max(_LEAST_READY, _READY_TOKENS // work.batch))
+    return batches(workload, max(_LEAST_BATCHES, _READY_EXAMPLES // workload.batch))
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What one turn took and where it led.
-
-    seconds : wall time of ``steps`` steps
-    loss : mean loss of the last of them, nats
-    """
+class TimedRun:
+    """Wall time of some steps, and the mean loss of the last of them in nats."""
 
     steps: int
     seconds: float
@@ -44,45 +42,32 @@ class Turn:
 
 
 class Implementation(ABC):
-    """One way of doing a work: starts from its weights, takes its batches in their order.
+    """One way to do a workload: from its initial weights, batch after batch in a fixed order."""
 
-    kind : what it is, for finding it in a result
-    name : the same for people
-    threads : that it may use
-    seconds_elsewhere : processor time that it has used so far in other processes
-    """
-
-    kind: str
-    name: str
-    threads: int
-    seconds_elsewhere: float = 0.0
+    kind: str  # in a result: python, nojit, numpy, torch, torch-compile or engine
+    name: str  # for people
+    threads: int  # that it may use
 
     @abstractmethod
     def run(self, steps: int) -> Sequence[float] | NDArray[np.float64]:
-        """Do the next ``steps`` training steps; returns the mean loss of each batch, nats."""
+        """Do the next ``steps`` training steps; return the mean loss of each batch, nats."""
 
     @abstractmethod
     def params(self) -> NDArray[np.float32]:
-        """The weights now, float32[n], in the order of ``fastlm.model.layout.Layout``."""
+        """Return the current weights, float32[n], ordered as in ``fastlm.model.layout``."""
 
-    def turn(self, steps: int) -> Turn:
-        """Do ``steps`` steps and say how long they took."""
+    @abstractmethod
+    def restart(self) -> None:
+        """Start again at the initial weights and the first batch, in new arrays."""
+
+    def timed_run(self, steps: int) -> TimedRun:
+        """Do the next ``steps`` training steps and measure their wall time."""
         start = time.perf_counter()
         losses = self.run(steps)
-        return Turn(steps, time.perf_counter() - start, float(losses[-1]))
-
-    def renew(self) -> bool:
-        """Begin again at the first weights, in memory taken anew; returns whether it does so.
-
-        Not where that would take seconds.
-        """
-        return False
-
-    def rest(self) -> None:  # noqa: B027  some keep what they have
-        """Let go of what ``renew`` makes anew, until it does."""
+        return TimedRun(steps, time.perf_counter() - start, float(losses[-1]))
 
     def close(self) -> None:  # noqa: B027  most hold nothing
-        """Let go of what it holds."""
+        """Release what it holds besides memory."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,25 +1,53 @@
-"""Which machine, which versions: what has to stand beside every figure."""
+"""The machine: processor and versions, and the limits set by sgemm and memory bandwidth."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastlm._version import __version__
-from fastlm.bench.limits import blas_obeys, copy_gbytes, sgemm_gflops
 from fastlm.system.resources import available_processors
 
-__all__ = ["machine_facts", "machine_limits", "machine_line"]
+__all__ = [
+    "TELL_BLAS",
+    "blas_obeys",
+    "copy_gbytes",
+    "machine_facts",
+    "machine_limits",
+    "machine_line",
+    "sgemm_gflops",
+]
+
+TELL_BLAS = (
+    "what sgemm reaches on one thread is not known without threadpoolctl: pip install threadpoolctl"
+)
 
 _PACKAGES = ("numpy", "numba", "torch")
 
+# Rows of the square matrices: 2 * 1536^3 = 7 GFLOP. With 1,024 rows sgemm reached 101 GFLOP/s in
+# place of 118, on two threads 144 to 180 in place of 231, which would flatter the others.
+_SGEMM_SIZE = 1536
+# Bytes, far more than caches hold.
+_COPY_BYTES = 256 * 2**20
+# Seconds for which each limit is measured at the start.
+_LIMIT_SECONDS = 0.2
+
 
 def machine_facts() -> dict[str, Any]:
-    """Processor, operating system, versions and BLAS, in types that JSON has."""
+    """Return processor, operating system, versions and BLAS, in types that JSON has."""
     return {
         "processor": _processor(),
         "cores": available_processors(),
@@ -32,22 +60,8 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def machine_limits(cores: int, seconds: float) -> dict[str, dict[str, float | None]]:
-    """Rates on one core and on all: sgemm in GFLOP/s, copying in GB/s read and written.
-
-    None where BLAS cannot be told to use one core.
-    """
-    return {
-        "sgemm_gflops": {
-            "one": sgemm_gflops(1, seconds) if blas_obeys() or cores == 1 else None,
-            "all": sgemm_gflops(cores, seconds),
-        },
-        "copy_gbytes": {"one": copy_gbytes(1, seconds), "all": copy_gbytes(cores, seconds)},
-    }
-
-
 def machine_line(facts: dict[str, Any]) -> str:
-    """The facts in a line."""
+    """Return the facts in one line."""
     versions = ", ".join(
         f"{name} {facts[name]}" for name in ("python", *_PACKAGES) if facts.get(name)
     )
@@ -56,6 +70,72 @@ def machine_line(facts: dict[str, Any]) -> str:
         f"{facts['system']}; fastlm {facts['fastlm']}, {versions}; BLAS {facts['blas']}; "
         f"threads: {facts['threading']}"
     )
+
+
+def machine_limits(cores: int) -> dict[str, dict[str, float | None]]:
+    """Measure sgemm in GFLOP/s and copying in GB/s (read and written), on one core and on all.
+
+    sgemm on one core is None where BLAS cannot be told to use one.
+    """
+    one = sgemm_gflops(1, _LIMIT_SECONDS) if blas_obeys() or cores == 1 else None
+    return {
+        "sgemm_gflops": {"one": one, "all": sgemm_gflops(cores, _LIMIT_SECONDS)},
+        "copy_gbytes": {"one": copy_gbytes(1), "all": copy_gbytes(cores)},
+    }
+
+
+def blas_obeys() -> bool:
+    """Return whether BLAS can be told how many threads to use."""
+    return importlib.util.find_spec("threadpoolctl") is not None
+
+
+def sgemm_gflops(threads: int, seconds: float = 0.0, size: int = _SGEMM_SIZE) -> float:
+    """Measure NumPy's sgemm on large square matrices, in GFLOP/s, for at least one product.
+
+    Where BLAS cannot be told how many threads to use (``blas_obeys``; Accelerate), it takes its
+    own number.
+    """
+    a, b, c = _matrices(size)
+    limits: AbstractContextManager[Any] = nullcontext()
+    if blas_obeys():
+        from threadpoolctl import threadpool_limits
+
+        limits = threadpool_limits(limits=threads, user_api="blas")
+    with limits:
+        few = max(1, size // 8)
+        np.matmul(a[:few], b, out=c[:few])  # wakes its threads up
+        return _rate(lambda: np.matmul(a, b, out=c), 2e-9 * size**3, seconds)
+
+
+@lru_cache(maxsize=1)
+def _matrices(size: int) -> tuple[NDArray[np.float32], ...]:
+    rng = np.random.default_rng(0)
+    return tuple(rng.random((size, size), dtype=np.float32) for _ in range(3))
+
+
+def copy_gbytes(threads: int, seconds: float = _LIMIT_SECONDS, size: int = _COPY_BYTES) -> float:
+    """Measure copying of ``size`` bytes in GB/s, what is read and what is written together."""
+    source = np.ones(size // 8, dtype=np.float64)
+    target = np.zeros_like(source)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    with ThreadPoolExecutor(threads) as pool:
+
+        def copy() -> None:
+            # NumPy copies without the GIL.
+            list(pool.map(lambda pair: np.copyto(*pair), parts))
+
+        copy()
+        return _rate(copy, 2e-9 * source.nbytes, seconds)
+
+
+def _rate(call: Callable[[], object], amount: float, seconds: float) -> float:
+    """``amount`` per call, over the median time of calls that fill ``seconds``."""
+    times: list[float] = []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return amount / float(np.median(times))
 
 
 def _version(package: str) -> str | None:
@@ -75,13 +155,8 @@ def _processor() -> str:
             lines = []
         name = next((line.partition(":")[2] for line in lines if line.startswith("model name")), "")
     elif sys.platform == "darwin":
-        done = subprocess.run(
-            ["sysctl", "-n", "machdep.cpu.brand_string"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        name = done.stdout
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     name = name.strip() or platform.processor() or platform.machine() or "unknown processor"
     return " ".join(name.split())
 

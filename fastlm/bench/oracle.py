@@ -1,4 +1,4 @@
-"""The right answer: the training steps of a work in float64, as plainly as possible, no kernel."""
+"""The float64 oracle: training steps of a workload in plain NumPy, without any kernel."""
 
 from __future__ import annotations
 
@@ -7,45 +7,53 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.bench.works import Work, batches, initial_params
+from fastlm.bench.workloads import Workload, batches, initial_params
 from fastlm.model.layout import Layout
 
 __all__ = ["train_in_float64"]
 
 Array = NDArray[np.float64]
 
-# Rows at a time, so that the logits of a large vocabulary do not fill the memory.
+# Examples at a time: their logits in float64 take 120 MB at V = 30,000.
 _ROWS = 512
 
 
 @lru_cache(maxsize=1)
-def train_in_float64(work: Work, steps: int) -> tuple[list[float], Array]:
-    """(mean loss of each batch before its update in nats, final weights float64[n], read-only)."""
-    params = initial_params(work).astype(np.float64)
+def train_in_float64(workload: Workload, steps: int) -> tuple[list[float], Array]:
+    """Train for some steps in float64.
+
+    Returns the mean loss of each batch before its update, nats, and the weights after the last
+    step, float64[n], read-only.
+    """
+    params = initial_params(workload).astype(np.float64)
     momentum = np.zeros_like(params)
     losses = []
-    for contexts, targets in zip(*batches(work, steps), strict=True):
+    for contexts, targets in zip(*batches(workload, steps), strict=True):
         grad = np.zeros_like(params)
         loss = 0.0
-        for first in range(0, work.batch, _ROWS):
+        for first in range(0, workload.batch, _ROWS):
             rows = slice(first, first + _ROWS)
-            loss += _add_gradient(grad, params, work, contexts[rows], targets[rows])
-        losses.append(loss / work.batch)
-        grad /= work.batch
-        momentum = work.momentum * momentum + (1 - work.momentum) * grad
-        params -= work.lr * momentum
+            loss += _add_gradient(grad, params, workload, contexts[rows], targets[rows])
+        losses.append(loss / workload.batch)
+        grad /= workload.batch
+        momentum = workload.momentum * momentum + (1 - workload.momentum) * grad
+        params -= workload.lr * momentum
     params.flags.writeable = False
     return losses, params
 
 
 def _add_gradient(
-    grad: Array, params: Array, work: Work, contexts: NDArray[np.int64], targets: NDArray[np.int64]
+    grad: Array,
+    params: Array,
+    workload: Workload,
+    contexts: NDArray[np.int64],
+    targets: NDArray[np.int64],
 ) -> float:
-    """Add to ``grad`` the gradient of the summed loss of these rows; returns that loss."""
-    layout = Layout(work.model)
+    """Add to ``grad`` the gradient of the summed loss of these rows; return that loss."""
+    layout = Layout(workload.model)
     p, g = layout.views(params), layout.views(grad)
     embedded = p["embeddings"][contexts]  # [rows, C, E]
-    mean = work.combine == "mean"
+    mean = workload.combine == "mean"
     x = embedded.mean(axis=1) if mean else embedded.reshape(len(contexts), -1)
 
     inputs = []
@@ -57,15 +65,15 @@ def _add_gradient(
 
     def backward(name: str, layer_input: Array, d: Array) -> Array:
         g[f"{name}.weight"] += layer_input.T @ d
-        if work.bias:
+        if workload.bias:
             g[f"{name}.bias"] += d.sum(axis=0)
         return np.asarray(d @ p[f"{name}.weight"].T)
 
-    clusters = np.searchsorted(work.cutoffs, targets, side="right")
-    head = work.model.cutoffs[0] if work.cutoffs else 0
+    clusters = np.searchsorted(workload.cutoffs, targets, side="right")
+    head = workload.model.cutoffs[0] if workload.cutoffs else 0
     loss, d = _softmax(x, np.where(clusters == 0, targets, head + clusters - 1))
     d = backward("output", inputs[-1], d)
-    for number, (start, stop, _) in enumerate(work.model.clusters, start=1):
+    for number, (start, stop, _) in enumerate(workload.model.clusters, start=1):
         inside = (start <= targets) & (targets < stop)
         h = inputs[-1][inside]
         projection = p[f"tail.{number}.projection"]
@@ -81,13 +89,13 @@ def _add_gradient(
     ):
         d = backward(name, layer_input, d * (output > 0))
     if mean:
-        d = np.repeat(d[:, None] / work.context, work.context, axis=1)
+        d = np.repeat(d[:, None] / workload.context, workload.context, axis=1)
     np.add.at(g["embeddings"], contexts, d.reshape(embedded.shape))
     return loss
 
 
 def _softmax(x: Array, targets: NDArray[np.int64]) -> tuple[float, Array]:
-    """(summed cross-entropy in nats, its gradient) for scores x [rows, V], which are used up."""
+    """Summed cross-entropy in nats and its gradient, of scores x [rows, V]; overwrites x."""
     x -= x.max(axis=1, keepdims=True)
     at_targets = (np.arange(len(targets)), targets)
     loss = float((np.log(np.exp(x).sum(axis=1)) - x[at_targets]).sum())

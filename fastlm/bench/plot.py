@@ -1,5 +1,4 @@
-"""A result as a bar chart, on a log scale: five orders of magnitude lie between the slowest and
-the fastest. Bars lie down, one below the other, so that any number of works stays readable."""
+"""A result as a chart of horizontal bars, on a log scale over five orders of magnitude."""
 
 from __future__ import annotations
 
@@ -7,31 +6,32 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from fastlm.bench.results import best_row, our_row, tokens_per_second
-from fastlm.bench.table import rate_text
+from fastlm.bench.table import best_row, our_row, rate_text, tokens_per_second
 from fastlm.errors import ConfigError
 
 __all__ = ["check_plot", "save_plot"]
 
 _SUFFIXES = (".png", ".svg")
 
-# The palette of Okabe and Ito (2008), which colour-blind people can tell apart.
-_COLOURS = {
-    "pure Python": "#e69f00",
-    "fastlm, JIT off": "#999999",
-    "NumPy": "#009e73",
-    "PyTorch": "#d55e00",
-    "torch.compile": "#cc79a7",
-    "fastlm, 1 thread": "#56b4e9",
-    "fastlm": "#0072b2",
+# By label: the kind of rows, of which the fastest is drawn, and the colour, of the palette of Okabe
+# and Ito (2008), which colour-blind people can tell apart.
+_BARS = {
+    "pure Python": ("python", "#e69f00"),
+    "fastlm, JIT off": ("nojit", "#999999"),
+    "NumPy": ("numpy", "#009e73"),
+    "PyTorch": ("torch", "#d55e00"),
+    "torch.compile": ("torch-compile", "#cc79a7"),
+    "fastlm, 1 thread": ("engine", "#56b4e9"),
+    "fastlm": ("engine", "#0072b2"),
 }
 
+# Height of a bar in inches, and the gap between workloads in bars.
 _BAR_INCHES = 0.16
-_GAP_BARS = 1.2  # between works
+_GAP_BARS = 1.2
 
 
 def check_plot(path: Path) -> None:
-    """Refuse, before anything is measured, a chart that could not be saved."""
+    """Raise ConfigError if a chart could not be saved there; call it before measuring."""
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"{path} ends in {path.suffix!r}; name a file that ends in .png or .svg")
     if not path.parent.is_dir():
@@ -41,14 +41,17 @@ def check_plot(path: Path) -> None:
 
 
 def save_plot(result: dict[str, Any], path: Path) -> None:
-    """Write the chart as PNG or SVG, by the file's name: a group per work, a bar per kind."""
+    """Write the chart as PNG or SVG, by the file's name: a group per workload, a bar per kind.
+
+    Raises ConfigError if it cannot be saved there, or nothing was measured.
+    """
     check_plot(path)
     # Without pyplot: no window system, no global state.
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     machine = result["machine"]
-    groups = [(work["title"].replace(", ", "\n"), _bars(work)) for work in result["works"]]
+    groups = [(each["title"].replace(", ", "\n"), _bars(each)) for each in result["workloads"]]
     if not groups:
         raise ConfigError(f"nothing was measured, so there is no chart to save as {path}")
     count = sum(len(bars) + _GAP_BARS for _, bars in groups)
@@ -60,7 +63,7 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
         ticks.append(place + (len(bars) - 1) / 2)
         for label, row in bars.items():
             rate = row["tokens_per_second"]
-            axes.barh(place, rate["median"], 0.9, color=_COLOURS[label])
+            axes.barh(place, rate["median"], 0.9, color=_BARS[label][1])
             axes.plot([rate["low"], rate["high"]], [place, place], color="black", linewidth=0.8)
             axes.annotate(
                 rate_text(rate["median"]),
@@ -74,7 +77,7 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
         place += _GAP_BARS
     rates = [tokens_per_second(row) for _, bars in groups for row in bars.values()]
     axes.set_xscale("log")
-    # A bar of a log scale starts anywhere: below the slowest, and room for the figure at the end.
+    # A log scale has no zero: bars start below the slowest; the end leaves room for figures.
     axes.set_xlim(min(rates) / 3, max(rates) * 6)
     axes.set_ylim(place - _GAP_BARS + 0.2, -1.2)
     axes.set_yticks(ticks, [title for title, _ in groups], fontsize=8)
@@ -86,24 +89,19 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     labelled = {label for _, bars in groups for label in bars}
     keys = [
-        Patch(color=colour, label=label) for label, colour in _COLOURS.items() if label in labelled
+        Patch(color=colour, label=label)
+        for label, (_, colour) in _BARS.items()
+        if label in labelled
     ]
     figure.legend(handles=keys, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     axes.set_title(f"{machine['processor']}, {machine['cores']} cores", fontsize=9)
     figure.savefig(path, dpi=150)
 
 
-def _bars(work: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows by label: of several numbers of threads the best."""
-    rows = {
-        "pure Python": best_row(work, "python"),
-        "fastlm, JIT off": best_row(work, "nojit"),
-        "NumPy": best_row(work, "numpy"),
-        "PyTorch": best_row(work, "torch"),
-        "torch.compile": best_row(work, "torch-compile"),
-        "fastlm, 1 thread": best_row(work, "engine", 1),
-        "fastlm": our_row(work),
-    }
+def _bars(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows by label, of several numbers of threads the fastest."""
+    rows = {label: best_row(workload, kind) for label, (kind, _) in _BARS.items()}
+    rows |= {"fastlm, 1 thread": best_row(workload, "engine", 1), "fastlm": our_row(workload)}
     if rows["fastlm, 1 thread"] is rows["fastlm"]:
         del rows["fastlm, 1 thread"]
     return {label: row for label, row in rows.items() if row is not None}

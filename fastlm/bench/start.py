@@ -1,4 +1,4 @@
-"""From nothing to the first training step: the first time ever, and every time after."""
+"""Seconds from starting a process to its first training step, with and without compiling."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ begin = time.perf_counter()
 import fastlm.engine.training
 imported = time.perf_counter()
 from fastlm.bench.engine_steps import Engine
-from fastlm.bench.works import works_named
-engine = Engine(works_named(["tiny-256"])[0])
+from fastlm.bench.workloads import select_workloads
+engine = Engine(select_workloads(["tiny-256"])[0])
 ready = time.perf_counter()
 engine.run(1)
 print(json.dumps({"import": imported - begin, "first_step": time.perf_counter() - ready}))
 """
 
 
-def start_once(cache: Path) -> dict[str, float]:
+def start_once(cache: Path | None = None) -> dict[str, float]:
     """Start a process that trains one step, with its compiled kernels in the folder ``cache``.
 
-    Returns seconds: ``import`` of the engine, ``first_step`` (compiling, or loading what was
-    compiled, is part of it) and ``total`` of the process.
+    None is the folder that every start uses.
+
+    Returns seconds: ``import`` of the engine, ``first_step`` (compiling or loading compiled kernels
+    included) and ``total`` of the process. Raises FastlmError if the process fails.
     """
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        env=os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": str(cache)}),
         capture_output=True,
         text=True,
         check=False,
@@ -52,6 +54,6 @@ def start_once(cache: Path) -> dict[str, float]:
 
 
 def measure_start() -> dict[str, dict[str, float]]:
-    """The ``cold`` start, which compiles, and the ``warm`` one, which finds all compiled."""
+    """Measure the ``cold`` start, which compiles, and the ``warm`` one, which does not."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         return {"cold": start_once(Path(folder)), "warm": start_once(Path(folder))}

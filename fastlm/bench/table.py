@@ -1,29 +1,81 @@
-"""How a result looks in the terminal."""
+"""Results of a benchmark: reading the JSON, finding rows, and the table for the terminal."""
 
 from __future__ import annotations
 
+import json
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastlm.bench.machine import machine_line
 from fastlm.bench.torch_steps import INSTALL_TORCH
+from fastlm.errors import FastlmError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "FORMAT",
+    "best_row",
     "limits_text",
+    "our_row",
     "rate_text",
+    "read_result",
     "result_table",
     "result_text",
     "rounds_text",
     "share_text",
     "spread_text",
     "times_text",
+    "tokens_per_second",
 ]
+
+# Version of what ``fastlm bench --json`` prints (``run``).
+FORMAT = 4
+
+
+def read_result(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read what ``fastlm bench --json`` printed; FastlmError if the file is something else."""
+    try:
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FastlmError(f"{path}: {error.strerror or error}; check the name") from None
+    except ValueError:
+        result = None
+    if not isinstance(result, dict) or "workloads" not in result or result.get("format") != FORMAT:
+        raise FastlmError(
+            f"{path} is not a result of format {FORMAT}; name a file that "
+            "`fastlm bench --json` wrote"
+        )
+    return result
+
+
+def our_row(workload: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of fastlm with its own choice of threads."""
+    row: dict[str, Any] = workload["rows"][-1]
+    return row
+
+
+def best_row(
+    workload: dict[str, Any], kind: str, threads: int | None = None
+) -> dict[str, Any] | None:
+    """Return the fastest row of a kind, of this number of threads if given; None: there is none."""
+    rows = [
+        row
+        for row in workload["rows"]
+        if row["kind"] == kind and (threads is None or row["threads"] == threads)
+    ]
+    return max(rows, key=tokens_per_second, default=None)
+
+
+def tokens_per_second(row: dict[str, Any]) -> float:
+    """Return the median rate of a row."""
+    median: float = row["tokens_per_second"]["median"]
+    return median
 
 
 def rate_text(rate: float) -> str:
-    """Three digits of a rate: 1,160,000 or 2.35."""
+    """Return a rate with three digits: 1,160,000 or 2.35."""
     if rate >= 1000:
         digits = len(str(int(rate))) - 3
         return f"{round(rate, -digits):,.0f}"
@@ -31,52 +83,24 @@ def rate_text(rate: float) -> str:
 
 
 def spread_text(figure: dict[str, Any]) -> str:
-    """Half the distance between the quartiles, as a share of the median: ±2 %."""
+    """Return half the distance between the quartiles, relative to the median: ±2 %."""
     return f"±{(figure['high'] - figure['low']) / 2 / figure['median']:.0%}"
 
 
 def times_text(ratio: float) -> str:
-    """A factor: 1.83 x, 23.4 x, 490 x."""
+    """Return a factor: 1.83 ×, 23.4 ×, 490 ×."""
     return f"{rate_text(ratio) if ratio >= 100 else f'{ratio:.3g}'} ×"
 
 
-def share_text(share: float | None) -> str:
+def share_text(share: dict[str, Any] | None) -> str:
+    """Return the median fraction of sgemm in percent, or nothing where it is unknown."""
     if share is None:
         return ""
-    return f"{share:.0%}" if share >= 0.01 else "<1%"
-
-
-def result_table(result: dict[str, Any]) -> RenderableType:
-    """A section per work, a row per implementation."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=None, pad_edge=False)
-    table.add_column("tokens/s in training")
-    table.add_column("median", justify="right")
-    table.add_column("spread", justify="right")
-    table.add_column("fastlm is", justify="right")
-    table.add_column("of sgemm", justify="right")
-    for work in result["works"]:
-        table.add_section()
-        table.add_row(f"[bold]{work['title']}[/bold]")
-        if not any(row["kind"].startswith("torch") for row in work["rows"]):
-            table.add_row(escape(f"  PyTorch: {INSTALL_TORCH}"))
-        for row in work["rows"]:
-            rate = row["tokens_per_second"]
-            ours = row is work["rows"][-1]
-            table.add_row(
-                f"  {row['name']}",
-                rate_text(rate["median"]),
-                spread_text(rate),
-                "" if ours else times_text(row["slower_than_fastlm"]["mean"]),
-                share_text(row["sgemm_share"] and row["sgemm_share"]["mean"]),
-            )
-    return table
+    return f"{share['median']:.0%}" if share["median"] >= 0.01 else "<1%"
 
 
 def limits_text(limits: dict[str, Any]) -> str:
-    """sgemm and copying on one core and on all, in words."""
+    """Return the limits by sgemm and by copying in words."""
     sgemm, copy = limits["sgemm_gflops"], limits["copy_gbytes"]
     one = "" if sgemm["one"] is None else f"{sgemm['one']:.0f} GFLOP/s on one core, "
     return (
@@ -85,16 +109,42 @@ def limits_text(limits: dict[str, Any]) -> str:
     )
 
 
-def rounds_text(works: list[dict[str, Any]]) -> str:
-    """How many rounds there were, and how many of them did not count."""
-    rounds = [work["rounds"] for work in works]
-    measured = sum(each["measured"] for each in rounds)
-    counted = sum(len(work["rows"][-1]["tokens_per_second"]["rounds"]) for work in works)
-    return f"{measured} rounds, of which {measured - counted} were disturbed and do not count"
+def rounds_text(workloads: list[dict[str, Any]]) -> str:
+    """Return how many rounds each workload had: 3 rounds each, or 3 to 12 rounds each."""
+    counts = [len(our_row(each)["tokens_per_second"]["rounds"]) for each in workloads]
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low if low == high else f'{low} to {high}'} round{'s' if high != 1 else ''} each"
+
+
+def result_table(result: dict[str, Any]) -> RenderableType:
+    """Return a table with a section per workload and a row per implementation."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=None, pad_edge=False)
+    table.add_column("tokens/s in training")
+    for column in ("median", "spread", "fastlm is", "of sgemm"):
+        table.add_column(column, justify="right")
+    for workload in result["workloads"]:
+        table.add_section()
+        table.add_row(f"[bold]{workload['title']}[/bold]")
+        if not any(row["kind"].startswith("torch") for row in workload["rows"]):
+            table.add_row(escape(f"  PyTorch: {INSTALL_TORCH}"))
+        for row in workload["rows"]:
+            rate = row["tokens_per_second"]
+            ours = row is our_row(workload)
+            table.add_row(
+                f"  {row['name']}",
+                rate_text(rate["median"]),
+                spread_text(rate),
+                "" if ours else times_text(row["slower_than_fastlm"]["median"]),
+                share_text(row["sgemm_share"]),
+            )
+    return table
 
 
 def result_text(result: dict[str, Any]) -> str:
-    """What stands below the table: limits, start, notes, machine."""
+    """Return the lines below the table: limits, start, method, notes, machine."""
     lines = [f"limits: {limits_text(result['limits'])}"]
     start = result["start"]
     if start is not None:
@@ -103,8 +153,8 @@ def result_text(result: dict[str, Any]) -> str:
             f"compiled, {start['warm']['total']:.1f} s ever after; never part of a rate"
         )
     lines.append(
-        "spread: half the distance of the quartiles; all in turns in one process, after a check "
-        f"that all do the same sums; {rounds_text(result['works'])}"
+        "spread: half the distance of the quartiles; all in alternating rounds "
+        f"({rounds_text(result['workloads'])}), after a check that all do the same arithmetic"
     )
     lines += result["notes"]
     return "\n".join([*lines, machine_line(result["machine"])])

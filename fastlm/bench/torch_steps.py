@@ -1,4 +1,4 @@
-"""PyTorch: the same model, the same sums, its fused optimiser."""
+"""Training steps by PyTorch, eager or compiled, with its fused optimiser."""
 
 from __future__ import annotations
 
@@ -12,70 +12,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.bench.implementations import Implementation, ready_batches
-from fastlm.bench.works import Work, initial_params
+from fastlm.bench.workloads import Workload, initial_params
 from fastlm.model.layout import Layout
 
 __all__ = ["INSTALL_TORCH", "Torch", "adaptive_softmax", "can_compile", "torch_is_installed"]
 
+# What to type where PyTorch is missing.
 INSTALL_TORCH = 'pip install "fastlm[bench]"'
 
 
 def torch_is_installed() -> bool:
+    """Return whether PyTorch can be imported."""
     return importlib.util.find_spec("torch") is not None
 
 
 def can_compile() -> bool:
-    """Whether there is a C++ compiler, which ``torch.compile`` needs."""
+    """Return whether there is a C++ compiler, which ``torch.compile`` needs."""
     names = [os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl"]
     return any(shutil.which(name) for name in names if name)
 
 
 class Torch(Implementation):
-    """Eager, or through ``torch.compile``.
+    """PyTorch in eager mode, or through ``torch.compile``.
 
-    The batches are index tensors made ahead of time. ``SGD(momentum=b, dampening=b)`` is our
-    update m = b m + (1 - b) g, with one exception: PyTorch's first m is the bare gradient. A
-    momentum of zero, put there before the first step, makes it the same from the start.
-
-    module : from contexts int64[B, C] to logits float32[B, V] (where the softmax is not adaptive)
+    The batches are index tensors made ahead of time. ``SGD(momentum=b, dampening=b)`` is fastlm's
+    update m = b m + (1 - b) g, except that PyTorch's first m is the bare gradient: a momentum of
+    zero, set before the first step, makes the two equal.
+    ``module`` maps contexts int64[B, C] to logits float32[B, V], unless the softmax is adaptive.
     """
 
-    def __init__(self, work: Work, threads: int, *, compiled: bool = False) -> None:
+    def __init__(self, workload: Workload, threads: int, *, compiled: bool = False) -> None:
         how = "torch.compile" if compiled else "PyTorch"
         self.kind = "torch-compile" if compiled else "torch"
         self.name = f"{how}, {threads} thread{'s' if threads > 1 else ''}"
         self.threads = threads
-        self._work = work
+        self._workload = workload
         self._compiled = compiled
-        self._batches = _batches(work)
-        self._begin()
+        self._batches = _batches(workload)
+        self._build()
 
-    def renew(self) -> bool:
-        if not self._compiled:  # that would compile everything once more
-            self._begin()
-        return not self._compiled
+    def restart(self) -> None:
+        if not self._compiled:  # which would compile again, for half a minute
+            self._build()
 
-    def rest(self) -> None:
-        if not self._compiled:
-            del self.module, self._tensors, self._optimizer
-
-    def _begin(self) -> None:
+    def _build(self) -> None:
         import torch
 
-        work = self._work
+        workload = self._workload
         self._tensors = {
-            name: torch.nn.Parameter(torch.from_numpy(values.copy()))
-            for name, values in _torch_shapes(work, initial_params(work)).items()
+            name: torch.nn.Parameter(torch.from_numpy(_transposed(name, values).copy()))
+            for name, values in Layout(workload.model).views(initial_params(workload)).items()
         }
-        model = _adaptive(work, self._tensors) if work.cutoffs else _module(work, self._tensors)
+        model = (
+            _adaptive(workload, self._tensors)
+            if workload.cutoffs
+            else _module(workload, self._tensors)
+        )
         with warnings.catch_warnings():
-            # Of what torch.compile's own imports use though it is deprecated.
+            # torch.compile imports modules that warn of deprecation.
             warnings.simplefilter("ignore")
             self.module = torch.compile(model) if self._compiled else model
         parameters = list(self._tensors.values())
-        beta = work.momentum
+        beta = workload.momentum
         self._optimizer = torch.optim.SGD(
-            parameters, lr=work.lr, momentum=beta, dampening=beta, fused=True
+            parameters, lr=workload.lr, momentum=beta, dampening=beta, fused=True
         )
         if beta > 0:
             for parameter in parameters:
@@ -95,7 +95,7 @@ class Torch(Implementation):
                 contexts, targets = batches[step % len(batches)]
                 loss: Any = (
                     model(contexts, targets).loss
-                    if self._work.cutoffs
+                    if self._workload.cutoffs
                     else cross_entropy(model(contexts), targets)
                 )
                 optimizer.zero_grad(set_to_none=True)
@@ -106,49 +106,38 @@ class Torch(Implementation):
         return [float(loss) for loss in losses]
 
     def params(self) -> NDArray[np.float32]:
-        layout = Layout(self._work.model)
+        layout = Layout(self._workload.model)
         params = np.empty(layout.size, dtype=np.float32)
         for name, view in layout.views(params).items():
-            values = self._tensors[name].detach().numpy()
-            view[...] = values.T if _is_matrix(name) else values
+            view[...] = _transposed(name, self._tensors[name].detach().numpy())
         return params
 
 
-def _batches(work: Work) -> list[tuple[Any, Any]]:
-    """(contexts, targets) as tensors; made once, since those of a batch of one are thousands."""
+def _batches(workload: Workload) -> list[tuple[Any, Any]]:
+    """Contexts and targets of each batch, as tensors."""
     import torch
 
-    contexts, targets = ready_batches(work)
-    return [
-        (torch.from_numpy(c.copy()), torch.from_numpy(t.copy()))
-        for c, t in zip(contexts, targets, strict=True)
-    ]
+    contexts, targets = (torch.from_numpy(array).unbind() for array in ready_batches(workload))
+    return list(zip(contexts, targets, strict=True))
 
 
-def _torch_shapes(work: Work, params: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Our tensors, weights as [fan_out, fan_in], as nn.Linear stores them."""
-    return {
-        name: values.T if _is_matrix(name) else values
-        for name, values in Layout(work.model).views(params).items()
-    }
+def _transposed(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A matrix from fastlm's [fan_in, fan_out] to PyTorch's [fan_out, fan_in] or back."""
+    return values.T if name.endswith((".weight", ".projection")) else values
 
 
-def _is_matrix(name: str) -> bool:
-    return name.endswith((".weight", ".projection"))
-
-
-def _module(work: Work, tensors: dict[str, Any]) -> Any:
+def _module(workload: Workload, tensors: dict[str, Any]) -> Any:
     """nn.Embedding and nn.Linear layers around these parameters."""
     from torch import nn
 
     class _Combine(nn.Module):
         def forward(self, embedded: Any) -> Any:
-            return embedded.mean(1) if work.combine == "mean" else embedded.flatten(1)
+            return embedded.mean(1) if workload.combine == "mean" else embedded.flatten(1)
 
-    embedding = nn.Embedding(work.vocab, work.embed)
+    embedding = nn.Embedding(workload.vocab, workload.embed)
     embedding.weight = tensors["embeddings"]
     layers: list[Any] = [embedding, _Combine()]
-    for name in Layout(work.model).layer_names:
+    for name in Layout(workload.model).layer_names:
         layers += [_linear(tensors, f"{name}.weight", f"{name}.bias"), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -156,9 +145,9 @@ def _module(work: Work, tensors: dict[str, Any]) -> Any:
 def adaptive_softmax(
     tensors: dict[str, Any], width: int, vocab: int, cutoffs: tuple[int, ...]
 ) -> Any:
-    """PyTorch's adaptive softmax around these parameters, its tails with the biases that ours have.
+    """Return PyTorch's adaptive softmax around parameters by fastlm's names, with its biases.
 
-    tensors : nn.Parameter by our names, matrices as [fan_out, fan_in]
+    Matrices are [fan_out, fan_in].
     """
     from torch import nn
 
@@ -174,20 +163,11 @@ def adaptive_softmax(
     return layer
 
 
-def _adaptive(work: Work, tensors: dict[str, Any]) -> Any:
-    from torch import nn
-
-    class _Adaptive(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            hidden = _module(work, tensors)[:-1]
-            self.hidden = hidden
-            self.softmax = adaptive_softmax(tensors, work.hidden[-1], work.vocab, work.cutoffs)
-
-        def forward(self, contexts: Any, targets: Any) -> Any:
-            return self.softmax(self.hidden(contexts), targets)
-
-    return _Adaptive()
+def _adaptive(workload: Workload, tensors: dict[str, Any]) -> Any:
+    """A function from contexts and targets to an object with their ``loss``."""
+    hidden = _module(workload, tensors)[:-1]
+    softmax = adaptive_softmax(tensors, workload.hidden[-1], workload.vocab, workload.cutoffs)
+    return lambda contexts, targets: softmax(hidden(contexts), targets)
 
 
 def _linear(tensors: dict[str, Any], weight_name: str, bias_name: str) -> Any:

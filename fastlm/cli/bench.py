@@ -1,4 +1,4 @@
-"""`fastlm bench`: how fast is training here, next to pure Python, NumPy and PyTorch?"""
+"""The command `fastlm bench`: training speed next to pure Python, NumPy and PyTorch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ import typer
 
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import OneObjectOption
+from fastlm.errors import ConfigError
 
 __all__ = ["bench"]
 
 
 def bench(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Under a minute: small models, short turns.")
+        bool, typer.Option("--quick", help="Under a minute: the default.", hidden=True)
     ] = False,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Measure N rounds of every workload, large ones too, however long it takes, and "
+            "the time to the first step; let nothing else run meanwhile.",
+        ),
+    ] = None,
     as_json: OneObjectOption = False,
     plot: Annotated[
         Path | None,
@@ -25,7 +34,7 @@ def bench(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this work, e.g. mini-256; may be repeated."),
+        typer.Option(metavar="NAME", help="Only this workload, e.g. mini-256; may be repeated."),
     ] = None,
     torch_compile: Annotated[
         bool,
@@ -35,26 +44,29 @@ def bench(
 ) -> None:
     """Measure training: pure Python, NumPy, PyTorch where it is installed, and fastlm.
 
-    All do the same work, which is checked first, and take turns. Without --quick it takes about
-    half an hour; let nothing else run meanwhile.
+    All do the same work, which is checked first, in alternating rounds. It takes less than a
+    minute, apart from compiling; --rounds asks for more.
     """
-    from fastlm.bench.kernel_cache import use_kernel_cache
-
-    use_kernel_cache()
     from rich.console import Console
 
     from fastlm.bench import run
     from fastlm.bench.plot import check_plot, save_plot
     from fastlm.bench.table import result_table, result_text
-    from fastlm.bench.works import WORKS, works_named
+    from fastlm.bench.workloads import WORKLOADS, select_workloads
 
+    if quick and rounds is not None:
+        raise ConfigError("--quick has its own number of rounds; give it or --rounds, not both")
+    settings = run.settings_for(rounds, start=not only)
+    if only:
+        workloads = select_workloads(only)
+    else:
+        workloads = [each for each in WORKLOADS if each.in_default or rounds is not None]
     if plot is not None:
         check_plot(plot)
-    works = works_named(only) if only else [work for work in WORKS if work.in_quick or not quick]
     with Console(stderr=True).status("starting") as status:
         result = run.run_benchmark(
-            works,
-            run.QUICK if quick else run.FULL,
+            workloads,
+            settings,
             torch_compile=torch_compile,
             say=lambda what: status.update(f"measuring: {what}"),
         )

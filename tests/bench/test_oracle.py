@@ -9,52 +9,44 @@ import pytest
 
 from fastlm.bench import oracle
 from fastlm.bench.oracle import train_in_float64
-from fastlm.bench.works import batches, initial_params
-from fastlm.model.reference_weights import from_reference, to_mini, to_tiny
-from fastlm.reference import tiny
-from fastlm.reference.mini import cross_entropy_loss
+from fastlm.bench.reference_steps import Numpy, PurePython
+from fastlm.bench.workloads import batches, initial_params
+from fastlm.model.reference_weights import to_mini
 
-from .conftest import CONCAT, MEAN, TINY, small_works
+from .conftest import CONCAT, MEAN, TINY, small_workloads
 
-STEPS = 4
+
+def assert_agrees(implementation, workload):
+    losses, params = train_in_float64(workload, 4)
+    assert losses == pytest.approx(implementation.run(4), rel=1e-12)
+    np.testing.assert_allclose(params, implementation.params(), atol=1e-7)
 
 
 @pytest.mark.parametrize("hidden", [(8,), (8, 6)])
-def test_agrees_with_mini(hidden):
-    work = dataclasses.replace(CONCAT, hidden=hidden)
-    mini = to_mini(initial_params(work), work.model, learning_rate=work.lr, momentum=work.momentum)
-    theirs = []
-    for contexts, targets in zip(*batches(work, STEPS), strict=True):
-        probs, cache = mini.forward(contexts)
-        theirs.append(cross_entropy_loss(probs, targets))
-        mini.update_params(mini.backward(probs, targets, cache))
-    losses, params = train_in_float64(work, STEPS)
-    assert losses == pytest.approx(theirs, rel=1e-12)
-    np.testing.assert_allclose(params, from_reference(mini, work.model), atol=1e-7)
+def test_agrees_with_mini_in_float64(hidden):
+    workload = dataclasses.replace(CONCAT, hidden=hidden)
+    rates = {"learning_rate": workload.lr, "momentum": workload.momentum}
+    numpy = Numpy(workload, threads=1)
+    numpy._mini = to_mini(initial_params(workload), workload.model, **rates)
+    assert_agrees(numpy, workload)
 
 
 def test_agrees_with_tiny():
-    weights = to_tiny(initial_params(TINY), TINY.model)
-    contexts, targets = batches(TINY, STEPS)
-    theirs = [
-        tiny.backward_pass(context[0], target[0], weights, TINY.lr)
-        for context, target in zip(contexts.tolist(), targets.tolist(), strict=True)
-    ]
-    losses, params = train_in_float64(TINY, STEPS)
-    assert losses == pytest.approx(theirs, rel=1e-12)
-    np.testing.assert_allclose(params, from_reference(weights, TINY.model), atol=1e-7)
+    assert_agrees(PurePython(TINY), TINY)
 
 
-@small_works
-def test_gradient_is_that_of_its_loss(work):
-    (contexts, targets), rng = (part[0] for part in batches(work, 1)), np.random.default_rng(0)
-    params = initial_params(work).astype(np.float64)
+@small_workloads
+def test_gradient_is_that_of_its_loss(workload):
+    (contexts, targets), rng = (part[0] for part in batches(workload, 1)), np.random.default_rng(0)
+    params = initial_params(workload).astype(np.float64)
     grad, nothing = np.zeros_like(params), np.zeros_like(params)
-    oracle._add_gradient(grad, params, work, contexts, targets)
+    oracle._add_gradient(grad, params, workload, contexts, targets)
     direction = rng.standard_normal(params.size)
     small = 1e-5
     above, below = (
-        oracle._add_gradient(nothing, params + sign * small * direction, work, contexts, targets)
+        oracle._add_gradient(
+            nothing, params + sign * small * direction, workload, contexts, targets
+        )
         for sign in (1, -1)
     )
     assert grad @ direction == pytest.approx((above - below) / (2 * small), rel=1e-6)

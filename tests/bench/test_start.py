@@ -1,4 +1,4 @@
-"""From nothing to the first step, in a process of its own."""
+"""Seconds from the start of a process to its first step."""
 
 from __future__ import annotations
 

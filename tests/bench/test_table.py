@@ -1,4 +1,4 @@
-"""A result in the terminal."""
+"""Results: reading the file, finding rows, and the table in the terminal."""
 
 from __future__ import annotations
 
@@ -8,36 +8,67 @@ import pytest
 from rich.console import Console
 
 from fastlm.bench.table import (
+    best_row,
+    our_row,
     rate_text,
+    read_result,
     result_table,
     result_text,
+    rounds_text,
     share_text,
     spread_text,
     times_text,
 )
+from fastlm.errors import FastlmError
+
+
+def test_best_row_is_the_fastest_of_its_kind(result):
+    workload = result["workloads"][0]
+    assert best_row(workload, "torch")["name"] == "PyTorch, 1 thread"
+    assert best_row(workload, "torch", 2)["name"] == "PyTorch, 2 threads"
+    assert best_row(workload, "python") is None
+    assert our_row(workload)["name"] == "fastlm, 2 threads"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 3, "workloads": []}'])
+def test_a_file_that_is_no_result(tmp_path, text):
+    path = tmp_path / "run.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(FastlmError, match="is not a result of format 4"):
+        read_result(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FastlmError, match=r"nowhere\.json"):
+        read_result(tmp_path / "nowhere.json")
+
+
+def _rounds(count: int) -> dict:
+    return {"rows": [{"tokens_per_second": {"rounds": [1.0] * count}}]}
 
 
 @pytest.mark.parametrize(
-    ("rate", "text"),
-    [(1_164_321.0, "1,160,000"), (4_321.0, "4,320"), (64.37, "64.4")],
+    ("text", "given", "expected"),
+    [
+        (rate_text, 1_164_321.0, "1,160,000"),
+        (rate_text, 4_321.0, "4,320"),
+        (rate_text, 64.37, "64.4"),
+        (times_text, 1.834, "1.83 ×"),
+        (times_text, 23.44, "23.4 ×"),
+        (times_text, 489.7, "490 ×"),
+        (times_text, 5432, "5,430 ×"),
+        (share_text, {"median": 0.874}, "87%"),
+        (share_text, {"median": 0.01}, "1%"),
+        (share_text, {"median": 0.0002}, "<1%"),
+        (share_text, None, ""),
+        (spread_text, {"low": 90.0, "median": 100.0, "high": 114.0}, "±12%"),
+        (rounds_text, [_rounds(3), _rounds(3)], "3 rounds each"),
+        (rounds_text, [_rounds(12), _rounds(3)], "3 to 12 rounds each"),
+        (rounds_text, [_rounds(1)], "1 round each"),
+    ],
 )
-def test_rates_have_three_digits(rate, text):
-    assert rate_text(rate) == text
-
-
-@pytest.mark.parametrize(
-    ("times", "text"), [(1.834, "1.83 ×"), (23.44, "23.4 ×"), (489.7, "490 ×"), (5432, "5,430 ×")]
-)
-def test_times(times, text):
-    assert times_text(times) == text
-
-
-def test_shares():
-    assert [share_text(share) for share in (0.874, 0.01, 0.0002)] == ["87%", "1%", "<1%"]
-
-
-def test_spread_is_half_the_distance_of_the_quartiles():
-    assert spread_text({"low": 90.0, "median": 100.0, "high": 114.0}) == "±12%"
+def test_texts(text, given, expected):
+    assert text(given) == expected
 
 
 def table_text(result) -> dict[str, str]:
@@ -50,8 +81,8 @@ def table_text(result) -> dict[str, str]:
 
 def test_table_shows_every_row(result):
     lines = table_text(result)
-    for work in result["works"]:
-        assert work["title"] in lines
+    for workload in result["workloads"]:
+        assert workload["title"] in lines
     assert "200,000" in lines["PyTorch, 1 thread"]
     assert "2 ×" in lines["PyTorch, 1 thread"]
     assert "×" not in lines["fastlm, 2 threads"]
@@ -67,22 +98,22 @@ def test_text_below_it_is_complete(result):
     ):
         assert part in text
     assert "something was left out" in text
-    assert "8 rounds, of which 2 were disturbed and do not count" in text
+    assert "3 rounds each" in text
 
 
 def test_what_blas_cannot_tell_is_left_out(result):
     result["limits"]["sgemm_gflops"]["one"] = None
-    for row in result["works"][0]["rows"]:
+    for row in result["workloads"][0]["rows"]:
         row["sgemm_share"] = None
     assert "limits: sgemm 208 GFLOP/s on all;" in result_text(result)
     assert table_text(result)["PyTorch, 1 thread"].count("│") == 6
 
 
-def test_no_start_in_the_quick_form(result):
+def test_a_start_that_was_not_measured_is_left_out(result):
     assert "start:" not in result_text({**result, "start": None})
 
 
 def test_without_pytorch_its_row_says_how_to_get_it(result):
     assert 'PyTorch: pip install "fastlm[bench]"' in table_text(result)
-    result["works"].pop()  # the work without PyTorch
+    result["workloads"].pop()  # the workload without PyTorch
     assert not any("pip install" in line for line in table_text(result))
