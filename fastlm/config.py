@@ -1,4 +1,4 @@
-"""What a model is and how it is trained: two dataclasses that check themselves.
+"""Configurations of models and of training, which check themselves.
 
 A configuration that exists is a valid one; the rest of the library relies on it.
 """
@@ -19,35 +19,39 @@ __all__ = ["Config", "ModelConfig", "TrainingConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a model.
-
-    vocab : V, number of token ids
-    context : C, tokens before the target that the model sees
-    embed : E, width of an embedding
-    hidden : widths of the hidden ReLU layers, none for a linear model
-    combine : ``concat`` (the C embeddings side by side) or ``mean``
-    far : sizes of the pools of tokens further back: (12, 48) are the 12 tokens before the context
-        and the 48 before those. A pool is one more vector of E numbers in the first layer's input:
-        the sum of its tokens' embeddings, weighted by learnt numbers per position and component
-    bias : whether hidden layers and output have biases
-    boundary : id of the token that ends a document, None if the tokenizer has none
-    cutoffs : none for the full softmax. (2000, 10000): an adaptive softmax (Grave et al. 2017,
-        "Efficient softmax approximation for GPUs") with ids below 2000 in its head and two
-        clusters, 2000 to 9999 and 10000 to V - 1; ids are meant to go by falling frequency
-    tail_divisor : cluster k = 1, 2, ... sees the last hidden layer through a projection to
-        1 / tail_divisor**k of its width
-    """
+    """The shape of a model; raises ConfigError for a value out of range."""
 
     vocab: int
+    """V, number of token ids, at least 2."""
     context: int = 8
+    """C, tokens before the target that the model sees one by one, at least 1."""
     embed: int = 24
+    """E, width of an embedding, at least 1."""
     hidden: tuple[int, ...] = (256, 128)
+    """H, widths of the hidden ReLU layers; none for a linear model."""
     combine: Combine = "concat"
+    """First layer's input: ``concat``, the C embeddings side by side, or ``mean``."""
     far: tuple[int, ...] = ()
+    """Sizes, in tokens, of pools further back.
+
+    (12, 48) are the 12 tokens before the context and the 48 before those. Each pool adds E numbers
+    to the first layer's input: the sum of its embeddings with learnt weights per position and
+    component.
+    """
     bias: bool = True
+    """Whether hidden layers and output have biases."""
     boundary: int | None = None
+    """Id of the boundary token (``<end>``), None if the tokenizer has none."""
     cutoffs: tuple[int, ...] = ()
+    """Rising ids at which an adaptive softmax is cut; none for the full softmax.
+
+    (2000, 10000): ids below 2000 are in the head, 2000 to 9999 and 10000 to V - 1 are two clusters.
+    Ids should be in order of falling frequency. Source: Grave et al. 2017, "Efficient softmax
+    approximation for GPUs".
+    """
     tail_divisor: float = 2.0
+    """Cluster k = 1, 2, ... projects the last hidden layer to 1 / tail_divisor**k of its width;
+    at least 1."""
 
     def __post_init__(self) -> None:
         check_whole("vocab", self.vocab, 2)
@@ -107,60 +111,64 @@ class ModelConfig:
         return self.cutoffs[0] + len(self.cutoffs) if self.cutoffs else self.vocab
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
         lists = {name: list(getattr(self, name)) for name in ("hidden", "far", "cutoffs")}
         return dataclasses.asdict(self) | lists
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model is trained.
+    """How a model is trained; raises ConfigError for a value out of range.
 
-    batch : B, examples per step
-    lr : learning rate for the update m = beta m + (1 - beta) g, w -= lr m with g the mean gradient
-        of the batch; None: batch / 64
-    embed_lr_scale : the embeddings' learning rate is this many times ``lr``
-    momentum : beta
-    weight_decay : lambda: besides its gradient's step every weight of a layer and every embedding,
-        not biases and not the weights of pools, loses its learning rate times lambda of itself a
-        step; applied every 256 steps, for these together
-    schedule : ``linear`` and ``cosine`` go down to zero at the end, ``constant`` stays
-    warmup : steps over which the rate rises from zero at the start
-    epochs, steps, minutes : how long. Epochs or steps, not both; with minutes the run ends at what
-        comes first. None at all: as many epochs as suit the corpus (see
-        ``fastlm.training.schedule``)
-    dropout, embed_dropout : share of hidden units, of inputs, dropped in training
-    patience : stop when the validation loss has not improved for so many validations; None: never
-    valid_every : epochs between validations; None: up to twenty over the run
-    shuffle : a new order of the examples every epoch; False: as they come
-    shuffle_window : shuffle only within so many examples at a time, for a corpus larger than
-        memory: each window is put together from 64 stretches of the corpus, taken in random order.
-        None: all at once; ``fastlm.train`` chooses a window for a store that takes more than half
-        of the memory
-    seed : of weights, order and dropout
-    threads : None: FASTLM_THREADS, or the processors this process may use
-    init : ``scaled`` (the default of this library), or ``tiny`` or ``mini``: the weights
-        that these reference systems start from with this seed
+    The update is m = beta m + (1 - beta) g, w -= lr m, with g the mean gradient of the batch.
     """
 
     batch: int = 256
+    """B, examples per step, at least 1."""
     lr: float | None = None
+    """Learning rate before the schedule, above 0; None: batch / 64."""
     embed_lr_scale: float = 1.0
+    """Learning rate of the embeddings in units of ``lr``, at least 0."""
     momentum: float = 0.9
+    """beta, in [0, 1)."""
     weight_decay: float = 0.0
+    """lambda, at least 0: a step takes lr * lambda of every weight and embedding.
+
+    Biases and the weights of pools do not decay. Applied every 256 steps, for these together.
+    """
     schedule: Schedule = "linear"
+    """``linear`` and ``cosine`` fall to zero at the end of the run, ``constant`` stays."""
     warmup: int = 0
+    """Steps over which the learning rate rises from zero at the start."""
     epochs: float | None = None
+    """Length in passes over the examples, above 0; without ``steps`` and ``minutes`` too, as many
+    as make about five million examples, 1 to 30."""
     steps: int | None = None
+    """Length in steps, at least 1; not together with ``epochs``."""
     minutes: float | None = None
+    """Length in minutes, above 0; with ``epochs`` or ``steps`` the run ends at what comes first."""
     dropout: float = 0.0
+    """Share of hidden units dropped in training, in [0, 1)."""
     embed_dropout: float = 0.0
+    """Share of the first layer's inputs dropped in training, in [0, 1)."""
     patience: int | None = None
+    """Validations without a new best after which training stops; None: never."""
     valid_every: float | None = None
+    """Epochs between validations, above 0; None: up to twenty over the run."""
     shuffle: bool = True
+    """Whether every epoch has a new order of the examples; False: as in the corpus."""
     shuffle_window: int | None = None
+    """Examples that are shuffled at a time, for a corpus larger than memory; None: all.
+
+    A window is put together from 64 stretches of the corpus, taken in random order.
+    ``fastlm.train`` chooses a window for a store that takes more than half of the memory.
+    """
     seed: int = 0
+    """Of weights, order and dropout, 0 to 2**63 - 1."""
     threads: int | None = None
+    """None: FASTLM_THREADS, or the processors that this process may use."""
     init: FirstWeights = "scaled"
+    """First weights: ``scaled``, or those of the reference systems ``tiny`` and ``mini``."""
 
     def __post_init__(self) -> None:
         check_whole("batch", self.batch, 1)
@@ -191,13 +199,15 @@ class TrainingConfig:
         return self.batch / 64 if self.lr is None else self.lr
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
         return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All of a run: what the model is, how it is trained, and what a document is."""
+    """All settings of a run."""
 
     model: ModelConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
     documents: Documents = "file"
+    """What a document is: a context never reaches across its end."""

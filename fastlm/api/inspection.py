@@ -19,7 +19,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import Checkpoint, read_checkpoint
 from fastlm.training.metrics import read_rows
 from fastlm.training.run_files import metrics_beside, model_beside
-from fastlm.training.schedule import fraction_done, learning_rates, planned_steps
+from fastlm.training.schedule import RunPlan
 from fastlm.types import FilePath
 
 __all__ = ["Inspection"]
@@ -137,18 +137,17 @@ def _id_of(tokenizer: Tokenizer, token: str, path: Path) -> int:
 def _run_facts(saved: Checkpoint) -> dict[str, Any]:
     run, training = saved.run, saved.training
     examples = max(1, saved.corpus["train"]["tokens"] - first_target(saved.model))
-    total = planned_steps(training, examples)
-    fraction = float(fraction_done(training, total, run.step, run.seconds))
-    rate = float(learning_rates(training, np.array([fraction]), run.step)[0]) * run.rate_factor
+    plan = RunPlan(training, examples)
+    total = plan.total_steps
     details = dict(saved.details)
     return details | {
         "reason": saved.reason,
         "step": run.step,
         "total_steps": total,
-        "fraction": fraction,
-        "total_epochs": None if total is None else total * training.batch / examples,
+        "fraction": plan.fraction(run),
+        "total_epochs": None if total is None else plan.epoch(total),
         "seconds": run.seconds,
-        "lr": rate,
+        "lr": float(plan.rates(run, 1)[0]),
         "rate_factor": run.rate_factor,
         "rollbacks": run.rollbacks,
         "corpus": saved.corpus["description"],

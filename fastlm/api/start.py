@@ -190,10 +190,10 @@ class RunStart:
                 self.saved,
                 train_tokens,
                 valid_tokens,
+                given,
                 callbacks=callbacks,
                 checkpoints=self.files,
                 metrics=self.metrics,
-                changes=given,
             )
             if self._said is not None:
                 trainer.notice("resume", self._said)

@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.data.reread import reread_tokens
 from fastlm.engine.network import first_target
 from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
@@ -58,7 +59,6 @@ __all__ = [
     "ENDED",
     "Checkpoint",
     "Origin",
-    "identity_text",
     "read_checkpoint",
     "setting_changed_error",
     "settled_state",
@@ -75,64 +75,46 @@ _LENGTHS = ("epochs", "steps", "minutes")
 ENDED = ("finished", "early stop", "diverged")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Origin:
-    """Where the tokens of a run come from, for its checkpoints.
-
-    Attributes
-    ----------
-    tokenizer : Tokenizer, optional
-        None: the checkpoint can be resumed, but is no model that reads text.
-    description : str
-        Of the corpus, for people.
-    corpus_source : mapping, optional
-        What ``fastlm.train`` needs to read the corpus again, as JSON values.
-    """
+    """Where the tokens of a run come from, for its checkpoints."""
 
     tokenizer: Tokenizer | None = None
+    """None: the checkpoint can be resumed, but is no model that reads text."""
     description: str = ""
+    """Of the corpus, for people."""
     corpus_source: Mapping[str, Any] | None = None
+    """What ``fastlm.train`` needs to read the corpus again, as JSON values."""
 
 
 @dataclass(kw_only=True)
 class Checkpoint:
-    """The content of a checkpoint.
-
-    Attributes
-    ----------
-    model : ModelConfig
-    training : TrainingConfig
-    documents : {"file", "paragraphs", "lines"}
-    tokenizer : Tokenizer, optional
-    corpus : dict
-        ``train``, ``valid``, ``description`` and ``recipe``, as in the metadata.
-    run : RunState
-    reason : str
-        Why training ended, ``running`` if it has not.
-    details : dict
-        Facts about the run, as JSON values.
-    params : float32[n]
-        Of the model so far: of the best validation, or current.
-    arrays : dict of NDArray
-        The engine's ``State`` by field, with ``params`` and ``momentum`` float32[n].
-    metadata : dict
-        All metadata of the file; empty if it was not read from one.
-    path : Path
-        The file it was read from.
-    """
+    """The content of a checkpoint."""
 
     model: ModelConfig
     training: TrainingConfig
     documents: Documents
     tokenizer: Tokenizer | None
     corpus: dict[str, Any]
+    """``train``, ``valid``, ``description`` and ``recipe``, as in the metadata."""
     run: RunState
     reason: str
+    """Why training ended, ``running`` if it has not."""
     details: dict[str, Any]
+    """Facts about the run, as JSON values."""
     params: NDArray[np.float32]
+    """float32[n] of the model so far: of the best validation, or current."""
     arrays: dict[str, NDArray[Any]]
+    """The engine's ``State`` by field, with ``params`` and ``momentum`` float32[n]."""
     metadata: dict[str, Any] = field(default_factory=dict)
+    """All metadata of the file that it was read from."""
     path: Path = Path()
+    """The file that it was read from."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the tokens come from."""
+        return Origin(self.tokenizer, self.corpus["description"], self.corpus["recipe"])
 
     @property
     def ended(self) -> bool:
@@ -142,10 +124,7 @@ class Checkpoint:
     def training_with(self, changes: Mapping[str, Any]) -> TrainingConfig:
         """Return the training configuration with ``changes``; None stands for no change.
 
-        Raises
-        ------
-        ConfigError
-            For an unknown setting, and for one that decides what the steps do.
+        Raises ConfigError for an unknown setting, and for one that decides what the steps do.
         """
         given = {name: value for name, value in changes.items() if value is not None}
         for name, value in given.items():
@@ -178,24 +157,30 @@ class Checkpoint:
                 f"given is {tokenizer.description}; leave the tokenizer's options out to resume"
             )
 
-    def check_corpus(self, part: str, found: Mapping[str, Any] | None) -> None:
-        """Raise ConfigError if the tokens of ``train`` or ``valid`` are not the checkpoint's."""
-        saved = self.corpus[part]
-        if saved != found:
-            text = "training" if part == "train" else "validation"
+    def check_corpus(self, corpus: Mapping[str, Any]) -> None:
+        """Raise ConfigError if the tokens ``train`` or ``valid`` are not the checkpoint's."""
+        for part, text in (("train", "training"), ("valid", "validation")):
+            saved, found = self.corpus[part], corpus[part]
+            if saved != found:
+                raise ConfigError(
+                    f"{self.path} was made on another {text} text: {_identity_text(saved)}, but "
+                    f"this is {_identity_text(found)}; name the same text to resume, or start from "
+                    "the weights on this one with --init"
+                )
+
+    def reread_tokens(self) -> tuple[Any, Any]:
+        """Return the tokens to train and to validate on, read again; raise ConfigError."""
+        if self.corpus["recipe"] is None or self.tokenizer is None:
             raise ConfigError(
-                f"{self.path} was made on another {text} text: {identity_text(saved)}, but this "
-                f"is {identity_text(found)}; name the same text to resume, or start from the "
-                "weights on this one with --init"
+                f"{self.path} does not say where its corpus is; pass train_tokens (and "
+                "valid_tokens)"
             )
+        return reread_tokens(self.corpus, self.tokenizer, self.documents, self.path)
 
     def load_into(self, engine: TrainingEngine) -> None:
         """Put the arrays and the step into an engine of this model and training.
 
-        Raises
-        ------
-        ModelFileError
-            If they cannot be those of such an engine.
+        Raises ModelFileError if they cannot be those of such an engine.
         """
         state = engine.state._asdict()
         if self.arrays.keys() != state.keys():
@@ -249,8 +234,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def identity_text(identity: Mapping[str, Any] | None) -> str:
-    """Return the size and fingerprint of tokens, for messages."""
+def _identity_text(identity: Mapping[str, Any] | None) -> str:
     if identity is None:
         return "none"
     return f"{identity['tokens']:,} tokens with fingerprint {str(identity['fingerprint'])[:12]}"
@@ -268,13 +252,7 @@ def settled_state(saved: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.fl
 
 
 def write_checkpoint(path: FilePath, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically.
-
-    Raises
-    ------
-    ModelFileError
-        If it cannot be written.
-    """
+    """Write a checkpoint atomically; raise ModelFileError if it cannot be written."""
     import numba
 
     layout, arrays, tokenizer = Layout(checkpoint.model), checkpoint.arrays, checkpoint.tokenizer
@@ -388,7 +366,7 @@ def _from_file(
 
 
 def _with_prefix(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The tensors whose names have a prefix, under the rest of their names."""
+    """Return the tensors whose names have a prefix, under the rest of their names."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()

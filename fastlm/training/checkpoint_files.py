@@ -7,33 +7,48 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastlm.checks import check_whole
+from fastlm.config import Config
+from fastlm.engine.tokens import tokens_identity
+from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
-from fastlm.training.checkpoint import ENDED, Checkpoint, read_checkpoint, write_checkpoint
+from fastlm.training.checkpoint import (
+    ENDED,
+    Checkpoint,
+    Origin,
+    read_checkpoint,
+    write_checkpoint,
+)
+from fastlm.training.reporting import Reporter
 from fastlm.training.run_files import numbered_checkpoints
+from fastlm.training.run_state import RunState
+from fastlm.training.schedule import RunPlan
 from fastlm.types import FilePath
+from fastlm_kernels.runtime.arguments import Tokens
 
-__all__ = ["CheckpointFiles", "Interval", "check_unfinished", "newest_checkpoint"]
+__all__ = [
+    "CheckpointFiles",
+    "CheckpointWriter",
+    "Interval",
+    "check_unfinished",
+    "newest_checkpoint",
+]
 
 
 def newest_checkpoint(path: FilePath) -> tuple[Checkpoint, str | None]:
     """Read the newest sound checkpoint among ``path`` and the older ones kept beside it.
 
-    Returns
-    -------
-    Checkpoint
-    str or None
-        A line for people if it is not that of ``path``.
-
-    Raises
-    ------
-    ModelFileError
-        If there is none; the message says what is wrong with ``path``.
+    Also returns a line for people if it is not that of ``path``. Raises ModelFileError if there is
+    none; the message says what is wrong with ``path``.
     """
     try:
         return read_checkpoint(path), None
@@ -53,23 +68,10 @@ def newest_checkpoint(path: FilePath) -> tuple[Checkpoint, str | None]:
 
 
 class Interval:
-    """The interval between two checkpoints.
+    """The interval between two checkpoints, in ``seconds`` or in ``steps``; the other is None.
 
-    Parameters
-    ----------
-    text : str or float
-        A duration such as "60s", "5m" or "1h" (a number alone: seconds), or "2000 steps".
-
-    Attributes
-    ----------
-    seconds : float, optional
-    steps : int, optional
-        One of the two is None.
-
-    Raises
-    ------
-    ConfigError
-        For anything else, and for zero.
+    ``text`` is a duration such as "60s", "5m" or "1h" (a number alone: seconds), or "2000 steps".
+    Raises ConfigError for anything else, and for zero.
     """
 
     def __init__(self, text: str | float) -> None:
@@ -92,26 +94,11 @@ class Interval:
 
 
 class CheckpointFiles:
-    """The checkpoint files of one run.
+    """The checkpoint files of one run: ``path``, and the ``keep`` older ones beside it.
 
-    Parameters
-    ----------
-    path : path
-        Of the newest checkpoint.
-    every : str or float
-        When to write one: see ``Interval``.
-    keep : int
-        How many older ones stay beside it, named by their step.
-
-    Attributes
-    ----------
-    written_step : int, optional
-        Step of the checkpoint at ``path``; None if this run has not written one yet.
-
-    Raises
-    ------
-    ConfigError
-        For an ``every`` or a ``keep`` that cannot be used.
+    ``every`` says when to write one: see ``Interval``. The older ones are named by their step.
+    ``written`` is (step, reason) of the checkpoint at ``path``, None if this run has none yet.
+    Raises ConfigError for an ``every`` or a ``keep`` that cannot be used.
     """
 
     def __init__(self, path: FilePath, every: str | float = "60s", keep: int = 0) -> None:
@@ -119,24 +106,27 @@ class CheckpointFiles:
         self.path = Path(path)
         self.interval = Interval(every)
         self.keep = keep
-        self.written_step: int | None = None
-        self._written_reason = ""
-        self._failed = False
+        self.written: tuple[int, str] | None = None
         self._started = False
         self._last = time.monotonic()
 
     def start(self, resumed: Checkpoint | None = None) -> None:
-        """Begin a run, or go on from a checkpoint: remove what killed writers left behind.
+        """Begin or resume a run: remove what killed writers left; the interval runs from now.
 
-        The interval runs from now. A second call does nothing.
+        A second call does nothing.
         """
         if self._started:
             return
         self._started = True
         remove_stale(self.path)
         if resumed is not None:
-            self.written_step, self._written_reason = resumed.run.step, resumed.reason
+            self.written = resumed.run.step, resumed.reason
         self._last = time.monotonic()
+
+    @property
+    def written_step(self) -> int | None:
+        """Step of the checkpoint at ``path``."""
+        return None if self.written is None else self.written[0]
 
     def due(self, step: int) -> bool:
         """Tell whether to write a checkpoint after ``step`` steps."""
@@ -150,45 +140,14 @@ class CheckpointFiles:
         every = self.interval.steps
         return math.inf if every is None else (step // every + 1) * every
 
-    def has(self, step: int, reason: str) -> bool:
-        """Tell whether the newest checkpoint is that of ``step`` and ``reason``."""
-        return (self.written_step, self._written_reason) == (step, reason)
-
-    def save(self, checkpoint: Checkpoint, flush: Callable[[], None]) -> str | None:
-        """Write a checkpoint; a failure does not raise, since training continues.
-
-        Parameters
-        ----------
-        checkpoint : Checkpoint
-        flush : callable
-            Called first, to bring to the disk what the checkpoint relies on; it may raise OSError.
-
-        Returns
-        -------
-        str or None
-            A line for people if it could not be written, or if one can be written again.
-        """
-        step, failed_before = checkpoint.run.step, self._failed
-        try:
-            flush()
-            self._write(checkpoint)
-        except (ModelFileError, OSError) as error:
-            self._failed = True
-            kept = "there is none yet"
-            if self.written_step is not None:
-                kept = f"that of step {self.written_step:,} stays"
-            return f"no checkpoint at step {step:,}, {kept}: {error}"
-        self._failed = False
-        return f"checkpoints are written again, at step {step:,}" if failed_before else None
-
-    def _write(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and remove those that are too many."""
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint and remove older ones; raise ModelFileError if it fails."""
         self._last = time.monotonic()
         first, step = self.written_step is None, checkpoint.run.step
         if self.keep and self.written_step not in (None, step):
             self._keep_copy()
         write_checkpoint(self.path, checkpoint)
-        self.written_step, self._written_reason = step, checkpoint.reason
+        self.written = step, checkpoint.reason
         self._last = time.monotonic()
         # Before the first one, the older ones are those of another run, which this one replaces.
         for older in numbered_checkpoints(self.path)[0 if first else self.keep :]:
@@ -211,14 +170,85 @@ class CheckpointFiles:
             ) from None
 
 
-def check_unfinished(path: FilePath) -> None:
-    """Check that a new run may write its checkpoints to ``path``.
+class CheckpointWriter:
+    """Writes the checkpoints of one run."""
 
-    Raises
-    ------
-    ConfigError
-        If ``path`` is the checkpoint of a run that has not ended, or another file.
-    """
+    def __init__(
+        self,
+        config: Config,
+        origin: Origin,
+        plan: RunPlan,
+        engine: TrainingEngine,
+        valid_tokens: Tokens | None,
+        reporter: Reporter,
+    ) -> None:
+        self._config = config
+        self._origin = origin
+        self._plan = plan
+        self._engine = engine
+        self._valid_tokens = valid_tokens
+        self._reporter = reporter
+        self._failed = False
+
+    @cached_property
+    def corpus(self) -> dict[str, Any]:
+        """What is trained and validated on, as checkpoints describe it."""
+        valid = self._valid_tokens
+        return {
+            "train": tokens_identity(self._engine.tokens),
+            "valid": None if valid is None else tokens_identity(valid),
+            "description": self._origin.description,
+            "recipe": self._origin.corpus_source,
+        }
+
+    def write(
+        self,
+        files: CheckpointFiles | None,
+        run: RunState,
+        best: NDArray[np.float32] | None,
+        reason: str,
+    ) -> None:
+        """Write a checkpoint. A failure is reported as a notice; training continues.
+
+        Nothing is written before the first step, or if the newest checkpoint is the same. ``best``
+        are the best parameters, None for the current ones.
+        """
+        if files is None or not run.step or files.written == (run.step, reason):
+            return
+        started = time.perf_counter()
+        epoch = self._plan.epoch(run.step)
+        checkpoint = Checkpoint(
+            model=self._config.model,
+            training=self._config.training,
+            documents=self._config.documents,
+            tokenizer=self._origin.tokenizer,
+            corpus=self.corpus,
+            run=run,
+            reason=reason,
+            details=run.details(epoch, self._origin.description, reason),
+            params=self._engine.snapshot()[0] if best is None else best,
+            arrays=self._engine.state._asdict(),
+        )
+        try:
+            self._reporter.sync()
+            files.write(checkpoint)
+        except (ModelFileError, OSError) as error:
+            kept = "there is none yet"
+            if files.written_step is not None:
+                kept = f"that of step {files.written_step:,} stays"
+            said = f"no checkpoint at step {run.step:,}, {kept}: {error}"
+            self._reporter.notice("checkpoint", said)
+            self._failed = True
+        else:
+            if self._failed:
+                said = f"checkpoints are written again, at step {run.step:,}"
+                self._reporter.notice("checkpoint", said)
+            self._failed = False
+        run.seconds += time.perf_counter() - started
+
+
+def check_unfinished(path: FilePath) -> None:
+    """Raise ConfigError if ``path`` holds a run that has not ended, or is another file."""
     path = Path(path)
     try:
         if not path.exists() or (path.is_file() and not path.stat().st_size):

@@ -58,20 +58,13 @@ def snapshot_steps(batch: int) -> int:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state to roll back to.
-
-    Attributes
-    ----------
-    run : RunState
-    arrays : dict of NDArray
-        Copies of the engine's arrays, by field of ``State``.
-    best : float32[n], optional
-        The best parameters so far; shared, since they are never modified.
-    """
+    """A state to roll back to."""
 
     run: RunState
     arrays: dict[str, NDArray[Any]]
+    """Copies of the engine's arrays, by field of ``State``."""
     best: NDArray[np.float32] | None
+    """The best parameters so far; shared, since they are never modified."""
 
 
 def take_snapshot(
@@ -89,16 +82,9 @@ def take_snapshot(
 
 
 def rollback(engine: TrainingEngine, good: Snapshot, failed: RunState, cause: str) -> RunState:
-    """Put a snapshot back into the engine, and return the run's state with half the learning rate.
+    """Put the ``good`` state back into the engine; return its run with half the learning rate.
 
-    Parameters
-    ----------
-    engine : TrainingEngine
-    good : Snapshot
-    failed : RunState
-        The state of the run that went wrong. Its duration, rows and rollbacks are kept.
-    cause : str
-        What went wrong.
+    The duration, the rows and the rollbacks of the ``failed`` run are kept.
     """
     for name, array in engine.state._asdict().items():
         np.copyto(array, good.arrays[name])
@@ -123,21 +109,9 @@ def diverged_error(cause: str, base_lr: float) -> TrainingError:
 
 
 def check_finite(losses: NDArray[np.float64], params: NDArray[np.float32], step: int) -> None:
-    """Check the numbers of a compiled call.
+    """Raise BadNumbers if a loss or a weight is not finite after a compiled call.
 
-    Parameters
-    ----------
-    losses : float64[steps]
-        Of the call's steps, in nats.
-    params : float32[n]
-        After the call.
-    step : int
-        Steps done after the call.
-
-    Raises
-    ------
-    BadNumbers
-        If a loss or a weight is not finite.
+    losses : float64[steps], nats; params : float32[n]; ``step`` steps are done after the call.
     """
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
@@ -148,15 +122,7 @@ def check_finite(losses: NDArray[np.float64], params: NDArray[np.float32], step:
 
 
 class RecentLoss:
-    """The mean loss of the last few thousand examples, kept in ``RunState.recent_loss``.
-
-    Parameters
-    ----------
-    vocab : int
-        V.
-    batch : int
-        B, examples per step.
-    """
+    """The mean loss of the last few thousand examples, kept in ``RunState.recent_loss``."""
 
     def __init__(self, vocab: int, batch: int) -> None:
         self._blind = math.log(vocab)

@@ -1,4 +1,4 @@
-"""The metrics of a run: a JSON object a line, appended as it goes, none lost and none doubled."""
+"""The metrics file of a run: JSON lines that are appended, none lost and none doubled."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from fastlm.types import FilePath
 
 __all__ = ["MetricsFile", "read_rows"]
 
-# What every row has; a file whose first line lacks them is not one of ours.
+# Keys of every row; a file whose first line lacks them is no metrics file.
 _KEYS = frozenset({"event", "step", "seconds"})
-
-
+# The first bytes of every row.
 _START = b'{"event"'
-
-
-# Rows that wait for room on a full disk; then the oldest go.
+# Rows that wait for space on a full disk; beyond these the oldest are dropped.
 _MOST_WAITING = 100_000
 
 
@@ -31,12 +28,9 @@ class MetricsFile:
     """Appends rows to a file (JSON Lines: https://jsonlines.org, UTF-8).
 
     Every row has ``event`` (``progress``, ``validation`` or ``rollback``), ``step`` and
-    ``seconds``; a number that is not finite is null.
+    ``seconds``; a number that is not finite is null. ``rows`` counts those of the run.
 
-    path : of the file; what is there is only replaced if it is a metrics file or empty
-    rows : how many rows the file has that are to be kept
-
-    Raises ConfigError when there is another file at ``path``, or it cannot be opened.
+    Raises ConfigError if ``path`` is a file of another kind, or cannot be opened.
     """
 
     def __init__(self, path: FilePath) -> None:
@@ -47,10 +41,9 @@ class MetricsFile:
         check_metrics(self.path)
 
     def start(self, rows: int = 0) -> None:
-        """Keep the first ``rows`` rows that are there and drop the others: a checkpoint knows how
-        many it has seen. Cutting a file short is one operation, whole or not at all.
+        """Keep the first ``rows`` rows, those that a checkpoint counts; raise OSError.
 
-        Raises OSError.
+        Truncating a file is atomic.
         """
         self._waiting.clear()
         self.rows = self._end = 0
@@ -68,17 +61,14 @@ class MetricsFile:
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row, and those that could not be written before.
 
-        Raises OSError; then the row waits, and the file ends with a whole row.
+        On an OSError the row waits, and the file ends with a whole row.
         """
         self._waiting.append(_line(row))
         del self._waiting[:-_MOST_WAITING]
         self._write()
 
     def sync(self) -> None:
-        """Onto the disk with what was written; before a checkpoint that counts these rows.
-
-        Raises OSError.
-        """
+        """Bring all rows to the disk, before a checkpoint that counts them; raise OSError."""
         if self._waiting:
             self._write()
         if self.rows:
@@ -91,7 +81,7 @@ class MetricsFile:
             with self.path.open("ab") as file:
                 file.write(content)
         except OSError:
-            # Part of a row may be there.
+            # Part of a row may have been written.
             with contextlib.suppress(OSError):
                 os.truncate(self.path, self._end)
             raise
@@ -101,7 +91,7 @@ class MetricsFile:
 
 
 def check_metrics(path: FilePath) -> None:
-    """ConfigError if ``path`` is a file that is not empty and does not hold metrics."""
+    """Raise ConfigError if ``path`` is a file that is not empty and holds no metrics."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -112,7 +102,7 @@ def check_metrics(path: FilePath) -> None:
         raise ConfigError(
             f"cannot write metrics to {path}: {reason_of(error)}; name another file"
         ) from None
-    begun = first.startswith(_START) or _START.startswith(first)  # cut short by a kill, or empty
+    begun = first.startswith(_START) or _START.startswith(first)  # cut short, or empty
     if not begun and not _is_row(first):
         raise ConfigError(
             f"{path} exists and does not hold the metrics of a run, so it is not overwritten; "
@@ -121,7 +111,7 @@ def check_metrics(path: FilePath) -> None:
 
 
 def read_rows(path: FilePath) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a last one that was cut short is left out. Raises OSError."""
+    """Return the rows of a metrics file, without a last one that was cut short; raise OSError."""
     with Path(path).open("rb") as file:
         return [json.loads(line) for line in file if line.endswith(b"\n") and _is_row(line)]
 

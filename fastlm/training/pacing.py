@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["ChunkSize", "Throughput"]
+__all__ = ["CallSize", "Throughput"]
 
 # Seconds of steps in one compiled call: short enough for progress reports and Ctrl-C.
-_CHUNK_SECONDS = 0.2
+_CALL_SECONDS = 0.2
 # Seconds of training over which the throughput is averaged.
 _WINDOW_SECONDS = 3.0
 
 
-class ChunkSize:
+class CallSize:
     """Steps of the next compiled call, adapted until a call takes about 0.2 seconds.
 
-    Attributes
-    ----------
-    steps : int
-        At least 1, the size of the first call. It grows fourfold at most from call to call.
-    first : bool
-        Whether no call has been made yet; the first one may include compilation.
+    ``first`` tells that no call has been made yet; the first one may include compilation.
     """
 
     def __init__(self) -> None:
@@ -30,7 +25,7 @@ class ChunkSize:
     def adapt(self, steps: int, seconds: float) -> None:
         """Set the size of the next call; the last one ran ``steps`` steps in ``seconds``."""
         self.first = False
-        wanted = steps * _CHUNK_SECONDS / seconds if seconds > 0 else 4 * steps
+        wanted = steps * _CALL_SECONDS / seconds if seconds > 0 else 4 * steps
         self.steps = max(1, min(4 * steps, int(wanted)))
 
 

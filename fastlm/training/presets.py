@@ -1,4 +1,4 @@
-"""Named sets of settings: the two systems that fastlm grew from, on the compiled engine."""
+"""Presets: the settings of the two reference systems, on the compiled engine."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ __all__ = ["PRESETS", "Preset", "preset_named"]
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that stand where the caller gives none.
-
-    tokenizer : kind; fixed if the system defines its own
-    tokenizer_options : for ``build_tokenizer``
-    model, training : fields of ModelConfig and TrainingConfig
-    valid : what is held out when the caller does not say
-    """
+    """Settings to use unless the caller gives others."""
 
     tokenizer: str | None = None
+    """Kind of the tokenizer, if the system defines its own."""
     tokenizer_options: dict[str, Any] = field(default_factory=dict)
+    """Options of ``build_tokenizer``."""
     model: dict[str, Any] = field(default_factory=dict)
+    """Fields of ModelConfig."""
     training: dict[str, Any] = field(default_factory=dict)
+    """Fields of TrainingConfig."""
     valid: float | None = None
+    """Share of the corpus to validate on."""
 
 
 PRESETS: dict[str, Preset] = {
-    # fastlm.reference.tiny: example by example in the order of the text, plain gradient descent.
+    # fastlm.reference.tiny: one example at a time in the order of the text, without momentum.
     "tiny": Preset(
         tokenizer="tiny",
         model={"context": 5, "embed": 32, "hidden": (), "combine": "mean", "bias": False},
@@ -43,7 +42,7 @@ PRESETS: dict[str, Preset] = {
         },
         valid=0.0,
     ),
-    # fastlm.reference.mini: example by example, momentum.
+    # fastlm.reference.mini: one example at a time, with momentum.
     "mini": Preset(
         tokenizer="word",
         tokenizer_options={"boundary": False, "unk": False, "lowercase": True, "pattern": "mini"},
@@ -63,10 +62,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset_named(name: str | None) -> Preset:
-    """The preset of this name; None: one without any settings.
-
-    Raises ConfigError for an unknown name.
-    """
+    """Return a preset, for None one without settings; raise ConfigError for an unknown name."""
     if name is None:
         return Preset()
     check_choice("preset", name, PRESETS)

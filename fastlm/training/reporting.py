@@ -8,7 +8,10 @@ import warnings
 from typing import Any
 
 from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validation
+from fastlm.config import ModelConfig
+from fastlm.engine.training import TrainingEngine, kernels_cached
 from fastlm.errors import TrainingWarning
+from fastlm.training.checkpoint import Origin
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.run_state import RunningMean, RunState
 from fastlm.training.schedule import RunPlan
@@ -26,16 +29,43 @@ class Reporter:
     """
 
     def __init__(
-        self, plan: RunPlan, callbacks: list[Callback], metrics: MetricsFile | None
+        self,
+        model: ModelConfig,
+        plan: RunPlan,
+        callbacks: list[Callback],
+        metrics: MetricsFile | None,
     ) -> None:
+        self._model = model
         self._plan = plan
         self._callbacks = callbacks
         self._metrics = metrics
         self._row_failed = False
         self._last_row = 0.0
 
-    def start(self, start: Start, run: RunState) -> None:
+    def start(
+        self,
+        run: RunState,
+        engine: TrainingEngine,
+        valid_tokens: int,
+        origin: Origin,
+        reasons: tuple[str, ...],
+    ) -> None:
         """Report the start of a run; rows of the metrics file after ``run.rows`` are dropped."""
+        start = Start(
+            model=self._model,
+            training=self._plan.training,
+            parameters=engine.state.params.size,
+            train_tokens=engine.tokens.ids.size // engine.tokens.width,
+            valid_tokens=valid_tokens,
+            total_steps=self._plan.total_steps,
+            threads=engine.threads,
+            compiling=not kernels_cached(),
+            step=run.step,
+            elapsed=run.seconds,
+            reasons=reasons,
+            corpus=origin.description,
+            tokenizer="" if origin.tokenizer is None else origin.tokenizer.kind,
+        )
         for callback in self._callbacks:
             callback.on_start(start)
         self._last_row = time.monotonic()
@@ -55,6 +85,14 @@ class Reporter:
             handled |= type(callback).on_notice is not Callback.on_notice
         if warn and not handled:
             warnings.warn(notice.message, TrainingWarning, stacklevel=3)
+
+    def nothing_left(self, run: RunState, reason: str) -> None:
+        """Report that a resumed run has already ended."""
+        more = "--patience" if reason == "early stop" else "--steps, --epochs or --minutes"
+        self.notice(
+            "finished",
+            f"nothing is left to train: {reason} after {run.step:,} steps; raise {more} to go on",
+        )
 
     def progress(self, run: RunState, lr: float, speed: float) -> None:
         """Report a compiled call, and add a row to the metrics file every few seconds.
@@ -97,20 +135,33 @@ class Reporter:
             best=validation.best,
         )
 
-    def rollback(self, run: RunState, base_lr: float) -> None:
+    def rollback(self, run: RunState) -> None:
         """Report the last rollback of a run."""
         last = run.rollbacks[-1]
         self.notice(
             "rollback",
             f"{last['cause']}: back to step {run.step:,} with half the learning rate, "
-            f"{base_lr * run.rate_factor:g}",
+            f"{self._plan.training.base_lr * run.rate_factor:g}",
         )
         self._add_row("rollback", run, **last)
 
-    def end(self, result: Result) -> None:
+    def end(self, run: RunState, reason: str, checkpoint: str | None) -> Result:
         """Report the end of a run."""
+        tokens = run.step * self._plan.training.batch
+        result = Result(
+            reason=reason,
+            step=run.step,
+            epoch=self._plan.epoch(run.step),
+            elapsed=run.seconds,
+            tokens=tokens,
+            tokens_per_second=tokens / run.training_seconds if run.training_seconds else 0.0,
+            train_loss=run.last_loss,
+            best=run.best_validation,
+            checkpoint=checkpoint,
+        )
         for callback in self._callbacks:
             callback.on_end(result)
+        return result
 
     def add_last_row(self, run: RunState) -> None:
         """Add a row for the steps since the last one, if there are any."""

@@ -1,4 +1,4 @@
-"""What are the files of a run called?"""
+"""Names of the files of a run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["checkpoint_beside", "metrics_beside", "model_beside", "numbered_chec
 
 
 def checkpoint_beside(model: FilePath) -> Path:
-    """The checkpoint of the run that writes ``model``: m.safetensors, m.checkpoint.safetensors."""
+    """Return the checkpoint of a model's run: m.safetensors has m.checkpoint.safetensors."""
     return _beside(Path(model), "checkpoint.safetensors")
 
 
 def metrics_beside(model: FilePath) -> Path:
-    """The metrics of that run: m.metrics.jsonl."""
+    """Return the metrics file of a model's run: m.safetensors has m.metrics.jsonl."""
     return _beside(Path(model), "metrics.jsonl")
 
 
@@ -27,15 +27,14 @@ def _beside(model: Path, ending: str) -> Path:
 
 
 def model_beside(checkpoint: FilePath) -> Path:
-    """The model of the run that writes ``checkpoint``, where it follows ``checkpoint_beside``; a
-    model's is itself."""
+    """Return the model that belongs to a checkpoint named as above; that of a model is itself."""
     path = Path(checkpoint)
     stem = re.sub(r"(\.checkpoint(-\d+)?)?\.safetensors$", "", path.name)
     return path.with_name(f"{stem}.safetensors")
 
 
 def numbered_checkpoints(path: FilePath) -> list[Path]:
-    """The older checkpoints kept beside ``path``, the newest first."""
+    """Return the older checkpoints kept beside ``path``, the newest first."""
     path = Path(path)
     pattern = re.compile(rf"{re.escape(path.stem)}-(\d+){re.escape(path.suffix)}")
     try:

@@ -30,17 +30,10 @@ __all__ = ["RunState", "RunningMean"]
 
 
 class RunningMean(NamedTuple):
-    """A mean of step losses that does not depend on how the steps are grouped into calls.
-
-    Attributes
-    ----------
-    total : float
-        The sum of the losses, in nats.
-    steps : int
-        The number of steps.
-    """
+    """A mean of step losses that does not depend on how the steps are grouped into calls."""
 
     total: float = 0.0
+    """Sum of the losses, in nats."""
     steps: int = 0
 
     def add(self, losses: NDArray[np.float64]) -> RunningMean:
@@ -56,52 +49,36 @@ class RunningMean(NamedTuple):
 
 @dataclass(kw_only=True)
 class RunState:
-    """What a run knows besides the engine's arrays; a checkpoint holds all of it.
-
-    Attributes
-    ----------
-    step : int
-        Steps done.
-    seconds : float
-        Duration of training, validation and writing, without compilation.
-    training_seconds : float
-        Duration of the training steps alone.
-    history : list of Validation
-        The validations so far.
-    best : int, optional
-        Index of the best validation in ``history``; None before the first one.
-    bad_validations : int
-        Validations since the best one.
-    rate_factor : float
-        Factor of the learning rate, above 0 and up to 1; each rollback halves it.
-    rollbacks : list of dict
-        The rollbacks so far, each with ``step``, ``back_to``, ``cause`` and ``rate_factor``.
-    since_validation, since_row : RunningMean
-        Step losses since the last validation and since the last row of the metrics file.
-    recent_loss : (float, float)
-        Decaying sum of step losses and its weight (``fastlm.training.divergence``).
-    lowest_recent_loss : float
-        The lowest recent loss so far, in nats; at first the loss of the first step.
-    last_loss : float
-        Mean loss of the last compiled call, in nats.
-    rows : int
-        Rows of the metrics file.
-    """
+    """What a run knows besides the engine's arrays; a checkpoint holds all of it."""
 
     step: int = 0
+    """Steps done."""
     seconds: float = 0.0
+    """Duration of training, validation and writing, without compilation."""
     training_seconds: float = 0.0
+    """Duration of the training steps alone."""
     history: list[Validation] = field(default_factory=list)
+    """The validations so far."""
     best: int | None = None
+    """Index of the best validation in ``history``."""
     bad_validations: int = 0
+    """Validations since the best one."""
     rate_factor: float = 1.0
+    """Factor of the learning rate, in (0, 1]; each rollback halves it."""
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
+    """The rollbacks so far, each with ``step``, ``back_to``, ``cause`` and ``rate_factor``."""
     since_validation: RunningMean = field(default_factory=RunningMean)
+    """Step losses since the last validation."""
     since_row: RunningMean = field(default_factory=RunningMean)
+    """Step losses since the last row of the metrics file."""
     recent_loss: tuple[float, float] = (0.0, 0.0)
+    """Decaying sum of step losses and of their weights (``fastlm.training.divergence``)."""
     lowest_recent_loss: float = math.nan
+    """Lowest recent loss so far, in nats; at first the loss of the first step."""
     last_loss: float = math.nan
+    """Mean loss of the last compiled call, in nats."""
     rows: int = 0
+    """Rows of the metrics file."""
 
     def copy(self) -> RunState:
         """Return a copy that shares nothing that changes."""

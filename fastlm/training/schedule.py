@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastlm.config import TrainingConfig
 from fastlm.training.run_state import RunState
 
-__all__ = ["RunPlan", "default_epochs", "fraction_done", "learning_rates", "planned_steps"]
+__all__ = ["RunPlan", "default_epochs", "learning_rates", "planned_steps"]
 
 # Examples of a run without --epochs, --steps or --minutes: about twenty seconds of training for a
 # character model on two cores.
@@ -36,36 +36,12 @@ def planned_steps(training: TrainingConfig, examples: int) -> int | None:
     return max(1, math.ceil(epochs * examples / training.batch))
 
 
-def fraction_done(
-    training: TrainingConfig, total_steps: int | None, steps: Any, seconds: Any
-) -> Any:
-    """Return the fraction of a run, 0 to 1, that is done: of its steps or its time, the larger.
-
-    Parameters
-    ----------
-    training : TrainingConfig
-    total_steps : int, optional
-        See ``planned_steps``.
-    steps, seconds : float or array
-        Done so far.
-    """
-    of_steps = 0.0 if total_steps is None else steps / total_steps
-    of_time = 0.0 if training.minutes is None else seconds / (60 * training.minutes)
-    return np.minimum(1.0, np.maximum(of_steps, of_time))
-
-
 def learning_rates(
     training: TrainingConfig, fractions: NDArray[np.float64], first_step: int
 ) -> NDArray[np.float64]:
     """Return the learning rates, float64[steps], of the steps from ``first_step`` on.
 
-    Parameters
-    ----------
-    training : TrainingConfig
-    fractions : float64[steps]
-        The fraction of the run, 0 to 1, that lies before each step.
-    first_step : int
-        Steps done before.
+    fractions : float64[steps], the fraction of the run, 0 to 1, that lies before each step
     """
     left = np.clip(1.0 - fractions, 0.0, 1.0)
     if training.schedule == "constant":
@@ -81,7 +57,10 @@ def learning_rates(
 
 
 class RunPlan:
-    """How long a run is, and how far it is at a state; ``examples`` are those of one epoch."""
+    """How long a run is, and how far it is at a state; ``examples`` are those of one epoch.
+
+    ``total_steps`` are the planned steps, None if only minutes bound the run.
+    """
 
     def __init__(self, training: TrainingConfig, examples: int) -> None:
         self.training = training
@@ -93,14 +72,19 @@ class RunPlan:
         return step * self.training.batch / self.examples
 
     def fraction(self, run: RunState) -> float:
-        """Return the fraction of the run that is done, 0 to 1."""
-        return float(fraction_done(self.training, self.total_steps, run.step, run.seconds))
+        """Return the share of the run, 0 to 1, that is done: of its steps or time, the larger."""
+        return float(self._fraction(run.step, run.seconds))
+
+    def _fraction(self, steps: Any, seconds: Any) -> Any:
+        of_steps = 0.0 if self.total_steps is None else steps / self.total_steps
+        minutes = self.training.minutes
+        of_time = 0.0 if minutes is None else seconds / (60 * minutes)
+        return np.minimum(1.0, np.maximum(of_steps, of_time))
 
     def rates(self, run: RunState, steps: int) -> NDArray[np.float64]:
-        """Return the learning rates of the next ``steps`` steps."""
+        """Return the learning rates, float64[steps], of the next ``steps`` steps."""
         ahead = np.arange(steps)
-        seconds = run.seconds + _seconds_per_step(run) * ahead
-        done = fraction_done(self.training, self.total_steps, run.step + ahead, seconds)
+        done = self._fraction(run.step + ahead, run.seconds + _seconds_per_step(run) * ahead)
         return learning_rates(self.training, np.asarray(done), run.step) * run.rate_factor
 
     def last_step(self, run: RunState) -> float:

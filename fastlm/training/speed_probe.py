@@ -1,4 +1,4 @@
-"""How fast would a model train here? Steps for a second at most tell."""
+"""Estimated training throughput, from at most a second of trial steps."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ from fastlm.model.initialization import as_if_trained
 
 __all__ = ["SpeedProbe"]
 
-# A share of the run, within bounds. The fastest of some parts counts: what else the machine does
-# at the moment says nothing of the minutes to come.
+# Seconds of trial steps: a share of the run, within limits.
 _SHARE = 0.01
-
-
 _LEAST, _MOST = 0.15, 1.0
-
-
+# The trial is divided into this many parts, of which the fastest counts: what else the machine
+# does now says nothing about the minutes to come.
 _PARTS = 5
 
 
 class SpeedProbe:
-    """Examples a second on these tokens.
+    """Estimates the examples per second that a model trains at on these tokens.
 
-    The first model asked about is tried out; for others the same number of operations a second is
-    expected, so that comparing sizes costs nothing.
+    The first model is measured. Others are expected to do as many operations per second, so that
+    comparing sizes costs nothing.
     """
 
     def __init__(self, tokens: Any) -> None:
@@ -37,6 +34,7 @@ class SpeedProbe:
         self._known: tuple[float, float] | None = None
 
     def __call__(self, model: ModelConfig, training: TrainingConfig) -> float:
+        """Return the examples per second."""
         flops = step_flops(model, training.batch) / training.batch
         if self._known is None:
             self._known = self._measure(model, training), flops
@@ -45,20 +43,20 @@ class SpeedProbe:
 
     def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
         engine = TrainingEngine(model, training, self._tokens, as_if_trained(model))
-        engine.compile()  # while another process compiles the matrix product, on a first start
+        engine.compile()  # as long as another process compiles the matrix product
         engine.run(np.full(2, 1e-3))
         minutes = training.minutes or 0
         part = min(max(60 * minutes * _SHARE, _LEAST), _MOST) / _PARTS
         steps = 2
         while (seconds := _seconds(engine, steps)) < part / 2:
             steps *= max(2, min(16, int(part / max(seconds, 1e-9))))
-        more = min(_PARTS - 1, int(_MOST / seconds))  # none of what is slow
+        more = min(_PARTS - 1, int(_MOST / seconds))  # none if a part is slow
         best = min([seconds, *(_seconds(engine, steps) for _ in range(more))])
         return steps * training.batch / best
 
 
 def _seconds(engine: TrainingEngine, steps: int) -> float:
-    """How long so many steps take."""
+    """Duration of ``steps`` steps."""
     started = time.perf_counter()
     engine.run(np.full(steps, 1e-3))
     return time.perf_counter() - started

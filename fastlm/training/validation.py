@@ -45,16 +45,8 @@ def validation_points(done: float, last_seconds: float, minutes: float) -> list[
     """Return where a run bounded by time validates next, as fractions of the run.
 
     These are twentieths of the run, as few as keep validation to a fifteenth of the time, and its
-    end.
-
-    Parameters
-    ----------
-    done : float
-        The fraction of the run that is done; points before it are left out.
-    last_seconds : float
-        Duration of the last validation, 0 if there was none.
-    minutes : float
-        Duration of the run.
+    end. Points before the fraction ``done`` are left out. ``last_seconds`` is the duration of the
+    last validation, 0 if there was none; ``minutes`` that of the run.
     """
     gap = (_GAP * last_seconds) / (60 * minutes)
     points = [k / _MOST_VALIDATIONS for k in range(1, _MOST_VALIDATIONS)]
@@ -62,19 +54,10 @@ def validation_points(done: float, last_seconds: float, minutes: float) -> list[
 
 
 def unigram_loss(counts: NDArray[Any], measured: NDArray[Any]) -> float:
-    """Return the mean loss of predicting every token by its frequency alone.
+    """Return the loss, in nats per token, of predicting every token by its frequency alone.
 
-    Parameters
-    ----------
-    counts : int[V]
-        How often each token occurs in the training text.
-    measured : int[V]
-        How often it occurs in the text to predict, which has at least one token.
-
-    Returns
-    -------
-    float
-        Nats per token.
+    counts : int[V], how often each token occurs in the training text
+    measured : int[V], how often it occurs in the text to predict; not all zero
     """
     measured = np.asarray(measured, dtype=np.float64)
     return float(-(measured @ log_unigram(counts)) / measured.sum())
@@ -95,7 +78,7 @@ class _Schedule:
             self._every = plan.total_steps / count
 
     def next_point(self, position: float, last_seconds: float) -> float:
-        """The first point after ``position``, infinite for none."""
+        """Return the first point after ``position``, infinite for none."""
         if self.by_time:
             points: Iterable[float] = validation_points(position, last_seconds, self._minutes)
         else:
@@ -108,14 +91,9 @@ class _Schedule:
 class Validator:
     """Validates a run when that is due, and keeps the best parameters.
 
-    Attributes
-    ----------
-    tokens : Tokens, optional
-        The validation tokens; None: never validate.
-    size : int
-        Their number.
-    best : float32[n], optional
-        Parameters of the best validation so far; replaced, never modified.
+    ``tokens`` are the validation tokens, None to never validate, and ``size`` is their number.
+    ``best``, float32[n], are the parameters of the best validation so far; they are replaced, never
+    modified.
     """
 
     def __init__(self, config: Config, tokens: Tokens | None, plan: RunPlan) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from fastlm.config import TrainingConfig
+from fastlm.training.run_state import RunState
 from fastlm.training.schedule import (
+    RunPlan,
     default_epochs,
-    fraction_done,
     learning_rates,
     planned_steps,
 )
@@ -70,16 +71,42 @@ def test_planned_steps_for_a_hundred_examples(setting, steps):
     assert planned_steps(TrainingConfig(**setting), 100) == steps
 
 
-def test_what_is_done_of_steps_and_of_minutes():
-    both = TrainingConfig(steps=100, minutes=1.0)
-    assert fraction_done(both, 100, 50, 12.0) == 0.5
-    assert fraction_done(both, 100, 50, 45.0) == 0.75
-    assert fraction_done(both, 100, 50, 90.0) == 1.0
-    assert fraction_done(TrainingConfig(steps=100), 100, 25, 1e6) == 0.25
-    assert fraction_done(TrainingConfig(minutes=1.0), None, 10**6, 15.0) == 0.25
-    np.testing.assert_array_equal(
-        fraction_done(both, 100, np.array([10, 20]), np.array([3.0, 30.0])), [0.1, 0.5]
-    )
+@pytest.mark.parametrize(
+    ("setting", "step", "seconds", "fraction"),
+    [
+        ({"steps": 100, "minutes": 1.0}, 50, 12.0, 0.5),
+        ({"steps": 100, "minutes": 1.0}, 50, 45.0, 0.75),
+        ({"steps": 100, "minutes": 1.0}, 50, 90.0, 1.0),
+        ({"steps": 100}, 25, 1e6, 0.25),
+        ({"minutes": 1.0}, 10**6, 15.0, 0.25),
+    ],
+)
+def test_what_is_done_of_steps_and_of_minutes(setting, step, seconds, fraction):
+    plan = RunPlan(TrainingConfig(**setting), 100)
+    assert plan.fraction(RunState(step=step, seconds=seconds)) == fraction
+
+
+def test_rates_of_a_run_follow_its_steps_and_its_rollbacks():
+    plan = RunPlan(TrainingConfig(lr=2.0, steps=10), 100)
+    run = RunState(step=5, rate_factor=0.5)
+    np.testing.assert_allclose(plan.rates(run, 3), [0.5, 0.4, 0.3])
+
+
+def test_rates_by_time_expect_steps_to_take_as_long_as_before():
+    plan = RunPlan(TrainingConfig(lr=1.0, minutes=1.0), 100)
+    run = RunState(step=10, seconds=30.0, training_seconds=10.0)
+    np.testing.assert_allclose(plan.rates(run, 3), [30 / 60, 29 / 60, 28 / 60])
+    assert plan.last_step(run) == 40
+
+
+@pytest.mark.parametrize(
+    ("setting", "last"), [({"steps": 20}, 20), ({"steps": 20, "minutes": 1.0}, 20), ({}, 30)]
+)
+def test_the_last_step(setting, last):
+    plan = RunPlan(TrainingConfig(batch=100, **setting), 100)
+    run = RunState(step=10, seconds=1.0, training_seconds=1.0)
+    assert plan.last_step(run) == last
+    assert plan.epoch(last) == last
 
 
 def test_default_length():
