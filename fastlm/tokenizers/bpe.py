@@ -233,8 +233,10 @@ def _vocabulary(library: Any, form: Mapping[str, Any]) -> Vocabulary:
 
 
 def _cuts_before_space(form: Mapping[str, Any]) -> bool:
-    """Whether text cut between a visible character and white space has the same tokens: true of
-    the byte-level pattern alone, which looks at nothing but the characters of a pre-token."""
+    """Whether a cut between a visible character and white space leaves the tokens as they are.
+
+    True of the byte-level pattern alone, which looks only at the characters of a pre-token.
+    """
     pattern = form.get("pre_tokenizer")
     return (
         form.get("normalizer") is None

@@ -47,6 +47,7 @@ class Splitter:
         return cls(pattern, lowercase)
 
     def __call__(self, text: str) -> list[str]:
+        """Return the symbols of a text."""
         if self.lowercase:
             text = text.lower()
         if self.pattern == WHITESPACE:
