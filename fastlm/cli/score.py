@@ -19,7 +19,7 @@ from fastlm.types import DEFAULT_FIELD
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
     from fastlm.inference.scoring import Score
-    from fastlm.text.json_lines import BadRecord, Record, RecordReader
+    from fastlm.text.records import BadRecord, Record, RecordReader
 
 __all__ = ["score"]
 
@@ -32,7 +32,8 @@ def score(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="[FILE|-]", help="Text, one record per line (also .gz); - is standard input."
+            metavar="[FILE|-]",
+            help="Text, one record per line (also .gz, .zst); - is standard input.",
         ),
     ] = "-",
     field: Annotated[
@@ -76,7 +77,8 @@ def score(
     limits = _Limits(max_perplexity, min_perplexity, max_bits, min_bits)
 
     from fastlm.api.language_model import LanguageModel
-    from fastlm.text.json_lines import RecordReader, is_json_lines
+    from fastlm.text.json_lines import is_json_lines
+    from fastlm.text.records import RecordReader
 
     if field is None and is_json_lines(file):
         field = DEFAULT_FIELD
@@ -84,17 +86,17 @@ def score(
         raise ConfigError("--tokens needs JSON; add --json")
     lm = LanguageModel.load(model)
     options = {"return_tokens": tokens, "count_end": count_end, "threads": threads}
-    with RecordReader(file, field) as reader:
-        form: _Form
-        if limits and not as_json:
-            form = _unchanged
-        elif field is not None:
-            form = _WithScores(reader.name, prefix)
-        elif as_json:
-            form = _LineAsJson(prefix)
-        else:
-            form = _columns
-        _run(lm, reader, limits, form, options, skip_bad)
+    reader = RecordReader(file, field)
+    form: _Form
+    if limits and not as_json:
+        form = _unchanged
+    elif field is not None:
+        form = _WithScores(reader.name, prefix)
+    elif as_json:
+        form = _LineAsJson(prefix)
+    else:
+        form = _columns
+    _run(lm, reader, limits, form, options, skip_bad)
 
 
 def _run(
@@ -136,7 +138,7 @@ def _results(
     lm: LanguageModel, block: list[Record | BadRecord], options: dict[str, Any]
 ) -> Iterator[tuple[Record, Score] | BadRecord]:
     """Each record of a block with its score; what cannot be scored as a BadRecord."""
-    from fastlm.text.json_lines import BadRecord, Record
+    from fastlm.text.records import BadRecord, Record
 
     good = [record for record in block if isinstance(record, Record)]
     scores = _scores_or_reasons(lm, [record.text for record in good], options)

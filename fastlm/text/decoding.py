@@ -1,4 +1,4 @@
-r"""From bytes in any encoding to blocks of UTF-8 with \n for every line end."""
+r"""Decoding: bytes in any encoding to blocks of UTF-8, with \n for every line end."""
 
 from __future__ import annotations
 
@@ -14,30 +14,43 @@ from fastlm.checks import check_choice
 from fastlm.errors import ConfigError, CorpusError
 
 __all__ = [
+    "BYTE_ORDER_MARK",
     "ERRORS",
     "Reading",
     "count_characters",
     "count_lines",
-    "normal_line_ends",
+    "normalize_line_ends",
     "text_blocks",
     "whole_characters",
 ]
 
 ERRORS = ("strict", "replace")
+"""What may be done about bytes that do not decode."""
 
-
-_MARK = "\ufeff".encode()  # byte order mark
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""U+FEFF in UTF-8; at the beginning of a text it is no part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """How files are read.
 
-    encoding : a name that Python knows
-    errors : ``strict``: bytes that do not decode are an error; ``replace``: they become U+FFFD
-    field : the key of the text in JSON lines; None: "text". Given, it also says that standard
-        input and files named .json hold JSON lines.
-    skip_bad : JSON lines that cannot be used are counted and left out, not an error
+    Attributes
+    ----------
+    encoding : str
+        A name that Python knows.
+    errors : {"strict", "replace"}
+        With "strict", bytes that do not decode are an error; with "replace" they become U+FFFD.
+    field : str or None
+        The key of the text in JSON lines; None: "text". Given, it also says that standard input
+        and files named .json hold JSON lines.
+    skip_bad : bool
+        JSON lines that cannot be used are counted and left out; without it they are an error.
+
+    Raises
+    ------
+    ConfigError, CorpusError
+        For a setting that cannot be used; CorpusError for an encoding that Python does not know.
     """
 
     encoding: str = "utf-8"
@@ -50,13 +63,14 @@ class Reading:
         if self.field is not None and not isinstance(self.field, str):
             raise ConfigError(f"field is {self.field!r}; give the name of a key in the JSON lines")
         try:
-            # Refuses what is not there, and what turns bytes into bytes.
+            # It refuses what Python does not know, and codecs from bytes to bytes.
             io.TextIOWrapper(io.BytesIO(), encoding=self.encoding)
         except (LookupError, TypeError, ValueError) as error:
             raise CorpusError(f"{error}; name one that Python knows, such as utf-8") from None
 
     @property
     def utf8(self) -> bool:
+        """Whether the encoding is UTF-8, under any of its names."""
         return codecs.lookup(self.encoding).name == "utf-8"
 
 
@@ -66,7 +80,7 @@ def text_blocks(
     reading: Reading,
     *,
     trusted: bool = False,
-    beginning: bool = True,
+    at_start: bool = True,
 ) -> Iterator[bytes]:
     r"""Yield a text as blocks of UTF-8 that hold whole characters.
 
@@ -81,7 +95,7 @@ def text_blocks(
     reading : Reading
     trusted : bool
         The bytes were decoded before: UTF-8 is not checked again.
-    beginning : bool
+    at_start : bool
         Whether the text begins here, and may do so with a byte order mark.
 
     Raises
@@ -90,25 +104,10 @@ def text_blocks(
         For bytes that cannot be decoded, with the offset of the first and its line.
     """
     decoder = (_Utf8Decoder if reading.utf8 else _Decoder)(name, reading, trusted)
-    # The last, empty chunk says that there are no more.
-    for chunk in chain(chunks, (b"",)):
-        data = decoder.decode(chunk)
-        if beginning and data:
-            beginning = False
-            data = data.removeprefix(_MARK)
-        if decoder.held_back:
-            data = decoder.held_back + data
-            decoder.held_back = b""
-        if chunk and data.endswith(b"\r"):
-            data, decoder.held_back = data[:-1], b"\r"
-        data = normal_line_ends(data)
-        if not trusted:
-            decoder.lines += count_lines(data)
-        if data:
-            yield data
+    return decoder.blocks(chunks, at_start)
 
 
-def normal_line_ends(data: bytes) -> bytes:
+def normalize_line_ends(data: bytes) -> bytes:
     r"""Return UTF-8 with \n in place of \r\n and \r."""
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
@@ -125,78 +124,6 @@ def count_characters(data: bytes) -> int:
     return int(np.count_nonzero((np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80))
 
 
-class _Decoder:
-    """Bytes in any encoding to UTF-8, in pieces; an empty chunk ends the text."""
-
-    def __init__(self, name: str, reading: Reading, trusted: bool) -> None:
-        self.name = name
-        self.reading = reading
-        self.trusted = trusted
-        # Both are kept by the caller, who knows what a line end is.
-        self.lines = 0
-        self.held_back = b""  # \r at the end of a chunk: half a line end, or a whole one
-        self._before = 0  # bytes in earlier chunks
-        self._head = b""
-        self._decoder = codecs.getincrementaldecoder(reading.encoding)(reading.errors)
-
-    def decode(self, chunk: bytes) -> bytes:
-        self._head = self._head or chunk[:4]
-        self._before += len(chunk)
-        try:
-            data = self._decoder.decode(chunk, not chunk).encode("utf-8")
-        except UnicodeDecodeError as error:
-            raise self._undecodable(error.object, error.start) from None
-        except UnicodeEncodeError as error:
-            raise CorpusError(
-                f"{self.name} holds a lone surrogate U+{ord(error.object[error.start]):04X}, which "
-                f"is no character; {self.reading.encoding} may not be its encoding"
-            ) from None
-        return data
-
-    def _undecodable(self, data: bytes, start: int) -> CorpusError:
-        """``data`` : what was decoded when it failed, the end of all bytes so far."""
-        offset = self._before - len(data) + start
-        good = self.held_back + data[:start].decode(self.reading.encoding, "ignore").encode()
-        line = self.lines + count_lines(normal_line_ends(good)) + 1
-        guess = ""
-        if self._head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            guess = " (it begins as UTF-16 does)"
-        elif self._head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
-            guess = " (it begins as a compressed file does)"
-        return CorpusError(
-            f"{self.name} is not valid {self.reading.encoding.upper()}: byte 0x{data[start]:02X} "
-            f"at offset {offset}, line {line}{guess}; convert it to UTF-8, e.g. with iconv, name "
-            "its encoding (--encoding), or read on with --errors replace"
-        )
-
-
-class _Utf8Decoder(_Decoder):
-    """UTF-8 to UTF-8: checked, and handed on as it is."""
-
-    def __init__(self, name: str, reading: Reading, trusted: bool) -> None:
-        super().__init__(name, reading, trusted)
-        self._rest = b""
-
-    def decode(self, chunk: bytes) -> bytes:
-        self._head = self._head or chunk[:4]
-        self._before += len(chunk)
-        data = self._rest + chunk if self._rest else chunk
-        stop = whole_characters(data) if chunk else len(data)
-        self._rest = data[stop:]
-        if self._rest:
-            data = data[:stop]
-        if data.isascii() or (self.trusted and self.reading.errors == "strict"):
-            return data
-        try:
-            # Only to see whether it can be decoded: 0.6 GB/s for prose in English.
-            data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if self.reading.errors == "replace":
-                return data.decode("utf-8", "replace").encode("utf-8")
-            raise self._undecodable(data + self._rest, error.start) from None
-        return data
-
-
 def whole_characters(data: bytes) -> int:
     """Return the length of UTF-8 without the first bytes of a character whose last are missing."""
     for back in range(1, min(len(data), 3) + 1):
@@ -207,3 +134,89 @@ def whole_characters(data: bytes) -> int:
         if lead < 0x80:
             break
     return len(data)
+
+
+class _Decoder:
+    """One text in any encoding, decoded chunk by chunk."""
+
+    def __init__(self, name: str, reading: Reading, trusted: bool) -> None:
+        self._name = name
+        self._reading = reading
+        self._trusted = trusted
+        self._head = b""  # the first bytes, to guess what they are instead
+        self._taken = 0  # bytes of chunks
+        self._lines = 0  # line ends in the blocks so far
+        self._held_back = b""  # \r at the end of a chunk: half a line end, or a whole one
+        self._codec = codecs.getincrementaldecoder(reading.encoding)(reading.errors)
+
+    def blocks(self, chunks: Iterable[bytes], at_start: bool) -> Iterator[bytes]:
+        """See `text_blocks`."""
+        # The last, empty chunk says that there are no more.
+        for chunk in chain(chunks, (b"",)):
+            self._head = self._head or chunk[:4]
+            self._taken += len(chunk)
+            data = self._decode(chunk)
+            if at_start and data:
+                at_start = False
+                data = data.removeprefix(BYTE_ORDER_MARK)
+            if self._held_back:
+                data = self._held_back + data
+                self._held_back = b""
+            if chunk and data.endswith(b"\r"):
+                data, self._held_back = data[:-1], b"\r"
+            data = normalize_line_ends(data)
+            if not self._trusted:
+                self._lines += count_lines(data)
+            if data:
+                yield data
+
+    def _decode(self, chunk: bytes) -> bytes:
+        """Return whole characters in UTF-8; an empty chunk ends the text."""
+        try:
+            return self._codec.decode(chunk, not chunk).encode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error.object, error.start) from None
+        except UnicodeEncodeError as error:
+            raise CorpusError(
+                f"{self._name} holds a lone surrogate U+{ord(error.object[error.start]):04X}, "
+                f"which is no character; {self._reading.encoding} may not be its encoding"
+            ) from None
+
+    def _undecodable(self, data: bytes, start: int) -> CorpusError:
+        """Return the error for `data`, the last bytes taken, which fail at `start`."""
+        offset = self._taken - len(data) + start
+        good = self._held_back + data[:start].decode(self._reading.encoding, "ignore").encode()
+        line = self._lines + count_lines(normalize_line_ends(good)) + 1
+        guess = ""
+        if self._head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            guess = " (it begins as UTF-16 does)"
+        elif self._head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
+            guess = " (it begins as a compressed file does)"
+        return CorpusError(
+            f"{self._name} is not valid {self._reading.encoding.upper()}: byte 0x{data[start]:02X} "
+            f"at offset {offset}, line {line}{guess}; convert it to UTF-8, e.g. with iconv, name "
+            "its encoding (--encoding), or read on with --errors replace"
+        )
+
+
+class _Utf8Decoder(_Decoder):
+    """UTF-8 to UTF-8: checked, and handed on as it is."""
+
+    _rest = b""  # the beginning of a character
+
+    def _decode(self, chunk: bytes) -> bytes:
+        data = self._rest + chunk if self._rest else chunk
+        stop = whole_characters(data) if chunk else len(data)
+        self._rest = data[stop:]
+        if self._rest:
+            data = data[:stop]
+        if data.isascii() or (self._trusted and self._reading.errors == "strict"):
+            return data
+        try:
+            # Only to see whether it can be decoded: 0.6 GB/s for prose in English.
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if self._reading.errors == "replace":
+                return data.decode("utf-8", "replace").encode("utf-8")
+            raise self._undecodable(data + self._rest, error.start) from None
+        return data

@@ -1,10 +1,11 @@
-"""The text to train on when none is named: what every Python ships with."""
+"""The default corpus: the documentation texts that every Python ships with."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 from fastlm.errors import CorpusError
+from fastlm.text.documents import with_line_feeds
 
 __all__ = ["default_corpus"]
 
@@ -31,4 +32,4 @@ def default_corpus() -> str:
             "this Python ships without its documentation texts (pydoc_data.topics), which are the "
             "default corpus; name a text file to train on"
         )
-    return text.replace("\r\n", "\n").replace("\r", "\n") + "\n"
+    return with_line_feeds(text) + "\n"

@@ -1,4 +1,4 @@
-"""Where does a document begin and end, and which documents are held out for validation?"""
+"""Documents: where they begin and end in a text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,8 @@ __all__ = [
 ]
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*(?:\n|\Z))+")
-
-
 # Without the one that is blank because the text ends.
 _COMPLETE_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
-
-
 _LEADING_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
 
 
@@ -54,7 +50,7 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
 
 
 def last_document(prompt: str, mode: str) -> str:
-    """The part of a prompt that a model sees: no context reaches across the end of a document."""
+    """Return the part of a prompt that a model sees: a context never leaves its document."""
     if mode == "file":
         return prompt
     return re.split(r"\n" if mode == "lines" else r"\n[^\S\n]*\n", with_line_feeds(prompt))[-1]
@@ -86,8 +82,18 @@ def _between(text: str, separator: re.Pattern[str], start: int) -> Iterator[str]
 
 
 def first_document_end(text: str, mode: str) -> int | None:
-    """Return where the first line or paragraph ends that is sure to end in a text that may go on,
-    with the line ends behind it; None where none does. ``mode`` : "paragraphs" or "lines"."""
+    """Return where the first document ends in a text that may go on.
+
+    Parameters
+    ----------
+    text : str
+    mode : {"paragraphs", "lines"}
+
+    Returns
+    -------
+    int or None
+        The position after the line ends that follow it; None where no document is sure to end.
+    """
     if mode == "lines":
         return text.find("\n") + 1 or None
     leading = _LEADING_BLANK_LINES.match(text)
@@ -96,7 +102,7 @@ def first_document_end(text: str, mode: str) -> int | None:
 
 
 def check_documents(documents: str) -> None:
-    """Raise CorpusError for an unknown kind of documents."""
+    """Raise CorpusError unless `documents` is one of `DOCUMENT_MODES`."""
     if documents not in DOCUMENT_MODES:
         raise CorpusError(
             f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"

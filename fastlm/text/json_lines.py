@@ -1,39 +1,92 @@
-"""JSON lines: texts and records of .jsonl files, with line numbers in every error."""
+"""JSON lines: the texts of .jsonl files, with the number of the line in every error."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import sys
-import zlib
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Self
+from itertools import chain
+from typing import Any
 
 from fastlm.errors import CorpusError
-from fastlm.text.decoding import Reading, normal_line_ends
+from fastlm.text.compression import plain_suffix
+from fastlm.text.decoding import Reading, normalize_line_ends
 from fastlm.types import DEFAULT_FIELD
 
-__all__ = [
-    "BadRecord",
-    "JsonLines",
-    "Record",
-    "RecordReader",
-    "decoded_line",
-    "is_json_lines",
-    "parse_record",
-]
+__all__ = ["JsonLines", "decode_line", "is_json_lines", "parse_record", "split_lines"]
 
 
-def decoded_line(line: bytes, errors: str = "strict") -> str:
-    """A line of UTF-8 as a str.
+def is_json_lines(name: str, field: str | None = None) -> bool:
+    """Tell whether a file holds JSON lines, compressed or not, as its name says.
 
-    errors : ``strict``, or ``replace``: bytes that do not decode become U+FFFD
+    Parameters
+    ----------
+    name : str
+        The name of the file.
+    field : str or None
+        The key of the text, if the user gave one: then a .json file holds JSON lines, too.
+    """
+    suffix = plain_suffix(name)
+    return suffix in (".jsonl", ".ndjson") or (field is not None and suffix == ".json")
 
-    Raises CorpusError with the first byte that cannot be decoded; the caller knows which line of
-    what it is.
+
+def split_lines(
+    blocks: Iterable[bytes], name: str = "", longest: float = math.inf
+) -> Iterator[list[bytes]]:
+    r"""Yield the lines that end in a block, as soon as it is there: a list that is not empty.
+
+    Parameters
+    ----------
+    blocks : iterable of bytes
+        A text, cut anywhere, its lines separated by \n.
+    name : str
+        How messages call it.
+    longest : float
+        Most bytes of a line.
+
+    Raises
+    ------
+    CorpusError
+        For a longer line, with its number.
+    """
+    begun: list[bytes] = []  # a line whose end has not come
+    size = 0
+    number = 1
+    for block in blocks:
+        head, newline, rest = block.partition(b"\n")
+        begun.append(head)
+        size += len(head)
+        if size > longest:
+            raise CorpusError(
+                f"{name}, line {number} is longer than {longest:,} bytes; split it into several "
+                "lines"
+            )
+        if not newline:
+            continue
+        *lines, last = rest.split(b"\n")
+        number += 1 + len(lines)
+        first = b"".join(begun)
+        begun, size = [last], len(last)
+        yield [first, *lines]
+    if size:
+        first = b"".join(begun)
+        begun.clear()
+        yield [first]
+
+
+def decode_line(line: bytes, errors: str = "strict") -> str:
+    """Return a line of UTF-8 as a str.
+
+    Parameters
+    ----------
+    line : bytes
+    errors : {"strict", "replace"}
+        With "replace", bytes that do not decode become U+FFFD.
+
+    Raises
+    ------
+    CorpusError
+        With the first byte that cannot be decoded; the caller adds where the line is.
     """
     try:
         return line.decode("utf-8", errors)
@@ -45,9 +98,12 @@ def decoded_line(line: bytes, errors: str = "strict") -> str:
 
 
 def parse_record(line: str, field: str) -> dict[str, Any]:
-    """The JSON object of a line, which has a string under ``field``.
+    """Return the JSON object of a line, which has a string under `field`.
 
-    Raises CorpusError for anything else; the caller knows which line of what it is.
+    Raises
+    ------
+    CorpusError
+        For anything else; the caller adds where the line is.
     """
     try:
         record = json.loads(line)
@@ -82,22 +138,32 @@ def _json_type(value: Any) -> str:
 
 
 class JsonLines:
-    """The records of one source.
+    """The texts of one source of JSON lines.
 
-    name : how messages call the source
-    skipped : lines left out so far (``Reading.skip_bad``); ``first_skipped`` says why the first was
+    Attributes
+    ----------
+    name : str
+        How messages call the source.
+    skipped : int
+        Lines left out so far (`Reading.skip_bad`).
+    first_skipped : str
+        Why the first of them was.
     """
 
     def __init__(self, name: str, reading: Reading) -> None:
         self.name = name
-        self.reading = reading
         self.skipped = 0
         self.first_skipped = ""
+        self._reading = reading
+        self._field = DEFAULT_FIELD if reading.field is None else reading.field
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         r"""Yield each record's text as UTF-8 with \n for line ends; empty ones are left out.
 
-        blocks : the source in blocks, lines separated by \n
+        Parameters
+        ----------
+        blocks : iterable of bytes
+            The source, cut anywhere, lines separated by \n.
 
         Raises
         ------
@@ -105,14 +171,14 @@ class JsonLines:
             For a line that is not JSON in UTF-8, is no object, lacks the field, or has something
             other than a text there: with the number of the line.
         """
-        for number, line in enumerate(_lines(blocks), start=1):
+        for number, line in enumerate(chain.from_iterable(split_lines(blocks)), start=1):
             if line.isspace() or not line:
                 continue
             try:
                 text = self._text(line)
             except CorpusError as error:
                 problem = f"{self.name}, line {number}: {error}"
-                if not self.reading.skip_bad:
+                if not self._reading.skip_bad:
                     raise CorpusError(
                         f"{problem}; or leave such lines out with --skip-bad"
                     ) from None
@@ -123,176 +189,11 @@ class JsonLines:
                 yield text
 
     def _text(self, line: bytes) -> bytes:
-        field = DEFAULT_FIELD if self.reading.field is None else self.reading.field
-        text: str = parse_record(decoded_line(line, self.reading.errors), field)[field]
+        record = parse_record(decode_line(line, self._reading.errors), self._field)
+        text: str = record[self._field]
         try:
-            return normal_line_ends(text.encode("utf-8"))
+            return normalize_line_ends(text.encode("utf-8"))
         except UnicodeEncodeError:
             raise CorpusError(
-                f"field {field!r} holds a lone surrogate, which is no character; correct it"
+                f"field {self._field!r} holds a lone surrogate, which is no character; correct it"
             ) from None
-
-
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    parts: list[bytes] = []
-    for block in blocks:
-        first, *others = block.split(b"\n")
-        parts.append(first)
-        if others:
-            yield b"".join(parts)
-            yield from others[:-1]
-            parts = [others[-1]]
-    yield b"".join(parts)
-
-
-STDIN = "-"
-
-
-# Bytes read at a time, at most: a pipe gives what it has.
-_READ = 1 << 18
-
-
-# A longer line would not fit the memory that reading line by line promises to keep.
-MAX_LINE = 1 << 28
-
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line.
-
-    number : from 1
-    raw : the line without its line end, as it was
-    text : what is to be scored
-    fields : the JSON object, where the lines are JSON
-    """
-
-    number: int
-    raw: bytes
-    text: str
-    fields: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A line that cannot be used, and why."""
-
-    number: int
-    reason: str
-
-
-def is_json_lines(path: str) -> bool:
-    """Whether a file's name says that its lines are JSON, compressed or not."""
-    return path.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-
-
-class RecordReader:
-    """Reads records in blocks.
-
-    path : a file, gzip if its name ends in .gz, or "-": standard input
-    field : the JSON field that holds the text; None: the line is the text
-
-    Lines end in \\n or \\r\\n. Where they are JSON, empty ones are no records.
-
-    Raises CorpusError when it cannot be opened or read, and for a line above 268 MB.
-    """
-
-    def __init__(self, path: str, field: str | None) -> None:
-        self._is_stdin = path == STDIN
-        self.name = "standard input" if self._is_stdin else path
-        self.field = field
-        self.bytes_read = 0
-        self._stream = _opened(path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if not self._is_stdin:
-            self._stream.close()
-
-    def blocks(self) -> Iterator[list[Record | BadRecord]]:
-        """Yield what has come, as soon as it has come: the lines that end in it, not empty."""
-        number = 0
-        for lines in self._lines():
-            block = []
-            for line in lines:
-                number += 1
-                if self.field is None or line.strip():
-                    block.append(self._record(number, line.removesuffix(b"\r")))
-            if block:
-                yield block
-
-    def _lines(self) -> Iterator[list[bytes]]:
-        beginning: list[bytes] = []  # of a line whose end has not come; joined once
-        size = 0
-        number = 1
-        while data := self._read():
-            head, newline, rest = data.partition(b"\n")
-            beginning.append(head)
-            size += len(head)
-            if size > MAX_LINE:
-                raise CorpusError(
-                    f"{self.name}, line {number} is longer than {MAX_LINE:,} bytes; split it into "
-                    "several lines"
-                )
-            if not newline:
-                continue
-            *lines, last = rest.split(b"\n")
-            number += 1 + len(lines)
-            first = b"".join(beginning)
-            beginning, size = [last], len(last)
-            yield [first, *lines]
-        if size:
-            last = b"".join(beginning)
-            beginning.clear()
-            yield [last]
-
-    def _read(self) -> bytes:
-        try:
-            data: bytes = self._stream.read1(_READ)  # type: ignore[attr-defined]
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise CorpusError(
-                f"{self.name} is not a whole gzip file: {error}; use another copy of it"
-            ) from None
-        except OSError as error:
-            raise CorpusError(
-                f"{self.name} cannot be read: {error.strerror or error}; check the disk"
-            ) from None
-        self.bytes_read += len(data)
-        return data
-
-    def _record(self, number: int, raw: bytes) -> Record | BadRecord:
-        try:
-            text = decoded_line(raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw)
-            if self.field is None:
-                return Record(number, raw, text)
-            fields = parse_record(text, self.field)
-        except CorpusError as error:
-            return BadRecord(number, str(error))
-        return Record(number, raw, fields[self.field], fields)
-
-
-def _opened(path: str) -> IO[bytes]:
-    if path == STDIN:
-        if sys.stdin is None:
-            raise CorpusError("there is no standard input to read from; name a file")
-        binary = getattr(sys.stdin, "buffer", None)
-        return binary or io.BytesIO(sys.stdin.read().encode("utf-8"))
-    if not path or "\0" in path:
-        raise CorpusError(f"{path!r} is not a path; name a file")
-    # Windows reports a folder as a lack of permission, so ask before opening.
-    if Path(path).is_dir():
-        raise CorpusError(f"{path} is a folder; name a file in it")
-    try:
-        if path.lower().endswith(".gz"):
-            return gzip.open(path, "rb")  # type: ignore[return-value]
-        return Path(path).open("rb")
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such file; check the name and the current folder") from None
-    except OSError as error:
-        raise CorpusError(
-            f"{path} cannot be read: {error.strerror or error}; make the file readable"
-        ) from None

@@ -1,4 +1,4 @@
-"""Which files are meant by paths, folders and patterns."""
+"""The files that paths, folders and patterns name."""
 
 from __future__ import annotations
 
@@ -10,33 +10,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastlm.errors import CorpusError
-from fastlm.text.compression import COMPRESSED, read_chunks
+from fastlm.text.compression import plain_suffix, read_chunks
 from fastlm.text.decoding import Reading, text_blocks
 from fastlm.text.default_corpus import default_corpus
-from fastlm.text.sources import DEFAULT_NAME, STDIN, FileInput, Input, StdinInput, TextsInput
+from fastlm.text.sources import DEFAULT_NAME, FileInput, Input, TextsInput, file_or_stdin
 from fastlm.types import CorpusSource, FilePath
 
 __all__ = ["FolderFiles", "expand", "inputs_of", "text_files"]
 
 _TEXT_SUFFIXES = {".txt", ".text", ".md", ".markdown", ".rst", ".jsonl", ".ndjson"}
-
-
-_SAMPLE = 1 << 12
+_SAMPLE = 1 << 12  # bytes that say whether a file with another name is text
 
 
 class FolderFiles(NamedTuple):
-    """The files to read, and what was left out, for people ("" where nothing was)."""
+    """The files of a folder to read, and a note for people of what was left out, or ""."""
 
     files: list[Path]
     note: str
 
 
 def text_files(folder: Path, reading: Reading) -> FolderFiles:
-    """Return the text files of a folder and all folders in it, by name.
+    """Return the text files of a folder and of all folders in it, by name.
 
     Hidden ones (a name that begins with a dot) are not looked at. A name ending in .txt, .text,
-    .md, .markdown, .rst, .jsonl or .ndjson (and .gz or .zst behind it) says that it is text; any
-    other file is, if its first 4 kB have no zero byte and can be decoded.
+    .md, .markdown, .rst, .jsonl or .ndjson (and then .gz or .zst) says that it is text; any other
+    file is, if its first 4 kB have no zero byte and can be decoded.
 
     Raises
     ------
@@ -51,10 +49,10 @@ def text_files(folder: Path, reading: Reading) -> FolderFiles:
         there = f"no text file (but {others[0].name} and the like)" if others else "no file"
         raise CorpusError(f"the folder {folder} holds {there}; name one with text files in it")
     note = ""
-    if others:
-        plural = "file is" if len(others) == 1 else "files are"
-        note = f"{len(others):,} {plural} not text and was left out: {others[0]}"
-        note = note if len(others) == 1 else note.replace("was", "were") + " and others"
+    if len(others) == 1:
+        note = f"1 file is not text and was left out: {others[0]}"
+    elif others:
+        note = f"{len(others):,} files are not text and were left out: {others[0]} and others"
     return FolderFiles(files, note)
 
 
@@ -73,8 +71,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _is_text(path: Path, reading: Reading) -> bool:
-    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    if plain.suffix.lower() in _TEXT_SUFFIXES:
+    if plain_suffix(str(path)) in _TEXT_SUFFIXES:
         return True
     try:
         with path.open("rb") as file:
@@ -122,12 +119,21 @@ def inputs_of(
     reading: Reading | None = None,
     texts: Iterable[str] | None = None,
 ) -> list[Input]:
-    """Return the inputs that a corpus or texts in memory stand for; opens no file for its text.
+    """Return the sources that a corpus or texts in memory name, without reading their text.
+
+    Parameters
+    ----------
+    corpus : path, list of paths or None
+        Files, folders, patterns, "-" for standard input; None: the default corpus.
+    reading : Reading, optional
+        How files are read.
+    texts : iterable of str, optional
+        Texts in memory, in place of a corpus.
 
     Raises
     ------
     CorpusError
-        See `expand`; for a folder with nothing readable in it.
+        See `expand` and `text_files`.
     """
     reading = Reading() if reading is None else reading
     if texts is not None:
@@ -136,14 +142,13 @@ def inputs_of(
         return [TextsInput([default_corpus()], DEFAULT_NAME)]
     inputs: list[Input] = []
     for path in expand(corpus):
-        if str(path) == STDIN:
-            inputs.append(StdinInput(reading))
-        elif _is_folder(path):
+        if _is_folder(path):
             found = text_files(Path(path), reading)
-            inputs += [FileInput(name, reading, in_folder=True) for name in found.files]
-            inputs[-1].left_out = found.note  # type: ignore[attr-defined]
+            files = [FileInput(name, reading, in_folder=True) for name in found.files]
+            files[-1].left_out = found.note
+            inputs += files
         else:
-            inputs.append(FileInput(path, reading))
+            inputs.append(file_or_stdin(path, reading))
     return inputs
 
 

@@ -1,4 +1,4 @@
-"""Texts of files and of strings in memory, and their documents."""
+"""Whole texts in memory, and their documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from os import PathLike
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import split_documents
-from fastlm.text.sources import STDIN, FileInput, StdinInput, TextPart, TextsInput
+from fastlm.text.sources import TextPart, TextsInput, file_or_stdin
 from fastlm.types import FilePath
 
 __all__ = ["documents_from_texts", "read_text", "whole_texts"]
@@ -16,6 +16,12 @@ __all__ = ["documents_from_texts", "read_text", "whole_texts"]
 
 def documents_from_texts(texts: Iterable[str], mode: str = "file") -> list[str]:
     """Return the documents of texts that are in memory already.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    mode : {"file", "paragraphs", "lines"}
+        See `split_documents`.
 
     Raises
     ------
@@ -51,8 +57,7 @@ def read_text(path: FilePath, encoding: str = "utf-8", errors: str = "strict") -
     if not isinstance(path, (str, PathLike)):
         raise CorpusError(f"a path is a str or a Path, got {type(path).__name__}")
     reading = Reading(encoding=encoding, errors=errors)
-    source = StdinInput(reading) if str(path) == STDIN else FileInput(path, reading)
-    return "".join(whole_texts(source.parts()))
+    return "".join(whole_texts(file_or_stdin(path, reading).parts()))
 
 
 def whole_texts(parts: Iterable[TextPart]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where does text come from? Files, folders, patterns, standard input, strings in memory."""
+"""Sources of text: files, standard input, strings in memory."""
 
 from __future__ import annotations
 
@@ -8,36 +8,48 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastlm.checks import check_texts
 from fastlm.errors import CorpusError
-from fastlm.text.compression import COMPRESSED, is_compressed, read_chunks
-from fastlm.text.decoding import Reading, normal_line_ends, text_blocks
-from fastlm.text.json_lines import JsonLines
+from fastlm.text.compression import is_compressed, read_chunks
+from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
+from fastlm.text.json_lines import JsonLines, is_json_lines
 from fastlm.types import FilePath
 
-__all__ = ["STDIN", "FileInput", "Input", "TextPart", "TextsInput"]
+__all__ = [
+    "DEFAULT_NAME",
+    "STDIN",
+    "ByteInput",
+    "FileInput",
+    "Input",
+    "StdinInput",
+    "TextPart",
+    "TextsInput",
+    "file_or_stdin",
+]
 
 STDIN = "-"
-
+"""The path that stands for standard input."""
 
 DEFAULT_NAME = "Python's documentation, built in"
+"""How messages call the default corpus."""
 
-
-_JSON_LINES = (".jsonl", ".ndjson")
-
-
-_TEXT = 1 << 20  # characters of a long string that are taken at a time
+# Bytes of standard input, and characters of a long string, that are taken at a time.
+_TAKEN = 1 << 20
 
 
 class TextPart(NamedTuple):
     r"""A part of a text.
 
-    data : UTF-8 of whole characters with \n for line ends
-    ends_text : whether the text (a file, a record, a string) ends with it
+    Attributes
+    ----------
+    data : bytes
+        UTF-8 of whole characters with \n for line ends.
+    ends_text : bool
+        Whether the text (a file, a record, a string) ends with it.
     """
 
     data: bytes
@@ -47,11 +59,18 @@ class TextPart(NamedTuple):
 class Input(ABC):
     """One thing that was named as a corpus; it may hold many texts.
 
-    name : how messages call it
-    size : bytes on the disk, compressed or not, or None where nobody knows yet
-    rereadable : whether it can be read again and gives the same
-    in_folder : found in a folder, not named itself: it may be empty
-    bytes_read : of these bytes, how many the running ``parts`` has read; 0 where ``size`` is None
+    Attributes
+    ----------
+    name : str
+        How messages call it.
+    size : int or None
+        Bytes on the disk, compressed or not; None where they are not known.
+    rereadable : bool
+        Whether it can be read again and gives the same.
+    in_folder : bool
+        Found in a folder, not named itself: it may be empty.
+    bytes_read : int
+        Of `size`, the bytes that the running `parts` has read; 0 where `size` is None.
     """
 
     name: str
@@ -62,18 +81,28 @@ class Input(ABC):
 
     @abstractmethod
     def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
-        """Yield the texts in pieces of at most some megabytes (a record is one piece).
+        """Yield the texts in parts of at most some megabytes (a record is one part).
 
-        trusted : it was read to its end before: encodings are not checked again
+        Parameters
+        ----------
+        trusted : bool
+            It was read to its end before: encodings are not checked again.
 
-        Raises CorpusError when it cannot be read.
+        Raises
+        ------
+        CorpusError
+            When it cannot be read or holds no text.
         """
 
     def read_from(self, offset: int, total: int) -> Iterator[bytes]:
-        """Yield what lies ``offset`` bytes after the beginning of all texts put together.
+        """Yield what follows the first `offset` bytes of all texts put together.
 
-        total : bytes of all texts, as the reading before this one found; ``offset``, which is
-            less, lies between two characters
+        Parameters
+        ----------
+        offset : int
+            Less than `total`, between two characters.
+        total : int
+            Bytes of all texts, as the reading before this one found.
         """
         for part in self.parts(trusted=True):
             if offset < len(part.data):
@@ -86,29 +115,96 @@ class Input(ABC):
         return []
 
     def identity(self) -> list[Any]:
-        """[name, bytes, time of the last change in ns], as far as they are there."""
+        """Return [name, bytes, time of the last change in ns], None for what is not known."""
         return [self.name, None, None]
 
 
-class FileInput(Input):
-    """A file: plain text or JSON lines, compressed or not, as its name says."""
+class ByteInput(Input):
+    """Bytes that hold text, or JSON lines with texts.
 
-    left_out = ""
+    Parameters
+    ----------
+    name : str
+    reading : Reading
+    holds_json_lines : bool
+    """
+
+    def __init__(self, name: str, reading: Reading, holds_json_lines: bool) -> None:
+        self.name = name
+        self.reading = reading
+        self._json_lines = JsonLines(name, reading) if holds_json_lines else None
+        self._is_empty = False
+
+    @abstractmethod
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, decompressed, as they come; CorpusError where they cannot be read."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out in the last reading, for people."""
+        notes = [f"{self.name} is empty and was left out"] if self._is_empty else []
+        lines = self._json_lines
+        if lines is not None and lines.skipped:
+            plural = "line was" if lines.skipped == 1 else "lines were"
+            notes.append(f"{lines.skipped:,} {plural} left out, the first: {lines.first_skipped}")
+        return notes
+
+    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
+        """See `Input.parts`."""
+        if self._json_lines is not None:
+            self._json_lines = JsonLines(self.name, self.reading)
+            yield from self._records(self._json_lines, trusted)
+            return
+        self._is_empty = False
+        empty = True
+        for part in _parts(text_blocks(self.chunks(), self.name, self.reading, trusted=trusted)):
+            empty = False
+            yield part
+        if empty and not self.in_folder:
+            raise CorpusError(f"{self.name} is empty; name a file that holds text")
+        self._is_empty = empty
+
+    def _records(self, lines: JsonLines, trusted: bool) -> Iterator[TextPart]:
+        # UTF-8 is not checked here: a line that cannot be decoded is a bad line, not a bad file.
+        reading = Reading(encoding=self.reading.encoding)
+        trusted = trusted or reading.utf8
+        empty = True
+        for text in lines.texts(text_blocks(self.chunks(), self.name, reading, trusted=trusted)):
+            empty = False
+            yield TextPart(text, True)
+        if empty:
+            why = f": all {lines.skipped:,} lines were left out" if lines.skipped else ""
+            raise CorpusError(f"{self.name} holds no text{why}; name JSON lines that hold some")
+
+
+class FileInput(ByteInput):
+    """A file: plain text or JSON lines, compressed or not, as its name says.
+
+    Parameters
+    ----------
+    path : path
+    reading : Reading
+    in_folder : bool
+        See `Input`.
+
+    Raises
+    ------
+    CorpusError
+        For what is no path; a file that is not there is an error when it is read.
+    """
 
     def __init__(self, path: FilePath, reading: Reading, *, in_folder: bool = False) -> None:
+        super().__init__(str(path), reading, is_json_lines(str(path), reading.field))
         self.path = path
-        self.name = str(path)
-        self.reading = reading
         self.in_folder = in_folder
-        self._lines: JsonLines | None = None
-        self._empty = False
+        self.left_out = ""
         self._identity: list[Any] = []
         if not self.name or "\0" in self.name:
             raise CorpusError(f"{self.name!r} is not a path; name a file")
         try:
             status = os.stat(path)
         except OSError:
-            return  # reading it says what is wrong
+            return
         # A named pipe can be read once, and has no size.
         self.rereadable = stat.S_ISREG(status.st_mode)
         if self.rereadable:
@@ -116,44 +212,50 @@ class FileInput(Input):
             self._identity = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
     def identity(self) -> list[Any]:
+        """See `Input.identity`; what is no file that can be read again has a name only."""
         return self._identity or super().identity()
 
     @property
     def notes(self) -> list[str]:
-        notes = [self.left_out] if self.left_out else []
-        if self._empty:
-            notes.append(f"{self.name} is empty and was left out")
-        return notes + _skipped(self._lines)
+        """What was left out in the last reading, and beside this file in its folder."""
+        return [self.left_out] * bool(self.left_out) + super().notes
 
-    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
+    def chunks(self) -> Iterator[bytes]:
+        """See `ByteInput.chunks`."""
         self.bytes_read = 0
-        self._empty = False
         with self._opened() as file:
-            yield from self._pieces(self._counted(file), trusted)
+            for chunk in read_chunks(file, self.name):
+                if self.rereadable:
+                    self.bytes_read = file.tell()
+                yield chunk
 
     def read_from(self, offset: int, total: int) -> Iterator[bytes]:
-        # Decoding a strict UTF-8 only takes bytes away: a file as large as its text is the text,
+        """See `Input.read_from`; plain text is not read before the offset."""
+        # Decoding strict UTF-8 only takes bytes away: a file as large as its text is the text,
         # but for the kind of line ends.
         is_text = self.size == total and self.reading.utf8 and self.reading.errors == "strict"
-        if not is_text or is_json_lines(self.name, self.reading) or is_compressed(self.name):
+        if not is_text or self._json_lines is not None or is_compressed(self.name):
             yield from super().read_from(offset, total)
             return
         with self._opened() as file:
             file.seek(offset)
-            chunks = read_chunks(file, self.name)
             yield from text_blocks(
-                chunks, self.name, self.reading, trusted=True, beginning=offset == 0
+                read_chunks(file, self.name),
+                self.name,
+                self.reading,
+                trusted=True,
+                at_start=offset == 0,
             )
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _opened(self) -> Iterator[BufferedReader]:
         try:
             # Windows reports a folder as a lack of permission, so ask before opening.
             if Path(self.path).is_dir():
                 raise CorpusError(
                     f"{self.name} is a folder; name files in it, e.g. {Path(self.path) / '*.txt'}"
                 )
-            with open(self.path, "rb", buffering=0) as file:
+            with open(self.path, "rb") as file:
                 yield file
         except FileNotFoundError:
             raise CorpusError(
@@ -164,59 +266,32 @@ class FileInput(Input):
         except OSError as error:
             raise CorpusError(f"{self.name} cannot be read: {error.strerror or error}") from None
 
-    def _counted(self, file: Any) -> Iterator[bytes]:
-        for chunk in read_chunks(file, self.name):
-            if self.rereadable:
-                self.bytes_read = file.tell()
-            yield chunk
 
-    def _pieces(self, chunks: Iterator[bytes], trusted: bool) -> Iterator[TextPart]:
-        if is_json_lines(self.name, self.reading):
-            self._lines = JsonLines(self.name, self.reading)
-            yield from _records(self._lines, chunks, trusted)
-            return
-        first = next(chunks, b"")
-        empty = not first
-        pieces = _ended(
-            text_blocks(chain((first,), chunks) if first else (), self.name, self.reading,
-                        trusted=trusted)
-        )  # fmt: skip
-        piece = next(pieces, None)
-        if piece is not None:
-            yield piece
-            yield from pieces
-        elif self.in_folder:
-            self._empty = True
-        else:
-            mark = "" if empty else " but for a byte order mark"
-            raise CorpusError(f"{self.name} is empty{mark}; name a file that holds text")
-
-
-class StdinInput(Input):
+class StdinInput(ByteInput):
     """Standard input: text, or JSON lines where a field is given."""
 
-    name = "standard input"
     rereadable = False
 
     def __init__(self, reading: Reading) -> None:
-        self.reading = reading
-        self._lines: JsonLines | None = None
+        super().__init__("standard input", reading, reading.field is not None)
 
-    @property
-    def notes(self) -> list[str]:
-        return _skipped(self._lines)
+    def chunks(self) -> Iterator[bytes]:
+        """See `ByteInput.chunks`."""
+        if sys.stdin is None:
+            raise CorpusError("there is no standard input to read from; name a file")
+        stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
+        # A pipe gives what it has; a notebook has text only.
+        read = getattr(stream, "read1", stream.read)
+        try:
+            while chunk := read(_TAKEN):
+                yield chunk.encode("utf-8") if isinstance(chunk, str) else chunk
+        except OSError as error:
+            raise CorpusError(f"{self.name} cannot be read: {error.strerror or error}") from None
 
-    def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
-        if self.reading.field is not None:
-            self._lines = JsonLines(self.name, self.reading)
-            yield from _records(self._lines, _stdin_chunks(), trusted)
-            return
-        empty = True
-        for piece in _ended(text_blocks(_stdin_chunks(), self.name, self.reading)):
-            empty = False
-            yield piece
-        if empty:
-            raise CorpusError("standard input is empty; name a file that holds text")
+
+def file_or_stdin(path: FilePath, reading: Reading) -> FileInput | StdinInput:
+    """Return the source that a path names: a file, or standard input for "-"."""
+    return StdinInput(reading) if str(path) == STDIN else FileInput(path, reading)
 
 
 class TextsInput(Input):
@@ -229,6 +304,7 @@ class TextsInput(Input):
         self.rereadable = isinstance(texts, (list, tuple))
 
     def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
+        """See `Input.parts`."""
         empty = True
         for index, text in enumerate(self.texts):
             if not isinstance(text, str):
@@ -238,58 +314,19 @@ class TextsInput(Input):
             if not text:
                 continue
             empty = False
-            if len(text) <= _TEXT:
-                yield TextPart(normal_line_ends(_utf8(text, index)), True)
+            if len(text) <= _TAKEN:
+                yield TextPart(normalize_line_ends(_utf8(text, index)), True)
             else:
-                parts = (text[at : at + _TEXT] for at in range(0, len(text), _TEXT))
-                yield from _ended(_joined_line_ends(_utf8(part, index) for part in parts))
+                chunks = (
+                    _utf8(text[at : at + _TAKEN], index) for at in range(0, len(text), _TAKEN)
+                )
+                yield from _parts(
+                    text_blocks(chunks, self.name, Reading(), trusted=True, at_start=False)
+                )
         if empty:
             raise CorpusError(
                 "the texts hold no document: all are empty; give at least one with text"
             )
-
-
-def is_json_lines(name: str, reading: Reading) -> bool:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    kind = suffixes[-1] if suffixes else ""
-    return kind in _JSON_LINES or (reading.field is not None and kind == ".json")
-
-
-def _records(lines: JsonLines, chunks: Iterable[bytes], trusted: bool) -> Iterator[TextPart]:
-    # UTF-8 is left as it is: a line that cannot be decoded is a bad line, not a bad file.
-    trusted = trusted or lines.reading.utf8
-    reading = Reading(encoding=lines.reading.encoding)
-    empty = True
-    for text in lines.texts(text_blocks(chunks, lines.name, reading, trusted=trusted)):
-        empty = False
-        yield TextPart(text, True)
-    if empty:
-        why = f": all {lines.skipped:,} lines were left out" if lines.skipped else ""
-        raise CorpusError(f"{lines.name} holds no text{why}; name JSON lines that hold some")
-
-
-def _ended(blocks: Iterable[bytes]) -> Iterator[TextPart]:
-    """Yield the blocks of one text; the last one says that it is the last."""
-    before = None
-    for block in blocks:
-        if before is not None:
-            yield TextPart(before, False)
-        before = block
-    if before is not None:
-        yield TextPart(before, True)
-
-
-def _joined_line_ends(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    held_back = b""
-    for block in chain(blocks, (b"",)):
-        data = held_back + block
-        held_back = b"\r" if block and data.endswith(b"\r") else b""
-        if held_back:
-            data = data[:-1]
-        if data:
-            yield normal_line_ends(data)
 
 
 def _utf8(text: str, index: int) -> bytes:
@@ -302,16 +339,12 @@ def _utf8(text: str, index: int) -> bytes:
         ) from None
 
 
-def _skipped(lines: JsonLines | None) -> list[str]:
-    if lines is None or not lines.skipped:
-        return []
-    plural = "line was" if lines.skipped == 1 else "lines were"
-    return [f"{lines.skipped:,} {plural} left out, the first: {lines.first_skipped}"]
-
-
-def _stdin_chunks() -> Iterator[bytes]:
-    if sys.stdin is None:
-        raise CorpusError("there is no standard input to read from; name a file")
-    stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
-    while chunk := stream.read(_TEXT):
-        yield chunk.encode("utf-8") if isinstance(chunk, str) else chunk
+def _parts(blocks: Iterable[bytes]) -> Iterator[TextPart]:
+    """Yield the blocks of one text; the last one says that it is the last."""
+    before = None
+    for block in blocks:
+        if before is not None:
+            yield TextPart(before, False)
+        before = block
+    if before is not None:
+        yield TextPart(before, True)

@@ -9,11 +9,11 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fastlm.api.language_model import LanguageModel
-from fastlm.text import json_lines as records
 
 from .conftest import Outcome, assert_one_line, make_model
 
@@ -49,6 +49,15 @@ def scores_of(model, texts, **options):
 
 def jsonl(*objects: object) -> bytes:
     return b"".join(json.dumps(each).encode() + b"\n" for each in objects)
+
+
+def write_as_named(path: Path, data: bytes) -> None:
+    """Write a file, compressed as its name says."""
+    if path.suffix == ".gz":
+        data = gzip.compress(data)
+    elif path.suffix == ".zst":
+        data = pytest.importorskip("backports.zstd").compress(data)
+    path.write_bytes(data)
 
 
 def assert_stops(outcome: Outcome, *parts: str) -> None:
@@ -87,11 +96,11 @@ def test_lines_give_json(run, model, feed):
     assert list(found[0]) == ["text", *SCORES]
 
 
-@pytest.mark.parametrize("name", ["in.jsonl", "in.ndjson", "in.JSONL.gz"])
+@pytest.mark.parametrize("name", ["in.jsonl", "in.ndjson", "in.JSONL.gz", "in.jsonl.zst"])
 def test_json_lines_come_back_with_scores(run, model, tmp_path, name):
     path = tmp_path / name
     data = b'{"id": 1.50, "text": "the \\u0066ox", "n": 1e2}\n\n  {"text" :"dog" } \r\n'
-    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    write_as_named(path, data)
     outcome = run("score", model, path)
     assert (outcome.code, outcome.err) == (0, "")
     first, second = outcome.out.splitlines()
@@ -99,6 +108,16 @@ def test_json_lines_come_back_with_scores(run, model, tmp_path, name):
     fox, dog = scores_of(model, ["the fox", "dog"])
     assert json.loads(first) == {"id": 1.5, "text": "the fox", "n": 100.0} | fox.to_dict()
     assert json.loads(second) == {"text": "dog"} | dog.to_dict()
+
+
+@pytest.mark.parametrize("name", ["in.txt.gz", "in.txt.zst", "in.zst", "in.GZ"])
+def test_compressed_lines(run, model, feed, tmp_path, name):
+    data = b"the fox\r\n\n" + b"dog\n" * 3
+    feed(data)
+    expected = run("score", model).out
+    write_as_named(tmp_path / name.lower(), data)
+    (tmp_path / name.lower()).rename(tmp_path / name)
+    assert run("score", model, name) == Outcome(0, expected, "")
 
 
 def test_the_field_can_be_named(run, model, feed):
@@ -236,9 +255,13 @@ def test_files_that_cannot_be_read(run, model, tmp_path):
     assert_one_line(run("score", model, "absent.txt"), 1, "absent.txt", "no such file")
     assert_one_line(run("score", model, tmp_path), 1, "is a folder")
     whole = gzip.compress(b"the fox\n" * 1000)
-    for name, data in (("cut.gz", whole[:-20]), ("text.gz", b"the fox"), ("odd.gz", whole[:30])):
+    for name, data, reason in (
+        ("cut.gz", whole[:-20], "ends early, after 1,041 bytes of text"),
+        ("odd.gz", whole[:30], "ends early"),
+        ("text.gz", b"the fox", "does not begin as a .gz file does"),
+    ):
         (tmp_path / name).write_bytes(data)
-        assert_stops(run("score", model, name), name, "not a whole gzip file")
+        assert_stops(run("score", model, name), name, reason)
 
 
 def test_nothing_in_nothing_out(run, model, feed):
@@ -256,14 +279,14 @@ def test_long_lines_and_blocks_of_any_size(run, model, feed, monkeypatch):
     expected = run("score", model).out
     assert [line.split("\t")[4] for line in expected.splitlines()] == texts
     for size in (1, 7, 64):
-        monkeypatch.setattr(records, "_READ", size)
+        monkeypatch.setattr("fastlm.text.sources._TAKEN", size)
         feed(data)
         assert run("score", model).out == expected
 
 
 def test_a_line_beyond_the_limit(run, model, feed, monkeypatch):
-    monkeypatch.setattr(records, "_READ", 16)
-    monkeypatch.setattr(records, "MAX_LINE", 100)
+    monkeypatch.setattr("fastlm.text.sources._TAKEN", 16)
+    monkeypatch.setattr("fastlm.text.records._LONGEST_LINE", 100)
     feed(b"the\n" + b"fox" * 40)
     outcome = run("score", model)
     assert len(outcome.out.splitlines()) == 1
