@@ -1,4 +1,9 @@
-"""Tokenizers: text to token ids and back."""
+"""Tokenizers: text to token ids and back.
+
+>>> words = build_tokenizer("word", ["The cat sat.", "The dog."])
+>>> words.decode(words.encode("The dog sat."))
+'The dog sat.'
+"""
 
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer, train_bpe

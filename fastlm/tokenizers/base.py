@@ -116,16 +116,13 @@ class Tokenizer(ABC):
         _check_surrogates(text)
         return self._encode(text)
 
-    def encode_each(self, texts: Iterable[str]) -> Iterator[TokenArray]:
-        """Yield the ids of each document, with the boundary token, if any, at their end."""
-        end = [] if self.boundary_id is None else [self.boundary_id]
-        tail = np.array(end, dtype=self.dtype)
-        for text in iter_texts(texts):
-            yield np.concatenate((self.encode(text), tail))
-
     def encode_documents(self, texts: Iterable[str]) -> TokenArray:
         """Return the ids of all documents, dtype[T], each with the boundary token, if any."""
-        return np.concatenate([np.empty(0, dtype=self.dtype), *self.encode_each(texts)])
+        end = np.array([] if self.boundary_id is None else [self.boundary_id], dtype=self.dtype)
+        parts = [np.empty(0, dtype=self.dtype)]
+        for text in iter_texts(texts):
+            parts += (self._encode(text), end)
+        return np.concatenate(parts)
 
     def decode(self, ids: Sequence[int] | npt.NDArray[Any], *, boundary: str | None = None) -> str:
         """Return the text of `ids`.

@@ -81,7 +81,7 @@ class BpeTokenizer(Tokenizer):
         self._library = library
         self._form: dict[str, Any] = json.loads(library.to_str())
         self.vocabulary = _vocabulary(library, self._form)
-        self._is_byte_level = _type_of(self._form, "decoder") == "ByteLevel"
+        self._is_byte_level = (self._form.get("decoder") or {}).get("type") == "ByteLevel"
         self.may_cut_before_space = _cuts_before_space(self._form)
 
     @property
@@ -233,24 +233,18 @@ def _vocabulary(library: Any, form: Mapping[str, Any]) -> Vocabulary:
 
 
 def _cuts_before_space(form: Mapping[str, Any]) -> bool:
-    """Whether a cut between a visible character and white space leaves the tokens as they are.
+    """Tell whether a text cut between a visible character and white space keeps its tokens.
 
-    True of the byte-level pattern alone, which looks only at the characters of a pre-token.
+    That is true of the byte-level pattern alone, which sees only the characters of a pre-token.
     """
-    pattern = form.get("pre_tokenizer")
+    pattern = form.get("pre_tokenizer") or {}
     return (
         form.get("normalizer") is None
-        and isinstance(pattern, dict)
         and pattern.get("type") == "ByteLevel"
         and pattern.get("add_prefix_space") is False
         and pattern.get("use_regex", True) is True
         and all(token.get("special") for token in form.get("added_tokens", ()))
     )
-
-
-def _type_of(form: Mapping[str, Any], part: str) -> str | None:
-    value = form.get(part)
-    return value.get("type") if isinstance(value, dict) else None
 
 
 def _library() -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.tokenizers.vocabulary import CODE_POINTS
-from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, JOINERS, Range, character_ranges
+from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, JOINERS, character_ranges
 from fastlm_kernels.text.words import (
     DOCUMENT_END,
     JOINER,
@@ -62,18 +62,16 @@ def character_classes(pattern: str) -> CharacterClasses:
 
 def _unicode_classes() -> NDArray[np.uint8]:
     classes = np.full(CODE_POINTS, SYMBOL, dtype=np.uint8)
-    ranges = character_ranges()
-    _fill(classes, ranges.word, WORD)
-    _fill(classes, ranges.marks, MARK)
-    _fill(classes, ranges.unspaced, UNSPACED)
-    _fill(classes, ranges.separators, SEPARATOR)
+    found = character_ranges()
+    # Marks are among the words, too, so they come after them.
+    for kind, ranges in (
+        (WORD, found.word), (MARK, found.marks), (UNSPACED, found.unspaced),
+        (SEPARATOR, found.separators),
+    ):  # fmt: skip
+        for first, last in ranges:
+            classes[first : last + 1] = kind
     classes[[ord(joiner) for joiner in JOINERS]] = JOINER
     return classes
-
-
-def _fill(classes: NDArray[np.uint8], ranges: list[Range], kind: int) -> None:
-    for first, last in ranges:
-        classes[first : last + 1] = kind
 
 
 @cache

@@ -68,7 +68,7 @@ def _kind(token: str, pattern: str) -> str:
 
 
 def _would_merge(token: str, kind_before: str, kind: str) -> bool:
-    """Whether these two, written without a space, would be read as other tokens."""
+    """Tell whether these two, written without a space, would be read as other tokens."""
     if kind != "word" or kind_before == "symbol":
         return False
     return kind_before == "word" or is_mark(token[0])
@@ -165,5 +165,5 @@ def _joins_numbers(items: list[str], at: int) -> bool:
 
 
 def _is_wide(token: str) -> bool:
-    """Whether this is East Asian punctuation, which brings its own white space."""
+    """Tell whether this is East Asian punctuation, which brings its own white space."""
     return "\u3001" <= token[0] <= "\u303f" or "\uff01" <= token[0] <= "\uff65"

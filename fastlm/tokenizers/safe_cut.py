@@ -201,12 +201,12 @@ def _between_words(before: str, after: str) -> bool:
 
 
 def _extends(character: str) -> bool:
-    """Whether a word may go on after or with this character."""
+    """Tell whether a word may go on after or with this character."""
     return character in JOINERS or unicodedata.category(character)[0] in "LMN"
 
 
 def _same_lower_case(before: str, after: str) -> bool:
-    r"""Whether the lower case of no capital sigma depends on both sides of the cut.
+    r"""Tell whether the lower case of no capital sigma depends on both sides of the cut.
 
     It is \u03c2 or \u03c3 by the nearest characters that are not case-ignorable (Unicode,
     SpecialCasing, Final_Sigma).
@@ -217,11 +217,11 @@ def _same_lower_case(before: str, after: str) -> bool:
 
 
 def _is_neither(character: str) -> bool:
-    """Whether it is neither cased nor case-ignorable."""
+    """Tell whether it is neither cased nor case-ignorable."""
     return f"A{character}{CAPITAL_SIGMA}".lower().endswith("\u03c3")
 
 
 def _stops_sigma(character: str) -> bool:
-    """Whether it is no sigma, and decides alone about a sigma beside it."""
+    """Tell whether it is no sigma, and decides alone about a sigma beside it."""
     is_cased_only = f"{character}{CAPITAL_SIGMA}".lower().endswith("\u03c2")
     return character != CAPITAL_SIGMA and is_cased_only

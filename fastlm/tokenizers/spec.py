@@ -52,7 +52,9 @@ class TokenizerSpec:
         *,
         default: str | None = None,
         default_options: Mapping[str, Any] | None = None,
-        **settings: Any,
+        vocab: str | PathLike[str] | None = None,
+        min_count: int = 1,
+        max_vocab: int | None = None,
     ) -> Self:
         """Specify what is wanted, else the default, else ``char``.
 
@@ -61,14 +63,15 @@ class TokenizerSpec:
         wanted : str or Tokenizer, optional
         default, default_options
             A preset's kind of tokenizer, and the options that belong to it.
-        **settings
-            ``vocab``, ``min_count`` and ``max_vocab``.
+        vocab, min_count, max_vocab
+            As the attributes.
         """
         if isinstance(wanted, Tokenizer):
             return cls(kind=wanted.kind, given=wanted)
         kind = wanted or default or DEFAULT_KIND
         options = (default_options or {}) if kind == default else {}
-        return cls(kind=kind, asked_for=wanted, options=options, **settings)
+        limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
+        return cls(kind=kind, asked_for=wanted, vocab=vocab, options=options, **limits)
 
     def ready(self) -> Tokenizer | None:
         """Return the tokenizer, or None if a text is needed to make it.
@@ -86,10 +89,6 @@ class TokenizerSpec:
             return build_tokenizer(self.kind, vocab_file=self.vocab, **self._settings)
         check_limits(self.min_count, self.max_vocab)
         return None
-
-    def from_texts(self, texts: Iterable[str]) -> Tokenizer:
-        """Return the tokenizer, made from texts if need be."""
-        return self.ready() or build_tokenizer(self.kind, texts, **self._settings)
 
     def from_counts(self, counts: Mapping[str, int]) -> Tokenizer:
         """Return the tokenizer of a kind whose symbols are counted."""
