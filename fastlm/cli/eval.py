@@ -40,12 +40,12 @@ def evaluate(
         raise typer.BadParameter("name at least one FILE", param_hint="FILE")
     from fastlm.api.language_model import LanguageModel
     from fastlm.data.dataset import corpus_store
-    from fastlm.data.scan import load_documents
+    from fastlm.data.scan import read_texts
 
     lm = LanguageModel.load(model)
     store = corpus_store(files)
     found = lm.evaluate(
-        load_documents(files, "file") if store is None else store,
+        read_texts(files) if store is None else store,
         documents=cast("Documents | None", documents),
     )
     figures = found.to_dict()

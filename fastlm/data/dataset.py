@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, cast
@@ -224,9 +225,10 @@ def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dat
             return _of_own_split(store, valid)
     folder = cache_folder() if options.cache and cache_folder().is_dir() else None
     counter = scan_counter(inputs, options.spec, options.documents)
-    with scan_corpus(
+    found = scan_corpus(
         inputs, keep=IN_MEMORY, folder=folder, reporter=options.reporter, counter=counter
-    ) as scan:
+    )
+    with closing(found) as scan:
         job = EncodingJob(
             scan, options.spec, options.documents, valid, options.threads, options.reporter
         )

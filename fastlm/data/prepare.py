@@ -9,6 +9,7 @@ vocabulary and its counts; it does not grow with the text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def prepare(
     inputs = inputs_of(corpus, reading, texts)
     reporter = ProgressReporter(callbacks)
     counter = scan_counter(inputs, spec, documents)
-    with scan_corpus(inputs, keep=0, folder=folder, reporter=reporter, counter=counter) as scan:
+    with closing(scan_corpus(inputs, folder=folder, reporter=reporter, counter=counter)) as scan:
         job = EncodingJob(scan, spec, documents, valid, workers, reporter)
         return write_store(job, path)
 

@@ -6,18 +6,16 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.spool import CorpusCopies, InputCopy
 from fastlm.data.workers import prefetch
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading, count_characters
-from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
 from fastlm.text.reading import whole_texts
 from fastlm.text.sources import FileInput, Input, TextPart
@@ -29,7 +27,7 @@ __all__ = [
     "ScannedInput",
     "SeekPoint",
     "format_bytes",
-    "load_documents",
+    "read_texts",
     "scan_corpus",
 ]
 
@@ -39,28 +37,24 @@ _SEEK_BYTES = 1 << 20  # between two seek points
 _PREFETCHED_BYTES = 1 << 19
 
 
-def load_documents(corpus: CorpusSource, mode: str, reading: Reading | None = None) -> list[str]:
-    """Return the documents of a corpus, in order.
+def read_texts(corpus: CorpusSource, reading: Reading | None = None) -> Iterator[str]:
+    """Yield the texts of a corpus, in order, after a scan of all of it.
 
     Parameters
     ----------
     corpus : path, sequence of paths, or None
-        A path that names no file but holds `*`, `?` or `[` stands for all files that match it,
-        sorted by name; a folder for all text files in it; None for the default corpus.
-    mode : {"file", "paragraphs", "lines"}
-        What a document is.
+        See ``fastlm.train``.
     reading : Reading, optional
 
     Raises
     ------
     CorpusError
-        For a file that cannot be read or holds only white space, an empty list, and an unknown
-        mode.
+        For a file that cannot be read or holds only white space, and an empty list.
+    StoreError
+        Where there is no room for a copy of standard input.
     """
-    scan = scan_corpus(inputs_of(corpus, reading))
-    return [
-        document for text in whole_texts(scan.parts()) for document in split_documents(text, mode)
-    ]
+    with closing(scan_corpus(inputs_of(corpus, reading))) as scan:
+        yield from whole_texts(scan.parts())
 
 
 def format_bytes(size: int) -> str:
@@ -118,7 +112,7 @@ class ScannedInput:
 
 @dataclass(frozen=True)
 class CorpusScan:
-    """What was found in a corpus; a context manager that removes temporary copies.
+    """What was found in a corpus. ``close`` removes temporary copies.
 
     inputs : those that hold text
     digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
@@ -160,27 +154,16 @@ class CorpusScan:
         return prefetch(parts, _PREFETCHED_BYTES, lambda part: len(part.data))
 
     def close(self) -> None:
-        """Remove copies of what can be read only once."""
+        """Remove copies, those on disk included."""
         for one in self.inputs:
             if isinstance(one.source, InputCopy):
                 one.source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def scan_corpus(
     inputs: Sequence[Input],
     *,
-    keep: int | None = None,
+    keep: int = 0,
     folder: Path | None = None,
     reporter: ProgressReporter | None = None,
     counter: SymbolCounter | None = None,
@@ -190,8 +173,8 @@ def scan_corpus(
     Parameters
     ----------
     inputs : sequence of Input
-    keep : int, optional
-        Keep the text in memory if it has no more bytes than this; None: keep it whatever its size.
+    keep : int
+        Bytes of text up to which a copy is kept in memory, and read in place of the inputs.
     folder : Path, optional
         Where to copy larger inputs that can be read only once; None: the system's folder for
         temporary files.
@@ -214,7 +197,7 @@ def scan_corpus(
     done = 0
     with (
         ExitStack() as on_error,
-        _Sums(counter) as sums,
+        closing(_Sums(counter)) as sums,
         (reporter or ProgressReporter()).phase("reading", on_disk) as progress,
     ):
         on_error.callback(copies.close)
@@ -266,15 +249,7 @@ class _Sums:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastlm-digest")
         self._running: Future[None] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._pool.shutdown()
 
     def begin_input(self, source: Input) -> None:

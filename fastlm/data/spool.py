@@ -1,132 +1,106 @@
-"""Copies of a corpus as it is read, in memory or in a temporary file."""
+"""Copies of inputs as they are read, in memory or in temporary files."""
 
 from __future__ import annotations
 
+import io
 import struct
 import tempfile
-from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any
 
 from fastlm.errors import StoreError
 from fastlm.text.sources import Input, TextPart
 
-__all__ = ["CorpusCopies", "InputCopy", "MemoryCopy", "SpoolCopy"]
+__all__ = ["CorpusCopies", "InputCopy"]
 
 _LENGTH = struct.Struct("<I")
 _LONGEST = 1 << 30  # bytes of a part: its length, times two, has to fit into 32 bits
 
 
 class InputCopy(Input):
-    """What an input gave, to be read again under its name.
-
-    source : the input that was copied
-    """
-
-    def __init__(self, source: Input) -> None:
-        self.name = source.name
-        self.in_folder = source.in_folder
-        self.source = source
-
-    def identity(self) -> list[Any]:
-        return self.source.identity()
-
-    @abstractmethod
-    def write(self, part: TextPart) -> None:
-        """Append a part; an OSError where there is no room for it."""
-
-    def close(self) -> None:
-        """Remove the copy."""
-
-
-class MemoryCopy(InputCopy):
-    """A copy in memory."""
-
-    def __init__(self, source: Input) -> None:
-        super().__init__(source)
-        self._parts: list[TextPart] = []
-
-    def write(self, part: TextPart) -> None:
-        self._parts.append(part)
-
-    def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
-        return iter(self._parts)
-
-
-class SpoolCopy(InputCopy):
-    """A copy in a temporary file, which ``close`` removes.
+    """What an input gave, to be read again under its name; in memory until it is spooled.
 
     Format: before each part its length in bytes, times two, plus one where a text ends with it;
     32 bits, little-endian.
 
-    folder : where the file is made; None: the system's folder for temporary files
+    source : the input that is copied
+    folder : of the temporary file; None: the system's folder for such files
     """
 
     def __init__(self, source: Input, folder: Path | None = None) -> None:
-        super().__init__(source)
-        file = tempfile.TemporaryFile(dir=folder, prefix="fastlm-")  # noqa: SIM115
-        self._file = cast(BinaryIO, file)
-        self.size: int | None = 0
+        self.name = source.name
+        self.in_folder = source.in_folder
+        self.source = source
+        self._file: IO[bytes] = io.BytesIO()
+        self._folder = folder
+
+    def identity(self) -> list[Any]:
+        return self.source.identity()
 
     def write(self, part: TextPart) -> None:
+        """Append a part."""
         for start in range(0, len(part.data) or 1, _LONGEST):
             data = part.data[start : start + _LONGEST]
             ends_text = part.ends_text and start + _LONGEST >= len(part.data)
             self._file.write(_LENGTH.pack(2 * len(data) + ends_text))
             self._file.write(data)
-            self.size = (self.size or 0) + _LENGTH.size + len(data)
 
     def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
         self._file.seek(0)
         while head := self._file.read(_LENGTH.size):
             (number,) = _LENGTH.unpack(head)
             yield TextPart(self._file.read(number >> 1), bool(number & 1))
-            self.bytes_read = self._file.tell()
+
+    def spool(self) -> None:
+        """Move the copy to a temporary file, if it is not in one."""
+        if isinstance(self._file, io.BytesIO):
+            data = self._file
+            self._file = tempfile.TemporaryFile(dir=self._folder, prefix="fastlm-")  # noqa: SIM115
+            self._file.write(data.getbuffer())
 
     def close(self) -> None:
+        """Remove the copy."""
         self._file.close()
 
 
 class CorpusCopies:
-    """Copies all inputs in memory up to a limit; above it, only what cannot be read again, on disk.
+    """Copies of all inputs in memory up to a limit; above it, of what is not rereadable, on disk.
 
     inputs : to read from now on, each a copy or the input itself
-    keep : the limit in bytes; None: no limit
-    folder : of temporary files; see ``SpoolCopy``
+    keep : the limit in bytes
+    folder : see ``InputCopy``
     """
 
-    def __init__(self, keep: int | None, folder: Path | None) -> None:
+    def __init__(self, keep: int, folder: Path | None) -> None:
         self.inputs: list[Input] = []
         self._left = keep
-        self._in_memory = True
+        self._full = False
         self._folder = folder
 
     def begin(self, source: Input) -> None:
-        """Begin the copy of the next input.
-
-        Raises StoreError where it cannot be made.
-        """
-        try:
-            self.inputs.append(self._copy_of(source))
-        except OSError as error:
-            raise self._no_room(error) from None
+        """Begin the copy of the next input."""
+        needed = not (self._full and source.rereadable)
+        self.inputs.append(InputCopy(source, self._folder) if needed else source)
 
     def add(self, part: TextPart) -> None:
         """Append what the current input gave.
 
-        Raises StoreError where it cannot be kept.
+        Raises StoreError where there is no room for a copy.
         """
         current = self.inputs[-1]
+        self._left -= len(part.data)
         try:
             if isinstance(current, InputCopy):
                 current.write(part)
-            if self._in_memory and self._left is not None:
-                self._left -= len(part.data)
-                if self._left < 0:
-                    self._leave_memory()
+            if self._left < 0:
+                self._leave_memory()
         except OSError as error:
-            raise self._no_room(error) from None
+            raise StoreError(
+                f"cannot keep a copy of the text in {self._folder or tempfile.gettempdir()}: "
+                f"{error.strerror or error}; free some space, or write the text to a file and "
+                "name that"
+            ) from None
 
     def drop(self) -> None:
         """Forget the current input."""
@@ -139,22 +113,13 @@ class CorpusCopies:
         while self.inputs:
             self.drop()
 
-    def _copy_of(self, source: Input) -> Input:
-        if self._in_memory:
-            return MemoryCopy(source)
-        return source if source.rereadable else SpoolCopy(source, self._folder)
-
     def _leave_memory(self) -> None:
-        self._in_memory = False
-        for index, copy in enumerate(self.inputs):
-            assert isinstance(copy, MemoryCopy)
-            again = self.inputs[index] = self._copy_of(copy.source)
-            if isinstance(again, SpoolCopy):
-                for part in copy.parts():
-                    again.write(part)
-
-    def _no_room(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"cannot keep a copy of the text in {self._folder or tempfile.gettempdir()}: "
-            f"{error.strerror or error}; free some space, or write the text to a file and name that"
-        )
+        # From the second time on, only the current input may be in memory.
+        for index in range(-1 if self._full else -len(self.inputs), 0):
+            copy = self.inputs[index]
+            if isinstance(copy, InputCopy):
+                if copy.source.rereadable:
+                    self.inputs[index] = copy.source
+                else:
+                    copy.spool()
+        self._full = True

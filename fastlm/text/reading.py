@@ -1,4 +1,4 @@
-"""Whole texts in memory, and their documents."""
+"""Whole texts in memory."""
 
 from __future__ import annotations
 
@@ -7,34 +7,10 @@ from os import PathLike
 
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
-from fastlm.text.documents import split_documents
-from fastlm.text.sources import TextPart, TextsInput, file_or_stdin
+from fastlm.text.sources import TextPart, file_or_stdin
 from fastlm.types import FilePath
 
-__all__ = ["documents_from_texts", "read_text", "whole_texts"]
-
-
-def documents_from_texts(texts: Iterable[str], mode: str = "file") -> list[str]:
-    """Return the documents of texts that are in memory already.
-
-    Parameters
-    ----------
-    texts : iterable of str
-    mode : {"file", "paragraphs", "lines"}
-        See `split_documents`.
-
-    Raises
-    ------
-    CorpusError
-        For one str in place of an iterable of them, an item that is not a str (with its index),
-        and texts that hold no document.
-    """
-    documents: list[str] = []
-    for text in whole_texts(TextsInput(texts).parts()):
-        documents.extend(split_documents(text, mode))
-    if not documents:
-        raise CorpusError("the texts hold no document: all are empty; give at least one with text")
-    return documents
+__all__ = ["read_text", "whole_texts"]
 
 
 def read_text(path: FilePath, encoding: str = "utf-8", errors: str = "strict") -> str:

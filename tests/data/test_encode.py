@@ -14,8 +14,8 @@ from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan
 from fastlm.data.scan import scan_corpus
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
+from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
-from fastlm.text.reading import documents_from_texts
 from fastlm.tokenizers import build_tokenizer as tokenizer_from_texts
 from fastlm.tokenizers.spec import TokenizerSpec
 
@@ -28,11 +28,15 @@ TEXT = "\n".join(f"Line {n}: né, 猫は魚を見た,\twords\u00a0and {n * n}!\n
 some_text = st.text(st.sampled_from("abz '.é猫\U0001f600\u0301\n\n"), max_size=60)
 
 
+def documents_of(texts, mode):
+    return [document for text in texts for document in split_documents(text, mode)]
+
+
 def encoded(texts, kind, mode, fraction, *, block, threads, part=5):
     """(tokenizer, training ids, validation ids, metadata), in blocks."""
     source = SmallParts(texts)
     source.characters = part
-    scan = scan_corpus([source], keep=0)
+    scan = scan_corpus([source])
     job = EncodingJob(
         scan, TokenizerSpec(kind=kind), mode, fraction, threads=threads, block_bytes=block
     )
@@ -58,7 +62,7 @@ def test_blocks_give_what_all_text_at_once_gives(texts, kind, mode, block, threa
     tokenizer, ids, _, facts = encoded(
         texts, kind, mode, 0, block=block, threads=threads, part=part
     )
-    documents = documents_from_texts(texts, mode)
+    documents = documents_of(texts, mode)
     expected = tokenizer_from_texts(kind, documents)
     assert tokenizer == expected
     assert ids.tolist() == expected.encode_documents(documents).tolist()
@@ -98,7 +102,7 @@ def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
     pytest.importorskip("tokenizers")
     whole, ids, valid, facts = encoded([TEXT] * 3, "bpe", mode, 0.1, block=500, threads=2, part=99)
     assert encoded([TEXT] * 3, "bpe", mode, 0.1, block=10**6, threads=1)[0] == whole
-    documents = documents_from_texts([TEXT] * 3, mode)
+    documents = documents_of([TEXT] * 3, mode)
     if mode == "file":
         documents, held_out = naive_file_split(documents, 0.1)
         assert tokenizer_from_texts("bpe", documents) == whole
@@ -121,7 +125,7 @@ def test_characters_counted_by_the_scan_are_those_of_the_training_part(tmp_path,
         (tmp_path / "blank.txt").write_text("\u2003\n", encoding="utf-8")
     inputs = inputs_of(tmp_path, Reading(field="text"))
     spec = TokenizerSpec(kind="char")
-    scan = scan_corpus(inputs, keep=0, counter=scan_counter(inputs, spec, "file"))
+    scan = scan_corpus(inputs, counter=scan_counter(inputs, spec, "file"))
     # What is left out has been counted by then, and all is counted once more.
     assert (scan.counter is None) == blank
     early, late = (

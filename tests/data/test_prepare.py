@@ -17,7 +17,7 @@ from fastlm.callbacks import Callback, Preparing
 from fastlm.data.encode import EncodingJob
 from fastlm.data.prepare import write_store
 from fastlm.data.scan import scan_corpus
-from fastlm.data.spool import SpoolCopy
+from fastlm.data.spool import InputCopy
 from fastlm.data.token_store import StoreWriter, TokenStore
 from fastlm.errors import CorpusError, StoreError, TokenizerError
 from fastlm.text.paths import inputs_of
@@ -33,7 +33,7 @@ def test_stores_have_the_same_bytes_for_any_blocks_and_threads(tmp_path, kind, m
     (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
     stores = set()
     for block, threads in ((3, 2), (64, 3), (1000, 1), (1 << 20, 2)):
-        scan = scan_corpus(inputs_of(tmp_path / "a.txt"), keep=0)
+        scan = scan_corpus(inputs_of(tmp_path / "a.txt"))
         spec = TokenizerSpec(kind=kind)
         job = EncodingJob(scan, spec, mode, 0.2, threads=threads, block_bytes=block)
         write_store(job, tmp_path / "s")
@@ -197,7 +197,7 @@ def test_a_disk_that_fills_while_standard_input_is_copied(tmp_path, monkeypatch)
     def fail(self, piece):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(SpoolCopy, "write", fail)
+    monkeypatch.setattr(InputCopy, "write", fail)
     with pytest.raises(StoreError, match=r"cannot keep a copy of the text in .*No space left"):
         fastlm.prepare(None, tmp_path / "s", texts=iter(["some text"]))
     assert os.listdir(tmp_path) == []

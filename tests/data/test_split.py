@@ -33,7 +33,7 @@ class SmallParts(TextsInput):
 
 
 def scanned(inputs: list[Input]) -> CorpusScan:
-    return scan_corpus(inputs, keep=0)
+    return scan_corpus(inputs)
 
 
 @pytest.fixture(autouse=True)

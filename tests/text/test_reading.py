@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastlm.errors import CorpusError
-from fastlm.text.reading import documents_from_texts, read_text
+from fastlm.text.reading import read_text
 
 
 def write(path: Path, data: bytes | str) -> Path:
@@ -113,29 +113,3 @@ class TestReadText:
     def test_neither_str_nor_path(self) -> None:
         with pytest.raises(CorpusError, match="a path is a str or a Path, got int"):
             read_text(3)  # type: ignore[arg-type]
-
-
-class TestDocumentsFromTexts:
-    def test_any_iterable(self) -> None:
-        assert documents_from_texts(iter(["a\nb", "", "c"])) == ["a\nb", "c"]
-        assert documents_from_texts(["a\nb", "c"], "lines") == ["a", "b", "c"]
-
-    def test_the_index_of_what_is_no_str(self) -> None:
-        with pytest.raises(CorpusError, match="text 2 is bytes, not str"):
-            documents_from_texts(["a", "b", b"c"])  # type: ignore[list-item]
-
-    @pytest.mark.parametrize("text", ["one text", b"bytes"])
-    def test_one_text(self, text: object) -> None:
-        with pytest.raises(
-            CorpusError, match=r"expected several texts, got one .*put it in a list"
-        ):
-            documents_from_texts(text)  # type: ignore[arg-type]
-
-    def test_not_iterable(self) -> None:
-        with pytest.raises(CorpusError, match="expected an iterable of str, got int"):
-            documents_from_texts(3)  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize("texts", [[], ["", ""]])
-    def test_no_text(self, texts: list[str]) -> None:
-        with pytest.raises(CorpusError, match="hold no document"):
-            documents_from_texts(texts)
