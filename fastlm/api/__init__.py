@@ -1,1 +1,1 @@
-"""What users call: the language model, training, fine-tuning, export, inspection."""
+"""The public interface: the language model, training, fine-tuning, export, inspection."""

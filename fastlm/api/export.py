@@ -1,4 +1,4 @@
-"""A model for other programs: as an ONNX graph, as plain safetensors, its tokenizer as JSON.
+"""Export for other programs: an ONNX graph, plain safetensors, the tokenizer as JSON.
 
 The graph computes what ``fastlm.engine.generation.context_logits`` does, from the same tensors
 under the same names:
@@ -28,27 +28,28 @@ __all__ = ["FORMATS", "OPSET", "export", "onnx_graph"]
 
 FORMATS = ("onnx", "safetensors", "tokenizer")
 
-
+# The names of formats in messages.
 _CALLED = {"onnx": "ONNX graph", "tokenizer": "tokenizer"}
 
-
-# Of ONNX 1.18, with version 11 of the file format. onnxruntime 1.31 takes up to 26 (tried); the
-# operations used here are the same in all of these.
+# Operator set 23 of ONNX 1.18, with version 11 of the file format. onnxruntime 1.31 takes up to 26
+# (tried); the operations used here are the same in all of these.
 OPSET = 23
-
-
 _IR_VERSION = 11
 
-
-# What Protocol Buffers can hold in one file.
+# Bytes that Protocol Buffers can hold in one file.
 _MOST_BYTES = 2**31 - 1
 
 
 def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
-    """Write a model, or its tokenizer, for another program: a whole file or none.
+    """Write a model, or its tokenizer, for another program, atomically.
 
-    to : ``onnx``; ``safetensors``, the model file without what a checkpoint has besides;
-        ``tokenizer``, the JSON form, which ``build_tokenizer(vocab_file=...)`` reads
+    Parameters
+    ----------
+    model : LanguageModel
+    path : path
+    to : {"onnx", "safetensors", "tokenizer"}
+        ``safetensors``: the model file, without the state of a training run. ``tokenizer``: the
+        JSON form, which ``build_tokenizer(vocab_file=...)`` reads.
 
     Raises
     ------
@@ -76,10 +77,14 @@ def _tokenizer_json(model: LanguageModel) -> str:
 
 
 def onnx_graph(model: LanguageModel) -> Any:
-    """The model as an ``onnx.ModelProto``; its metadata hold the tokenizer and the configuration.
+    """Return an ``onnx.ModelProto`` with the tokenizer and configuration in its metadata.
 
-    Raises MissingLibraryError without the package ``onnx``, ExportError for a model of more than
-    2 GB.
+    Raises
+    ------
+    MissingLibraryError
+        Without the package ``onnx``.
+    ExportError
+        For a model of more than 2 GB.
     """
     try:
         import onnx
@@ -125,8 +130,7 @@ def _value(onnx: Any, name: str, kind: str, width: int) -> Any:
 
 
 class _Graph:
-    """Nodes in the order in which they are computed. Those of the model's tensors that a node uses
-    come along."""
+    """Nodes in the order in which they are computed, and the tensors that they use."""
 
     def __init__(self, onnx: Any, weights: dict[str, NDArray[np.float32]]) -> None:
         self._onnx = onnx
@@ -136,10 +140,11 @@ class _Graph:
         self.tensors: list[Any] = []
 
     def has(self, name: str) -> bool:
+        """Tell whether the model has a tensor of this name."""
         return name in self._weights
 
     def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node; returns the name of its output."""
+        """Add a node; return the name of its output."""
         for name in inputs:
             if name in self._weights:
                 self._tensor(name, self._weights[name])
@@ -147,17 +152,18 @@ class _Graph:
         return output
 
     def numbers(self, *values: int) -> str:
-        """The name of a constant int64[len(values)]."""
+        """Add a constant int64[len(values)]; return its name."""
         name = "_".join(map(str, ("int", *values)))
         self._tensor(name, np.array(values, dtype=np.int64))
         return name
 
     def slice(self, source: str, axis: int, start: int, stop: int, output: str) -> str:
-        places = [self.numbers(start), self.numbers(stop), self.numbers(axis)]
-        return self.add("Slice", [source, *places], output)
+        """Add source[start:stop] along an axis; return the name of its output."""
+        bounds = [self.numbers(start), self.numbers(stop), self.numbers(axis)]
+        return self.add("Slice", [source, *bounds], output)
 
     def affine(self, source: str, weight: str, bias: str, output: str) -> str:
-        """source @ weight + bias, without a bias that the model does not have."""
+        """Add source @ weight + bias, or source @ weight if the model has no such bias."""
         if self.has(bias):
             return self.add("Gemm", [source, weight, bias], output)
         return self.add("MatMul", [source, weight], output)
@@ -169,8 +175,7 @@ class _Graph:
 
 
 def _input(graph: _Graph, model: LanguageModel) -> str:
-    """The input of the first layer: the last C embeddings side by side or their mean, then the
-    pools of far context."""
+    """Add the first layer's input: the last C embeddings, joined or averaged, then the pools."""
     config = model.config
     embedded = graph.add("Gather", ["embeddings", "contexts"], "embedded", axis=0)
     far = config.span - config.context
@@ -189,7 +194,7 @@ def _input(graph: _Graph, model: LanguageModel) -> str:
 
 
 def _pool(graph: _Graph, embedded: str, weight: str, start: int, stop: int, output: str) -> str:
-    """The sum of the embeddings from start to stop, weighted by position and component."""
+    """Add the sum of the embeddings from start to stop, weighted by position and component."""
     tokens = graph.slice(embedded, 1, start, stop, f"{output}_tokens")
     weighted = graph.add("Mul", [tokens, weight], f"{output}_weighted")
     return graph.add("ReduceSum", [weighted, graph.numbers(1)], output, keepdims=0)
@@ -212,7 +217,7 @@ def _output(graph: _Graph, model: LanguageModel, x: str) -> None:
 
 
 def _adaptive_softmax(graph: _Graph, model: LanguageModel, x: str) -> None:
-    """log p = that of the head, or that of the cluster in the head plus that within the cluster."""
+    """Add log p: that of the head, or of a cluster in the head plus that within the cluster."""
     head_width = model.tensors["output.weight"].shape[1]
     graph.affine(x, "output.weight", "output.bias", "head_sum")
     head = graph.add("LogSoftmax", ["head_sum"], "head", axis=1)

@@ -1,4 +1,4 @@
-"""Training a model further, on more text."""
+"""Fine-tuning: training a model further, on more text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.callbacks import Callback, Result
+from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.errors import ConfigError, CorpusError
@@ -16,49 +17,53 @@ from fastlm.inference.text_model import TextModel
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.trainer import Trainer
 
-__all__ = ["RATE_SHARE", "further_training", "train_further"]
+__all__ = ["LR_FACTOR", "finetuning_config", "train_further"]
 
-# Of the learning rate from scratch. A character model of Brown (2.36 bits a character there), then
-# an epoch of 300,000 characters of Shakespeare at 1, 1/2, 1/4, 1/10 of the rate: 2.85, 2.82, 2.80,
-# 2.85 bits on Shakespeare, and 3.01, 2.88, 2.77, 2.67 on Brown.
-RATE_SHARE = 0.25
+# Learning rate, as a fraction of that from scratch: learns most of the new text and forgets little
+# of the old (bench/CHOICES.md, "Fine-tuning").
+LR_FACTOR = 0.25
 
-
-# More of a text than this in <unk> is text that the vocabulary was not made for.
+# Largest fraction of <unk>; with more, the text is not what the vocabulary was made for.
 _MOST_UNKNOWN = 0.5
 
-
+# Settings that stay those of the first training.
 _FROM_BEFORE = (
     "batch", "embed_lr_scale", "momentum", "weight_decay", "dropout", "embed_dropout", "shuffle",
     "threads",
 )  # fmt: skip
 
 
-def further_training(before: TrainingConfig | None, settings: dict[str, Any]) -> TrainingConfig:
-    """How a model that was trained with ``before`` is trained further.
+def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -> TrainingConfig:
+    """Return how to train further a model that was trained with ``before``.
 
-    settings : fields of ``TrainingConfig`` that override what follows; None stands for the default.
-        Batch, momentum, weight decay and dropout are those of before, the learning rate a quarter
-        of what it was, falling to zero; one epoch.
+    Batch, momentum, weight decay and dropout are those of before; the learning rate is a quarter of
+    what it was, and falls to zero; one epoch.
 
-    Raises ConfigError for a setting that there is not.
+    Parameters
+    ----------
+    before : TrainingConfig, optional
+    settings : dict
+        Fields of ``TrainingConfig`` to override these; None stands for the default.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown setting, one of the model, or one out of range.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    known = set(TrainingConfig.__dataclass_fields__) - {"init"}
-    for name in sorted(given.keys() - known):
-        if name in ModelConfig.__dataclass_fields__:
-            raise ConfigError(
-                f"{name} is a part of the model, which training further does not change; leave it "
-                "out, or train a new model"
-            )
-        raise ConfigError(f"unknown setting {name!r}; there are {', '.join(sorted(known))}")
+    for name in sorted(given.keys() & ModelConfig.__dataclass_fields__.keys()):
+        raise ConfigError(
+            f"{name} is a part of the model, which training further does not change; leave it "
+            "out, or train a new model"
+        )
+    check_known(given, TrainingConfig.__dataclass_fields__.keys() - {"init"})
     chosen = before or TrainingConfig()
     kept = {name: getattr(chosen, name) for name in _FROM_BEFORE}
     if not {"epochs", "steps", "minutes"} & given.keys():
         kept["epochs"] = 1
     if "lr" not in given:
         scale = given.get("batch", chosen.batch) / chosen.batch
-        kept["lr"] = chosen.base_lr * scale * RATE_SHARE
+        kept["lr"] = chosen.base_lr * scale * LR_FACTOR
     return TrainingConfig(**kept | given)
 
 
@@ -74,13 +79,26 @@ def train_further(
 ) -> tuple[NDArray[np.float32], TrainingConfig, dict[str, Any], Result]:
     """Train a model further on more text; see ``LanguageModel.train_more``.
 
-    trained : how the model was trained before
-    details : facts about the runs before
+    Parameters
+    ----------
+    model : TextModel
+        Stays as it is.
+    texts, valid, callbacks, settings
+        See ``LanguageModel.train_more``.
+    trained : TrainingConfig or None
+        How the model was trained before.
+    details : mapping
+        Facts about the runs before.
 
-    Returns (new parameters, how they were trained, new details, how it went); the model stays as
-    it is.
+    Returns
+    -------
+    params : float32[n]
+    training : TrainingConfig
+    details : dict
+        Facts about all runs.
+    result : Result
     """
-    training = further_training(trained, settings)
+    training = finetuning_config(trained, settings)
     fraction = valid if isinstance(valid, int | float) else 0
     dataset = _dataset(model, texts, fraction, training)
     held_out = dataset.valid
@@ -125,7 +143,7 @@ def _check_unknown(tokenizer: Tokenizer, tokens: NDArray[Any] | None) -> None:
 
 
 def _details(before: Mapping[str, Any], result: Result, fingerprint: str) -> dict[str, Any]:
-    """Facts about both runs: steps and seconds add up, what was measured is of the last one."""
+    """Return the facts about all runs: steps and seconds add up, losses are the last run's."""
     details = {name: value for name, value in before.items() if name not in ("valid_loss", "epoch")}
     for name, more in (("step", result.step), ("seconds", result.elapsed)):
         known = details.get(name, 0)

@@ -1,4 +1,4 @@
-"""What is in a model or a checkpoint: facts for a person who comes back the next day."""
+"""Facts about a model or a checkpoint: sizes, settings, history, nearest neighbours."""
 
 from __future__ import annotations
 
@@ -28,12 +28,19 @@ _NEIGHBORS = 10
 
 
 class Inspection:
-    """A file that was read, whole and checked.
+    """The contents of a model file or checkpoint, read and checked.
 
-    facts : in types that JSON has; see ``fastlm inspect --json``
-    tokenizer : None where a checkpoint was written without one
+    Attributes
+    ----------
+    facts : dict
+        In types that JSON has; see ``fastlm inspect --json``.
+    tokenizer : Tokenizer or None
+        None where a checkpoint was written without one.
 
-    Raises ModelFileError when it is neither a model nor a checkpoint.
+    Raises
+    ------
+    ModelFileError
+        When it is neither a model nor a checkpoint.
     """
 
     def __init__(self, path: FilePath) -> None:
@@ -79,9 +86,12 @@ class Inspection:
         }
 
     def neighbors(self, token: str) -> list[tuple[str, float]]:
-        """The ten tokens whose embeddings are nearest to that of ``token``, and their cosines.
+        """Return the ten tokens with the nearest embeddings to ``token``, and their cosines.
 
-        Raises ConfigError for what is not a token of the vocabulary.
+        Raises
+        ------
+        ConfigError
+            For text that is not one token of the vocabulary.
         """
         if self.tokenizer is None:
             raise ConfigError(f"{self.path} has no tokenizer, so its tokens have no names")
@@ -95,10 +105,14 @@ class Inspection:
         ]
 
     def curve(self) -> dict[str, list[tuple[float, float]]]:
-        """Losses by step, of ``validation`` and ``training``: from the file and, where they are
-        beside it, from the metrics of its run.
+        """Return the ``validation`` and ``training`` losses, as (step, nats per token).
 
-        Raises ConfigError where there is none.
+        Training losses come from the metrics file beside it, if there is one.
+
+        Raises
+        ------
+        ConfigError
+            When there are none.
         """
         rows = self.facts["history"]
         valid = [(row["step"], row["valid_loss"]) for row in rows if row.get("valid_loss")]

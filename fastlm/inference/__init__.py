@@ -1,1 +1,1 @@
-"""Using a trained model: sampling, generation, scoring, evaluation."""
+"""Use of a trained model: sampling, generation, scoring, evaluation."""

@@ -1,1 +1,1 @@
-"""What a model is as numbers: layout, initial weights, the model file."""
+"""A model as numbers: layout, initial weights, figures, the model file."""

@@ -17,14 +17,22 @@ __all__ = ["as_if_trained", "log_unigram", "scaled_params"]
 def scaled_params(
     config: ModelConfig, seed: int, counts: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
-    """float32[n]: embeddings N(0, 0.1), hidden layers He (He et al. 2015, N(0, sqrt(2 / fan_in))),
-    output N(0, 1 / sqrt(fan_in)), its biases at the log unigram and the others 0, pools of F tokens
-    at weights 1 / sqrt(F).
+    """Return scaled random parameters, float32[n].
 
-    counts : int[V], how often each token occurs in the training text; without them the output bias
-        is 0. Starting at the unigram distribution spares the first epochs from learning it.
+    - Embeddings: N(0, 0.1).
+    - Hidden layers: N(0, sqrt(2 / fan_in)) (He et al. 2015).
+    - Output: N(0, 1 / sqrt(fan_in)), with biases at the log unigram.
+    - Other biases: 0.
+    - Pools of F far tokens: the weights 1 / sqrt(F).
+
+    Parameters
+    ----------
+    config : ModelConfig
+    seed : int
+    counts : int[V], optional
+        How often each token occurs in the training text; without them the output biases are 0.
+        A model that starts at the unigram distribution need not learn it in the first epochs.
     """
-
     layout = Layout(config)
     params = np.zeros(layout.size, dtype=np.float32)
     rng = np.random.default_rng(seed)
@@ -41,7 +49,7 @@ def scaled_params(
 
 
 def _spread(name: str, fan_in: int) -> float:
-    """Standard deviation of a matrix's first weights."""
+    """Return the standard deviation of a matrix's first weights."""
     if name == "embeddings":
         return 0.1
     return math.sqrt((2 if name.startswith("hidden.") else 1) / fan_in)
@@ -61,9 +69,10 @@ def _set_output_biases(
 
 
 def as_if_trained(model: ModelConfig) -> NDArray[np.float32]:
-    """Parameters whose hidden units are mostly zero, as behind some training; at first half are.
+    """Return parameters whose hidden units are mostly zero, as after some training, float32[n].
 
-    Every unit's bias is minus the standard deviation of what it adds to: one in six is above zero.
+    Each unit's bias is minus the standard deviation of its input, so that one in six is above zero;
+    with ``scaled_params`` half are.
     """
     params = scaled_params(model, 0)
     tensors = Layout(model).views(params)
@@ -77,6 +86,9 @@ def as_if_trained(model: ModelConfig) -> NDArray[np.float32]:
 
 
 def log_unigram(counts: NDArray[Any]) -> NDArray[np.float32]:
-    """float32[V]: log((count + 1/2) / total), so that tokens never seen are rare but possible."""
+    """Return log((count + 1/2) / total), float32[V], so that unseen tokens are rare but possible.
+
+    counts : int[V], how often each token occurs
+    """
     smoothed = np.asarray(counts, dtype=np.float64) + 0.5
     return np.asarray(np.log(smoothed / smoothed.sum()), dtype=np.float32)

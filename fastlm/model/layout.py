@@ -1,6 +1,6 @@
-"""Where each tensor lies in the flat parameter array: the one table of names and shapes.
+"""The layout of the flat parameter array: the one table of tensor names, shapes and offsets.
 
-Everything that needs to know a size or an offset, in Python or in a kernel, gets it from here.
+Python and the kernels take every size and offset from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Layout", "Tensor"]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named part of the flat array: row-major, ``shape`` numbers from ``offset`` on."""
+    """A named part of the flat array: row-major, of this shape, from ``offset`` on."""
 
     name: str
     shape: tuple[int, ...]
@@ -28,18 +28,24 @@ class Tensor:
 
     @property
     def size(self) -> int:
+        """The number of its elements."""
         return prod(self.shape)
 
 
 class Layout:
     """The table for one model configuration.
 
-    Order: ``embeddings`` [V, E]; for each pool of far context ``far.k.weight`` [F_k, E], oldest
-    token first; for each hidden layer l = 1, 2, ... ``hidden.l.weight`` [fan_in, H_l] and
-    ``hidden.l.bias`` [H_l]; ``output.weight`` [fan_in, V] and ``output.bias`` [V].
-    With an adaptive softmax the output has ``config.head`` columns, the clusters' last, and for
-    cluster k ``tail.k.projection`` [fan_in, P_k], ``tail.k.weight`` [P_k, ids of the cluster] and
-    ``tail.k.bias`` follow. Biases are there if ``config.bias``. A layer is ``x @ weight + bias``.
+    In this order:
+
+    - ``embeddings`` [V, E];
+    - for each pool k of far context ``far.k.weight`` [F_k, E], oldest token first;
+    - for each hidden layer l ``hidden.l.weight`` [fan_in, H_l], ``hidden.l.bias`` [H_l];
+    - ``output.weight`` [fan_in, V], ``output.bias`` [V];
+    - with an adaptive softmax, for each cluster k ``tail.k.projection`` [fan_in, P_k],
+      ``tail.k.weight`` [P_k, ids of the cluster] and ``tail.k.bias``. The output then has
+      ``config.head`` columns, the clusters' last.
+
+    A layer is ``x @ weight + bias``; without ``config.bias`` there are no biases.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -78,7 +84,7 @@ class Layout:
         return [f"hidden.{n}" for n in range(1, len(self.config.hidden) + 1)] + ["output"]
 
     def views(self, flat: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The tensors as views of ``flat`` [n], by name: writing to one writes to flat."""
+        """Return the tensors by name, as views of ``flat`` [n]."""
         return {
             t.name: flat[t.offset : t.offset + t.size].reshape(t.shape)
             for t in self.tensors.values()
@@ -86,8 +92,7 @@ class Layout:
 
     @cached_property
     def kernel_table(self) -> NDArray[np.int64]:
-        """The affine layers as kernels read them
-        (``fastlm_kernels.runtime.arguments.Network.layers``)."""
+        """The affine layers as kernels read them, ``Network.layers``: int64[layers, 5]."""
         rows = []
         width_before = 0
         for name in self.layer_names:
@@ -111,8 +116,10 @@ class Layout:
 
     @property
     def widths(self) -> int:
-        """Floats of activations per row of a batch: the inputs of all affine layers, and a number
-        for each cluster of an adaptive softmax."""
+        """Activations per row of a batch, in floats.
+
+        The inputs of all affine layers, and a number for each cluster of an adaptive softmax.
+        """
         last = self.kernel_table[-1]
         end = int(last[4] + last[0])
         return end + len(self.config.cutoffs)

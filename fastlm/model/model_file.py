@@ -1,4 +1,4 @@
-"""The one file that a model is: format 1, written whole or not at all, trusted by nobody.
+"""The model file (safetensors, format 1): written atomically, validated when it is read.
 
 It is a `.safetensors` file (https://github.com/huggingface/safetensors), with no pickle in it:
 
@@ -24,8 +24,8 @@ Metadata of every file: ``format_version`` (1), ``library_version`` (that wrote 
 Its tensors, all F32, are those of ``fastlm.model.layout.Layout``: ``embeddings`` [V, E],
 ``hidden.1.weight`` [fan_in, fan_out], ``hidden.1.bias`` [fan_out], ..., ``output.weight``,
 ``output.bias``. Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run
-that may go on, and to nobody who only reads the model: ``fastlm.training.checkpoint`` says what
-they are, and what a file of kind ``checkpoint`` has besides.
+that can be resumed; readers of the model skip them. ``fastlm.training.checkpoint`` describes them,
+and what else a file of kind ``checkpoint`` has.
 
 Tensors lie in the file by the size of their elements, the largest first, then by name.
 """
@@ -37,9 +37,10 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,19 +49,18 @@ from fastlm._version import __version__
 from fastlm.checks import is_whole
 from fastlm.errors import ModelFileError
 from fastlm.system.atomic_file import reason_of, replace_file, unwritable
+from fastlm.system.json_values import Kind, one_of, read_object
 from fastlm.types import FilePath
 
 __all__ = ["FORMAT_VERSION", "read_metadata", "read_model_file", "write_model_file"]
 
 FORMAT_VERSION = 1
 
-
+# The key of the metadata in the header.
 _KEY = "fastlm"
 
-
-# What the safetensors library itself refuses to read.
+# Bytes of the longest header that the safetensors library reads.
 _LONGEST_HEADER = 100_000_000
-
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -76,6 +76,13 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype(np.float64),
 }
 
+_SIZES = Kind(
+    "a list of sizes",
+    lambda values: isinstance(values, list) and all(is_whole(v) and v >= 0 for v in values),
+)
+_OFFSETS = Kind("two offsets", lambda values: _SIZES.holds(values) and len(values) == 2)
+_ENTRY = {"dtype": one_of(*_DTYPES), "shape": _SIZES, "data_offsets": _OFFSETS}
+
 
 # ---------------------------------------------------------------------------- writing
 
@@ -86,14 +93,19 @@ def write_model_file(
     metadata: Mapping[str, Any],
     what: str = "model",
 ) -> None:
-    """Write a file whole or not at all: what was at ``path`` stays until the new file is safe.
-
-    what : it is, for error messages
-    tensors : by name; of the dtypes that the format has (float32, float64, bool, integers)
-    metadata : in types that JSON has; ``format_version``, ``library_version`` and ``checksum``
-        are added
+    """Write a file atomically: what was at ``path`` stays until the new file is safe.
 
     The same tensors and metadata give the same bytes.
+
+    Parameters
+    ----------
+    path : path
+    tensors : mapping of str to array
+        Of the dtypes that the format has (float32, float64, bool, integers).
+    metadata : mapping
+        In types that JSON has; ``format_version``, ``library_version`` and ``checksum`` are added.
+    what : str
+        The kind of file, for error messages.
 
     Raises
     ------
@@ -110,7 +122,7 @@ def write_model_file(
 def _arranged(
     tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], bytes]:
-    """The arrays in the order of the file, and the bytes before them."""
+    """Return the arrays in the order of the file, and the bytes before them."""
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     for name, array in arrays.items():
         if array.dtype not in _DTYPES.values():
@@ -121,8 +133,8 @@ def _arranged(
         "library_version": __version__,
     }
     described["checksum"] = _checksum(arrays, described)
-    # Wide types first, so that all are aligned; else in their order, so that the file can be mapped
-    # as one array.
+    # Wide types first, so that all are aligned; otherwise in the given order, so that the file can
+    # be mapped as one array.
     ordered = sorted(arrays, key=lambda name: -arrays[name].itemsize)
     names = {dtype: name for name, dtype in _DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": {_KEY: _canonical_json(described)}}
@@ -140,7 +152,7 @@ def _arranged(
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
-    """The elements little-endian and row-major, without a copy where they are so already."""
+    """Return the elements little-endian and row-major, without a copy if they are so already."""
     little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return little_endian.reshape(-1).view(np.uint8).data
 
@@ -155,8 +167,11 @@ def _canonical_json(metadata: Mapping[str, Any]) -> str:
 
 
 def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> str:
-    """CRC-32 over the metadata without ``checksum`` (JSON, keys sorted, no white space, ASCII),
-    then, by name, each tensor's ``name dtype shape`` and data."""
+    """Return the CRC-32 as 8 hexadecimal digits.
+
+    It covers the metadata without ``checksum`` (JSON, keys sorted, no white space, ASCII), then, by
+    name, each tensor's ``name dtype shape`` and data.
+    """
     rest = {key: value for key, value in metadata.items() if key != "checksum"}
     crc = zlib.crc32(_canonical_json(rest).encode("ascii"))
     for name in sorted(tensors):
@@ -172,14 +187,17 @@ def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) 
 def read_model_file(
     path: FilePath, *, mmap: bool = False
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return (tensors by name, metadata) of a file that may be anything.
+    """Return (tensors by name, metadata) of a file that may hold anything.
 
-    mmap : the tensors are views of the file, mapped copy-on-write: processes that read it share the
-        memory, and writing to a tensor changes nothing but this process's copy of that page. The
-        file must not be written to meanwhile (``write_model_file`` replaces it, which is fine)
+    Everything is checked before it is used, and no more memory is taken than the file is long.
 
-    Nothing in it is believed before it is checked, and no more memory is taken than the file is
-    long.
+    Parameters
+    ----------
+    path : path
+    mmap : bool
+        The tensors are views of the file, mapped copy-on-write: processes that read it share the
+        memory, and writing to a tensor changes only this process's copy of that page. The file must
+        not be written to meanwhile (``write_model_file`` replaces it, which is fine).
 
     Raises
     ------
@@ -201,9 +219,12 @@ def read_model_file(
 
 
 def read_metadata(path: FilePath) -> dict[str, Any]:
-    """What a file says of itself, without looking at its tensors: quick, and not to be relied on.
+    """Return a file's metadata without reading its tensors.
 
-    Raises ModelFileError as ``read_model_file`` does, but finds no damage behind the header.
+    Raises
+    ------
+    ModelFileError
+        As ``read_model_file`` does, but damage after the header is not found.
     """
     return _opened(path, lambda file, size: _read_metadata(path, _read_header(path, file, size)))
 
@@ -212,7 +233,7 @@ _Read = TypeVar("_Read")
 
 
 def _opened(path: FilePath, read: Callable[[BinaryIO, int], _Read]) -> _Read:
-    """``read(file, its size)``; ModelFileError when the file is not there or cannot be read."""
+    """Return ``read(file, its size)``; ModelFileError for a file that cannot be read."""
     try:
         _check_regular(path)
         with Path(path).open("rb") as file:
@@ -238,7 +259,7 @@ def _check_regular(path: FilePath) -> None:
 
 
 def _read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
-    """The JSON header; leaves ``file`` at the start of the data."""
+    """Return the JSON header; leave ``file`` at the start of the data."""
     prefix = file.read(8)
     if len(prefix) < 8:
         raise ModelFileError(
@@ -298,10 +319,10 @@ def _check_version(path: FilePath, metadata: Mapping[str, Any]) -> None:
 
 
 def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> None:
-    """Each tensor lies within the ``data`` bytes, and together they fill them without gaps."""
-    places = [_place(path, name, entry) for name, entry in entries.items()]
+    """Check that the tensors fill the ``data`` bytes without gaps."""
+    extents = [_extent(path, name, entry) for name, entry in entries.items()]
     end = 0
-    for begin, stop, name in sorted(places):
+    for begin, stop, name in sorted(extents):
         if begin != end:
             raise _damaged(path, f"tensor {name} starts at {begin} of the data, not at {end}")
         end = stop
@@ -314,17 +335,11 @@ def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> Non
         raise _damaged(path, f"{data - end} bytes follow its last tensor")
 
 
-def _place(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
-    """(begin, end, name) of a tensor whose header entry is sound."""
-    fields = entry if isinstance(entry, dict) else {}
-    shape, offsets = fields.get("shape"), fields.get("data_offsets")
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _damaged(path, f"tensor {name!r} has no sound description")
-    dtype = _DTYPES.get(str(fields.get("dtype")))
-    if dtype is None:
-        raise _damaged(
-            path, f"tensor {name!r} has dtype {fields.get('dtype')!r}, not {' or '.join(_DTYPES)}"
-        )
+def _extent(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
+    """Return (begin, end, name) of a tensor after checking its header entry."""
+    error = partial(_damaged, path)
+    fields = read_object(entry, f"tensor {name!r}", _ENTRY, error, others=True)
+    shape, offsets, dtype = fields["shape"], fields["data_offsets"], _DTYPES[fields["dtype"]]
     size = prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != size:
         raise _damaged(
@@ -333,10 +348,6 @@ def _place(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
             f"to {offsets[1]}",
         )
     return offsets[0], offsets[1], name
-
-
-def _are_sizes(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(is_whole(value) and value >= 0 for value in values)
 
 
 def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
@@ -350,7 +361,7 @@ def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
 
 
 def _mapped_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
-    """The tensors of a file whose header has been checked, as views of it."""
+    """Return the tensors as views of a file whose header has been checked."""
     with Path(path).open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -371,7 +382,7 @@ def _check_checksum(
     written = metadata.get("checksum")
     try:
         found = _checksum(tensors, metadata)
-    except ModelFileError:  # NaN in the metadata: Python reads it, and never wrote it
+    except ModelFileError:  # NaN in the metadata, which Python reads but this never writes
         raise _damaged(path, "its metadata holds a number that is not finite") from None
     if written != found:
         raise _damaged(path, f"its checksum is {written!r}, but what it holds has {found!r}")

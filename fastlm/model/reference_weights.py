@@ -1,4 +1,4 @@
-"""Weights to and from the two reference systems: train with one, look inside with the other."""
+"""Conversion of weights to and from the two reference systems, Tiny and Mini."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ __all__ = ["Reference", "from_reference", "reference_params", "to_mini", "to_tin
 Reference: TypeAlias = "dict[str, list[list[float]]] | MiniNeuralLM"
 """The weights of ``fastlm.reference.tiny`` (a dict of lists), or a ``MiniNeuralLM``."""
 
-
 _TINY = {"embeddings": "embeddings", "output.weight": "output"}
 
 
 def _mini_names(config: ModelConfig) -> dict[str, str]:
-    """Our tensor names and Mini's, which stores weights (fan_out, fan_in)."""
+    """Map our tensor names to Mini's, which stores weights as (fan_out, fan_in)."""
     last = "hidden.2" if len(config.hidden) == 2 else None
     names = {"embeddings": "embeddings", "hidden.1.weight": "W1", "hidden.1.bias": "b1"}
     if last:
@@ -32,9 +31,12 @@ def _mini_names(config: ModelConfig) -> dict[str, str]:
 
 
 def from_reference(reference: Reference, config: ModelConfig) -> NDArray[np.float32]:
-    """The flat parameters float32[n] that hold the reference system's weights.
+    """Return a reference system's weights as flat parameters float32[n].
 
-    Raises ConfigError when a tensor's shape is not the configuration's.
+    Raises
+    ------
+    ConfigError
+        For a tensor that the configuration lacks or has in another shape.
     """
     params = np.zeros(Layout(config).size, dtype=np.float32)
     theirs: dict[str, Any]
@@ -62,7 +64,13 @@ def from_reference(reference: Reference, config: ModelConfig) -> NDArray[np.floa
 
 
 def reference_params(config: ModelConfig, system: str, seed: int) -> NDArray[np.float32]:
-    """float32[n]: the weights that the reference system ``tiny`` or ``mini`` starts from."""
+    """Return the weights that ``tiny`` or ``mini`` starts from, float32[n].
+
+    Raises
+    ------
+    ConfigError
+        Unless the model has the form of that system.
+    """
     if system == "tiny":
         check_tiny(config)
         return from_reference(tiny.initialize_weights(config.vocab, config.embed, seed), config)
@@ -74,9 +82,12 @@ def _is_weight(name: str) -> bool:
 
 
 def to_tiny(params: NDArray[np.float32], config: ModelConfig) -> dict[str, list[list[float]]]:
-    """The weights as ``fastlm.reference.tiny`` takes them.
+    """Return the weights as ``fastlm.reference.tiny`` takes them.
 
-    Raises ConfigError unless the model has Tiny's form: mean, no hidden layer, no bias.
+    Raises
+    ------
+    ConfigError
+        Unless the model has Tiny's form: mean, no hidden layer, no bias.
     """
     check_tiny(config)
     views = Layout(config).views(params)
@@ -84,11 +95,19 @@ def to_tiny(params: NDArray[np.float32], config: ModelConfig) -> dict[str, list[
 
 
 def to_mini(params: NDArray[np.float32], config: ModelConfig, **settings: Any) -> MiniNeuralLM:
-    """A MiniNeuralLM with these weights.
+    """Return a MiniNeuralLM with these weights.
 
-    settings : its learning_rate, momentum, dropout, seed, dtype
-    Raises ConfigError unless the model has Mini's form: concatenation, one or two hidden layers,
-    biases.
+    Parameters
+    ----------
+    params : float32[n]
+    config : ModelConfig
+    **settings
+        Mini's learning_rate, momentum, dropout, seed, dtype.
+
+    Raises
+    ------
+    ConfigError
+        Unless the model has Mini's form: concatenation, one or two hidden layers, biases.
     """
     mini = _empty_mini(config, **settings)
     views = Layout(config).views(params)
@@ -98,7 +117,7 @@ def to_mini(params: NDArray[np.float32], config: ModelConfig, **settings: Any) -
 
 
 def check_tiny(config: ModelConfig) -> None:
-    """ConfigError unless the model has Tiny's form."""
+    """Raise ConfigError unless the model has Tiny's form."""
     if config.combine != "mean" or config.hidden or config.bias:
         raise ConfigError(
             f"tiny has combine='mean', no hidden layer and no bias; this model has "
@@ -107,7 +126,7 @@ def check_tiny(config: ModelConfig) -> None:
 
 
 def _empty_mini(config: ModelConfig, **settings: Any) -> MiniNeuralLM:
-    """A MiniNeuralLM of this shape; ConfigError unless the model has Mini's form."""
+    """Return a MiniNeuralLM of this shape; ConfigError unless the model has Mini's form."""
     if config.combine != "concat" or len(config.hidden) not in (1, 2) or not config.bias:
         raise ConfigError(
             f"mini has combine='concat', one or two hidden layers and biases; this model has "

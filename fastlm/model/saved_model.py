@@ -1,4 +1,4 @@
-"""Which configuration and which parameters does a model file or a checkpoint hold?"""
+"""The configuration and the parameters in a model file or a checkpoint, validated."""
 
 from __future__ import annotations
 
@@ -15,16 +15,27 @@ from fastlm.system.json_values import ANY, read_object
 
 __all__ = ["saved_config", "saved_params"]
 
-# Tensors of a training run that may go on; who reads the model leaves them aside.
+# Prefixes of tensors that only a resumed training run needs.
 _RUN_PREFIXES = ("momentum.", "state.")
 
 
 def saved_config(cls: Any, form: Any, name: str) -> Any:
-    """A configuration from its JSON form; fields that are not there have their default.
+    """Return a configuration from its JSON form; missing fields have their default.
 
-    cls : ModelConfig or TrainingConfig; name : what messages call it
+    Parameters
+    ----------
+    cls : type
+        ModelConfig or TrainingConfig.
+    form : Any
+    name : str
+        What messages call it.
 
-    Raises ModelFileError for a form that this version does not know, ConfigError for values.
+    Raises
+    ------
+    ModelFileError
+        For a form that this version does not know.
+    ConfigError
+        For a value out of range.
     """
     fields = dataclasses.fields(cls)
     kinds = {field.name: ANY for field in fields}
@@ -34,10 +45,14 @@ def saved_config(cls: Any, form: Any, name: str) -> Any:
 
 
 def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """The flat array float32[n] of a file's tensors, after checking them against the layout: a
-    view where they follow each other in one mapped file, else a copy.
+    """Return the flat array float32[n] of a file's tensors.
 
-    Raises ModelFileError.
+    It is a view where they lie in the layout's order in one mapped file, else a copy.
+
+    Raises
+    ------
+    ModelFileError
+        For tensors that are not those of the layout, or that are not finite.
     """
     found = {name for name in tensors if not name.startswith(_RUN_PREFIXES)}
     for name in sorted(found - layout.tensors.keys()):
@@ -53,7 +68,7 @@ def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray
             )
         if not np.isfinite(tensor).all():
             raise ModelFileError(f"tensor {name} holds numbers that are not finite")
-    if _follow_each_other(layout, tensors):
+    if _are_contiguous(layout, tensors):
         first = next(iter(layout.tensors))
         return np.lib.stride_tricks.as_strided(tensors[first], (layout.size,), (4,))
     flat = np.empty(layout.size, dtype=np.float32)
@@ -62,8 +77,8 @@ def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray
     return flat
 
 
-def _follow_each_other(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the tensors, views of one mapped file, are one flat array already."""
+def _are_contiguous(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether the tensors, views of one mapped file, are one flat array already."""
 
     def owner(array: NDArray[Any]) -> int:
         return id(array.base) if isinstance(array.base, np.ndarray) else id(array)

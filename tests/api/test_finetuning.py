@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.api.finetuning import RATE_SHARE, further_training
+from fastlm.api.finetuning import LR_FACTOR, finetuning_config
 from fastlm.config import TrainingConfig
 from fastlm.errors import ConfigError, CorpusError, TokenizerError, TrainingError
 from fastlm.tokenizers import build_tokenizer
@@ -47,16 +47,16 @@ def test_settings_are_those_of_before_but_for_rate_and_length():
     before = TrainingConfig(
         batch=32, lr=2.0, momentum=0.5, dropout=0.1, epochs=30, seed=7, patience=3
     )
-    found = further_training(before, {})
+    found = finetuning_config(before, {})
     assert found == TrainingConfig(
-        batch=32, lr=2.0 * RATE_SHARE, momentum=0.5, dropout=0.1, epochs=1
+        batch=32, lr=2.0 * LR_FACTOR, momentum=0.5, dropout=0.1, epochs=1
     )
-    found = further_training(before, {"steps": 5, "lr": 0.3, "seed": None, "schedule": "constant"})
+    found = finetuning_config(before, {"steps": 5, "lr": 0.3, "seed": None, "schedule": "constant"})
     assert (found.epochs, found.steps, found.lr, found.seed) == (None, 5, 0.3, 0)
     assert found.schedule == "constant"
     # Another batch scales the rate, as where a model is trained from the start.
-    assert further_training(before, {"batch": 64}).lr == 2 * 2.0 * RATE_SHARE
-    assert further_training(None, {}).lr == TrainingConfig().base_lr * RATE_SHARE
+    assert finetuning_config(before, {"batch": 64}).lr == 2 * 2.0 * LR_FACTOR
+    assert finetuning_config(None, {}).lr == TrainingConfig().base_lr * LR_FACTOR
 
 
 def test_validation_keeps_the_best_and_tells_the_callbacks():
@@ -102,7 +102,7 @@ def test_it_comes_back_from_its_file(tmp_path):
     ("texts", "settings", "error", "message"),
     [
         ([NEW], {"hidden": (3,)}, ConfigError, "hidden is a part of the model"),
-        ([NEW], {"speed": 3}, ConfigError, "unknown setting 'speed'; there are batch"),
+        ([NEW], {"speed": 3}, ConfigError, "unknown setting 'speed'; did you mean 'seed'"),
         ([NEW], {"init": "tiny"}, ConfigError, "unknown setting 'init'"),
         ([NEW], {"lr": -1}, ConfigError, "lr is -1; give"),
         ([NEW], {"epochs": 1, "steps": 2}, ConfigError, "epochs and steps are both given"),

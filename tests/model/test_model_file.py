@@ -311,11 +311,11 @@ def test_a_newer_format_says_both_versions_and_who_wrote_it(path, content):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (3, "has no sound description"),
-        ({"dtype": "F32"}, "has no sound description"),
-        ({"dtype": "F32", "shape": [-1], "data_offsets": [0, 24]}, "has no sound description"),
-        ({"dtype": "F32", "shape": [6], "data_offsets": [0]}, "has no sound description"),
-        ({"dtype": "F32", "shape": [6.0], "data_offsets": [0, 24]}, "has no sound description"),
+        (3, "is not a JSON object"),
+        ({"dtype": "F32"}, "lacks 'shape'"),
+        ({"dtype": "F32", "shape": [-1], "data_offsets": [0, 24]}, "has shape [-1], not a list"),
+        ({"dtype": "F32", "shape": [6], "data_offsets": [0]}, "has data_offsets [0], not two"),
+        ({"dtype": "F32", "shape": [6.0], "data_offsets": [0, 24]}, "has shape [6.0], not"),
         ({"dtype": "BF16", "shape": [12], "data_offsets": [0, 24]}, "has dtype 'BF16', not BOOL"),
         ({"dtype": ["F32"], "shape": [6], "data_offsets": [0, 24]}, "has dtype ['F32'], not BOOL"),
         ({"dtype": "F32", "shape": [7], "data_offsets": [0, 24]}, "takes 28 bytes, but lies from"),

@@ -1,0 +1,273 @@
+"""The methods of a language model that write and measure text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.checks import check_choice, check_whole
+from fastlm.data.token_store import TokenStore
+from fastlm.engine.generation import context_logits, finite_logits, start_context
+from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
+from fastlm.inference.generation import GenerationSettings, Request, encode_prompt
+from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
+from fastlm.inference.text_model import TextModel
+from fastlm.system.resources import thread_count
+from fastlm.types import DOCUMENT_MODES, Documents
+
+__all__ = ["TextMethods"]
+
+
+class TextMethods(ABC):
+    """Generation, evaluation and scoring, for a class that has a ``text_model``."""
+
+    @property
+    @abstractmethod
+    def text_model(self) -> TextModel:
+        """The model as it is now; each method takes this snapshot when it is called."""
+
+    # ------------------------------------------------------------------------ generation
+
+    def generate(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> str:
+        """Continue ``prompt``; return the prompt as it is, followed by new text.
+
+        ``<unk>`` is never chosen: its probability is zero, and the others are renormalised.
+
+        Parameters
+        ----------
+        prompt : str
+            May be empty or shorter than the context: what would lie before it reads as boundary
+            tokens (``<end>``) or, in a model without one, as tokens of id 0 (the space of the
+            ``tiny`` tokenizer). What the vocabulary does not know becomes ``<unk>``. Where
+            documents are lines or paragraphs, the model sees the prompt's last one.
+        length : int, default 200
+            The most new tokens.
+        temperature : float, default 1.0
+        top_k : int, optional
+        top_p : float, optional
+        greedy : bool, default False
+            How tokens are chosen, applied in this order (see
+            ``fastlm.inference.sampling.Sampling``): probabilities proportional to exp(logit /
+            temperature), then the ``top_k`` most probable, then the fewest of these that have
+            ``top_p`` of the probability. ``greedy`` (or temperature 0) takes the most probable
+            token and needs no seed.
+        seed : int, optional
+            The same seed gives the same text; None gives another text every time.
+        stop : str or several of them, optional
+            The text ends before the first of these in the new text: the one that is complete
+            first, and of those the longest.
+        stop_at_end : bool, optional
+            Whether the text ends where the model ends a document. Default: yes where documents
+            are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
+            file, the boundary token is never chosen.
+
+        Raises
+        ------
+        ConfigError
+            For a setting that is unknown or out of range.
+        TokenizerError
+            For a prompt that the tokenizer cannot encode: a model without ``<unk>`` takes only
+            what is in its vocabulary.
+        """
+        return next(Request.make(self.text_model, prompt, settings).texts(1))
+
+    def stream(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> Iterator[str]:
+        """Like ``generate``, but yield the new text, without the prompt, in parts as it comes.
+
+        A part comes as soon as no later token can change it, and never holds a part of a stop
+        string. Joined, the parts after the prompt are what ``generate`` returns. Errors in the
+        arguments are raised at the call. Tokens are chosen at most 20 ms ahead of the text.
+        """
+        return Request.make(self.text_model, prompt, settings).stream()
+
+    def sample(
+        self,
+        n: int,
+        prompt: str = "",
+        *,
+        threads: int | None = None,
+        **settings: Unpack[GenerationSettings],
+    ) -> list[str]:
+        """Return ``n`` texts like those of ``generate``; text k depends on the seed and k only.
+
+        The first is what ``generate`` returns for the same seed. They are written side by side,
+        which takes far less time than one after the other.
+
+        Parameters
+        ----------
+        n : int
+        prompt : str
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The texts are the same
+            for any number.
+        **settings
+            Those of ``generate``.
+        """
+        check_whole("the number of samples", n, 1)
+        request = Request.make(self.text_model, prompt, settings)
+        return list(request.texts(n, thread_count(threads)))
+
+    def samples(
+        self,
+        n: int | None = None,
+        prompt: str = "",
+        *,
+        threads: int | None = None,
+        **settings: Unpack[GenerationSettings],
+    ) -> Iterator[str]:
+        """Yield the texts of ``sample`` one by one, without end for None, in constant memory.
+
+        They are written in batches, small ones first, so that the first text comes soon.
+        """
+        if n is not None:
+            check_whole("the number of samples", n, 1)
+        request = Request.make(self.text_model, prompt, settings)
+        return request.texts(n, thread_count(threads), first_batch=16)
+
+    def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
+        """Return the logits float32[V] of the token after ``prompt``; nothing is excluded.
+
+        Raises
+        ------
+        TrainingError
+            When they are not finite.
+        """
+        model = self.text_model
+        context = start_context(model.config, encode_prompt(model, prompt))
+        return finite_logits(context_logits(model.params, model.config, context[None])[0])
+
+    def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
+        """Return the probabilities float64[V] of the token after ``prompt``; they sum to 1.
+
+        softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits`` z.
+        """
+        logits = self.next_token_logits(prompt).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        distribution: NDArray[np.float64] = weights / weights.sum()
+        return distribution
+
+    def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
+        """Return the k most probable next tokens as (token, probability), most probable first.
+
+        All of them where the vocabulary has fewer; of equal ones the lower id comes first.
+        """
+        check_whole("k", k, 1)
+        distribution = self.next_token_distribution(prompt)
+        best = np.argsort(-distribution, kind="stable")[:k].tolist()
+        token = self.text_model.tokenizer.token
+        return [(token(id), float(distribution[id])) for id in best]
+
+    # ------------------------------------------------------------------------ measuring
+
+    def perplexity(self, text: str | Iterable[str], threads: int | None = None) -> float:
+        """Return exp of the mean negative log-likelihood per token; see ``evaluate``."""
+        return self.evaluate(text, threads).perplexity
+
+    def evaluate(
+        self,
+        text: str | Iterable[str] | TokenStore,
+        threads: int | None = None,
+        *,
+        documents: Documents | None = None,
+    ) -> Evaluation:
+        """Measure the model on one text or several, or on a whole token store.
+
+        Each text is cut into documents, and each document counts by itself. Text is read as
+        needed, in constant memory.
+
+        Parameters
+        ----------
+        text : str, iterable of str or TokenStore
+            Of a store, the held-out part counts too, and the text that the cut goes through
+            counts as two documents.
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The figures are the same
+            for any number.
+        documents : {"file", "paragraphs", "lines"}, optional
+            What a document is. Default: as in training (``self.documents``).
+
+        Raises
+        ------
+        CorpusError
+            For text in which there is nothing to predict.
+        TextError
+            For a text that is not a str or that the tokenizer cannot encode, with its index.
+        StoreError
+            For a store of another tokenizer or other documents, and one without boundary tokens.
+        TrainingError
+            When the losses are not finite.
+        """
+        model = self.text_model
+        if documents is not None:
+            check_choice("documents", documents, DOCUMENT_MODES)
+            model = replace(model, documents=documents)
+        if isinstance(text, TokenStore):
+            return evaluate_store(model, text, threads=thread_count(threads))
+        texts = [text] if isinstance(text, str) else text
+        return evaluate_texts(model, texts, threads=thread_count(threads))
+
+    def score(
+        self,
+        texts: Iterable[str],
+        *,
+        return_tokens: bool = False,
+        count_end: bool | None = None,
+        batch_chars: int = BATCH_CHARS,
+        threads: int | None = None,
+    ) -> Iterator[Score]:
+        r"""Yield one ``fastlm.Score`` for each text, in order, in constant memory.
+
+        A text is one document, or, where the model's documents are lines or paragraphs, as many
+        as ``evaluate`` finds in it; without any (being empty or white space) it is one as it
+        stands. Line ends read as \n. A text may be empty, or longer than memory would hold as
+        tokens.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Read as needed: up to ``batch_chars`` characters ahead of the results.
+        return_tokens : bool
+            Whether to add the tokens that count and the log-probability of each.
+        count_end : bool, optional
+            Whether the boundary token (``<end>``) of each document counts. Default: as in
+            ``evaluate``, yes where documents are lines or paragraphs, no where they are files.
+        batch_chars : int
+            Characters scored at a time, about. The results do not depend on it; with 1 they come
+            text by text.
+        threads : int, optional
+            None: FASTLM_THREADS, or the processors this process may use. The results do not depend
+            on it. In one of several worker processes, 1 is best.
+
+        Raises
+        ------
+        ConfigError
+            At the call, for a setting out of range.
+        TextError
+            For a text that is not a str or that the tokenizer cannot encode, with its index, after
+            the scores of the texts before it.
+        """
+        return score_texts(
+            self.text_model,
+            texts,
+            return_tokens=return_tokens,
+            count_end=count_end,
+            batch_chars=batch_chars,
+            threads=thread_count(threads),
+        )
+
+    def score_arrays(
+        self,
+        texts: Iterable[str],
+        *,
+        count_end: bool | None = None,
+        threads: int | None = None,
+    ) -> ScoreArrays:
+        """Return the scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
+        return score_arrays(
+            self.text_model, texts, count_end=count_end, threads=thread_count(threads)
+        )
