@@ -1,4 +1,4 @@
-"""What can go wrong, by whose fault: every error a user may see is one line.
+"""Errors that a user may see: each is one line.
 
 Each message names the value, the limit and the remedy. The command line prints it alone and
 exits with 1; a traceback is a bug.
@@ -46,8 +46,12 @@ class MissingLibraryError(FastlmError, ImportError):
 class TextError(TokenizerError):
     """One of several texts that cannot be scored.
 
-    index : its number among them, from 0
-    reason : the message without the number
+    Attributes
+    ----------
+    index : int
+        The number of the text, from 0.
+    reason : str
+        The message without the number.
     """
 
     def __init__(self, index: int, reason: str) -> None:
@@ -74,11 +78,14 @@ class ExportError(FastlmError, RuntimeError):
 class TrainingError(FastlmError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite.
 
-    model : the last good ``LanguageModel``, or None; set by ``fastlm.train``
+    Attributes
+    ----------
+    model : LanguageModel or None
+        The last good model; set by `fastlm.train`.
     """
 
     model: Any = None
 
 
 class TrainingWarning(UserWarning):
-    """What a training run has to say while it goes on, where no callback listens (``Notice``)."""
+    """A notice of a training run that goes on (a `Notice`) that no callback takes."""

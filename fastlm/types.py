@@ -1,4 +1,4 @@
-"""Type aliases used throughout the library; this module imports nothing of ours."""
+"""Type aliases and names used throughout the library; imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ FilePath: TypeAlias = str | os.PathLike[str]
 Combine = Literal["concat", "mean"]
 Documents = Literal["file", "paragraphs", "lines"]
 DOCUMENT_MODES: tuple[str, ...] = get_args(Documents)
+"""The values of `Documents`: what counts as a document of a text."""
+
 FirstWeights = Literal["scaled", "tiny", "mini"]
 Schedule = Literal["constant", "linear", "cosine"]
 CorpusSource: TypeAlias = FilePath | Sequence[FilePath] | None

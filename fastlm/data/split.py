@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
+from fastlm.checks import is_number
 from fastlm.data.scan import CorpusScan, ScannedInput, SeekPoint
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
@@ -37,7 +38,7 @@ def check_fraction(fraction: float | None) -> None:
     """Raise a CorpusError unless it is None, 0, or a number above 0 and below 1."""
     if fraction is None or fraction == 0:
         return
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+    if not is_number(fraction) or not 0 < fraction < 1:
         raise CorpusError(
             f"the fraction held out for validation must be above 0 and below 1, got {fraction!r}"
         )

@@ -1,8 +1,7 @@
-"""How is a file written whole or not at all, and what is said when it cannot be?
+"""Atomic file writes: temporary file, fsync, rename.
 
-It is written beside its place, under a temporary name in the same folder, brought onto the disk,
-and renamed. So what was there stays until the new file is safe, whenever the process or the machine
-stops.
+The temporary file lies in the same folder. What was there stays until the new file is on the disk,
+whenever the process or the machine stops.
 """
 
 from __future__ import annotations
@@ -39,27 +38,40 @@ _REMEDIES = {
 
 
 def reason_of(error: Exception) -> str:
-    """What an OSError says, or a ValueError (a NUL in the name)."""
+    """Return what an OSError says, or a ValueError (a NUL in the name)."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def unwritable(what: str, path: FilePath, error: Exception) -> str:
-    """The line that says why ``what`` could not be written to ``path``, and what to do."""
+    """Return the line that says why a file could not be written, and what to do.
+
+    Parameters
+    ----------
+    what : str
+        What the file would hold, such as "model".
+    path : path
+    error : Exception
+        What `NewFile` or `replace_file` raised.
+    """
     remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "name another file")
     if os.name == "nt" and isinstance(error, PermissionError):
-        # There a file that is mapped into memory cannot be replaced.
+        # Windows does not replace a file that is mapped into memory.
         remedy = f"end what is using it, or {remedy}"
     return f"cannot write the {what} to {path}: {reason_of(error)}; {remedy}"
 
 
 class NewFile:
-    """A file that gets its name when it is complete; a context manager, which removes what is
-    incomplete.
+    """A file that gets its name when it is complete; as a context manager it removes the rest.
 
-    path : where it is to be; through a symbolic link, which stays one
+    Parameters
+    ----------
+    path : path
+        Where it is to be; a symbolic link stays one.
 
-    Everything raises OSError, and ValueError for a NUL in the name: ``unwritable`` makes a line of
-    them.
+    Raises
+    ------
+    OSError, ValueError
+        From all methods; ValueError for a NUL in the name. `unwritable` makes a line of them.
     """
 
     def __init__(self, path: FilePath) -> None:
@@ -70,14 +82,12 @@ class NewFile:
         self._temporary = self._target.with_name(
             f"{self._target.name}.tmp-{_this_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         )
-
         _being_written.add(self._temporary.name)
         try:
             self._file = self._temporary.open("xb", buffering=0)
         except BaseException:
             _being_written.discard(self._temporary.name)
             raise
-        _moment("created")
 
     def __enter__(self) -> Self:
         return self
@@ -91,33 +101,29 @@ class NewFile:
         self.discard()
 
     def write(self, data: bytes | memoryview) -> None:
+        """Write all of `data`."""
         # A raw file may write less than it is given.
         left = memoryview(data)
         while left:
             left = left[self._file.write(left) :]
-        _moment("part written")
 
     def seek(self, offset: int) -> None:
-        """Go on writing ``offset`` bytes behind the beginning."""
+        """Continue at `offset` bytes from the beginning."""
         self._file.seek(offset)
 
     def sync(self) -> None:
-        """Bring what is written onto the disk; another thread may go on writing meanwhile."""
+        """Bring what is written onto the disk; another thread may write meanwhile."""
         os.fsync(self._file.fileno())
 
     def finish(self) -> None:
-        """Bring it onto the disk and give it its name."""
-        _moment("written")
+        """Bring the file onto the disk and give it its name."""
         self.sync()
         self._file.close()
-        _moment("synced")
         os.replace(self._temporary, self._target)
-        _moment("renamed")
         _sync_folder(self._target.parent)
-        _moment("done")
 
     def discard(self) -> None:
-        """Remove it, unless it got its name."""
+        """Remove the file, unless it got its name."""
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
@@ -126,9 +132,17 @@ class NewFile:
 
 
 def replace_file(path: FilePath, parts: Iterable[bytes | memoryview]) -> None:
-    """Put ``parts`` in the place of the file ``path``, whole or not at all, and onto the disk.
+    """Write a file of these parts, whole or not at all, and onto the disk.
 
-    Raises as ``NewFile`` does; then what was there is there still, and nothing else.
+    Parameters
+    ----------
+    path : path
+    parts : iterable of bytes or memoryview
+
+    Raises
+    ------
+    OSError, ValueError
+        As `NewFile`; then what was there is there still, and nothing else.
     """
     with NewFile(path) as new:
         for part in parts:
@@ -136,25 +150,26 @@ def replace_file(path: FilePath, parts: Iterable[bytes | memoryview]) -> None:
         new.finish()
 
 
-def _moment(name: str) -> None:
-    """Called between the steps of a write: where tests end the process."""
-
-
 # Names of the temporary files that this process is writing.
 _being_written: set[str] = set()
 
-
+# What the name of a temporary file has after that of its target: host, process, random.
 _TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
 
-
+# Seconds after which the file of a writer that cannot be asked counts as left.
 _STALE_SECONDS = 24 * 3600.0
 
 
 def remove_stale(target: FilePath) -> list[Path]:
-    """Remove the temporary files of ``target`` whose writers were killed; returns what it removed.
+    """Remove the temporary files of a target whose writers were killed.
 
-    A writer on another computer, or in another container, cannot be seen: its file counts as left
-    behind after a day.
+    A writer on another computer, or in another container, cannot be seen: its file is removed a
+    day after its last write.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
     """
     target = Path(os.path.realpath(os.fspath(target)))
     removed = []
@@ -182,12 +197,13 @@ def _this_host() -> str:
 
 
 def _other_process(number: int) -> bool:
-    """Whether another process has this number. (This one may have that of a dead one: containers
-    number theirs from 1.)"""
-    if number == os.getpid():
+    """Tell whether another process has this number.
+
+    This process may have the number of a dead one: containers number theirs from 1.
+    """
+    # On Windows a file that is open cannot be removed.
+    if number == os.getpid() or os.name == "nt":
         return False
-    if os.name == "nt":
-        return False  # a file that is open there cannot be removed
     try:
         os.kill(number, 0)
     except (ProcessLookupError, OverflowError):

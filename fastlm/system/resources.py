@@ -20,11 +20,20 @@ __all__ = [
     "usable_memory",
 ]
 
+MEMBERSHIP = Path("/proc/self/cgroup")
+"""Where Linux says which control groups this process is in."""
+
+ROOT = Path("/sys/fs/cgroup")
+"""Where control groups are mounted."""
+
 
 def thread_count(threads: int | None = None) -> int:
-    """The number of threads to use: ``threads``, else FASTLM_THREADS, else what is available.
+    """Return the number of threads to use: `threads`, else FASTLM_THREADS, else what is available.
 
-    Raises ConfigError where it is no whole number of at least 1.
+    Raises
+    ------
+    ConfigError
+        Where it is no whole number of at least 1.
     """
     if threads is not None:
         check_whole("threads", threads, 1)
@@ -40,7 +49,7 @@ def thread_count(threads: int | None = None) -> int:
 
 
 def available_processors() -> int:
-    """Processors that this process may use: affinity and container quota (cgroup v1, v2) kept."""
+    """Return the number of processors that affinity and container quota (cgroup v1, v2) allow."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -51,7 +60,7 @@ def available_processors() -> int:
 
 
 def _cgroup_quota(membership: Path, root: Path) -> float | None:
-    """The smallest CPU quota, in processors, of this process's control group and its parents."""
+    """Return the smallest CPU quota, in processors, of this process's group and its parents."""
     quotas: list[float] = []
     for version, group in control_groups("cpu", membership, root):
         if version == 2:
@@ -70,17 +79,23 @@ def _read_quota(*files: Path) -> list[float]:
     return [quota / period] if quota > 0 and period > 0 else []
 
 
-MEMBERSHIP = Path("/proc/self/cgroup")
-
-
-ROOT = Path("/sys/fs/cgroup")
-
-
 def control_groups(
     controller: str, membership: Path = MEMBERSHIP, root: Path = ROOT
 ) -> Iterator[tuple[int, Path]]:
-    """Yield (cgroup version, folder) of this process's group and its parents, for a controller such
-    as ``cpu``; nothing where there are none. A folder need not exist."""
+    """Yield the control groups of this process: its own, then their parents.
+
+    Parameters
+    ----------
+    controller : str
+        Such as "cpu" or "memory".
+    membership, root : Path
+        Files of Linux; others have none.
+
+    Yields
+    ------
+    tuple of int and Path
+        The version of cgroups, 1 or 2, and a folder, which need not exist.
+    """
     try:
         lines = membership.read_text().splitlines()
     except (OSError, UnicodeDecodeError):
@@ -99,8 +114,10 @@ def control_groups(
 
 
 def usable_memory() -> int | None:
-    """Bytes of memory that this process may use: what the machine has, or the limit of its control
-    groups (cgroup v1, v2); None where the system does not say."""
+    """Return the bytes of memory that the machine has and control groups (v1, v2) allow.
+
+    None where the system does not say.
+    """
     machine = _machine_memory()
     known = [size for size in (machine, _cgroup_limit(MEMBERSHIP, ROOT)) if size is not None]
     return min(known, default=None)
@@ -138,7 +155,7 @@ def _windows_memory() -> int | None:
 
 
 def _cgroup_limit(membership: Path, root: Path) -> int | None:
-    """The smallest limit, in bytes, of this process's control group and its parents."""
+    """Return the smallest limit, in bytes, of this process's control group and its parents."""
     limits: list[int] = []
     for version, folder in control_groups("memory", membership, root):
         name = "memory.max" if version == 2 else "memory.limit_in_bytes"

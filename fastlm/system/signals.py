@@ -1,4 +1,4 @@
-"""What do Ctrl-C and SIGTERM do to a training run?"""
+"""Ctrl-C and SIGTERM during a training run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ __all__ = ["signals_stop"]
 
 @contextmanager
 def signals_stop(stop: Callable[[str], None], stopping: Callable[[], bool]) -> Iterator[None]:
-    """While within, SIGINT and SIGTERM call ``stop`` with the reason; a SIGINT where ``stopping``
-    says yes interrupts hard."""
+    """Turn SIGINT and SIGTERM into requests to stop, within the context.
+
+    Outside the main thread, which alone may handle signals, nothing changes.
+
+    Parameters
+    ----------
+    stop : callable
+        Called with the reason, "interrupted" or "terminated".
+    stopping : callable
+        Whether the run is stopping already: then SIGINT raises KeyboardInterrupt.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may install handlers
+        yield
         return
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 import fastlm.engine.training
-import fastlm.system.atomic_file
 from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.system.atomic_file import NewFile
 from fastlm.tokenizers import build_tokenizer
 from fastlm.training.checkpoint import Origin
 from fastlm.training.checkpoint_files import CheckpointFiles
@@ -39,6 +39,15 @@ MODEL = ModelConfig(
 )
 TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 300)
 VALID = np.random.default_rng(1).integers(0, MODEL.vocab, 50)
+# Between the steps of a write: before or after (True) which function.
+MOMENTS = {
+    "created": (NewFile, "__init__", True),
+    "part written": (NewFile, "write", True),
+    "written": (NewFile, "finish", False),
+    "synced": (os, "replace", False),
+    "renamed": (os, "replace", True),
+    "done": (NewFile, "finish", True),
+}
 CHECKPOINT = "m.checkpoint.safetensors"
 METRICS = "m.metrics.jsonl"
 
@@ -76,6 +85,20 @@ def fingerprint(arrays: dict[str, np.ndarray], history: list) -> str:
     return digest.hexdigest()
 
 
+def calling(function, wrapped, *, after: bool):
+    """The wrapped function, with a call of the other one before or after it."""
+
+    def call(*arguments):
+        if not after:
+            function()
+        result = wrapped(*arguments)
+        if after:
+            function()
+        return result
+
+    return call
+
+
 class Stop(Callback):
     def __init__(self, step: int, number: int) -> None:
         self.step, self.number = step, number
@@ -91,12 +114,13 @@ def train(order: dict) -> int:
     if "moment" in stop:
         left = [stop["count"]]
 
-        def moment(name: str) -> None:
-            left[0] -= name == stop["moment"]
+        def come_by() -> None:
+            left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        fastlm.system.atomic_file._moment = moment
+        owner, name, after = MOMENTS[stop["moment"]]
+        setattr(owner, name, calling(come_by, getattr(owner, name), after=after))
     if order["threads"] > 1:
         fastlm.engine.training.worth_sharing = lambda *_: True
     result = trainer(Path(order["folder"]), order["steps"], order["threads"], callback).fit()

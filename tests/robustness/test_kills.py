@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 
-MOMENTS = ("created", "part written", "written", "synced", "renamed", "done")
+MOMENTS = tuple(killed_run.MOMENTS)
 
 
 class Killed:

@@ -1,4 +1,4 @@
-"""Is a file written whole or not at all, and is what killed writers left behind removed?"""
+"""Files written whole or not at all, and the removal of what killed writers left."""
 
 from __future__ import annotations
 
@@ -126,13 +126,18 @@ def test_what_dead_writers_left_is_removed(path):
 
 
 def test_what_this_process_is_writing_stays(path, monkeypatch):
-    removed = []
-    monkeypatch.setattr(
-        fastlm.system.atomic_file, "_moment", lambda name: removed.extend(remove_stale(path))
-    )
-    replace_file(path, [b"new"])
-    assert removed == []
-    assert path.read_bytes() == b"new"
+    with NewFile(path) as first, NewFile(path) as second:
+        for new in (first, second):
+            assert remove_stale(path) == []
+            new.write(b"new")
+        replace = os.replace
+        monkeypatch.setattr(os, "replace", lambda *names: (remove_stale(path), replace(*names)))
+        first.finish()
+        assert path.read_bytes() == b"new"
+        second.write(b"er")
+        second.finish()
+    assert path.read_bytes() == b"newer"
+    assert os.listdir(path.parent) == ["a.bin"]
 
 
 def test_a_folder_that_is_not_there_has_nothing_to_remove(tmp_path):

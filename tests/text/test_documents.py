@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.errors import CorpusError
-from fastlm.text.documents import split_documents
+from fastlm.text.documents import (
+    first_document_end,
+    last_document,
+    split_documents,
+    with_line_feeds,
+)
 from fastlm.types import DOCUMENT_MODES
 
 LINE_TEXT = st.text(alphabet="ab \t\n\r\u2028é", max_size=60)
@@ -76,3 +81,37 @@ def test_paragraphs_of_a_large_text_take_linear_time() -> None:
 def test_unknown_mode() -> None:
     with pytest.raises(CorpusError, match="one of file, paragraphs, lines, got 'words'"):
         split_documents("a", "words")
+
+
+@pytest.mark.parametrize("mode", ["lines", "paragraphs"])
+@given(text=LINE_TEXT, more=LINE_TEXT)
+def test_where_the_first_document_is_sure_to_end(mode: str, text: str, more: str) -> None:
+    text = with_line_feeds(text)
+    end = first_document_end(text, mode)
+    if end is None:
+        return
+    first = list(split_documents(text[:end], mode))
+    assert len(first) <= 1
+    # Whatever follows, the rest can be split by itself.
+    rest = list(split_documents(text[end:] + more, mode))
+    assert first + rest == list(split_documents(text + more, mode))
+
+
+def test_where_no_document_is_sure_to_end() -> None:
+    assert first_document_end("one line", "lines") is None
+    assert first_document_end("one\ntwo\n", "paragraphs") is None
+    assert first_document_end("\n\none\n \n\ttwo", "paragraphs") == 8
+
+
+@pytest.mark.parametrize(
+    ("mode", "prompt", "seen"),
+    [
+        ("file", "a\r\n\r\nb", "a\r\n\r\nb"),
+        ("lines", "a\r\nb", "b"),
+        ("lines", "a\n", ""),
+        ("paragraphs", "a\n \r\nb\nc", "b\nc"),
+        ("paragraphs", "a\nb", "a\nb"),
+    ],
+)
+def test_what_a_model_sees_of_a_prompt(mode: str, prompt: str, seen: str) -> None:
+    assert last_document(prompt, mode) == seen
