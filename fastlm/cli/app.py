@@ -1,4 +1,4 @@
-"""Which commands are there, and what becomes of an error?
+"""The commands of fastlm, and how their errors are told.
 
 Everything that costs time to import (NumPy, Numba, the rest of fastlm) is imported inside the
 commands: `fastlm --help` has to answer at once.
@@ -6,6 +6,7 @@ commands: `fastlm --help` has to answer at once.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import functools
 import os
@@ -44,12 +45,18 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    arguments : without the program's name; None: those of the process
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name. Default: those of the process.
 
-    0: done. 1: an error, told in one line on standard error. 2: wrong usage. 130: interrupted;
-    143: terminated.
+    Returns
+    -------
+    int
+        0: done. 1: an error, told in one line on standard error. 2: wrong usage.
+        130: interrupted. 143: terminated.
     """
-    _tolerate_narrow_encodings()
+    _prepare_streams()
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="fastlm", standalone_mode=False)
@@ -65,8 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except Exception as error:
-        # typer brings a click of its own or uses the installed one, so the classes of its usage
-        # errors have no name that holds for all its versions.
+        # Some versions of typer contain click: no name of its usage errors holds for all.
         if not hasattr(error, "format_message"):
             raise
         return _wrong_usage(error, sys.argv[1:] if arguments is None else arguments)
@@ -95,8 +101,8 @@ def _root(
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _until_the_reader_leaves(command: _Command) -> _Command:
-    """End a command quietly when what it writes to was closed, as by ``| head -1``."""
+def _until_closed(command: _Command) -> _Command:
+    """End a command quietly when its output is closed, as by ``| head -1``."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -117,12 +123,15 @@ def _until_the_reader_leaves(command: _Command) -> _Command:
     return run  # type: ignore[return-value]
 
 
-def _tolerate_narrow_encodings() -> None:
-    """Let no character end a command because the terminal's encoding lacks it.
+def _prepare_streams() -> None:
+    """Let no closed stream, and no character that an encoding lacks, end a command.
 
-    Where Windows redirects standard output, its encoding would be that of the region, in which
-    most of the world's text cannot be written; there it is UTF-8, which `fastlm eval` reads again.
+    If Windows redirects standard output, it becomes UTF-8, which `fastlm eval` reads again: the
+    encoding of the region could not hold most of the world's text.
     """
+    # Streams that the parent process has closed are None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
@@ -139,19 +148,24 @@ def _fail(message: str, code: int = EXIT_ERROR) -> int:
 
 
 def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
+    """Tell in one line what is wrong; the wording of typer and click differs by version."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fastlm"
-    message = str(error.format_message())
+    message = str(error.format_message()).rstrip(".").replace(". Did you mean", "; did you mean")
     given = _option_given(getattr(error, "param", None), arguments)
-    if given and given[1] not in message:
-        # Some versions of typer say what is allowed, but not what was given.
-        message = f"{given[0]} {given[1]}: {error.message}"
+    if hasattr(error, "possibilities"):  # for an option that there is not
+        near = difflib.get_close_matches(error.option_name, error.possibilities or [], n=1)
+        more = f"; did you mean {near[0]}?" if near else ""
+        message = f"No such option: {error.option_name}{more}"
+    elif given:
+        number = "a whole number" if "integer" in message else "a number"
+        message = f"{given[0]} is {given[1]!r}; give {number}"
     code = int(getattr(error, "exit_code", EXIT_USAGE))
-    return _fail(f"{message.rstrip('.')}; see {path} --help", code)
+    return _fail(message if message.endswith("?") else f"{message}; see {path} --help", code)
 
 
 def _option_given(option: Any, arguments: Sequence[str]) -> tuple[str, str] | None:
-    """The name and the value with which an option stands among the arguments."""
+    """Return the name and the value of an option among the arguments."""
     for name in getattr(option, "opts", ()):
         for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
             if argument == name:
@@ -171,4 +185,4 @@ for _function, _name in (
     (score, "score"),
     (bench, "bench"),
 ):
-    app.command(_name)(_until_the_reader_leaves(_function))
+    app.command(_name)(_until_closed(_function))

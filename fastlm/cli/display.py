@@ -13,10 +13,12 @@ from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Star
 from fastlm.cli.figures import (
     count_text,
     duration_text,
-    megabytes_text,
+    model_text,
     plural,
     quality_figure,
     quality_unit,
+    size_text,
+    tokens_text,
 )
 from fastlm.cli.screen import LABEL, Screen
 
@@ -107,7 +109,7 @@ class ConsoleProgress(Callback):
             return
         self._screen.close()
         if preparing.elapsed >= _SHORT:
-            done = f"{megabytes_text(preparing.done)} in {duration_text(preparing.elapsed)}"
+            done = f"{size_text(preparing.done)} in {duration_text(preparing.elapsed)}"
             speed = _bytes_speed(preparing.done, preparing.elapsed)
             self._screen.describe(preparing.phase, f"{done}, {speed}")
         for note in preparing.notes:
@@ -226,7 +228,7 @@ class ScoreProgress:
     def _text(self, now: float) -> str:
         return (
             f"{self._records:,} records, {self._written:,} written, "
-            f"{megabytes_text(self._bytes)}, {_bytes_speed(self._bytes, now - self._start)}"
+            f"{size_text(self._bytes)}, {_bytes_speed(self._bytes, now - self._start)}"
         )
 
 
@@ -250,24 +252,17 @@ def _columns_for(width: int) -> tuple[str, ...]:
 def _facts(start: Start) -> list[tuple[str, str]]:
     """Describe a run before its first step, as labels and texts."""
     model, training = start.model, start.training
-    held_out = f", {start.valid_tokens:,} for validation" if start.valid_tokens else ""
-    layers = ",".join(map(str, model.hidden)) or "none"
-    far = f" and {' and '.join(map(str, model.far))} further back" if model.far else ""
     limits = [] if training.minutes is None else [plural(training.minutes, "minute")]
     if start.total_steps is not None:
         limits.append(f"{'at most ' if limits else ''}{plural(start.total_steps, 'step')}")
     facts = [("corpus", start.corpus)] if start.corpus else []
     facts += [
-        ("tokens", f"{start.train_tokens:,} to train on{held_out}"),
+        ("tokens", tokens_text(start.train_tokens, start.valid_tokens)),
         ("vocabulary", plural(model.vocab, _TOKENS.get(start.tokenizer, "token"))),
     ]
     facts += [("" if number else "settings", text) for number, text in enumerate(start.reasons)]
     facts += [
-        (
-            "model",
-            f"context {model.context} ({model.combine}){far}, embedding {model.embed}, "
-            f"hidden {layers}: {start.parameters:,} parameters",
-        ),
+        ("model", model_text(dataclasses.asdict(model), start.parameters)),
         (
             "training",
             f"{', '.join(limits)}, batch {training.batch:,}, {plural(start.threads, 'thread')}",
@@ -285,9 +280,9 @@ def _facts(start: Start) -> list[tuple[str, str]]:
 def _preparing_text(preparing: Preparing) -> str:
     speed = _bytes_speed(preparing.done, preparing.elapsed)
     if not preparing.total:
-        return f"{megabytes_text(preparing.done)}, {speed}"
+        return f"{size_text(preparing.done)}, {speed}"
     left = (preparing.total - preparing.done) * preparing.elapsed / max(1, preparing.done)
-    return f"{megabytes_text(preparing.total)}, {speed}, {duration_text(left)} left"
+    return f"{size_text(preparing.total)}, {speed}, {duration_text(left)} left"
 
 
 def _bytes_speed(size: int, seconds: float) -> str:

@@ -14,6 +14,9 @@ from fastlm.cli.options import ModelArgument, check_output
 __all__ = ["export"]
 
 
+_KINDS = {"onnx": "an ONNX file", "safetensors": "a model", "tokenizer": "a tokenizer file"}
+
+
 def export(
     model: ModelArgument,
     to: Annotated[
@@ -38,7 +41,7 @@ def export(
 
     check_choice("--to", to, FORMATS)  # before the model is read
     is_own = {"onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
-    check_output(output, is_own, what="a model" if is_own is None else f"an export to {to}")
+    check_output(output, is_own, what=_KINDS[to])
     write(LanguageModel.load(model), output, to)
 
 

@@ -1,16 +1,21 @@
-"""Numbers as people read them: counts, durations, sizes, quality."""
+"""Figures as people read them: counts, durations, sizes, quality, the shape of a model."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "count_text",
     "duration_text",
-    "megabytes_text",
+    "model_text",
     "plural",
     "quality_figure",
+    "quality_text",
     "quality_unit",
+    "size_text",
+    "tokens_text",
 ]
 
 
@@ -26,6 +31,32 @@ def quality_figure(loss: float, perplexity: float, unit: str) -> str:
     if perplexity >= 1e7:
         return f"{perplexity:.2e}"
     return f"{perplexity:,.2f}" if perplexity < 1e4 else f"{perplexity:,.0f}"
+
+
+def quality_text(loss: float, tokenizer: str) -> str:
+    """Describe a validation loss in nats per token, in every unit."""
+    from fastlm.model.figures import perplexity
+
+    unit = quality_unit(tokenizer)
+    bits = "" if unit == "perplexity" else f"{quality_figure(loss, 0.0, unit)} {unit}, "
+    return f"{bits}perplexity {perplexity(loss):,.2f}, loss {loss:.4f} nats per token"
+
+
+def model_text(shape: Mapping[str, Any], parameters: int) -> str:
+    """Describe a model by the fields of its configuration."""
+    layers = ",".join(map(str, shape["hidden"])) or "none"
+    pools = " and ".join(map(str, shape.get("far", ())))
+    far = f" and {pools} further back" if pools else ""
+    return (
+        f"context {shape['context']} ({shape['combine']}){far}, embedding {shape['embed']}, "
+        f"hidden {layers}: {parameters:,} parameters"
+    )
+
+
+def tokens_text(train: int, valid: int) -> str:
+    """Describe the sizes of the training and validation text."""
+    held_out = f", {valid:,} for validation" if valid else ""
+    return f"{train:,} to train on{held_out}"
 
 
 def plural(number: float, noun: str) -> str:
@@ -46,9 +77,12 @@ def count_text(number: float) -> str:
     return f"{number:.0f}"
 
 
-def megabytes_text(size: int) -> str:
-    """Return a number of bytes as MB or GB."""
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
+def size_text(size: int) -> str:
+    """Return a number of bytes and its unit: 950 bytes, 1.2 kB, 23.3 MB, 1.1 GB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size} bytes"
 
 
 def duration_text(seconds: float) -> str:

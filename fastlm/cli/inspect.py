@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.figures import (
+    count_text,
+    duration_text,
+    model_text,
+    plural,
+    quality_text,
+    size_text,
+    tokens_text,
+)
 from fastlm.cli.options import OneObjectOption, option
+from fastlm.config import TrainingConfig
 
 if TYPE_CHECKING:
     from fastlm.api.inspection import Inspection
@@ -74,82 +84,57 @@ def _resume(checkpoint: Path) -> str:
 
 
 def _lines(inspection: Inspection) -> list[tuple[str, str]]:
-    from fastlm.cli.figures import count_text, duration_text
-
     facts = inspection.facts
-    shape, training = facts["model"], facts["training"]
-    layers = ", ".join(map(str, shape["hidden"])) or "none"
-    lines = [
-        (
-            "file",
-            f"{facts['file']}: a {facts['kind']}, {facts['bytes'] / 1e6:.1f} MB, format "
-            f"{facts['format_version']}, written by fastlm {facts['library_version']}"
-            f"{_when(facts)}",
-        ),
-        (
-            "model",
-            f"context {shape['context']} ({shape['combine']}), embedding {shape['embed']}, "
-            f"hidden {layers}: {facts['parameters']:,} parameters",
-        ),
-    ]
-    if facts["tokenizer"] is not None:
-        lines.append(
-            (
-                "tokenizer",
-                f"{facts['tokenizer']['kind']}, {facts['tokenizer']['vocab']:,} tokens; "
-                f"a document is a {facts['documents'].removesuffix('s')}",
-            )
+    training = facts["training"] and TrainingConfig(**facts["training"])
+    tokenizer = facts["tokenizer"]
+    lines = {
+        "file": f"{facts['file']}: a {facts['kind']}, {size_text(facts['bytes'])}, format "
+        f"{facts['format_version']}, written by fastlm {facts['library_version']}{_when(facts)}",
+        "model": model_text(facts["model"], facts["parameters"]),
+    }
+    if tokenizer is not None:
+        document = facts["documents"].removesuffix("s")
+        lines["tokenizer"] = (
+            f"{tokenizer['kind']}, {tokenizer['vocab']:,} tokens; a document is a {document}"
         )
     if facts.get("corpus"):
-        lines.append(("corpus", facts["corpus"]))
+        lines["corpus"] = facts["corpus"]
     if "train" in facts:
-        held_out = f", {facts['valid']['tokens']:,} for validation" if facts["valid"] else ""
-        lines.append(("tokens", f"{facts['train']['tokens']:,} to train on{held_out}"))
+        valid = facts["valid"]["tokens"] if facts["valid"] else 0
+        lines["tokens"] = tokens_text(facts["train"]["tokens"], valid)
     if training is not None:
-        rate = training["batch"] / 64 if training["lr"] is None else training["lr"]
-        lines.append(
-            (
-                "training",
-                f"batch {training['batch']:,}, lr {rate:g}, momentum {training['momentum']:g}, "
-                f"{training['schedule']}, dropout {training['dropout']:g}, weight decay "
-                f"{training.get('weight_decay', 0):g}, seed {training['seed']}",
-            )
+        lines["training"] = (
+            f"batch {training.batch:,}, lr {training.base_lr:g}, momentum {training.momentum:g}, "
+            f"{training.schedule}, dropout {training.dropout:g}, weight decay "
+            f"{training.weight_decay:g}, seed {training.seed}"
         )
     if "step" in facts:
-        lines.append(("progress", _progress(facts)))
-        tokens = facts["step"] * training["batch"] if training else 0
-        speed = (
-            f", {count_text(tokens / facts['seconds'])} tokens/s" if facts.get("seconds") else ""
-        )
-        lines.append(("time", f"{duration_text(facts.get('seconds') or math.nan)}{speed}"))
+        lines["progress"] = _progress(facts)
+        lines["time"] = duration_text(facts.get("seconds") or math.nan)
+        if training and facts.get("seconds"):
+            speed = count_text(facts["step"] * training.batch / facts["seconds"])
+            lines["time"] += f", {speed} tokens/s"
     if "lr" in facts:
-        halved = (
-            f", {facts['rate_factor']:g} of the plan after {len(facts['rollbacks'])} rollbacks"
-            if facts["rollbacks"]
-            else ""
-        )
-        lines.append(("lr now", f"{facts['lr']:.4g}{halved}"))
+        lines["lr now"] = f"{facts['lr']:.4g}"
+        if facts["rollbacks"]:
+            back = plural(len(facts["rollbacks"]), "rollback")
+            lines["lr now"] += f", {facts['rate_factor']:g} of the plan after {back}"
     if facts.get("train_loss") is not None:
-        lines.append(("train loss", f"{facts['train_loss']:.4f} nats per token"))
+        lines["train loss"] = f"{facts['train_loss']:.4f} nats per token"
     if facts.get("valid_loss") is not None:
-        lines.append(
-            (
-                "best",
-                f"loss {facts['valid_loss']:.4f} nats per token, perplexity "
-                f"{math.exp(min(facts['valid_loss'], 700.0)):,.2f}, at step {facts['best_step']:,}",
-            )
-        )
-    lines += _history(facts)
+        quality = quality_text(facts["valid_loss"], tokenizer["kind"] if tokenizer else "")
+        lines["best"] = f"{quality}, at step {facts['best_step']:,}"
+    found = [*lines.items(), *_history(facts)]
     if "resume" in facts:
         more = " --steps N (more than now)" if facts["ended"] else ""
-        lines.append(("to continue", facts["resume"] + more))
-    return lines
+        found.append(("to continue", facts["resume"] + more))
+    return found
 
 
 def _progress(facts: dict[str, Any]) -> str:
     total = facts.get("total_steps")
     steps = f"step {facts['step']:,}" + (f" of {total:,}" if total else "")
-    epochs = f", {facts['epoch']:.3g} epochs" if facts.get("epoch") is not None else ""
+    epochs = f", {plural(facts['epoch'], 'epoch')}" if facts.get("epoch") is not None else ""
     share = f" ({facts['fraction']:.0%})" if "fraction" in facts else ""
     return f"{steps}{share}{epochs}, {facts.get('reason', 'reason of its end unknown')}"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.figures import size_text, tokens_text
 from fastlm.cli.options import (
     DATA,
     CorpusArgument,
@@ -132,7 +133,7 @@ def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
 
 def _check(paths: list[str], *, quiet: bool) -> int:
     if not paths:
-        raise ConfigError("--check needs the name of a token store")
+        raise ConfigError("--check needs the name of a token store; write it after --check")
     from fastlm.data.token_store import TokenStore
 
     for path in paths:
@@ -145,17 +146,14 @@ def _check(paths: list[str], *, quiet: bool) -> int:
 
 
 def _describe(store: TokenStore) -> None:
-    from fastlm.data.scan import format_bytes
-
     facts: dict[str, Any] = store.metadata
     train, valid = facts["train"], facts["valid"]
-    held_out = f", {valid['tokens']:,} for validation" if valid["tokens"] else ""
     lines = {
         "corpus": facts["description"],
-        "tokens": f"{train['tokens']:,} to train on{held_out}",
+        "tokens": tokens_text(train["tokens"], valid["tokens"]),
         "vocabulary": f"{facts['vocab']:,} tokens ({store.tokenizer.kind})",
         "documents": facts["documents"],
-        "store": f"{store.path}, {format_bytes(store.path.stat().st_size)}",
+        "store": f"{store.path}, {size_text(store.path.stat().st_size)}",
     }
     if train["unknown"]:
         share = train["unknown"] / train["tokens"]

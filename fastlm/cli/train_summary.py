@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastlm.cli.figures import quality_text, size_text
 from fastlm.cli.options import shell_quote
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
     print(file=sys.stderr)
     assert lm.result is not None
     if lm.result.best is not None:
-        print(f"{'validation':<12}{_quality(lm, lm.result.best.loss)}")
-    print(f"{'saved':<12}{output}, {_size(output.stat().st_size)}")
+        print(f"{'validation':<12}{quality_text(lm.result.best.loss, lm.tokenizer.kind)}")
+    print(f"{'saved':<12}{output}, {size_text(output.stat().st_size)}")
     if sample:
         print("sample")
         for line in _sample(lm).splitlines():
@@ -32,15 +32,6 @@ def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
     print("next")
     print(f"  fastlm generate {name} --prompt {shell_quote(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")
-
-
-def _quality(lm: LanguageModel, loss: float) -> str:
-    from fastlm.cli.figures import quality_unit
-
-    perplexity = f"perplexity {math.exp(min(loss, 700.0)):,.2f}"
-    unit = quality_unit(lm.tokenizer.kind)
-    bits = "" if unit == "perplexity" else f"{loss / math.log(2):.3f} {unit}, "
-    return f"{bits}{perplexity}, loss {loss:.4f} nats per token"
 
 
 def _sample(lm: LanguageModel) -> str:
@@ -63,7 +54,3 @@ def _prompt(lm: LanguageModel) -> str:
     except TokenizerError:
         known = False
     return "The " if known else "TEXT"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"

@@ -86,6 +86,14 @@ def test_train_help_names_the_defaults(run, monkeypatch):
         assert default in text
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed, model):
+    command = f'"{sys.executable}" -m fastlm generate "{model}" --length 3 {closed}'
+    done = subprocess.run(command, shell=True, timeout=60, check=False)
+    assert done.returncode == 0
+
+
 def test_version(run):
     outcome = run("--version")
     assert outcome.code == 0
@@ -107,9 +115,18 @@ def test_no_command_shows_help_as_wrong_usage(run):
     ("arguments", "parts"),
     [
         (("frobnicate",), ("frobnicate",)),
+        (("train", "--hiden", "8"), ("--hiden; did you mean --hidden?",)),
+        (("train", "--lr", "fast"), ("--lr is 'fast'; give a number",)),
         (("train", "--frobnicate"), ("--frobnicate", "fastlm train --help")),
-        (("train", "--context", "many"), ("--context", "many", "integer")),
-        (("train", "--context=many"), ("--context", "many", "integer")),
+        (
+            ("train", "--context", "many"),
+            ("--context is 'many'; give a whole number; see",),
+        ),
+        (
+            ("train", "--context=many"),
+            ("--context is 'many'; give a whole number; see",),
+        ),
+        (("train", "--resume=yes"), ("--resume", "fastlm train --help")),
         (("generate",), ("MODEL", "fastlm generate --help")),
         (("eval", "m.safetensors"), ("FILE",)),
         (("train", "a.txt", "-o"), ("-o",)),

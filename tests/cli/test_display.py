@@ -354,7 +354,7 @@ def test_a_line_for_each_long_phase():
     display.on_prepare(Preparing("encoding", 3_000_000_000, None, 1000.0, True, ("2 lines",)))
     assert stream.getvalue() == (
         "counting    90.0 MB in 0:02, 45 MB/s\n"
-        "encoding    3.00 GB in 16:40, 3.0 MB/s\n"
+        "encoding    3.0 GB in 16:40, 3.0 MB/s\n"
         "left out    2 lines\n"
     )
 

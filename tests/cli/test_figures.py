@@ -9,10 +9,13 @@ import pytest
 from fastlm.cli.figures import (
     count_text,
     duration_text,
-    megabytes_text,
+    model_text,
     plural,
     quality_figure,
+    quality_text,
     quality_unit,
+    size_text,
+    tokens_text,
 )
 
 
@@ -50,8 +53,8 @@ def test_plurals(number, text):
 
 
 def test_sizes():
-    assert [megabytes_text(size) for size in (0, 1_234_567, 999_000_000, 2_500_000_000)] == [
-        "0.0 MB", "1.2 MB", "999.0 MB", "2.50 GB",
+    assert [size_text(size) for size in (0, 999, 1_234, 1_234_567, 999_000_000, 2.5e9)] == [
+        "0 bytes", "999 bytes", "1.2 kB", "1.2 MB", "999.0 MB", "2.5 GB",
     ]  # fmt: skip
 
 
@@ -62,4 +65,20 @@ def test_quality():
     assert quality_figure(2 * math.log(2), 4.0, "bits/char") == "2.000"
     assert [quality_figure(1.0, value, "perplexity") for value in (7.389, 1e4, 12345.6, 1e7)] == [
         "7.39", "10,000", "12,346", "1.00e+07",
+    ]  # fmt: skip
+    assert quality_text(2 * math.log(2), "char") == (
+        "2.000 bits/char, perplexity 4.00, loss 1.3863 nats per token"
+    )
+    assert quality_text(1e4, "word") == "perplexity inf, loss 10000.0000 nats per token"
+
+
+def test_a_model_and_its_tokens():
+    shape = {"context": 4, "combine": "concat", "embed": 8, "hidden": (16, 8), "far": (12, 48)}
+    assert model_text(shape, 1234) == (
+        "context 4 (concat) and 12 and 48 further back, embedding 8, hidden 16,8: 1,234 parameters"
+    )
+    shape |= {"hidden": (), "far": ()}
+    assert model_text(shape, 9) == "context 4 (concat), embedding 8, hidden none: 9 parameters"
+    assert [tokens_text(1000, 50), tokens_text(1000, 0)] == [
+        "1,000 to train on, 50 for validation", "1,000 to train on",
     ]  # fmt: skip
