@@ -150,7 +150,8 @@ def _fail(message: str, code: int = EXIT_ERROR) -> int:
 def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
     """Tell in one line what is wrong; the wording of typer and click differs by version."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "fastlm"
+    words = ["fastlm", *(word for word in arguments[:1] if not word.startswith("-"))]
+    path = " ".join(words) if context is None else context.command_path
     message = str(error.format_message()).rstrip(".").replace(". Did you mean", "; did you mean")
     given = _option_given(getattr(error, "param", None), arguments)
     if hasattr(error, "possibilities"):  # for an option that there is not

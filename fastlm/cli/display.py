@@ -102,6 +102,7 @@ class ConsoleProgress(Callback):
         self._screen.redraw(f"{what} ...")
 
     def on_prepare(self, preparing: Preparing) -> None:
+        """Show how far a phase is, or how long it took."""
         if not preparing.ended:
             fraction = preparing.done / preparing.total if preparing.total else None
             text = f"{preparing.phase:<{LABEL}}{_preparing_text(preparing)}"
@@ -116,6 +117,7 @@ class ConsoleProgress(Callback):
             self._screen.describe("left out", note)
 
     def on_start(self, start: Start) -> None:
+        """Describe the run."""
         self._unit = quality_unit(start.tokenizer)
         self._first_step = start.step
         for label, text in _facts(start):
@@ -123,6 +125,7 @@ class ConsoleProgress(Callback):
         self._shown_at = self._clock()
 
     def on_progress(self, progress: Progress) -> None:
+        """Redraw the state of the run, or print a line when it is time."""
         steps = progress.step - (self._last.step if self._last else self._first_step)
         if steps < 0:  # training went back
             steps = 1
@@ -139,6 +142,7 @@ class ConsoleProgress(Callback):
             self._print(progress, loss)
 
     def on_validation(self, validation: Validation) -> None:
+        """Print a line that stays."""
         self._validation = validation
         step, epoch, nan = validation.step, validation.epoch, math.nan
         last = self._last or Progress(step, step, epoch, epoch, 1.0, nan, nan, 0.0, nan, nan)
@@ -146,9 +150,11 @@ class ConsoleProgress(Callback):
         self._print(now, validation.train_loss, validation)
 
     def on_notice(self, notice: Notice) -> None:
+        """Print what a person should know."""
         self._screen.describe(notice.kind, notice.message)
 
     def on_end(self, result: Result) -> None:
+        """Print the last line and how the run ended."""
         if self._last is not None and self._shown_step != self._last.step:
             self._print(self._last, result.train_loss)
         self.close()
@@ -236,6 +242,7 @@ class QuietNotices(Callback):
     """Warnings on standard error, which --quiet does not suppress."""
 
     def on_notice(self, notice: Notice) -> None:
+        """Print a warning."""
         if notice.kind != "finished":
             print("warning:", notice.message, file=sys.stderr)
 

@@ -6,15 +6,18 @@ import json
 import sys
 from typing import Annotated, Any
 
+import typer
+
 from fastlm.checks import check_choice, check_whole
 from fastlm.cli.config_file import ConfigOption
-from fastlm.cli.options import ModelArgument, flag, option
+from fastlm.cli.options import ModelArgument, flag, given_settings, option
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
 
 
 def generate(
+    invocation: typer.Context,
     model: ModelArgument,
     prompt: Annotated[str, option("TEXT", "Text to continue.")] = "",
     length: Annotated[int, option("N", "Maximum number of new tokens.")] = 200,
@@ -68,15 +71,9 @@ def generate(
     seed = resolve_seed(seed)
     lm = LanguageModel.load(model)
     stops, separator = _ends(lm, documents, stop or [])
-    options: dict[str, Any] = {
-        "length": length,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "greedy": greedy,
-        "seed": seed,
-        "stop": stops,
-    }
+    options = given_settings(
+        invocation.params, "model", "prompt", "documents", "samples", "threads", "as_json", "config"
+    ) | {"seed": seed, "stop": stops}
     out = sys.stdout
     if as_json:
         for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):

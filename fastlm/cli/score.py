@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from fastlm.checks import check_number
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.display import ScoreProgress
 from fastlm.cli.options import ModelArgument, ThreadsOption, flag, option
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["score"]
 
-# What is written for a record, in parts: a line may be large.
+# What is written for a record, in parts, since a line may be large.
 _Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
+
+# The least and the most of a field of a score.
+_Limits: TypeAlias = dict[str, tuple[float, float]]
 
 
 def score(
@@ -74,7 +79,8 @@ def score(
     Lines: perplexity, log_prob (nats), tokens, oov, and the line, separated by tabs. JSON objects:
     the scores are added at the end. With a limit, it filters.
     """
-    limits = _Limits(max_perplexity, min_perplexity, max_bits, min_bits)
+    limits = _range("perplexity", "perplexity", min_perplexity, max_perplexity)
+    limits |= _range("bits", "bits_per_char", min_bits, max_bits)
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.text.json_lines import is_json_lines
@@ -91,9 +97,9 @@ def score(
     if limits and not as_json:
         form = _unchanged
     elif field is not None:
-        form = _WithScores(reader.name, prefix)
+        form = functools.partial(_with_scores, reader.name, prefix)
     elif as_json:
-        form = _LineAsJson(prefix)
+        form = functools.partial(_line_as_json, prefix)
     else:
         form = _columns
     _run(lm, reader, limits, form, options, skip_bad)
@@ -107,7 +113,7 @@ def _run(
     options: dict[str, Any],
     skip_bad: bool,
 ) -> None:
-    """Score block by block; every block is on its way before the next is read."""
+    """Score block by block; each block is written before the next is read."""
     out = getattr(sys.stdout, "buffer", None) or _TextOutput()
     bad: list[str] = []
     with ScoreProgress() as progress:
@@ -117,7 +123,7 @@ def _run(
                 for item in _results(lm, block, options):
                     if isinstance(item, tuple):
                         record, result = item
-                        if limits.keep(result):
+                        if _is_within(limits, result):
                             out.writelines(form(record, result))
                             written += 1
                         continue
@@ -126,7 +132,7 @@ def _run(
                         raise CorpusError(f"{message}; or skip such records with --skip-bad")
                     bad.append(message)
             finally:
-                # What lies before a bad record has been scored, and is not lost.
+                # The records before a bad one have been scored, and are not lost.
                 out.flush()
             progress.add(len(block), written, reader.bytes_read)
     if bad:
@@ -137,7 +143,7 @@ def _run(
 def _results(
     lm: LanguageModel, block: list[Record | BadRecord], options: dict[str, Any]
 ) -> Iterator[tuple[Record, Score] | BadRecord]:
-    """Each record of a block with its score; what cannot be scored as a BadRecord."""
+    """Yield each record of a block with its score, or a BadRecord if it has none."""
     from fastlm.text.records import BadRecord, Record
 
     good = [record for record in block if isinstance(record, Record)]
@@ -155,7 +161,7 @@ def _results(
 def _scores_or_reasons(
     lm: LanguageModel, texts: list[str], options: dict[str, Any]
 ) -> Iterator[Score | str]:
-    """The score of each text, or why it has none."""
+    """Yield the score of each text, or the reason why it has none."""
     while texts:
         try:
             yield from lm.score(texts, **options)
@@ -168,55 +174,31 @@ def _scores_or_reasons(
 # ---------------------------------------------------------------------------- which records
 
 
-class _Limits:
-    """Which scores to keep; false when there is no limit."""
-
-    def __init__(
-        self,
-        max_perplexity: float | None,
-        min_perplexity: float | None,
-        max_bits: float | None,
-        min_bits: float | None,
-    ) -> None:
-        self.perplexity = _range("perplexity", min_perplexity, max_perplexity)
-        self.bits = _range("bits", min_bits, max_bits)
-
-    def __bool__(self) -> bool:
-        return self.perplexity is not None or self.bits is not None
-
-    def keep(self, result: Score) -> bool:
-        """What has no perplexity, since no token counts, is within no limits."""
-        return _within(self.perplexity, result.perplexity) and _within(
-            self.bits, result.bits_per_char
-        )
-
-
-_Range: TypeAlias = tuple[float, float]
-
-
-def _range(name: str, least: float | None, most: float | None) -> _Range | None:
+def _range(option_name: str, field: str, least: float | None, most: float | None) -> _Limits:
+    """Return the limits of a field of the score; nothing if there are none."""
     if least is None and most is None:
-        return None
-    for name_of, value in ((f"--min-{name}", least), (f"--max-{name}", most)):
-        if value is not None and not value >= 0:
-            raise ConfigError(f"{name_of} is {value}; give a number of at least 0")
-    limits = (0.0 if least is None else least, math.inf if most is None else most)
-    if limits[0] > limits[1]:
+        return {}
+    for bound, value in (("min", least), ("max", most)):
+        check_number(f"--{bound}-{option_name}", value, least=0, or_none=True)
+    low, high = least or 0.0, math.inf if most is None else most
+    if low > high:
         raise ConfigError(
-            f"--min-{name} is {least}, above --max-{name}, {most}; nothing would be kept"
+            f"--min-{option_name} is {least}, above --max-{option_name}, {most}; nothing would be "
+            "kept"
         )
-    return limits
+    return {field: (low, high)}
 
 
-def _within(limits: _Range | None, value: float) -> bool:
-    return limits is None or limits[0] <= value <= limits[1]
+def _is_within(limits: _Limits, result: Score) -> bool:
+    """Tell whether a score is within the limits; one without any token is within none."""
+    return all(low <= getattr(result, field) <= high for field, (low, high) in limits.items())
 
 
 # ---------------------------------------------------------------------------- what is printed
 
 
 class _TextOutput:
-    """Standard output where it takes text only, as in a notebook."""
+    """Standard output that takes text only, as in a notebook."""
 
     def writelines(self, parts: Iterable[bytes]) -> None:
         sys.stdout.write(b"".join(parts).decode("utf-8", errors="replace"))
@@ -234,33 +216,21 @@ def _columns(record: Record, result: Score) -> tuple[bytes, ...]:
     return numbers.encode("ascii"), record.raw, b"\n"
 
 
-class _LineAsJson:
-    """{"text": the line, the scores}."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-
-    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
-        return _json({DEFAULT_FIELD: record.text} | _prefixed(result, self._prefix)), b"\n"
+def _line_as_json(prefix: str, record: Record, result: Score) -> tuple[bytes, ...]:
+    return _json({DEFAULT_FIELD: record.text} | _prefixed(result, prefix)), b"\n"
 
 
-class _WithScores:
-    """The JSON object as it was, the scores added at its end."""
-
-    def __init__(self, name: str, prefix: str) -> None:
-        self._name = name
-        self._prefix = prefix
-
-    def __call__(self, record: Record, result: Score) -> tuple[bytes, ...]:
-        scores = _prefixed(result, self._prefix)
-        taken = sorted(scores.keys() & (record.fields or {}).keys())
-        if taken:
-            raise ConfigError(
-                f"{self._name}, line {record.number} has a field {taken[0]!r} already; choose "
-                "other names for the scores, e.g. with --prefix lm_"
-            )
-        # The fields are not written anew, so that not a digit of them changes.
-        return record.raw.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
+def _with_scores(name: str, prefix: str, record: Record, result: Score) -> tuple[bytes, ...]:
+    """Return the JSON object as it was, with the scores added at its end."""
+    scores = _prefixed(result, prefix)
+    taken = sorted(scores.keys() & (record.fields or {}).keys())
+    if taken:
+        raise ConfigError(
+            f"{name}, line {record.number} has a field {taken[0]!r} already; choose other names "
+            "for the scores, e.g. with --prefix lm_"
+        )
+    # The fields are not written anew, so that not a digit of them changes.
+    return record.raw.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
 
 
 def _prefixed(result: Score, prefix: str) -> dict[str, Any]:
