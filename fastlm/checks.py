@@ -40,19 +40,9 @@ def check_whole(
     advice: str = "",
     error: type[FastlmError] = ConfigError,
 ) -> None:
-    """Raise an error unless a value is a whole number of at least `least`.
+    """Raise an error unless a value is a whole number of at least `least`, or None if `or_none`.
 
-    Parameters
-    ----------
-    name, value
-        The argument.
-    least : int
-    or_none : bool
-        Whether None is good, too.
-    advice : str
-        What the message says after its last word.
-    error : type
-        Of what is raised.
+    The message ends with `advice`.
     """
     if not (is_whole(value) and value >= least) and not (or_none and value is None):
         raise error(f"{name} is {value!r}; give a whole number of at least {least}{advice}")
@@ -77,18 +67,9 @@ def check_number(
     or_none: bool = False,
     advice: str = "",
 ) -> None:
-    """Raise ConfigError unless a value is a finite number within the limits that are given.
+    """Raise ConfigError unless a value is a finite number within limits, or None if `or_none`.
 
-    Parameters
-    ----------
-    name, value
-        The argument.
-    least, above, most, below : float, optional
-        Limits: the first and the third are good, too.
-    or_none : bool
-        Whether None is good, too.
-    advice : str
-        What the message says after its last word.
+    The value may be `least` or `most` itself. The message ends with `advice`.
     """
     if or_none and value is None:
         return

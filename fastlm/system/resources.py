@@ -11,20 +11,11 @@ from typing import Any
 from fastlm.checks import check_whole
 from fastlm.errors import ConfigError
 
-__all__ = [
-    "MEMBERSHIP",
-    "ROOT",
-    "available_processors",
-    "control_groups",
-    "thread_count",
-    "usable_memory",
-]
+__all__ = ["available_processors", "thread_count", "usable_memory"]
 
-MEMBERSHIP = Path("/proc/self/cgroup")
-"""Where Linux says which control groups this process is in."""
-
-ROOT = Path("/sys/fs/cgroup")
-"""Where control groups are mounted."""
+# Where Linux says which control groups this process is in, and where they are mounted.
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_ROOT = Path("/sys/fs/cgroup")
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -54,7 +45,7 @@ def available_processors() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         count = os.cpu_count() or 1
-    quota = _cgroup_quota(MEMBERSHIP, ROOT)
+    quota = _cgroup_quota(_MEMBERSHIP, _ROOT)
     # A quota of 1.5 processors is used by two threads for three quarters of the time.
     return max(1, count if quota is None else min(count, -int(-quota // 1)))
 
@@ -62,7 +53,7 @@ def available_processors() -> int:
 def _cgroup_quota(membership: Path, root: Path) -> float | None:
     """Return the smallest CPU quota, in processors, of this process's group and its parents."""
     quotas: list[float] = []
-    for version, group in control_groups("cpu", membership, root):
+    for version, group in _control_groups("cpu", membership, root):
         if version == 2:
             quotas += _read_quota(group / "cpu.max")
         else:
@@ -79,22 +70,10 @@ def _read_quota(*files: Path) -> list[float]:
     return [quota / period] if quota > 0 and period > 0 else []
 
 
-def control_groups(
-    controller: str, membership: Path = MEMBERSHIP, root: Path = ROOT
-) -> Iterator[tuple[int, Path]]:
-    """Yield the control groups of this process: its own, then their parents.
+def _control_groups(controller: str, membership: Path, root: Path) -> Iterator[tuple[int, Path]]:
+    """Yield (version, folder) of this process's control groups and their parents.
 
-    Parameters
-    ----------
-    controller : str
-        Such as "cpu" or "memory".
-    membership, root : Path
-        Files of Linux; others have none.
-
-    Yields
-    ------
-    tuple of int and Path
-        The version of cgroups, 1 or 2, and a folder, which need not exist.
+    The controller is "cpu" or "memory"; a folder need not exist.
     """
     try:
         lines = membership.read_text().splitlines()
@@ -119,7 +98,7 @@ def usable_memory() -> int | None:
     None where the system does not say.
     """
     machine = _machine_memory()
-    known = [size for size in (machine, _cgroup_limit(MEMBERSHIP, ROOT)) if size is not None]
+    known = [size for size in (machine, _cgroup_limit(_MEMBERSHIP, _ROOT)) if size is not None]
     return min(known, default=None)
 
 
@@ -157,7 +136,7 @@ def _windows_memory() -> int | None:
 def _cgroup_limit(membership: Path, root: Path) -> int | None:
     """Return the smallest limit, in bytes, of this process's control group and its parents."""
     limits: list[int] = []
-    for version, folder in control_groups("memory", membership, root):
+    for version, folder in _control_groups("memory", membership, root):
         name = "memory.max" if version == 2 else "memory.limit_in_bytes"
         try:
             limits.append(int((folder / name).read_text()))

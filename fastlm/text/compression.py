@@ -39,20 +39,10 @@ def plain_suffix(name: str) -> str:
 
 
 def read_chunks(file: BufferedReader, name: str) -> Iterator[bytes]:
-    """Yield what a file holds, decompressed if its name ends in .gz or .zst.
+    """Yield what a file holds, decompressed if its name ends in .gz or .zst, as it comes.
 
-    Parameters
-    ----------
-    file : BufferedReader
-        The file, opened; a pipe gives what it has.
-    name : str
-        Its name.
-
-    Raises
-    ------
-    CorpusError
-        For a compressed file that ends early, is damaged, or is not compressed as its name says,
-        and for .zst where this Python has nothing to read it with.
+    Raises CorpusError for a compressed file that ends early, is damaged, or is not compressed as
+    its name says, and for .zst where this Python has nothing to read it with.
     """
     if not is_compressed(name):
         yield from _chunks(file)

@@ -87,21 +87,9 @@ def text_blocks(
     A byte order mark at the beginning is dropped; \r\n and \r become \n, across blocks too. How
     the chunks are cut changes nothing but the blocks.
 
-    Parameters
-    ----------
-    chunks : iterable of bytes
-    name : str
-        How messages call the text.
-    reading : Reading
-    trusted : bool
-        The bytes were decoded before: UTF-8 is not checked again.
-    at_start : bool
-        Whether the text begins here, and may do so with a byte order mark.
-
-    Raises
-    ------
-    CorpusError
-        For bytes that cannot be decoded, with the offset of the first and its line.
+    Where the bytes were decoded before (`trusted`), UTF-8 is not checked again. A chunk inside a
+    text (not `at_start`) keeps its mark. Raises CorpusError for bytes that cannot be decoded, with
+    the offset of the first, its line, and the name of the text.
     """
     decoder = (_Utf8Decoder if reading.utf8 else _Decoder)(name, reading, trusted)
     return decoder.blocks(chunks, at_start)

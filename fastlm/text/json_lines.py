@@ -19,12 +19,7 @@ __all__ = ["JsonLines", "decode_line", "is_json_lines", "parse_record", "split_l
 def is_json_lines(name: str, field: str | None = None) -> bool:
     """Tell whether a file holds JSON lines, compressed or not, as its name says.
 
-    Parameters
-    ----------
-    name : str
-        The name of the file.
-    field : str or None
-        The key of the text, if the user gave one: then a .json file holds JSON lines, too.
+    Where the user named the field of the text, a .json file holds JSON lines, too.
     """
     suffix = plain_suffix(name)
     return suffix in (".jsonl", ".ndjson") or (field is not None and suffix == ".json")
@@ -33,21 +28,10 @@ def is_json_lines(name: str, field: str | None = None) -> bool:
 def split_lines(
     blocks: Iterable[bytes], name: str = "", longest: float = math.inf
 ) -> Iterator[list[bytes]]:
-    r"""Yield the lines that end in a block, as soon as it is there: a list that is not empty.
+    r"""Yield the lines that end in a block, as soon as it is there; no empty list.
 
-    Parameters
-    ----------
-    blocks : iterable of bytes
-        A text, cut anywhere, its lines separated by \n.
-    name : str
-        How messages call it.
-    longest : float
-        Most bytes of a line.
-
-    Raises
-    ------
-    CorpusError
-        For a longer line, with its number.
+    The text may be cut into blocks anywhere; its lines end in \n. A line longer than `longest`
+    bytes is a CorpusError, with its number and the name of the text.
     """
     begun: list[bytes] = []  # a line whose end has not come
     size = 0
@@ -75,18 +59,9 @@ def split_lines(
 
 
 def decode_line(line: bytes, errors: str = "strict") -> str:
-    """Return a line of UTF-8 as a str.
+    """Return a line of UTF-8 as a str; `errors` as in `Reading`.
 
-    Parameters
-    ----------
-    line : bytes
-    errors : {"strict", "replace"}
-        With "replace", bytes that do not decode become U+FFFD.
-
-    Raises
-    ------
-    CorpusError
-        With the first byte that cannot be decoded; the caller adds where the line is.
+    Raises CorpusError with the first bad byte; the caller adds where the line is.
     """
     try:
         return line.decode("utf-8", errors)
@@ -100,10 +75,7 @@ def decode_line(line: bytes, errors: str = "strict") -> str:
 def parse_record(line: str, field: str) -> dict[str, Any]:
     """Return the JSON object of a line, which has a string under `field`.
 
-    Raises
-    ------
-    CorpusError
-        For anything else; the caller adds where the line is.
+    Raises CorpusError for anything else; the caller adds where the line is.
     """
     try:
         record = json.loads(line)
@@ -160,16 +132,8 @@ class JsonLines:
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         r"""Yield each record's text as UTF-8 with \n for line ends; empty ones are left out.
 
-        Parameters
-        ----------
-        blocks : iterable of bytes
-            The source, cut anywhere, lines separated by \n.
-
-        Raises
-        ------
-        CorpusError
-            For a line that is not JSON in UTF-8, is no object, lacks the field, or has something
-            other than a text there: with the number of the line.
+        Raises CorpusError, with the number of the line, for one that is not JSON in UTF-8, is no
+        object, lacks the field, or has something other than a text there.
         """
         for number, line in enumerate(chain.from_iterable(split_lines(blocks)), start=1):
             if line.isspace() or not line:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import NamedTuple
 
 from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix, read_chunks
@@ -16,44 +15,42 @@ from fastlm.text.default_corpus import default_corpus
 from fastlm.text.sources import DEFAULT_NAME, FileInput, Input, TextsInput, file_or_stdin
 from fastlm.types import CorpusSource, FilePath
 
-__all__ = ["FolderFiles", "expand", "inputs_of", "text_files"]
+__all__ = ["expand", "folder_inputs", "inputs_of"]
 
 _TEXT_SUFFIXES = {".txt", ".text", ".md", ".markdown", ".rst", ".jsonl", ".ndjson"}
 _SAMPLE = 1 << 12  # bytes that say whether a file with another name is text
 
 
-class FolderFiles(NamedTuple):
-    """The files of a folder to read, and a note for people of what was left out, or ""."""
-
-    files: list[Path]
-    note: str
-
-
-def text_files(folder: Path, reading: Reading) -> FolderFiles:
+def folder_inputs(folder: Path, reading: Reading) -> list[FileInput]:
     """Return the text files of a folder and of all folders in it, by name.
 
     Hidden ones (a name that begins with a dot) are not looked at. A name ending in .txt, .text,
     .md, .markdown, .rst, .jsonl or .ndjson (and then .gz or .zst) says that it is text; any other
-    file is, if its first 4 kB have no zero byte and can be decoded.
+    file is, if its first 4 kB have no zero byte and can be decoded. The last one notes what was
+    left out.
 
     Raises
     ------
     CorpusError
         For a folder that cannot be listed or has no text file, with what it has.
     """
-    files: list[Path] = []
+    files: list[FileInput] = []
     others: list[Path] = []
     for path in _visible(folder):
-        (files if _is_text(path, reading) else others).append(path)
+        if _is_text(path, reading):
+            files.append(FileInput(path, reading, in_folder=True))
+        else:
+            others.append(path)
     if not files:
         there = f"no text file (but {others[0].name} and the like)" if others else "no file"
         raise CorpusError(f"the folder {folder} holds {there}; name one with text files in it")
-    note = ""
     if len(others) == 1:
-        note = f"1 file is not text and was left out: {others[0]}"
+        files[-1].left_out = f"1 file is not text and was left out: {others[0]}"
     elif others:
-        note = f"{len(others):,} files are not text and were left out: {others[0]} and others"
-    return FolderFiles(files, note)
+        files[
+            -1
+        ].left_out = f"{len(others):,} files are not text and were left out: {others[0]} and others"
+    return files
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -133,7 +130,7 @@ def inputs_of(
     Raises
     ------
     CorpusError
-        See `expand` and `text_files`.
+        See `expand` and `folder_inputs`.
     """
     reading = Reading() if reading is None else reading
     if texts is not None:
@@ -143,10 +140,7 @@ def inputs_of(
     inputs: list[Input] = []
     for path in expand(corpus):
         if _is_folder(path):
-            found = text_files(Path(path), reading)
-            files = [FileInput(name, reading, in_folder=True) for name in found.files]
-            files[-1].left_out = found.note
-            inputs += files
+            inputs += folder_inputs(Path(path), reading)
         else:
             inputs.append(file_or_stdin(path, reading))
     return inputs

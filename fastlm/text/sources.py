@@ -120,14 +120,7 @@ class Input(ABC):
 
 
 class ByteInput(Input):
-    """Bytes that hold text, or JSON lines with texts.
-
-    Parameters
-    ----------
-    name : str
-    reading : Reading
-    holds_json_lines : bool
-    """
+    """Bytes that hold text, or JSON lines with texts."""
 
     def __init__(self, name: str, reading: Reading, holds_json_lines: bool) -> None:
         self.name = name
@@ -180,24 +173,14 @@ class ByteInput(Input):
 class FileInput(ByteInput):
     """A file: plain text or JSON lines, compressed or not, as its name says.
 
-    Parameters
-    ----------
-    path : path
-    reading : Reading
-    in_folder : bool
-        See `Input`.
-
-    Raises
-    ------
-    CorpusError
-        For what is no path; a file that is not there is an error when it is read.
+    Raises CorpusError for what is no path; a file that is not there is an error when it is read.
     """
 
     def __init__(self, path: FilePath, reading: Reading, *, in_folder: bool = False) -> None:
         super().__init__(str(path), reading, is_json_lines(str(path), reading.field))
         self.path = path
         self.in_folder = in_folder
-        self.left_out = ""
+        self.left_out = ""  # a note: what of its folder is not read
         self._identity: list[Any] = []
         if not self.name or "\0" in self.name:
             raise CorpusError(f"{self.name!r} is not a path; name a file")
