@@ -60,7 +60,8 @@ class RunStart:
         metrics: FilePath | None,
     ) -> None:
         if (resume or restart) and checkpoint is None:
-            raise ConfigError("resume needs the name of the checkpoint; give checkpoint=")
+            asked = "resume" if resume else "restart"
+            raise ConfigError(f"{asked} needs the name of the checkpoint; give checkpoint=")
         if resume and (restart or init is not None):
             other = "restart" if restart else "init"
             raise ConfigError(f"resume and {other} are both given; choose one of them")

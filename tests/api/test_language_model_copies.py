@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.api.test_language_model import TOKENIZERS, make_model
+from tests.api.models import TOKENIZERS, make_model
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -10,7 +10,7 @@ import pytest
 import fastlm
 from fastlm.errors import ModelFileError
 from fastlm.model.model_file import read_model_file
-from tests.api.test_language_model import TOKENIZERS, make_model
+from tests.api.models import TOKENIZERS, make_model
 
 
 def in_order(content: bytes, names: list[str]) -> bytes:
