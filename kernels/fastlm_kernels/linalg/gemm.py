@@ -18,7 +18,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import cfunc
 
 from fastlm_kernels.linalg.call import PRODUCT, call_product
 from fastlm_kernels.linalg.dense import PACK_SIZE
@@ -31,7 +30,7 @@ from fastlm_kernels.linalg.sparse import (
     any_product,
 )
 from fastlm_kernels.runtime.alignment import aligned_empty
-from fastlm_kernels.runtime.jit import FAST_MATH, JIT_DISABLED, inner_kernel, shared_kernel
+from fastlm_kernels.runtime.jit import JIT_DISABLED, callback, inner_kernel, shared_kernel
 
 F = np.float32
 
@@ -92,7 +91,7 @@ else:
 
     @cache
     def _compiled():  # kept: its code lives as long as this object
-        return cfunc(PRODUCT, cache=True, error_model="numpy", fastmath=FAST_MATH)(any_product)
+        return callback(any_product, PRODUCT)
 
     def _address():
         return _compiled().address

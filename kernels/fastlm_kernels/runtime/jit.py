@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from numba import config, njit, types
+from numba.core import sigutils
+from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
@@ -42,6 +44,15 @@ def _decorator(**flags):
         return dispatcher
 
     return decorate
+
+
+def callback(function, signature):
+    """Compile ``function`` for calls through its address, with the flags and cache of a kernel."""
+    flags = {"error_model": "numpy", "fastmath": FAST_MATH}
+    compiled = CFunc(function, sigutils.normalize_signature(signature), {}, flags)
+    compiled._cache = KernelCache(function)
+    compiled.compile()
+    return compiled
 
 
 def is_cached(dispatcher: Any) -> bool:

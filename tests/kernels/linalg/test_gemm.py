@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import config, njit
 
+from fastlm_kernels.linalg import gemm as product
 from fastlm_kernels.linalg.dense import GROUP, PANEL, PANEL_ROWS, TILE_ROWS
 from fastlm_kernels.linalg.gemm import gemm, gemm_gradient, new_workspace
+from fastlm_kernels.runtime.cache import KernelCache
 
 NO_JIT = bool(config.DISABLE_JIT)
 FENCE = np.float32(777.0)
@@ -270,3 +272,8 @@ def on_a_generic_processor():
 def test_a_processor_that_numba_is_told_of(beside):
     """Then no instructions of the real one may be asked for."""
     assert (beside.returncode, beside.stdout.strip()) == (0, "4"), beside.stderr
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_the_product_has_the_cache_of_the_kernels():
+    assert isinstance(product._compiled()._cache, KernelCache)
