@@ -78,7 +78,7 @@ class Progress:
     elapsed: float
     """Seconds, without compilation."""
     remaining: float
-    """Seconds, an estimate; NaN if not known."""
+    """Seconds, an estimate; 0 if not known."""
 
 
 @dataclass(frozen=True)

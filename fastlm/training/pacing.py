@@ -26,7 +26,7 @@ class CallSize:
         """Set the size of the next call; the last one ran ``steps`` steps in ``seconds``."""
         self.first = False
         wanted = steps * _CALL_SECONDS / seconds if seconds > 0 else 4 * steps
-        self.steps = max(1, min(4 * steps, int(wanted)))
+        self.steps = max(1, int(min(4 * steps, wanted)))
 
 
 class Throughput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from typing import Any
@@ -101,7 +100,7 @@ class Reporter:
         """
         training, fraction = self._plan.training, self._plan.fraction(run)
         total = max(run.step, round(run.step / max(fraction, 1e-9)))
-        remaining = (total - run.step) * training.batch / speed if speed else math.nan
+        remaining = (total - run.step) * training.batch / speed if speed else 0.0
         if training.minutes is not None:
             left = 60 * training.minutes - run.seconds
             remaining = min(left, remaining) if self._plan.total_steps and speed else left

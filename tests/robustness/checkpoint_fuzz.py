@@ -25,7 +25,7 @@ from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import _checksum
 from fastlm.training.checkpoint import read_checkpoint
 from fastlm.training.trainer import Trainer
-from tests.training.test_checkpoint import TOKENS, VALID
+from tests.training.runs import TOKENS, VALID
 
 _MORE_MEMORY = 512 << 20
 

@@ -1,4 +1,4 @@
-"""Mutated checkpoints are refused or good, within a memory limit (``tests/checkpoint_fuzz.py``)."""
+"""Mutated checkpoints are refused or good, within a memory limit (``checkpoint_fuzz.py``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.training.test_checkpoint import cut
+from tests.training.runs import cut
 
 
 def fuzz(path, count, seed=0):

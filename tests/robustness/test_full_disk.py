@@ -10,7 +10,7 @@ import pytest
 
 from fastlm.errors import ModelFileError
 from fastlm.training.checkpoint import read_checkpoint
-from tests.training.test_checkpoint import Listener, assert_same, new_trainer, resumed
+from tests.training.runs import Listener, assert_same, new_trainer, resumed
 
 resource = pytest.importorskip("resource")
 

@@ -1,4 +1,4 @@
-"""A checkpoint that was written once and for all: is it still read, and gone on from?"""
+"""A checkpoint of format 1 on disk is still read and resumed."""
 
 from __future__ import annotations
 

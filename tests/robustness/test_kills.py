@@ -1,5 +1,4 @@
-"""A run that is killed again and again: is there always a whole checkpoint, and are the bits the
-same in the end?"""
+"""A run that is killed again and again has a whole checkpoint, and ends with the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a run that was cut go on to the same bits, and is every bad checkpoint refused?"""
+"""Checkpoints: a run that was cut goes on to the same bits, and a bad checkpoint is refused."""
 
 from __future__ import annotations
 
@@ -7,106 +7,26 @@ import pytest
 from numba import config as numba_config
 
 import fastlm
-import fastlm.training.checkpoint
-from fastlm.callbacks import Callback
-from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.config import Config, TrainingConfig
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import read_model_file
-from fastlm.tokenizers import build_tokenizer
-from fastlm.training.checkpoint import Origin, read_checkpoint
-from fastlm.training.checkpoint_files import CheckpointFiles, Interval, newest_checkpoint
-from fastlm.training.run_files import checkpoint_beside, model_beside, numbered_checkpoints
+from fastlm.training.checkpoint import read_checkpoint, settled_state, write_checkpoint
+from fastlm.training.checkpoint_files import CheckpointFiles
 from fastlm.training.trainer import Trainer
+from tests.training.runs import (
+    MODEL,
+    STEPS,
+    TOKENS,
+    VALID,
+    Listener,
+    assert_same,
+    cut,
+    new_trainer,
+    resumed,
+    settings,
+)
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
-
-TOKENIZER = build_tokenizer("char", ["abcdefghij"])
-MODEL = ModelConfig(
-    vocab=TOKENIZER.vocab_size, boundary=TOKENIZER.boundary_id, context=2, embed=4, hidden=(6, 5)
-)
-TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 90)
-VALID = np.random.default_rng(1).integers(0, MODEL.vocab, 40)
-STEPS = 24
-
-
-class Listener(Callback):
-    def __init__(self, stop_at=None):
-        self.notices = []
-        self.stop_at = stop_at
-        self.trainer = None
-
-    def on_progress(self, progress):
-        if self.stop_at is not None and progress.step >= self.stop_at:
-            self.trainer.stop()
-
-    def on_notice(self, notice):
-        # These texts are random: there is nothing to learn from them.
-        if notice.kind != "no gain":
-            self.notices.append(notice)
-
-
-def settings(**changes):
-    return {
-        "batch": 8,
-        "lr": 0.5,
-        "dropout": 0.3,
-        "steps": STEPS,
-        "seed": 5,
-        "valid_every": 0.4,
-    } | changes
-
-
-def new_trainer(path=None, every="1 step", keep=0, listener=None, valid=VALID, **changes):
-    files = None if path is None else CheckpointFiles(path, every, keep)
-    trainer = Trainer(
-        Config(model=MODEL, training=TrainingConfig(**settings(**changes))),
-        TOKENS,
-        valid,
-        callbacks=[] if listener is None else [listener],
-        origin=Origin(tokenizer=TOKENIZER, description="ten letters"),
-        checkpoints=files,
-    )
-    if listener is not None:
-        listener.trainer = trainer
-    return trainer
-
-
-def resumed(path, listener=None, every="1 step", **changes):
-    trainer = Trainer.resume(
-        path, TOKENS, VALID, callbacks=[] if listener is None else [listener],
-        checkpoint_every=every, **changes,
-    )  # fmt: skip
-    if listener is not None:
-        listener.trainer = trainer
-    return trainer
-
-
-def cut(path, step, **changes):
-    """A run that was stopped after ``step`` steps; its checkpoint is at ``path``."""
-    trainer = new_trainer(path, listener=Listener(stop_at=step), **changes)
-    result = trainer.fit()
-    assert (result.reason, result.step) == ("interrupted", step)
-    assert result.checkpoint == str(path)
-    return trainer
-
-
-def state_of(trainer):
-    """All that must be the same, as bytes; times are left out."""
-    history = [
-        (v.step, v.epoch, v.loss, v.perplexity, v.train_loss, v.best) for v in trainer.history
-    ]
-    arrays = {name: array.tobytes() for name, array in trainer.engine.state._asdict().items()}
-    return arrays | {
-        "history": repr(history),
-        "params": trainer.params.tobytes(),
-        "step": trainer.engine.step,
-    }
-
-
-def assert_same(trainer, whole):
-    expected, found = state_of(whole), state_of(trainer)
-    for name in expected:
-        assert found[name] == expected[name], name
 
 
 @pytest.fixture
@@ -364,91 +284,22 @@ def test_fit_goes_on_in_the_same_process(path):
     assert_same(trainer, whole)
 
 
-# ---------------------------------------------------------------------------- how often, how many
+def test_a_checkpoint_that_is_read_and_written_again_is_the_same(path, tmp_path):
+    cut(path, 15)
+    saved = read_checkpoint(path)
+    again = tmp_path / "again.safetensors"
+    write_checkpoint(again, saved)
+    first, second = read_model_file(path), read_model_file(again)
+    assert first[0].keys() == second[0].keys()
+    assert all(first[0][name].tobytes() == second[0][name].tobytes() for name in first[0])
+    assert saved.metadata | dict.fromkeys(("written", "checksum")) == second[1] | dict.fromkeys(
+        ("written", "checksum")
+    )
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds", "steps"),
-    [
-        ("60", 60, None), ("60s", 60, None), (90, 90, None), ("5m", 300, None), ("0.5", 0.5, None),
-        ("1.5 h", 5400, None), ("5 minutes", 300, None), ("2000 steps", None, 2000),
-        ("1 step", None, 1),
-    ],
-)  # fmt: skip
-def test_intervals(text, seconds, steps):
-    interval = Interval(text)
-    assert (interval.seconds, interval.steps) == (seconds, steps)
-
-
-@pytest.mark.parametrize("text", ["", "often", "0", "0 steps", "-5", "1.5 steps", "5 days", "nan"])
-def test_bad_intervals(text):
-    with pytest.raises(ConfigError, match="checkpoint_every"):
-        Interval(text)
-
-
-@pytest.mark.parametrize("keep", [-1, 1.5, True, "2"])
-def test_bad_numbers_of_files(path, keep):
-    with pytest.raises(ConfigError, match="keep is"):
-        CheckpointFiles(path, keep=keep)
-
-
-def test_by_default_there_is_one_file(path):
-    new_trainer(path, every="4 steps").fit()
-    assert list(path.parent.iterdir()) == [path]
-    assert read_checkpoint(path).run.step == STEPS
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_older_ones_are_kept(path, links, monkeypatch):
-    if not links:
-        monkeypatch.delattr("os.link")
-        monkeypatch.setattr(
-            "os.link", lambda *_: (_ for _ in ()).throw(OSError(95, "no")), raising=False
-        )
-    new_trainer(path, every="5 steps", keep=3).fit()
-    older = numbered_checkpoints(path)
-    assert [read_checkpoint(file).run.step for file in older] == [20, 15, 10]
-    assert older[0].name == "m.checkpoint-0000000020.safetensors"
-    assert len(list(path.parent.iterdir())) == 4
-
-
-def test_the_newest_valid_one_is_taken(path):
-    new_trainer(path, every="5 steps", keep=3).fit()
-    whole = new_trainer()
-    whole.fit()
-    path.write_bytes(path.read_bytes()[:-1])
-    older = numbered_checkpoints(path)[0]
-    older.write_bytes(b"nonsense")
-    checkpoint, said = newest_checkpoint(path)
-    assert checkpoint.run.step == 15
-    assert "cut short" in said
-    assert "going on from" in said
-    listener = Listener()
-    trainer = resumed(path, listener)
-    assert [notice.kind for notice in listener.notices] == ["resume"]
-    trainer.fit()
-    assert_same(trainer, whole)
-    assert read_checkpoint(path).run.step == STEPS
-
-
-def test_no_checkpoint_at_all(path):
-    with pytest.raises(ModelFileError, match=r"there is no checkpoint .* to resume from"):
-        Trainer.resume(path)
-
-
-def test_a_new_run_drops_the_numbered_ones_of_the_run_before(path):
-    new_trainer(path, every="5 steps", keep=3).fit()
-    new_trainer(path, every="5 steps", keep=3, steps=6).fit()
-    assert [file.name for file in numbered_checkpoints(path)] == [
-        "m.checkpoint-0000000005.safetensors"
-    ]
-
-
-def test_names():
-    for model, checkpoint in (
-        ("a/m.safetensors", "m.checkpoint.safetensors"),
-        ("m.bin", "m.bin.checkpoint.safetensors"),
-    ):
-        assert checkpoint_beside(model).name == checkpoint
-    assert model_beside("a/m.checkpoint.safetensors").as_posix() == "a/m.safetensors"
-    assert model_beside("a/m.checkpoint-0000000005.safetensors").as_posix() == "a/m.safetensors"
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_settled_state_is_that_of_the_last_step(path, batch):
+    trainer = cut(path, 15, batch=batch, lr=0.05)
+    found = settled_state(read_checkpoint(path))
+    for expected, array in zip(trainer.engine.snapshot(), found, strict=True):
+        assert array.tobytes() == expected.tobytes()

@@ -1,4 +1,4 @@
-"""Is training that goes wrong noticed, and does it go back to where it was good?"""
+"""Divergence: training that goes wrong is noticed and rolled back to the last snapshot."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_real_divergence(rate):
     assert np.isfinite(trainer.params).all()
 
 
-# ---------------------------------------------------------------------------- when is it one?
+# ---------------------------------------------------------------------------- what counts as one
 
 
 def fed(vocab, batch, *means, usual=None):

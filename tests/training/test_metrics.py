@@ -1,4 +1,4 @@
-"""Are the rows of a run all there, once each, and is nothing else overwritten?"""
+"""The metrics file: every row is there once, and no other file is overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The founding systems as presets of the fast engine: what they learn, they learn here too."""
+"""The reference systems as presets of the engine learn what they learn in the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast would it train? The fastest of some parts counts, and what is slow is tried once."""
+"""Estimated throughput: the fastest part of the trial counts, and a slow part is tried once."""
 
 from __future__ import annotations
 
