@@ -21,13 +21,7 @@ from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
-from fastlm.training.checkpoint import (
-    ENDED,
-    Checkpoint,
-    Origin,
-    read_checkpoint,
-    write_checkpoint,
-)
+from fastlm.training.checkpoint import ENDED, Checkpoint, Origin, read_checkpoint, write_checkpoint
 from fastlm.training.reporting import Reporter
 from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.run_state import RunState
@@ -107,6 +101,7 @@ class CheckpointFiles:
         self.interval = Interval(every)
         self.keep = keep
         self.written: tuple[int, str] | None = None
+        self._is_numbered = False  # whether the newest sound one has its number already
         self._started = False
         self._last = time.monotonic()
 
@@ -121,6 +116,7 @@ class CheckpointFiles:
         remove_stale(self.path)
         if resumed is not None:
             self.written = resumed.run.step, resumed.reason
+            self._is_numbered = resumed.path != self.path
         self._last = time.monotonic()
 
     @property
@@ -144,10 +140,10 @@ class CheckpointFiles:
         """Write a checkpoint and remove older ones; raise ModelFileError if it fails."""
         self._last = time.monotonic()
         first, step = self.written_step is None, checkpoint.run.step
-        if self.keep and self.written_step not in (None, step):
+        if self.keep and self.written_step not in (None, step) and not self._is_numbered:
             self._keep_copy()
         write_checkpoint(self.path, checkpoint)
-        self.written = step, checkpoint.reason
+        self.written, self._is_numbered = (step, checkpoint.reason), False
         self._last = time.monotonic()
         # Before the first one, the older ones are those of another run, which this one replaces.
         for older in numbered_checkpoints(self.path)[0 if first else self.keep :]:

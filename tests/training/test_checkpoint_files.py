@@ -14,7 +14,16 @@ from fastlm.training.checkpoint_files import (
 )
 from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.trainer import Trainer
-from tests.training.runs import STEPS, Listener, assert_same, cut, new_trainer, resumed
+from tests.training.runs import (
+    STEPS,
+    TOKENS,
+    VALID,
+    Listener,
+    assert_same,
+    cut,
+    new_trainer,
+    resumed,
+)
 
 
 @pytest.fixture
@@ -84,6 +93,15 @@ def test_the_newest_valid_one_is_taken(path):
     trainer.fit()
     assert_same(trainer, whole)
     assert read_checkpoint(path).run.step == STEPS
+
+
+def test_a_damaged_one_does_not_replace_the_older_one_that_is_resumed(path):
+    new_trainer(path, every="5 steps", keep=9).fit()
+    path.write_bytes(path.read_bytes()[:-1])
+    again = {"checkpoint_every": "2 steps", "keep": 9, "callbacks": [Listener()]}
+    Trainer.resume(path, TOKENS, VALID, **again).fit()
+    found = [read_checkpoint(file).run.step for file in numbered_checkpoints(path)]
+    assert found == [22, 20, 15, 10, 5]
 
 
 def test_no_checkpoint_at_all(path):
