@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -166,35 +167,27 @@ class CheckpointFiles:
             ) from None
 
 
+@dataclass
 class CheckpointWriter:
     """Writes the checkpoints of one run."""
 
-    def __init__(
-        self,
-        config: Config,
-        origin: Origin,
-        plan: RunPlan,
-        engine: TrainingEngine,
-        valid_tokens: Tokens | None,
-        reporter: Reporter,
-    ) -> None:
-        self._config = config
-        self._origin = origin
-        self._plan = plan
-        self._engine = engine
-        self._valid_tokens = valid_tokens
-        self._reporter = reporter
-        self._failed = False
+    config: Config
+    origin: Origin
+    plan: RunPlan
+    engine: TrainingEngine
+    valid_tokens: Tokens | None
+    reporter: Reporter
+    _failed: bool = False
 
     @cached_property
     def corpus(self) -> dict[str, Any]:
         """What is trained and validated on, as checkpoints describe it."""
-        valid = self._valid_tokens
+        valid = self.valid_tokens
         return {
-            "train": tokens_identity(self._engine.tokens),
+            "train": tokens_identity(self.engine.tokens),
             "valid": None if valid is None else tokens_identity(valid),
-            "description": self._origin.description,
-            "recipe": self._origin.corpus_source,
+            "description": self.origin.description,
+            "recipe": self.origin.corpus_source,
         }
 
     def write(
@@ -212,33 +205,33 @@ class CheckpointWriter:
         if files is None or not run.step or files.written == (run.step, reason):
             return
         started = time.perf_counter()
-        epoch = self._plan.epoch(run.step)
+        epoch = self.plan.epoch(run.step)
         checkpoint = Checkpoint(
-            model=self._config.model,
-            training=self._config.training,
-            documents=self._config.documents,
-            tokenizer=self._origin.tokenizer,
+            model=self.config.model,
+            training=self.config.training,
+            documents=self.config.documents,
+            tokenizer=self.origin.tokenizer,
             corpus=self.corpus,
             run=run,
             reason=reason,
-            details=run.details(epoch, self._origin.description, reason),
-            params=self._engine.snapshot()[0] if best is None else best,
-            arrays=self._engine.state._asdict(),
+            details=run.details(epoch, self.origin.description, reason),
+            params=self.engine.snapshot()[0] if best is None else best,
+            arrays=self.engine.state._asdict(),
         )
         try:
-            self._reporter.sync()
+            self.reporter.sync()
             files.write(checkpoint)
         except (ModelFileError, OSError) as error:
             kept = "there is none yet"
             if files.written_step is not None:
                 kept = f"that of step {files.written_step:,} stays"
             said = f"no checkpoint at step {run.step:,}, {kept}: {error}"
-            self._reporter.notice("checkpoint", said)
+            self.reporter.notice("checkpoint", said)
             self._failed = True
         else:
             if self._failed:
                 said = f"checkpoints are written again, at step {run.step:,}"
-                self._reporter.notice("checkpoint", said)
+                self.reporter.notice("checkpoint", said)
             self._failed = False
         run.seconds += time.perf_counter() - started
 

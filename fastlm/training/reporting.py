@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validation
@@ -21,25 +22,19 @@ __all__ = ["Reporter"]
 _ROW_SECONDS = 5.0
 
 
+@dataclass
 class Reporter:
     """Tells the callbacks and the metrics file how a run goes.
 
     ``callbacks`` is the caller's list, which may change while the run goes on.
     """
 
-    def __init__(
-        self,
-        model: ModelConfig,
-        plan: RunPlan,
-        callbacks: list[Callback],
-        metrics: MetricsFile | None,
-    ) -> None:
-        self._model = model
-        self._plan = plan
-        self._callbacks = callbacks
-        self._metrics = metrics
-        self._row_failed = False
-        self._last_row = 0.0
+    model: ModelConfig
+    plan: RunPlan
+    callbacks: list[Callback]
+    metrics: MetricsFile | None
+    _row_failed: bool = False
+    _last_row: float = 0.0
 
     def start(
         self,
@@ -51,12 +46,12 @@ class Reporter:
     ) -> None:
         """Report the start of a run; rows of the metrics file after ``run.rows`` are dropped."""
         start = Start(
-            model=self._model,
-            training=self._plan.training,
+            model=self.model,
+            training=self.plan.training,
             parameters=engine.state.params.size,
             train_tokens=engine.tokens.ids.size // engine.tokens.width,
             valid_tokens=valid_tokens,
-            total_steps=self._plan.total_steps,
+            total_steps=self.plan.total_steps,
             threads=engine.threads,
             compiling=not kernels_cached(),
             step=run.step,
@@ -65,21 +60,21 @@ class Reporter:
             corpus=origin.description,
             tokenizer="" if origin.tokenizer is None else origin.tokenizer.kind,
         )
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_start(start)
         self._last_row = time.monotonic()
-        if self._metrics is not None and not self._row_failed:
+        if self.metrics is not None and not self._row_failed:
             try:
-                self._metrics.start(run.rows)
+                self.metrics.start(run.rows)
             except OSError as error:
                 self._row_failed = True
-                self.notice("metrics", f"cannot write {self._metrics.path}: {error.strerror}")
+                self.notice("metrics", f"cannot write {self.metrics.path}: {error.strerror}")
 
     def notice(self, kind: str, message: str, warn: bool = True) -> None:
         """Send a notice; if no callback handles it and ``warn`` is set, issue a TrainingWarning."""
         notice = Notice(kind, " ".join(message.split()))
         handled = False
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_notice(notice)
             handled |= type(callback).on_notice is not Callback.on_notice
         if warn and not handled:
@@ -98,17 +93,17 @@ class Reporter:
 
         ``lr`` is the learning rate of its last step, ``speed`` in tokens/s, 0 if not known yet.
         """
-        training, fraction = self._plan.training, self._plan.fraction(run)
+        training, fraction = self.plan.training, self.plan.fraction(run)
         total = max(run.step, round(run.step / max(fraction, 1e-9)))
         remaining = (total - run.step) * training.batch / speed if speed else 0.0
         if training.minutes is not None:
             left = 60 * training.minutes - run.seconds
-            remaining = min(left, remaining) if self._plan.total_steps and speed else left
+            remaining = min(left, remaining) if self.plan.total_steps and speed else left
         progress = Progress(
             step=run.step,
             total_steps=total,
-            epoch=self._plan.epoch(run.step),
-            total_epochs=self._plan.epoch(total),
+            epoch=self.plan.epoch(run.step),
+            total_epochs=self.plan.epoch(total),
             fraction=fraction,
             loss=run.last_loss,
             lr=lr,
@@ -116,14 +111,14 @@ class Reporter:
             elapsed=run.seconds,
             remaining=max(0.0, remaining),
         )
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_progress(progress)
         if time.monotonic() - self._last_row >= _ROW_SECONDS:
             self._add_row("progress", run, lr=lr, tokens_per_second=speed)
 
     def validation(self, validation: Validation, run: RunState) -> None:
         """Report a validation."""
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_validation(validation)
         self._add_row(
             "validation",
@@ -140,17 +135,17 @@ class Reporter:
         self.notice(
             "rollback",
             f"{last['cause']}: back to step {run.step:,} with half the learning rate, "
-            f"{self._plan.training.base_lr * run.rate_factor:g}",
+            f"{self.plan.training.base_lr * run.rate_factor:g}",
         )
         self._add_row("rollback", run, **last)
 
     def end(self, run: RunState, reason: str, checkpoint: str | None) -> Result:
         """Report the end of a run."""
-        tokens = run.step * self._plan.training.batch
+        tokens = run.step * self.plan.training.batch
         result = Result(
             reason=reason,
             step=run.step,
-            epoch=self._plan.epoch(run.step),
+            epoch=self.plan.epoch(run.step),
             elapsed=run.seconds,
             tokens=tokens,
             tokens_per_second=tokens / run.training_seconds if run.training_seconds else 0.0,
@@ -158,7 +153,7 @@ class Reporter:
             best=run.best_validation,
             checkpoint=checkpoint,
         )
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_end(result)
         return result
 
@@ -169,17 +164,17 @@ class Reporter:
 
     def sync(self) -> None:
         """Bring the rows to the disk, before a checkpoint that counts them; raise OSError."""
-        if self._metrics is not None and not self._row_failed:
-            self._metrics.sync()
+        if self.metrics is not None and not self._row_failed:
+            self.metrics.sync()
 
     def _add_row(self, event: str, run: RunState, **values: Any) -> None:
         self._last_row = time.monotonic()
-        if self._metrics is None:
+        if self.metrics is None:
             return
         row = {
             "event": event,
             "step": run.step,
-            "epoch": self._plan.epoch(run.step),
+            "epoch": self.plan.epoch(run.step),
             "seconds": run.seconds,
         }
         if event == "progress":
@@ -187,15 +182,15 @@ class Reporter:
         if event != "rollback":
             run.since_row = RunningMean()
         try:
-            self._metrics.append(row | values)
+            self.metrics.append(row | values)
         except OSError as error:
             if not self._row_failed:
                 self.notice(
                     "metrics",
-                    f"cannot write {self._metrics.path}: {error.strerror}; training goes on, the "
+                    f"cannot write {self.metrics.path}: {error.strerror}; training goes on, the "
                     "rows wait in memory",
                 )
             self._row_failed = True
         else:
             self._row_failed = False
-        run.rows = self._metrics.rows
+        run.rows = self.metrics.rows
