@@ -159,7 +159,7 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
         more = f"; did you mean {near[0]}?" if near else ""
         message = f"No such option: {error.option_name}{more}"
     elif given:
-        number = "a whole number" if "integer" in message else "a number"
+        number = "a whole number" if " int" in message else "a number"
         message = f"{given[0]} is {given[1]!r}; give {number}"
     code = int(getattr(error, "exit_code", EXIT_USAGE))
     return _fail(message if message.endswith("?") else f"{message}; see {path} --help", code)

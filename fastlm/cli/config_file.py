@@ -61,12 +61,12 @@ ConfigOption = Annotated[
 
 def argument_from_config(
     context: typer.Context, param: typer.CallbackParam, value: list[str] | None
-) -> list[str] | None:
+) -> list[str]:
     """Return a list of arguments, or the one in the file if the command line has none.
 
     Some versions of click and typer ignore ``default_map`` for such lists.
     """
-    return value or (context.default_map or {}).get(param.name)
+    return value or (context.default_map or {}).get(param.name) or []
 
 
 def _defaults(context: typer.Context, path: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fastlm.errors import CorpusError
 
 from .conftest import assert_one_line
 
-HEAVY = ("numpy", "numba", "scipy", "safetensors")
+HEAVY = ("numpy", "numba", "scipy", "safetensors", "rich.progress", "rich.live")
 
 
 def python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 
@@ -21,13 +20,21 @@ def trained(run, corpus, tmp_path):
     return tmp_path / "model.safetensors"
 
 
+def test_a_word_model_with_pools(run, corpus):
+    more = ("--tokenizer", "word", "--far", "2,3", "--valid", "0.2")
+    assert run("train", corpus, *SMALL, *more, "--steps", "5", "--quiet").code == 0
+    text = run("inspect", "model.safetensors").out
+    assert "context 3 (concat) and 2 and 3 further back, embedding 4, hidden 8: " in text
+    assert "bits/" not in text
+
+
 def test_a_checkpoint(run, trained):
     outcome = run("inspect", "model.checkpoint.safetensors")
     assert outcome.code == 0, outcome.err
     for words in (
         "a checkpoint", "format 1", "context 3 (concat)", "char, ", "corpus.txt",
         "batch 8", "step 40 of 40 (100%)", "finished", "tokens/s", "best", "validations",
-        "perplexity", "to train on", "for validation",
+        "bits/char, perplexity", "to train on", "for validation",
     ):  # fmt: skip
         assert words in outcome.out, words
     (line,) = [line for line in outcome.out.splitlines() if line.startswith("to continue")]
@@ -88,21 +95,3 @@ def test_what_is_refused(run, corpus, trained, tmp_path):
     assert_one_line(run("inspect", trained, "--plot", "curve.txt"), 1, "curve.txt", ".png")
     trained.write_bytes(trained.read_bytes()[:-1])
     assert_one_line(run("inspect", trained), 1, "cut short")
-
-
-def test_plot(run, trained, tmp_path):
-    pytest.importorskip("matplotlib")
-    for name in ("curve.png", "curve.svg"):
-        outcome = run("inspect", "model.checkpoint.safetensors", "--plot", name)
-        assert outcome.code == 0, outcome.err
-        assert (tmp_path / name).stat().st_size > 1000
-
-
-def test_plot_without_losses(run, model):
-    pytest.importorskip("matplotlib")
-    assert_one_line(run("inspect", model, "--plot", "curve.png"), 1, "no losses to plot")
-
-
-def test_plot_without_matplotlib(run, trained, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert_one_line(run("inspect", trained, "--plot", "c.png"), 1, 'pip install "fastlm[plot]"')

@@ -1,0 +1,46 @@
+"""What `fastlm train` says at its end."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import pytest
+
+from fastlm.callbacks import Result, Validation
+from fastlm.cli.train_summary import summarise
+
+from .conftest import make_model
+
+
+def summary(lm, path, capsys, *, sample: bool = True, loss: float | None = 2.0) -> str:
+    best = None if loss is None else Validation(20, 1.0, 1.0, loss, math.exp(loss), 1.9, True)
+    lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best)
+    lm.save(path)
+    summarise(lm, path, sample=sample)
+    return capsys.readouterr().out
+
+
+def test_a_model_of_characters(tmp_path, capsys):
+    path = tmp_path / "my model.safetensors"
+    text = summary(make_model(), path, capsys)
+    first, second, third, *rest = text.splitlines()
+    assert first == "validation  2.885 bits/char, perplexity 7.39, loss 2.0000 nats per token"
+    assert second.startswith(f"saved       {path}, ")
+    assert second.endswith(" kB")
+    assert third == "sample"
+    *sample, title, generate, evaluate = rest
+    assert all(line.startswith("  ") or not line for line in sample)
+    assert title == "next"
+    # This model has no capital T, so no prompt is proposed.
+    assert shlex.split(generate) == ["fastlm", "generate", str(path), "--prompt", "TEXT"]
+    assert shlex.split(evaluate) == ["fastlm", "eval", str(path), "FILE"]
+    assert summary(make_model(), path, capsys) == text
+
+
+@pytest.mark.parametrize("loss", [None, 2.0])
+def test_words_without_a_sample(tmp_path, capsys, loss):
+    text = summary(make_model(kind="word"), tmp_path / "m", capsys, sample=False, loss=loss)
+    assert "sample" not in text.splitlines()
+    assert "bits/" not in text
+    assert ("validation  perplexity 7.39" in text) == (loss is not None)
