@@ -19,7 +19,7 @@ from fastlm.bench.workloads import Workload, batches, initial_params, select_wor
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.layout import Layout
 from fastlm.reference import tiny
-from fastlm_kernels.layers.affine import accumulate_gradient, affine, descend
+from fastlm_kernels.layers.affine import accumulate_gradient, affine, apply_momentum
 from fastlm_kernels.layers.exp import exp32
 from fastlm_kernels.layers.softmax import softmax_cross_entropy
 from fastlm_kernels.linalg.gemm import new_workspace
@@ -249,7 +249,7 @@ def test_update(benchmark, by: str, workload: Workload):
             momentum, workspace, x_t.reshape(-1), 0, 1, batch, d.reshape(-1), 0, vocab,
             0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
         )  # fmt: skip
-        descend(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)
+        apply_momentum(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)
 
     def in_python(weight, momentum, inputs, deltas):
         for weights, momenta, column in zip(weight, momentum, inputs, strict=True):

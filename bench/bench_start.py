@@ -1,4 +1,4 @@
-"""How long until something happens: processes from their start to their end."""
+"""Start-up times of whole processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The border to the generation kernels: contexts in, chosen tokens out."""
+"""The border to the generation kernels: contexts in, logits or chosen tokens out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from fastlm.config import ModelConfig
 from fastlm.engine.network import network_of
 from fastlm.engine.parallel import run_parallel
 from fastlm.errors import TrainingError
-from fastlm.model.layout import Layout
 from fastlm_kernels.linalg.gemm import new_workspace
 from fastlm_kernels.passes import evaluation
 from fastlm_kernels.passes.generation import (
@@ -24,18 +23,39 @@ from fastlm_kernels.passes.generation import (
     Texts,
     generate_tokens,
 )
-from fastlm_kernels.passes.sampling import ChoiceScratch, Rules, sum_places
+from fastlm_kernels.passes.sampling import ChoiceScratch, Rules, block_count
+from fastlm_kernels.runtime.arguments import Network
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 from fastlm_kernels.runtime.scheduler import Worker
 
 __all__ = ["Generation", "context_logits", "finite_logits", "start_context"]
 
+# Texts of a tile: a character model (C=16, E=24, H=256) took 15 us a row for 1 row, 3.8 for 6, 2.6
+# for 64.
+_MAX_ROWS = 64
+_MIN_ROWS = 4
+_MAX_LOGITS = 1 << 22  # logits of a thread, 16 MB: a large vocabulary has fewer rows
+_MAX_STEPS = 1024  # tokens of a text in one call
+
 
 def context_logits(
     params: NDArray[np.float32], model: ModelConfig, contexts: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Logits float32[B, V] of contexts int32[B, span], oldest token first; log-probabilities where
-    the softmax is adaptive."""
+    """Return the logits of contexts; of an adaptive softmax log-probabilities.
+
+    Parameters
+    ----------
+    params : float32[n]
+        The parameters of the model.
+    model : ModelConfig
+        The shape of the model.
+    contexts : int32[B, span]
+        Token ids, oldest first.
+
+    Returns
+    -------
+    float32[B, V]
+    """
     batch = contexts.shape[0]
     logits = np.empty(batch * model.vocab, dtype=np.float32)
     network = network_of(model)
@@ -46,39 +66,23 @@ def context_logits(
     return logits.reshape(batch, model.vocab)
 
 
-# Texts that one thread works on at a time: a character model (C=16, E=24, H=256) took 15 us a row
-# for 1 row, 3.8 for 6, 2.6 for 64.
-_MOST_ROWS = 64
-
-
-_FEWEST_ROWS = 4
-
-
-# Scores of a thread's rows at most, 16 MB: with a large vocabulary fewer rows.
-_MOST_SCORES = 1 << 22
-
-
-# Tokens of a text in one call at most.
-_LONGEST_BURST = 1024
-
-
-def start_context(config: ModelConfig, ids: Sequence[int]) -> NDArray[np.int32]:
-    """int32[C]: all that the model sees after ``ids``, oldest first.
+def start_context(model: ModelConfig, ids: Sequence[int]) -> NDArray[np.int32]:
+    """Return the context int32[span] after ``ids``, oldest first.
 
     What lies before them, or before the last boundary token among them, reads as boundary tokens,
     or as id 0 where the model has none.
     """
-    size = config.span
-    context = np.full(size, config.boundary or 0, dtype=np.int32)
+    size = model.span
+    context = np.full(size, model.boundary or 0, dtype=np.int32)
     for known, id in enumerate(reversed(ids[-size:]), start=1):
-        if id == config.boundary:
+        if id == model.boundary:
             break
         context[-known] = id
     return context
 
 
 def finite_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``logits`` as they are. Raises TrainingError when they are not finite."""
+    """Return ``logits``; raise TrainingError if they are not finite."""
     if not np.isfinite(logits).all():
         raise _not_finite()
     return logits
@@ -94,20 +98,35 @@ def _not_finite() -> TrainingError:
 class Generation:
     """Texts number ``first``, ``first`` + 1, ... of a seed, all after the same prompt.
 
-    params : float32[n]
-    rules : how a token is chosen from its logits
-    ids : the prompt's
-    excluded : ids that are never chosen; the others' probabilities are renormalised
-    end : the id that ends a text; it does not become part of it
+    A text depends on the seed and its number only: not on how many there are, on the threads, or on
+    how calls of ``run`` divide it. An object is not for several threads at once.
 
-    Each depends on the seed and its number only: not on how many there are, on the threads, or on
-    how the calls of ``run`` cut it. Not for several threads at once: make one for each.
+    Parameters
+    ----------
+    params : float32[n]
+        The parameters of the model.
+    model : ModelConfig
+        The shape of the model.
+    rules : Rules
+        How a token is chosen from its logits.
+    seed : int
+        The seed of all texts.
+    ids : sequence of int
+        The prompt.
+    first, count : int
+        The number of the first text, and of how many.
+    excluded : sequence of int
+        Ids that are never chosen; the others' probabilities are renormalised.
+    end : int, optional
+        The id that ends a text; it does not become part of it.
+    threads : int
+        At most this many threads.
     """
 
     def __init__(
         self,
         params: NDArray[np.float32],
-        config: ModelConfig,
+        model: ModelConfig,
         rules: Rules,
         seed: int,
         ids: Sequence[int],
@@ -119,43 +138,47 @@ class Generation:
         threads: int = 1,
     ) -> None:
         self._params = params
-        self._network = network_of(config)
+        self._network = network_of(model)
         self._rules = rules
         self._seed = seed
         self._excluded = np.array(excluded, dtype=np.int64)
         self._end = -1 if end is None else end
         self._texts = Texts(
-            contexts=np.tile(start_context(config, ids), count),
+            contexts=np.tile(start_context(model, ids), count),
             numbers=np.arange(first, first + count, dtype=np.int64),
             drawn=np.zeros(count, dtype=np.int64),
             states=np.full(count, RUNNING, dtype=np.int64),
         )
-        self._threads = max(1, min(threads, -(-count // _FEWEST_ROWS)))
-        self._rows = max(
-            1, min(-(-count // self._threads), _MOST_ROWS, _MOST_SCORES // config.vocab)
-        )
+        self._threads = max(1, min(threads, -(-count // _MIN_ROWS)))
+        self._rows = max(1, min(-(-count // self._threads), _MAX_ROWS, _MAX_LOGITS // model.vocab))
         if JIT_DISABLED:
             # NumPy's product of one row may have other bits than the same row of several.
             self._rows = 1
-        layout = Layout(config)
         self._memory = [
-            (_scratch(config, layout, self._rows), new_workspace()) for _ in range(self._threads)
+            (_scratch(self._network, self._rows), new_workspace()) for _ in range(self._threads)
         ]
 
     def end(self, index: int) -> None:
-        """Let a text end here."""
+        """End a text here."""
         self._texts.states[index] = ENDED
 
     def run(self, steps: int) -> list[NDArray[np.int32]]:
-        """Up to ``steps`` more tokens: the new ids of each text, int32[at most steps].
+        """Generate up to ``steps`` more tokens of each text.
 
-        Raises TrainingError when the model's logits are not finite.
+        Returns
+        -------
+        list of int32[at most steps]
+            The new ids of each text.
+
+        Raises
+        ------
+        TrainingError
+            If the model's logits are not finite.
         """
         texts = self._texts
         tokens = np.empty(texts.numbers.size * steps, dtype=np.int32)
         running = texts.states == RUNNING
         before = texts.drawn.copy()
-
         phases = np.array([0, -(-texts.numbers.size // self._rows)], dtype=np.int64)
 
         def arguments(index: int, worker: Worker) -> tuple[Any, ...]:
@@ -168,15 +191,15 @@ class Generation:
         run_parallel(self._threads, generate_tokens, arguments)
         if (texts.states == NOT_FINITE).any():
             raise _not_finite()
-        # The end was drawn, but is no token of the text.
+        # The token that ends a text was drawn, but is no part of it.
         new = texts.drawn - before - (running & (texts.states == ENDED))
         table = tokens.reshape(-1, steps)
         return [row[:count] for row, count in zip(table, new.tolist(), strict=True)]
 
     def bursts(self, length: int, seconds: float) -> Iterator[list[NDArray[np.int32]]]:
-        """``run`` until every text has ended or has ``length`` tokens.
+        """Yield what ``run`` returns until every text has ended or has ``length`` tokens.
 
-        The first burst is one token, the next ones are longer, up to about ``seconds``.
+        The first burst is one token; later ones are longer, up to about ``seconds``.
         """
         done, steps = 0, 1
         while done < length and (self._texts.states == RUNNING).any():
@@ -186,18 +209,18 @@ class Generation:
             yield burst
             done += steps
             taken = time.perf_counter() - started
-            steps = max(1, min(4 * steps, _LONGEST_BURST, int(steps * seconds / max(taken, 1e-6))))
+            steps = max(1, min(4 * steps, _MAX_STEPS, int(steps * seconds / max(taken, 1e-6))))
 
 
-def _scratch(config: ModelConfig, layout: Layout, rows: int) -> GenerationScratch:
+def _scratch(network: Network, rows: int) -> GenerationScratch:
     return GenerationScratch(
-        contexts=np.empty(rows * config.span, dtype=np.int32),
+        contexts=np.empty(rows * network.span, dtype=np.int32),
         running=np.empty(rows, dtype=np.int64),
-        logits=np.empty(rows * config.vocab, dtype=np.float32),
-        inputs=np.empty(rows * layout.widths, dtype=np.float32),
+        logits=np.empty(rows * network.vocab, dtype=np.float32),
+        inputs=np.empty(rows * network.widths, dtype=np.float32),
         choice=ChoiceScratch(
-            weights=np.empty(config.vocab, dtype=np.float32),
-            masses=np.empty(config.vocab, dtype=np.float32),
-            sums=np.empty(sum_places(config.vocab), dtype=np.float64),
+            weights=np.empty(network.vocab, dtype=np.float32),
+            masses=np.empty(network.vocab, dtype=np.float32),
+            sums=np.empty(block_count(network.vocab), dtype=np.float64),
         ),
     )

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from fastlm.config import ModelConfig
 from fastlm.engine.network import first_target, network_of
 from fastlm.engine.parallel import run_parallel
-from fastlm.engine.tokens import token_array
+from fastlm.engine.tokens import flat_ids, token_array
 from fastlm.errors import CorpusError
 from fastlm_kernels.linalg.gemm import new_workspace
 from fastlm_kernels.passes import evaluation
 from fastlm_kernels.passes.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScratch
 from fastlm_kernels.passes.first_layer import FILL_ROWS, number_tokens
 from fastlm_kernels.runtime.alignment import aligned_empty
-from fastlm_kernels.runtime.arguments import Network, Table, Tokens
+from fastlm_kernels.runtime.arguments import Network, Tokens, TokenTable
 from fastlm_kernels.runtime.scheduler import Worker
 
 __all__ = [
@@ -28,21 +28,28 @@ __all__ = [
     "first_layer_tables",
     "mean_loss",
     "position_losses",
-    "table_rows",
+    "table_size",
 ]
 
-# Rows per tile when only evaluating: enough for a GEMM near the machine's speed. Every row is
-# summed by itself, so this changes no result.
-_EVALUATION_ROWS = 128
+_POSITIONS_PER_CALL = 1 << 20  # 8 MB of losses, enough that a call itself costs nothing
 
+# Rows per tile: enough for a product near the machine's speed. Each row is summed by itself, so
+# this changes no result.
+_ROWS = 128
 
 # With an adaptive softmax few rows of a tile fall into each cluster, whose whole tail is read for
-# them: V = 30,000 with three clusters took 10.4 microseconds a token with 128 rows, 8.9 with 1,024.
+# them: V = 30,000 with three clusters took 10.4 us a token with 128 rows, 8.9 with 1,024.
 _ADAPTIVE_ROWS = 1024
 
+_TILES_PER_THREAD = 4  # tiles (0.1 ms each) that pay for starting a thread (50 us)
 
-# A thread is worth starting (some 50 microseconds) for so many tiles (some 0.1 ms each).
-_TILES_PER_THREAD = 4
+# Bytes of a token table, so that much of it stays in a cache: with V = 30,000, C = 4, E = 128,
+# H = 256 it has 8,192 words; 0.7 us a word in place of 3.0 for the product.
+_TABLE_BYTES = 32 * 2**20
+_MIN_TABLE_TOKENS = 1024  # with fewer tokens the table would be computed again too often
+
+_NO_IDS = np.empty(0, dtype=np.int32)
+NO_TABLE = TokenTable(np.empty(0, dtype=np.float32), _NO_IDS, _NO_IDS)
 
 
 def position_losses(
@@ -53,10 +60,27 @@ def position_losses(
     stop: int,
     threads: int = 1,
 ) -> NDArray[np.float64]:
-    """-log p(token | its context) in nats, for the positions first <= t < stop.
+    """Return -log p(token | its context) in nats, for the positions first <= t < stop.
 
-    Returns float64[stop - first]. The same bits for any number of threads, and wherever in the
-    array a token and its context lie.
+    The result has the same bits for any number of threads, and wherever in the array a token and
+    its context lie.
+
+    Parameters
+    ----------
+    params : float32[n]
+        The parameters of the model.
+    model : ModelConfig
+        The shape of the model.
+    tokens : Tokens
+        The token array, see ``token_array``.
+    first, stop : int
+        The positions.
+    threads : int
+        At most this many threads.
+
+    Returns
+    -------
+    float64[stop - first]
     """
     losses = np.empty(stop - first, dtype=np.float64)
     network = network_of(model)
@@ -72,11 +96,11 @@ def _fill_losses(
     model: ModelConfig,
     network: Network,
     tokens: Tokens,
-    table: Table,
+    table: TokenTable,
     first: int,
     threads: int,
 ) -> None:
-    rows = min(_ADAPTIVE_ROWS if model.cutoffs else _EVALUATION_ROWS, losses.size)
+    rows = min(_ADAPTIVE_ROWS if model.cutoffs else _ROWS, losses.size)
     tiles = -(-losses.size // rows)
     fills = -(-table.ids.size // FILL_ROWS)
     phases = np.array([0, fills, fills + tiles], dtype=np.int64)
@@ -100,19 +124,15 @@ def _evaluation_scratch(model: ModelConfig, network: Network, rows: int) -> Eval
         logits=aligned_empty(logits, np.float32),
         contexts=np.empty(rows * model.span, dtype=np.int32),
         order=np.empty((2, rows), dtype=np.int32),
-        starts=np.empty(len(model.cutoffs) + 1, dtype=np.int64),
-        tops=np.empty(LOGIT_ROWS, dtype=np.float32),
-        totals=np.empty(LOGIT_ROWS, dtype=np.float64),
-        at_target=np.empty(LOGIT_ROWS, dtype=np.float64),
+        cluster_starts=np.empty(len(model.cutoffs) + 1, dtype=np.int64),
+        maxima=np.empty(LOGIT_ROWS, dtype=np.float32),
+        sums=np.empty(LOGIT_ROWS, dtype=np.float64),
+        target_logits=np.empty(LOGIT_ROWS, dtype=np.float64),
     )
 
 
-# Positions per call: 8 MB of losses, and enough that the call itself costs nothing.
-_SLICE = 1 << 20
-
-
 class LossSum(NamedTuple):
-    """nats : sum of -log p(token | context) over ``tokens`` tokens, ``oov`` of them ``<unk>``."""
+    """The sum of -log p(token | context) over ``tokens`` tokens, ``oov`` of them ``<unk>``."""
 
     nats: float
     tokens: int
@@ -128,21 +148,36 @@ def evaluate_tokens(
     unk: int | None = None,
     threads: int = 1,
 ) -> LossSum:
-    """Sum the losses over a token array, in constant memory beside it.
+    """Sum the losses over a token array, in constant memory besides it.
 
+    Positions start at 0 where the model has a boundary token, else at its span. Sums are float64.
+
+    Parameters
+    ----------
     params : float32[n]
-    ids : int[T], a boundary token ends each document; or ``Tokens``, checked already
-    count_boundary : whether boundary tokens count among those predicted
-    unk : the id to count as ``oov``
+        The parameters of the model.
+    config : ModelConfig
+        The shape of the model.
+    ids : int[T] or Tokens
+        A boundary token ends each document; Tokens are checked already.
+    count_boundary : bool
+        Whether boundary tokens count among those predicted.
+    unk : int, optional
+        The id to count as ``oov``.
+    threads : int
+        At most this many threads.
 
-    Positions start at 0 where the model has a boundary token, else at C. Sums are float64.
+    Raises
+    ------
+    ConfigError
+        As ``token_array`` does.
     """
     tokens = ids if isinstance(ids, Tokens) else token_array(ids, config.vocab)
-    flat = tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
+    flat = flat_ids(tokens)
     nats: list[float] = []
     counted = oov = 0
-    for start in range(first_target(config), flat.size, _SLICE):
-        stop = min(start + _SLICE, flat.size)
+    for start in range(first_target(config), flat.size, _POSITIONS_PER_CALL):
+        stop = min(start + _POSITIONS_PER_CALL, flat.size)
         losses = position_losses(params, config, tokens, start, stop, threads)
         targets = flat[start:stop]
         if not count_boundary and config.boundary is not None:
@@ -163,9 +198,9 @@ def mean_loss(
     count_boundary: bool,
     threads: int = 1,
 ) -> tuple[float, int]:
-    """The parts of a mean loss over a token array: (sum in nats, number of tokens counted).
+    """Return (sum of losses in nats, number of tokens counted), see ``evaluate_tokens``.
 
-    See ``evaluate_tokens``. Raises CorpusError when no token can be predicted.
+    Raises CorpusError if no token can be predicted.
     """
     total = evaluate_tokens(params, config, tokens, count_boundary=count_boundary, threads=threads)
     if total.tokens == 0:
@@ -177,33 +212,17 @@ def mean_loss(
     return total.nats, total.tokens
 
 
-# A table takes at most so many bytes, so that much of it stays in a cache. With V = 30,000, C = 4,
-# E = 128, H = 256 that is 8,192 words, enough for some 80,000 words of running text: numbering,
-# computing and adding took 0.7 microseconds a word, the product 3.0.
-_TABLE_BYTES = 32 * 2**20
+def table_size(model: ModelConfig) -> int:
+    """Return how many tokens a token table holds at most; 0: the first layer is a product.
 
-
-# With fewer tokens than that in a table, too many would be computed again and again.
-_FEWEST_ROWS = 1024
-
-
-_NOTHING = np.empty(0, dtype=np.int32)
-
-
-NO_TABLE = Table(np.empty(0, dtype=np.float32), _NOTHING, _NOTHING)
-
-
-def table_rows(model: ModelConfig) -> int:
-    """How many tokens a table of the first layer holds at most; 0: multiply.
-
-    This depends on the model alone, so that the same text always has the same losses.
+    It depends on the model alone, so that the same text always has the same losses.
     """
     if model.combine != "concat":
         return 0  # the mean is E numbers a token, less than the layer's output
     if model.cutoffs and not model.hidden:
-        return 0  # the tails read what the first layer reads
+        return 0  # the tails read the first layer's input
     rows = min(model.vocab, _TABLE_BYTES // (4 * _row_size(model)))
-    return rows if rows >= min(model.vocab, max(_FEWEST_ROWS, model.context + 1)) else 0
+    return rows if rows >= min(model.vocab, max(_MIN_TABLE_TOKENS, model.context + 1)) else 0
 
 
 def _row_size(model: ModelConfig) -> int:
@@ -212,20 +231,20 @@ def _row_size(model: ModelConfig) -> int:
 
 def first_layer_tables(
     model: ModelConfig, network: Network, tokens: Tokens, first: int, stop: int
-) -> Iterator[tuple[Table, int, int]]:
-    """Cut the positions first <= t < stop so that the tokens before each part have one table.
+) -> Iterator[tuple[TokenTable, int, int]]:
+    """Cut the positions first <= t < stop so that the contexts of each part fit one token table.
 
-    Yields (table, first, stop) of each part. The table's numbers are not computed yet.
+    Yields (table, first, stop) of each part; the table's values are not computed yet.
     """
-    rows = table_rows(model)
+    size = table_size(model)
     while first < stop:
-        if rows == 0:
+        if size == 0:
             yield NO_TABLE, first, stop
             return
-        slots = np.full(model.vocab, -1, dtype=np.int32)
+        rows = np.full(model.vocab, -1, dtype=np.int32)
         # The tokens of all contexts, and the one that fills them up.
-        ids = np.empty(min(rows, stop - first + model.context), dtype=np.int32)
-        known, end = number_tokens(slots, ids, tokens, network, first, stop)
-        shares = np.empty(known * _row_size(model), dtype=np.float32)
-        yield Table(shares, slots, ids[:known]), first, end
+        ids = np.empty(min(size, stop - first + model.context), dtype=np.int32)
+        known, end = number_tokens(rows, ids, tokens, network, first, stop)
+        values = np.empty(known * _row_size(model), dtype=np.float32)
+        yield TokenTable(values, rows, ids[:known]), first, end
         first = end

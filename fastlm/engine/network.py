@@ -1,4 +1,4 @@
-"""The description of a network that the kernels take."""
+"""The shape of a network, as the kernels take it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from fastlm.config import ModelConfig
 from fastlm.model.layout import Layout
 from fastlm_kernels.runtime.arguments import Network
 
-__all__ = ["network_of"]
+__all__ = ["first_target", "network_of"]
 
 
-def network_of(config: ModelConfig) -> Network:
-    layout = Layout(config)
+def network_of(model: ModelConfig) -> Network:
+    """Return the kernels' description of a model."""
+    layout = Layout(model)
     return Network(
-        vocab=config.vocab,
-        context=config.context,
-        embed=config.embed,
-        mean=int(config.combine == "mean"),
-        boundary=-1 if config.boundary is None else config.boundary,
+        vocab=model.vocab,
+        context=model.context,
+        embed=model.embed,
+        mean=int(model.combine == "mean"),
+        boundary=-1 if model.boundary is None else model.boundary,
         layers=layout.kernel_table,
-        depth=len(config.hidden) + 1,
-        far=np.array(config.far, dtype=np.int64),
-        span=config.span,
-        cutoffs=np.array([*config.cutoffs, config.vocab], dtype=np.int64),
+        depth=len(model.hidden) + 1,
+        far=np.array(model.far, dtype=np.int64),
+        span=model.span,
+        cutoffs=np.array([*model.cutoffs, model.vocab], dtype=np.int64),
         widths=layout.widths,
-        places=_places(config),
+        position_offsets=_position_offsets(model),
     )
 
 
-def _places(config: ModelConfig) -> NDArray[np.int64]:
-    """``Network.places``: the pools lie behind the near tokens in the input, the first nearest."""
-    places = np.empty((config.span, 2), dtype=np.int64)
-    near = config.span - config.context
-    places[near:, 0] = np.arange(config.context) * config.embed * (config.combine == "concat")
-    places[near:, 1] = -1
-    stop, weight = near, 0
-    source = config.input_width - len(config.far) * config.embed
-    for size in config.far:
-        places[stop - size : stop, 0] = source
-        places[stop - size : stop, 1] = weight + np.arange(size) * config.embed
-        stop -= size
-        weight += size * config.embed
-        source += config.embed
-    return places
-
-
 def first_target(model: ModelConfig) -> int:
-    """The first position that has a context: with a boundary token the very first has one too."""
+    """Return the first position that can be predicted.
+
+    With a boundary token that is position 0: what lies before the start reads as boundary tokens.
+    """
     return model.span if model.boundary is None else 0
+
+
+def _position_offsets(model: ModelConfig) -> NDArray[np.int64]:
+    """Return ``Network.position_offsets``: the input has near tokens, then the nearest pool."""
+    offsets = np.empty((model.span, 2), dtype=np.int64)
+    near = model.span - model.context
+    offsets[near:, 0] = np.arange(model.context) * model.embed * (model.combine == "concat")
+    offsets[near:, 1] = -1
+    stop, weight = near, 0
+    source = model.input_width - len(model.far) * model.embed
+    for size in model.far:
+        offsets[stop - size : stop, 0] = source
+        offsets[stop - size : stop, 1] = weight + np.arange(size) * model.embed
+        stop -= size
+        weight += size * model.embed
+        source += model.embed
+    return offsets

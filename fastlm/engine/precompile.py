@@ -1,4 +1,4 @@
-"""Compiling the kernels on two processors: the first start on a machine waits a third less.
+"""Compiling the kernels in two processes: the first start on a machine waits a third less.
 
 Numba compiles one function at a time, but finds in its cache what another process has compiled.
 """
@@ -11,11 +11,13 @@ from contextlib import suppress
 
 __all__ = ["compile_half", "start_compiling"]
 
-_STARTED: list[subprocess.Popen[bytes]] = []
+_PROGRAM = f"from {__name__} import compile_half; compile_half()"
+
+_started: list[subprocess.Popen[bytes]] = []  # kept: collecting one that runs is a ResourceWarning
 
 
 def start_compiling() -> None:
-    """Where nothing is compiled yet, let a second process compile part of it into the cache.
+    """Start a second process that compiles part of the kernels, if none is compiled yet.
 
     It ends by itself. If it cannot start or fails, the first process compiles everything.
     """
@@ -26,26 +28,20 @@ def start_compiling() -> None:
         return
     with suppress(OSError):
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from fastlm.engine.precompile import compile_half; compile_half()",
-            ],
+            [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # Ctrl-C in the terminal is not for it.
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
-        _STARTED.append(process)  # one that is collected while it runs is a ResourceWarning
+        _started.append(process)
 
 
 def compile_half() -> None:
     """Compile parts of ``train_steps``, and what a run needs after it.
 
-    The first process compiles the rest of ``train_steps`` meanwhile (``TrainingEngine.compile``),
-    from its first function to its last: here the last third goes first, and before it what stands
-    in the middle.
+    Meanwhile the first process compiles ``train_steps`` from its first function to its last
+    (``TrainingEngine.compile``), so its last third goes first here, after a function of its middle.
     """
     import gc
 
@@ -62,7 +58,7 @@ def compile_half() -> None:
     from fastlm_kernels.passes.sampling import Rules
     from fastlm_kernels.passes.training import run_update
 
-    gc.disable()  # the process does not live long; compiling makes many objects, and keeps them
+    gc.disable()  # the process ends soon; compiling makes many objects, and keeps them
     model = ModelConfig(vocab=2, context=1, embed=1, hidden=())
     tokens = np.zeros(4, dtype=np.uint16)
     engine = TrainingEngine(model, TrainingConfig(batch=2), tokens, scaled_params(model, 0))
@@ -77,11 +73,13 @@ def compile_half() -> None:
             engine.plan,
         )
     )
+    # The signatures that ``train_steps`` asks for; tests/engine/test_precompile.py checks them.
     sweep_output.compile((scratch, workspace, params, network, plan, int64, int64, int64))
     run_update.compile(
         (state, scratch, workspace, network, plan, int64, int64, int64, float64, int64)
     )
     new_workspace()
-    position_losses(engine.snapshot()[0], model, engine.tokens, 1, 4)
+    params = engine.snapshot()[0]
+    position_losses(params, model, engine.tokens, 1, 4)
     rules = Rules(sharpness=1.0, greedy=0, top_k=model.vocab, top_p=1.0)
-    Generation(engine.snapshot()[0], model, rules, 0, [0]).run(1)
+    Generation(params, model, rules, 0, [0]).run(1)

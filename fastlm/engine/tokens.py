@@ -1,4 +1,4 @@
-"""Token arrays as the kernels take them: checked, cast and counted."""
+"""Arrays from outside, checked once and cast to what the kernels take."""
 
 from __future__ import annotations
 
@@ -8,25 +8,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.config import ModelConfig
+from fastlm.engine.network import first_target
 from fastlm.errors import ConfigError
 from fastlm_kernels.runtime.arguments import Tokens
 
-__all__ = ["token_array", "token_counts", "tokens_identity"]
+__all__ = [
+    "check_params",
+    "count_examples",
+    "flat_ids",
+    "token_array",
+    "token_counts",
+    "tokens_identity",
+]
 
-# Ids of at most so many bytes are read whole to check them, whoever vouches for them.
-_READ_WHOLE = 1 << 28
+# Id arrays up to this many bytes are range-checked completely; larger trusted ones are sampled.
+_FULL_CHECK_BYTES = 1 << 28
+_SAMPLES, _SAMPLE_IDS = 64, 1 << 16
 
-
-_SAMPLES, _SAMPLE = 64, 1 << 16
-
-
-_COUNTED = 1 << 22
+_COUNT_IDS = 1 << 22  # ids per call of np.bincount, which copies them to 8 bytes each
+_FINGERPRINT_BYTES = 16
+_FINGERPRINT_IDS = 1 << 20  # ids hashed at a time
 
 
 def token_array(ids: Any, vocab: int) -> Tokens:
-    """Token ids as kernels take them; the one place where ids are checked.
+    """Return token ids as the kernels take them, checked.
 
-    ids : a 1-D array of integers in 0 .. vocab - 1; uint16 and uint32 arrays are not copied
+    Parameters
+    ----------
+    ids : int[T]
+        Ids in 0 .. vocab - 1; uint16 and uint32 arrays are not copied. An attribute ``ids_below``
+        of at most ``vocab`` vouches for them (``TokenStore``).
+    vocab : int
+        The number of ids.
+
+    Raises
+    ------
+    ConfigError
+        If ``ids`` is no 1-D array of integers, or an id is out of range.
     """
     array = np.asarray(ids)
     if array.ndim != 1 or array.dtype.kind not in "iu":
@@ -53,16 +72,17 @@ def token_array(ids: Any, vocab: int) -> Tokens:
     return Tokens(array.view(np.uint16), array.dtype.itemsize // 2)
 
 
-def _extremes(array: NDArray[Any], trusted: bool) -> tuple[int, int]:
-    """(least, greatest) of the ids; (0, 0) of none.
+def flat_ids(tokens: Tokens) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """Return the ids of a token array: uint16[T] or uint32[T], a view."""
+    return tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
 
-    trusted : whoever wrote the ids says that they are in range. Where they are too many to read for
-        nothing, samples from all over the array are then enough.
-    """
+
+def _extremes(array: NDArray[Any], trusted: bool) -> tuple[int, int]:
+    """Return the least and greatest id, (0, 0) of none; of a large trusted array from samples."""
     parts = [array]
-    if trusted and array.nbytes > _READ_WHOLE:
-        starts = np.linspace(0, array.size - _SAMPLE, _SAMPLES, dtype=np.int64)
-        parts = [array[start : start + _SAMPLE] for start in starts]
+    if trusted and array.nbytes > _FULL_CHECK_BYTES:
+        starts = np.linspace(0, array.size - _SAMPLE_IDS, _SAMPLES, dtype=np.int64)
+        parts = [array[start : start + _SAMPLE_IDS] for start in starts]
     found = [(int(part.min()), int(part.max())) for part in parts if part.size]
     return min((low for low, _ in found), default=0), max((high for _, high in found), default=0)
 
@@ -78,32 +98,52 @@ class _Writable:
 
 
 def token_counts(ids: Any, vocab: int) -> NDArray[np.int64]:
-    """int64[V]: how often each id occurs; checked as ``token_array`` does."""
+    """Return how often each id occurs, int64[V].
+
+    Takes and checks what ``token_array`` does, or Tokens. Counts that come with ``ids`` (attribute
+    ``counts``) are not counted again.
+    """
     known = getattr(ids, "counts", None)
     if known is not None and known.size == vocab:
         return np.asarray(known, dtype=np.int64)
-    tokens = ids if isinstance(ids, Tokens) else token_array(ids, vocab)
-    flat = tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
+    flat = flat_ids(ids if isinstance(ids, Tokens) else token_array(ids, vocab))
     counts = np.zeros(vocab, dtype=np.int64)
-    # np.bincount makes a copy of 8 bytes an id.
-    for start in range(0, flat.size, _COUNTED):
-        counts += np.bincount(flat[start : start + _COUNTED], minlength=vocab)
+    for start in range(0, flat.size, _COUNT_IDS):
+        counts += np.bincount(flat[start : start + _COUNT_IDS], minlength=vocab)
     return counts
 
 
-_FINGERPRINT_BYTES = 16
-
-
-_CHUNK = 1 << 20
-
-
 def tokens_identity(tokens: Tokens) -> dict[str, Any]:
-    """How many tokens, and a fingerprint: BLAKE2b over the ids as 32-bit little-endian numbers.
+    """Return the number of tokens and a fingerprint of them.
 
-    The same for 16-bit and 32-bit arrays. About a second per billion bytes.
+    The fingerprint is BLAKE2b over the ids as 32-bit little-endian numbers, the same for 16-bit and
+    32-bit arrays. It takes about a second per billion bytes.
     """
-    ids = tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
+    ids = flat_ids(tokens)
     digest = hashlib.blake2b(digest_size=_FINGERPRINT_BYTES)
-    for start in range(0, ids.size, _CHUNK):
-        digest.update(ids[start : start + _CHUNK].astype("<u4").data)
+    for start in range(0, ids.size, _FINGERPRINT_IDS):
+        digest.update(ids[start : start + _FINGERPRINT_IDS].astype("<u4").data)
     return {"tokens": int(ids.size), "fingerprint": digest.hexdigest()}
+
+
+def count_examples(tokens: Tokens, model: ModelConfig) -> int:
+    """Return the number of positions that a model can be trained on.
+
+    Raises ConfigError if there are fewer tokens than one example needs.
+    """
+    count = tokens.ids.size // tokens.width
+    needed = model.span + 1
+    if count < needed:
+        raise ConfigError(
+            f"the text has {count} tokens, but a context of {model.span} needs at least "
+            f"{needed}; give more text or a smaller context"
+        )
+    return count - first_target(model)
+
+
+def check_params(params: NDArray[Any], size: int) -> None:
+    """Raise ConfigError unless ``params`` is float32[size]."""
+    if params.dtype != np.float32 or params.shape != (size,):
+        raise ConfigError(
+            f"params are {params.dtype} of shape {params.shape}; give float32 of shape ({size},)"
+        )

@@ -112,7 +112,7 @@ def test_counts_come_from_the_metadata(path):
 
 
 def test_counting_in_parts(monkeypatch):
-    monkeypatch.setattr("fastlm.engine.tokens._COUNTED", 3)
+    monkeypatch.setattr("fastlm.engine.tokens._COUNT_IDS", 3)
     ids = np.arange(10, dtype=np.uint16) % 4
     assert token_counts(ids, 5).tolist() == [3, 3, 2, 2, 0]
 
@@ -123,9 +123,9 @@ def test_ids_for_another_vocabulary(path):
 
 
 def test_large_stores_are_only_sampled_but_others_are_read(path, monkeypatch):
-    monkeypatch.setattr("fastlm.engine.tokens._READ_WHOLE", 1000)
+    monkeypatch.setattr("fastlm.engine.tokens._FULL_CHECK_BYTES", 1000)
     monkeypatch.setattr("fastlm.engine.tokens._SAMPLES", 2)
-    monkeypatch.setattr("fastlm.engine.tokens._SAMPLE", 10)
+    monkeypatch.setattr("fastlm.engine.tokens._SAMPLE_IDS", 10)
     ids = np.zeros(1000, dtype=np.uint16)
     ids[500] = 9
     stored = ids.view(fastlm.data.token_store.StoredIds)

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from fastlm.config import ModelConfig
 from fastlm.engine.tiling import (
-    by_columns,
-    by_table,
     column_tiles,
     logit_columns,
-    phases,
+    phase_starts,
     row_tile,
     step_flops,
+    sweeps_columns,
+    table_embedding_tiles,
     update_tiles,
-    vector_tiles,
+    uses_token_table,
     worth_sharing,
 )
 from fastlm.model.layout import Layout
-from fastlm_kernels.runtime.arguments import EMBEDDING, FAR, PLACE_OF_TABLE, SORT
+from fastlm_kernels.runtime.arguments import EMBEDDING, FAR, SORT, TABLE_POSITION
 
 models = st.builds(
     ModelConfig,
@@ -81,7 +81,7 @@ def test_update_tiles_cover_every_column_and_every_row_once(model, batch):
     others |= {SORT} if model.cutoffs else set()
     output = len(model.hidden)
     swept = {output + 2 * cluster for cluster in range(1, 1 + len(model.cutoffs))}
-    swept |= {output} if by_columns(model) else set()
+    swept |= {output} if sweeps_columns(model) else set()
     layers = set(range(output + 1 + 2 * len(model.cutoffs)))
     assert set(columns[:, 0].tolist()) == swept
     assert set(tiles[:, 0].tolist()) == {EMBEDDING, *others, *(layers - swept)}
@@ -110,17 +110,17 @@ def test_tiles_of_columns_have_whole_blocks_and_a_place_of_their_own(model, batc
 
 
 def test_a_wide_output_is_swept_by_columns():
-    assert by_columns(ModelConfig(vocab=10_000, context=5, embed=128, hidden=(256,)))
-    assert not by_columns(ModelConfig(vocab=1000, hidden=(128, 128)))
-    assert not by_columns(ModelConfig(vocab=1023, hidden=(256,)))
-    assert by_columns(ModelConfig(vocab=1024, hidden=(256,)))
+    assert sweeps_columns(ModelConfig(vocab=10_000, context=5, embed=128, hidden=(256,)))
+    assert not sweeps_columns(ModelConfig(vocab=1000, hidden=(128, 128)))
+    assert not sweeps_columns(ModelConfig(vocab=1023, hidden=(256,)))
+    assert sweeps_columns(ModelConfig(vocab=1024, hidden=(256,)))
     # Its tiles' own gradients would be many times the logits.
-    assert not by_columns(ModelConfig(vocab=2000, hidden=(1024,)))
+    assert not sweeps_columns(ModelConfig(vocab=2000, hidden=(1024,)))
 
 
 def test_only_what_is_swept_by_columns_has_phases_for_it():
-    np.testing.assert_array_equal(phases(4, 0, 9, 1, 2), [0, 4, 4, 4, 4, 4, 13, 14, 16])
-    np.testing.assert_array_equal(phases(4, 3, 9, 0, 0), [0, 4, 7, 11, 14, 18, 27, 27, 27])
+    np.testing.assert_array_equal(phase_starts(4, 0, 9, 1, 2), [0, 4, 4, 4, 4, 4, 13, 14, 16])
+    np.testing.assert_array_equal(phase_starts(4, 3, 9, 0, 0), [0, 4, 7, 11, 14, 18, 27, 27, 27])
 
 
 @given(models, batches)
@@ -149,23 +149,23 @@ def test_flops_of_a_step():
     assert step_flops(model, 5) == 6 * 5 * (6 * 4 + 4 * 10)
 
 
-def test_the_first_layer_is_a_sum_of_shares_where_tokens_are_few():
+def test_the_first_layer_uses_a_token_table_where_tokens_are_few():
     letters = ModelConfig(vocab=65)
-    assert by_table(letters, 256, 65)
-    assert not by_table(letters, 129, 65), "the products would not be half as many"
+    assert uses_token_table(letters, 256, 65)
+    assert not uses_token_table(letters, 129, 65), "the products would not be half as many"
     for other in ({"hidden": ()}, {"combine": "mean"}, {"far": (12,)}, {"hidden": (2**17,)}):
-        assert not by_table(ModelConfig(vocab=65, **other), 256, 65)
+        assert not uses_token_table(ModelConfig(vocab=65, **other), 256, 65)
 
 
 def test_with_a_table_the_first_layer_is_updated_by_places():
     letters = ModelConfig(vocab=65, context=5)
     tiles = update_tiles(letters, 256, 65)
-    places = tiles[tiles[:, 0] == PLACE_OF_TABLE]
+    places = tiles[tiles[:, 0] == TABLE_POSITION]
     assert sorted(places[:, 1]) == list(range(5))
-    assert sorted(set(tiles[:, 0])) == [PLACE_OF_TABLE, 1, 2]
-    assert vector_tiles(letters, 65) == 1
-    assert vector_tiles(letters, 0) == 0
-    assert vector_tiles(ModelConfig(vocab=2000, context=8, embed=128), 2000) == 4
+    assert sorted(set(tiles[:, 0])) == [TABLE_POSITION, 1, 2]
+    assert table_embedding_tiles(letters, 65) == 1
+    assert table_embedding_tiles(letters, 0) == 0
+    assert table_embedding_tiles(ModelConfig(vocab=2000, context=8, embed=128), 2000) == 4
 
 
 def test_only_work_that_pays_is_shared():

@@ -14,12 +14,12 @@ import pytest
 from numba import config as numba_config
 
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.engine import tiling as plan
+from fastlm.engine import tiling
 from fastlm.engine.losses import position_losses
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.initialization import scaled_params
 from fastlm.training.trainer import Trainer
-from fastlm_kernels.runtime.arguments import EMBEDDING, LAYER, PLACE_OF_TABLE
+from fastlm_kernels.runtime.arguments import EMBEDDING, LAYER, TABLE_POSITION
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 
@@ -36,7 +36,7 @@ TOKENS = np.random.default_rng(0).integers(0, MODEL.vocab, 5000).astype(np.uint1
 RATES = np.linspace(1.0, 0.1, STEPS)
 
 
-# Few different tokens: the first layer is a sum of shares.
+# Few different tokens: the first layer uses a token table.
 CHARACTERS = dataclasses.replace(MODEL, vocab=20)
 
 # The same with an adaptive softmax and far context.
@@ -45,7 +45,7 @@ ADAPTIVE = dataclasses.replace(MODEL, cutoffs=(10, 20), far=(3, 6))
 
 def bytes_after_training(threads, training=TRAINING, model=MODEL):
     engine = TrainingEngine(model, training, TOKENS % model.vocab, scaled_params(model, 1))
-    assert engine.plan.by_table == (model is CHARACTERS and not NO_JIT)
+    assert engine.plan.table_tiles == (model is CHARACTERS and not NO_JIT)
     engine.threads = threads
     losses = engine.run(RATES)
     assert np.all(np.isfinite(losses))
@@ -69,9 +69,9 @@ def test_several_tiles_of_every_kind_are_under_test():
 
 
 @pytest.mark.skipif(NO_JIT, reason="small sizes")
-def test_a_sum_of_shares_has_a_tile_for_each_place():
+def test_a_token_table_has_a_tile_for_each_position():
     plan = TrainingEngine(CHARACTERS, TRAINING, TOKENS % 20, scaled_params(CHARACTERS, 1)).plan
-    assert plan.updates[:, LAYER].tolist().count(PLACE_OF_TABLE) == CHARACTERS.context
+    assert plan.updates[:, LAYER].tolist().count(TABLE_POSITION) == CHARACTERS.context
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -79,16 +79,16 @@ def test_same_bits_for_any_number_of_threads(one_thread, threads):
     assert bytes_after_training(threads) == one_thread
 
 
-@pytest.mark.parametrize("model", [ADAPTIVE, CHARACTERS], ids=["adaptive-far", "shares"])
+@pytest.mark.parametrize("model", [ADAPTIVE, CHARACTERS], ids=["adaptive-far", "table"])
 def test_same_bits_with_other_forms_of_the_first_and_last_layer(model):
     results = {bytes_after_training(threads, model=model) for threads in (1, *THREADS)}
     assert len(results) == 1
 
 
 def test_same_bits_where_the_output_is_swept_by_columns(monkeypatch):
-    monkeypatch.setattr(plan, "_WIDE_OUTPUT", 0)
-    monkeypatch.setattr(plan, "_COLUMNS_PER_INPUT", 0)
-    monkeypatch.setattr(plan, "_tile_width", lambda *_: 7)
+    monkeypatch.setattr(tiling, "_MIN_SWEPT_WEIGHTS", 0)
+    monkeypatch.setattr(tiling, "_MIN_SWEPT_RATIO", 0)
+    monkeypatch.setattr(tiling, "_tile_width", lambda *_: 7)
     engine = TrainingEngine(MODEL, TRAINING, TOKENS, scaled_params(MODEL, 1))
     assert len(engine.plan.columns) >= 4, "more tiles than threads"
     results = {bytes_after_training(threads) for threads in (1, *THREADS)}

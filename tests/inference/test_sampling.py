@@ -12,11 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from fastlm.errors import ConfigError
-from fastlm.inference.generation import kernel_rules
 from fastlm.inference.sampling import Sampling
-from fastlm_kernels.passes.sampling import ChoiceScratch, sum_places
-from fastlm_kernels.passes.sampling import choose as choose_kernel
-from fastlm_kernels.runtime.jit import JIT_DISABLED
 from tests.naive import drawn_token
 
 LOGITS = np.array([0.5, 2.0, -1.0, 2.0, 0.0, -np.inf, 1.0], dtype=np.float32)
@@ -29,21 +25,6 @@ def softmax(z):
 
 def naive_choice(sampling, logits, uniform):
     return drawn_token(sampling.probabilities(logits), uniform)
-
-
-def kernel_choice(sampling, logits, uniform):
-    """What the kernel chooses, and that it leaves the logits as they are."""
-    z = logits.astype(np.float32)
-    before = z.copy()
-    scratch = ChoiceScratch(
-        np.full(z.size, np.nan, dtype=np.float32),
-        np.full(z.size, np.nan, dtype=np.float32),
-        np.full(sum_places(z.size), np.nan),
-    )
-    with np.errstate(all="ignore"):
-        found = choose_kernel(z, scratch, float(uniform), kernel_rules(sampling, z.size))
-    np.testing.assert_array_equal(z, before)
-    return found
 
 
 def assert_drawn_from(counts, probabilities):
@@ -75,17 +56,9 @@ def test_probabilities_are_the_softmax_of_logits_over_temperature(temperature):
         Sampling(temperature=2.0, top_k=5, top_p=0.9),
     ],
 )
-@pytest.mark.parametrize(
-    "choose",
-    [
-        naive_choice,
-        pytest.param(kernel_choice, marks=pytest.mark.skipif(JIT_DISABLED, reason="too slow")),
-    ],
-    ids=["numpy", "kernel"],
-)
-def test_choices_have_the_frequencies_of_the_probabilities(sampling, choose):
+def test_choices_have_the_frequencies_of_the_probabilities(sampling):
     rng = np.random.default_rng(3)
-    drawn = [choose(sampling, LOGITS, rng.random()) for _ in range(4000)]
+    drawn = [naive_choice(sampling, LOGITS, rng.random()) for _ in range(4000)]
     assert_drawn_from(np.bincount(drawn, minlength=7), sampling.probabilities(LOGITS))
 
 
@@ -150,9 +123,7 @@ def test_temperature_comes_before_top_p_and_top_k_before_it_too():
 )
 def test_greedy_is_the_argmax_whatever_the_number(sampling):
     for uniform in (0.0, 0.5, 1 - 2**-53):
-        assert (
-            naive_choice(sampling, LOGITS, uniform) == kernel_choice(sampling, LOGITS, uniform) == 1
-        )
+        assert naive_choice(sampling, LOGITS, uniform) == 1
     assert sampling.probabilities(LOGITS).tolist() == [0, 1, 0, 0, 0, 0, 0]
 
 
@@ -186,14 +157,12 @@ def test_every_choice_is_possible(logits, temperature, top_k, top_p, seed):
         assert logits[found > 0].min() >= logits[found == 0].max()
     uniform = np.random.default_rng(seed).random()
     assert found[naive_choice(sampling, logits, uniform)] > 0
-    assert found[kernel_choice(sampling, logits, uniform)] > 0
 
 
 @pytest.mark.parametrize(("draw", "chosen"), [(0.0, 1), (0.4999, 1), (0.5, 3), (1 - 2**-53, 3)])
 def test_no_draw_chooses_what_is_excluded(draw, chosen):
     logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf], dtype=np.float32)
     assert naive_choice(Sampling(), logits, draw) == chosen
-    assert kernel_choice(Sampling(), logits, draw) == chosen
 
 
 @pytest.mark.parametrize(
@@ -217,77 +186,3 @@ def test_settings_out_of_range_are_refused(setting, message):
     with pytest.raises(ConfigError, match=message) as caught:
         Sampling(**setting)
     assert "\n" not in str(caught.value)
-
-
-# ---------------------------------------------------------------------------- the kernel
-
-
-def assert_same_choice(sampling, logits, uniform):
-    """The kernel's choice is NumPy's, or so near the border to it that float32 cannot tell."""
-    wanted = naive_choice(sampling, logits, uniform)
-    found = kernel_choice(sampling, logits, uniform)
-    if found == wanted:
-        return
-    probabilities = sampling.probabilities(logits)
-    ends = np.cumsum(probabilities)
-    low, high = sorted((wanted, found))
-    assert ends[high] - ends[low] - probabilities[high] <= 1e-5  # nothing between them
-    assert abs(ends[low] - uniform) < 1e-5
-
-
-@settings(deadline=None, max_examples=30 if JIT_DISABLED else 300)
-@given(
-    values=arrays(np.float32, st.integers(2, 300), elements=st.floats(-20, 20, width=16)),
-    excluded=st.integers(0, 1),
-    temperature=st.sampled_from([0.0, 0.05, 0.7, 1.0, 1.7, 30.0]),
-    top_k=st.none() | st.integers(1, 320),
-    seed=st.integers(0, 2**31),
-)
-def test_the_kernel_chooses_as_numpy_does(values, excluded, temperature, top_k, seed):
-    rng = np.random.default_rng(seed)
-    values[:excluded] = -np.inf
-    sampling = Sampling(temperature=temperature, top_k=top_k)
-    for uniform in (0.0, *rng.random(3), 1 - 2**-53):
-        assert_same_choice(sampling, values, uniform)
-
-
-@pytest.mark.parametrize("size", [2, 63, 64, 65, 130 if JIT_DISABLED else 700])
-@pytest.mark.parametrize("top_k", [None, 1, 40])
-@pytest.mark.parametrize("top_p", [0.02, 0.5, 0.9, 0.999, 1.0])
-def test_the_kernel_cuts_as_numpy_does(size, top_k, top_p):
-    """What has no probability is never chosen, and everything else is where NumPy has it."""
-    rng = np.random.default_rng(size)
-    logits = rng.normal(0, 3, size).astype(np.float32)
-    sampling = Sampling(top_k=top_k, top_p=top_p)
-    for uniform in (0.0, *rng.random(6), 1 - 2**-53):
-        assert_same_choice(sampling, logits, uniform)
-
-
-@pytest.mark.parametrize("sampling", [Sampling(top_k=2), Sampling(top_p=0.45)])
-def test_of_equals_the_kernel_keeps_the_lower_ids(sampling):
-    for logits in ([1, 3, 3, 3, 3], [0.0, 0.0, -0.0, 0.0], [-0.0, 0.0, 0.0, -0.0]):
-        z = np.array(logits, dtype=np.float32)
-        drawn = {kernel_choice(sampling, z, uniform) for uniform in np.linspace(0, 0.999, 50)}
-        kept = np.flatnonzero(sampling.probabilities(z)).tolist()
-        assert drawn == set(kept)
-        assert kept == ([1, 2] if logits[0] == 1 else [0, 1])
-
-
-@pytest.mark.parametrize("temperature", [5e-324, 1e-45, 1e-6, 1e300])
-def test_the_kernel_takes_any_temperature(temperature):
-    z = np.array([0.0, 3.0, 2.999, -np.inf], dtype=np.float32)
-    drawn = {kernel_choice(Sampling(temperature=temperature), z, u) for u in (0.0, 0.5, 0.99)}
-    assert drawn == ({0, 1, 2} if temperature > 1 else {1})
-
-
-def test_a_kernel_that_cuts_elsewhere_would_be_found():
-    z = np.log(np.array([0.4, 0.3, 0.2, 0.1], dtype=np.float32))
-    with pytest.raises(AssertionError):
-        assert_same_choice(Off(top_p=0.65), z, 0.99)
-
-
-class Off(Sampling):
-    """Keeps another share than it says."""
-
-    def _weights(self, logits):
-        return Sampling(top_p=0.75)._weights(logits)

@@ -285,9 +285,9 @@ def test_many_tiles_and_threads_change_no_bit():
 
 def test_the_table_and_the_product_agree(monkeypatch):
     lm = make_model(context=9, embed=24, hidden=(40,))
-    assert first_layer.table_rows(lm.config) == lm.config.vocab
+    assert first_layer.table_size(lm.config) == lm.config.vocab
     by_table = lm.score_arrays(TEXTS).log_prob
-    monkeypatch.setattr(first_layer, "table_rows", lambda model: 0)
+    monkeypatch.setattr(first_layer, "table_size", lambda model: 0)
     by_product = lm.score_arrays(TEXTS).log_prob
     assert (by_table != by_product).any()
     np.testing.assert_allclose(by_table, by_product, rtol=1e-6, atol=1e-6)
@@ -298,25 +298,12 @@ def test_a_table_of_a_few_tokens_gives_the_same_bits(monkeypatch, rows):
     """A table that is full ends its part of the text."""
     lm = make_model(context=9, embed=24, hidden=(40,))
     expected = lm.score_arrays(TEXTS)
-    monkeypatch.setattr(first_layer, "table_rows", lambda model: rows)
+    monkeypatch.setattr(first_layer, "table_size", lambda model: rows)
     found = lm.score_arrays(TEXTS)
     if JIT_DISABLED:  # NumPy's products of other numbers of rows may differ in their last bits
         np.testing.assert_allclose(found.log_prob, expected.log_prob, rtol=1e-6)
     else:
         np.testing.assert_array_equal(found.log_prob, expected.log_prob)
-
-
-def test_there_is_a_table_only_where_it_pays_and_fits():
-    def rows(vocab=100, **shape):
-        return first_layer.table_rows(ModelConfig(vocab=vocab, **shape))
-
-    assert rows(context=16, embed=24, hidden=(256,)) == 100
-    assert rows(context=4, embed=32, hidden=()) == 100
-    assert rows(embed=32, combine="mean") == 0
-    assert rows(context=50, embed=32, hidden=(2000,)) == 0  # 40 MB
-    assert rows(30_000, context=4, embed=128, hidden=(256,), cutoffs=(900,)) == 8192
-    assert rows(30_000, context=4, embed=128, hidden=()) == 0
-    assert rows(cutoffs=(20,), hidden=()) == 0
 
 
 def test_changed_parameters_change_the_scores():

@@ -123,7 +123,7 @@ def test_no_kernel_has_a_second_signature(beside):
         "passes.evaluation.context_logits",
         "passes.generation.generate_tokens", "passes.sampling.choose",
         "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
-        "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.claim",
+        "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.next_tile",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
 

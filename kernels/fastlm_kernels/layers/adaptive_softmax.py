@@ -1,6 +1,8 @@
-"""The clusters of an adaptive softmax: which ids and which rows of a batch they hold, and where.
+"""The clusters of an adaptive softmax: their ids, and their rows of a batch.
 
-Part 0 of the output is its head, part 1, 2, ... are the clusters.
+After Grave et al. 2017, "Efficient softmax approximation for GPUs", section 4: the head holds the
+frequent ids and one output per cluster; each cluster has a projection and a tail of its own.
+Part 0 of the output is the head, parts 1, 2, ... are the clusters.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from fastlm_kernels.runtime.jit import inner_kernel
 
 @inner_kernel
 def cluster_of(id, cutoffs):
-    """0 for the head, else the number of the cluster."""
+    """Return the cluster of an id; 0 is the head."""
     cluster = np.int64(0)
     while cluster + 1 < cutoffs.size and id >= cutoffs[cluster]:
         cluster += 1
@@ -22,7 +24,11 @@ def cluster_of(id, cutoffs):
 
 @inner_kernel
 def count_clusters(starts, targets, rows, cutoffs):
-    """The first row of each cluster, once the rows of the last cluster come first."""
+    """Count the first row of each cluster, the rows of the last cluster coming first.
+
+    starts : int64[clusters + 1], written
+    targets : int32[rows]
+    """
     for cluster in range(starts.size):
         starts[cluster] = 0
     for row in range(rows):
@@ -35,8 +41,8 @@ def count_clusters(starts, targets, rows, cutoffs):
 
 
 @inner_kernel
-def rewind(starts):
-    """From where each cluster's rows end, after filling, back to where they start."""
+def restore_starts(starts):
+    """Turn the end of each cluster's rows, as filling leaves it, back into the start."""
     for cluster in range(starts.size - 1):
         starts[cluster] = starts[cluster + 1]
     starts[starts.size - 1] = 0
@@ -44,26 +50,25 @@ def rewind(starts):
 
 @inner_kernel
 def cluster_rows(starts, cluster, first, last):
-    """The rows of a cluster (1, 2, ...) among the rows first to last."""
+    """Return (low, high): the rows of a cluster (1, 2, ...) among the rows first to last."""
     return max(first, starts[cluster]), min(last, starts[cluster - 1])
 
 
 @inner_kernel
 def tail_layer(network, cluster):
-    """The row of ``network.layers`` of a cluster's tail; its projection is the one before."""
+    """Return the row of ``network.layers`` of a cluster's tail; its projection is one before."""
     return network.depth + 2 * cluster - 1
 
 
 @inner_kernel
 def part_of(network, layer):
-    """The part to which a row of ``network.layers`` belongs: the output layer, or a cluster's tail
-    or projection."""
+    """Return the part of a row of ``network.layers``: output layer, projection or tail."""
     return (layer - network.depth) // 2 + 1
 
 
 @inner_kernel
 def part_rows(starts, part, first, last):
-    """The rows among first to last that have the logits of a part."""
+    """Return (low, high): the rows among first to last that have the logits of a part."""
     if part == 0:
         return first, last
     return cluster_rows(starts, part, first, last)
@@ -71,28 +76,26 @@ def part_rows(starts, part, first, last):
 
 @inner_kernel
 def output_of(network, part):
-    """The row of ``network.layers`` whose outputs are the logits of a part."""
+    """Return the row of ``network.layers`` whose outputs are the logits of a part."""
     return network.depth - 1 if part == 0 else tail_layer(network, part)
 
 
 @inner_kernel
 def part_logits(network, starts, rows, part):
-    """Where the logits of a part begin: those of the head come first, of all rows, then those of
-    the last cluster."""
+    """Return the offset of a part's logits: the head's of all rows, the last cluster's, and on."""
     if part == 0:
         return np.int64(0)
-    place = rows * network.layers[network.depth - 1, FAN_OUT]
+    offset = rows * network.layers[network.depth - 1, FAN_OUT]
     for before in range(network.cutoffs.size - 1, part, -1):
-        place += (starts[before - 1] - starts[before]) * network.layers[
+        offset += (starts[before - 1] - starts[before]) * network.layers[
             tail_layer(network, before), FAN_OUT
         ]
-    return place
+    return offset
 
 
 @inner_kernel
-def target_in(part, id, cutoffs):
-    """Where an id stands among the outputs of the head (0: there its cluster may stand for it) or
-    of its cluster (1, 2, ...)."""
+def target_column(part, id, cutoffs):
+    """Return the column of an id in a part; in the head its cluster's column may stand for it."""
     if part > 0:
         return id - cutoffs[part - 1]
     cluster = cluster_of(id, cutoffs)

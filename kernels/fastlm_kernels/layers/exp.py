@@ -24,7 +24,7 @@ else:
 
     @intrinsic
     def float_from_bits(typing_context, bits):
-        """The float32 whose bit pattern is the int32 ``bits``."""
+        """Return the float32 whose bit pattern is the int32 ``bits``."""
 
         def codegen(context, builder, signature, arguments):
             return builder.bitcast(arguments[0], ir.FloatType())
@@ -33,7 +33,7 @@ else:
 
     @intrinsic
     def bits_from_float(typing_context, value):
-        """The bit pattern of a float32, as int32."""
+        """Return the bit pattern of a float32, as int32."""
 
         def codegen(context, builder, signature, arguments):
             return builder.bitcast(arguments[0], ir.IntType(32))
@@ -43,11 +43,12 @@ else:
 
 @shared_kernel
 def exp32(x):
-    """e^x in float32 for x <= 0, relative error below 3e-7; 0-like (1.6e-38) below -87; NaN stays.
+    """Return e^x in float32 for x <= 0, with a relative error below 3e-7; NaN stays NaN.
 
     exp(x) = 2^k * exp(r), r = x - k ln 2 in [-ln 2 / 2, ln 2 / 2], ln 2 split in two so that r is
-    exact, exp(r) by the minimax polynomial of degree 7 of the Cephes library (S. Moshier). No call
-    and no branch, so a loop over it becomes vector code; PyPI's Numba has no vector math library.
+    exact, exp(r) by the minimax polynomial of degree 7 of the Cephes library (S. Moshier). Below
+    -87 the result is 1.6e-38. Without calls and branches a loop over it becomes vector code; Numba
+    from PyPI has no vector math library.
     """
     x = x if not x < F(-87.0) else F(-87.0)  # written so that NaN passes
     k = np.floor(x * F(1.44269504088896341) + F(0.5))

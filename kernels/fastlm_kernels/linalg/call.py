@@ -1,6 +1,6 @@
-"""Calling the matrix product through its address: it is compiled once, not into each caller.
+"""Calling the matrix product through its address, so that it is compiled once.
 
-Compiled into each of them it took six seconds more to compile.
+Compiled into each caller it took six seconds longer.
 """
 
 from __future__ import annotations
@@ -10,13 +10,9 @@ from numba import types
 from numba.extending import intrinsic
 
 _POINTER = types.CPointer(types.float32)
-
-
 _INT = types.int64
 
-
-# c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, as of ``gemm``;
-# then h, h0, the task, and the scratch and the lists of the Workspace.
+# The arguments of ``sparse.any_product``, in its order.
 PRODUCT = types.void(
     _POINTER, _INT, _INT,
     _POINTER, _INT, _INT, _INT,
@@ -28,7 +24,7 @@ PRODUCT = types.void(
 
 @intrinsic
 def call_product(typing_context, address, arguments):
-    """Call the product at ``address`` with a tuple of arguments: arrays as pointers."""
+    """Call the product at ``address`` with a tuple of arguments; arrays go as pointers."""
 
     def codegen(context, builder, signature, values):
         address, packed = values

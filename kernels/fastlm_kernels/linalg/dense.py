@@ -1,7 +1,7 @@
-"""The matrix product C = alpha * A @ op(B) + beta * C, in blocks that stay in registers.
+"""The dense matrix product C = alpha * A @ op(B) + beta * C, blocked for registers and caches.
 
-``fastlm_kernels.linalg.sparse`` calls it where no zeros are to be left out;
-``fastlm_kernels.linalg.simd`` has the inside.
+``linalg.sparse`` calls it where no zeros are left out; ``linalg.simd`` has the register blocks.
+Figures behind the constants: bench/CHOICES.md, "Kernels".
 """
 
 from __future__ import annotations
@@ -24,60 +24,42 @@ from fastlm_kernels.linalg.simd import (
     narrow_one,
 )
 from fastlm_kernels.linalg.transpose import transpose_here
-from fastlm_kernels.runtime.jit import apart_kernel, inner_kernel, stay_apart
+from fastlm_kernels.runtime.jit import inner_kernel, never_inline, noinline_kernel
 
 F = np.float32
 
+PANEL_ROWS = 256  # rows of B in a panel
 
-# Rows of B in a panel.
-PANEL_ROWS = 256
-
-
-# Columns and rows of results that are worked on together, so that the part of B (a second-level
-# cache's share) and the part of A (a first-level cache's) are read from there.
+# Columns and rows of results that are worked on together, so that their part of B is read from the
+# second-level cache and their part of A from the first.
 GROUP = 2 * PANEL
-
-
 TILE_ROWS = 64
 
+# Offsets in the scratch: the packed panels of a group, then a tile of results one panel wide. Or a
+# panel of A^T, then a tile of transposed results, one panel wide and _TRANSPOSED_ROWS high.
+_TILE = PANEL_ROWS * GROUP
+TRANSPOSED_TILE = PANEL_ROWS * PANEL
+_TRANSPOSED_ROWS = 1024
+PACK_SIZE = max(_TILE + TILE_ROWS * PANEL, TRANSPOSED_TILE + _TRANSPOSED_ROWS * PANEL)
 
-# The scratch: the packed panels of a group, then a tile of results one panel wide.
-_NARROW = PANEL_ROWS * GROUP
+_TRANSPOSED_SIZE = 1 << 20  # elements of B from which on it exceeds the second-level cache
 
-
-# Or a panel of A^T, and results the other way round: one panel wide, so many rows.
-TURNED = PANEL_ROWS * PANEL
-
-
-_TURNED_ROWS = 1024
-
-
-# Of a matrix with so many elements B comes from beyond the second-level cache.
-_TURNED_SIZE = 1 << 20
-
-
-# For so many rows of results panels of B are copied together, unless its rows are near each other:
-# in place, rows far apart cost more than their copy (Cascade Lake: V = 10,000, H = 512, 128 rows 84
-# GFLOP/s in place, 97 packed; V = 1,000, H = 128, 64 rows 86 and 107).
+# From this many rows of results on panels of B are packed, unless rows of B are at most _NEAR
+# elements apart: in place, distant rows cost more than their copy (84 and 97 GFLOP/s).
 _PACKED_ROWS = 16
-
-
 _NEAR = 256
 
 
-PACK_SIZE = max(_NARROW + TILE_ROWS * PANEL, TURNED + _TURNED_ROWS * PANEL)
-
-
-@apart_kernel
+@noinline_kernel
 def pack_transposed(panel, p0, b, b0, ldb, rows, columns):
-    """panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r] for r < rows, j < columns."""
-    stay_apart()
+    """Pack a panel of B^T: panel[p0 + r * PANEL + j] = b[b0 + j * ldb + r]."""
+    never_inline()
     transpose_here(panel, p0, np.int64(PANEL), b, b0, ldb, columns, rows)
 
 
-@apart_kernel
+@noinline_kernel
 def pack_panel(panel, p0, b, b0, ldb, rows, columns):
-    """panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j] for j < columns."""
+    """Pack a panel of B: panel[p0 + r * PANEL + j] = b[b0 + r * ldb + j]."""
     if columns == PANEL:
         for r in range(rows):
             copy_row(panel, p0 + r * PANEL, b, b0 + r * ldb)
@@ -91,40 +73,42 @@ def pack_panel(panel, p0, b, b0, ldb, rows, columns):
 
 @inner_kernel
 def pack_group(pack, b, b0, ldb, rows):
-    """All panels of a group at once: where rows of B are long, each is a page of its own."""
+    """Pack all panels of a group, row by row: each long row of B is a page of its own."""
     for r in range(rows):
         for j in range(0, GROUP, PANEL):
             copy_row(pack, j * PANEL_ROWS + r * PANEL, b, b0 + r * ldb + j)
 
 
 @inner_kernel
-def computed(columns):
-    """How many columns of a panel are computed where so many are needed: all, half, or a vector."""
+def computed_columns(columns):
+    """Round the needed columns of a panel up to what is computed: a vector, half, or all."""
     if columns <= LANES:
         return LANES
     return PANEL // 2 if columns <= PANEL // 2 else PANEL
 
 
-@apart_kernel
-def clear(panel, p0, rows, columns):
-    """Zero what is computed beyond the first ``columns`` of a panel."""
-    stay_apart()
-    end = computed(columns)
+@noinline_kernel
+def clear_padding(panel, p0, rows, columns):
+    """Zero the computed columns of a panel beyond the first ``columns``."""
+    never_inline()
+    end = computed_columns(columns)
     if columns < end:
         for r in range(rows):
             for j in range(p0 + r * PANEL + columns, p0 + r * PANEL + end):
                 panel[j] = F(0)
 
 
-@apart_kernel
-def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, columns, ahead):
-    """One panel: m rows of results, of which ``columns`` are needed (see ``computed``).
+@noinline_kernel
+def multiply_panel(
+    c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, columns, ahead
+):  # fmt: skip
+    """Compute one panel: m rows of results, of which ``columns`` are needed.
 
-    ahead : to the panel that comes next, 0 if that is near anyway
+    ahead : distance to the next panel, for prefetching; 0 if that panel is near
     """
-    stay_apart()
+    never_inline()
     i = 0
-    if computed(columns) == LANES:
+    if computed_columns(columns) == LANES:
         while i + BLOCK_ROWS <= m:
             narrow_full(
                 c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
@@ -138,7 +122,7 @@ def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, 
             )  # fmt: skip
             i += 1
         return
-    if computed(columns) < PANEL:
+    if computed_columns(columns) < PANEL:
         while i + BLOCK_ROWS <= m:
             half_full(
                 c, c0 + i * ldc, ldc, a, a0 + i * a_row, a_row, a_column, b, b0, ldb,
@@ -159,7 +143,7 @@ def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, 
             k, alpha, beta, line,
         )  # fmt: skip
         i += BLOCK_ROWS
-        if ahead > 0:  # each block of rows fetches another line of the next panel's rows
+        if ahead > 0:  # each block of rows prefetches another line of the next panel's rows
             line = ahead + i // BLOCK_ROWS % LINES * LINE
     while i + 4 <= m:
         block_four(
@@ -177,7 +161,7 @@ def sum_rows(c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, m, k, alpha, beta, 
 
 @inner_kernel
 def add_tile(c, c0, ldc, pack, tile, rows, columns, beta):
-    """C = beta * C + the tile that starts at ``tile`` in the scratch, with rows PANEL apart."""
+    """Compute C = beta * C + the tile at offset ``tile`` in the scratch, its rows PANEL apart."""
     for r in range(rows):
         out = c[c0 + r * ldc : c0 + r * ldc + columns]
         new = pack[tile + r * PANEL : tile + r * PANEL + columns]
@@ -190,52 +174,56 @@ def add_tile(c, c0, ldc, pack, tile, rows, columns, beta):
 
 
 @inner_kernel
-def turned_product(
+def transposed_product(
     c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack
 ):  # fmt: skip
-    """C = alpha * A @ B^T + beta * C as C^T = alpha * B @ A^T + ...: A is transposed into
-    panels in place of B, which is less work where A has fewer rows, and B is read along its
-    rows. The sums are the same."""
-    for first in range(0, n, _TURNED_ROWS):
-        height = min(np.int64(_TURNED_ROWS), n - first)
+    """Compute C = alpha * A @ B^T + beta * C, computed as C^T = alpha * B @ A^T + beta * C^T.
+
+    A is transposed into panels in place of B, less work where A has fewer rows, and B is read along
+    its rows. The sums are the same.
+    """
+    for first in range(0, n, _TRANSPOSED_ROWS):
+        height = min(np.int64(_TRANSPOSED_ROWS), n - first)
         for i in range(0, m, PANEL):
             columns = min(np.int64(PANEL), m - i)
             if columns < PANEL:
-                clear(pack, np.int64(0), min(PANEL_ROWS, k), columns)
+                clear_padding(pack, np.int64(0), min(PANEL_ROWS, k), columns)
             for s in range(0, k, PANEL_ROWS):
                 depth = min(PANEL_ROWS, k - s)
                 pack_transposed(pack, np.int64(0), a, a0 + i * a_row + s, a_row, depth, columns)
-                sum_rows(
-                    pack, np.int64(TURNED), np.int64(PANEL), b, b0 + first * ldb + s, ldb,
+                multiply_panel(
+                    pack, np.int64(TRANSPOSED_TILE), np.int64(PANEL), b, b0 + first * ldb + s, ldb,
                     np.int64(1), pack, np.int64(0), np.int64(PANEL), height, depth,
                     alpha, F(0) if s == 0 else F(1), columns, np.int64(0),
                 )  # fmt: skip
-            turn_back(c, c0 + i * ldc + first, ldc, pack, height, columns, beta)
+            transpose_back(c, c0 + i * ldc + first, ldc, pack, height, columns, beta)
 
 
 @inner_kernel
-def turn_back(c, c0, ldc, pack, rows, columns, beta):
-    """C [columns, rows] = beta * C + the transpose of the tile [rows, PANEL] at TURNED.
+def transpose_back(c, c0, ldc, pack, rows, columns, beta):
+    """Compute C[columns, rows] = beta * C + the transpose of the tile [rows, PANEL] in the scratch.
 
-    In squares, which take the place of the panel before the tile.
+    It goes in squares, which overwrite the panel before the tile.
     """
     square = np.int64(0)
     for i in range(0, rows, PANEL):
         height = min(np.int64(PANEL), rows - i)
-        pack_transposed(pack, square, pack, TURNED + i * PANEL, np.int64(PANEL), columns, height)
+        pack_transposed(
+            pack, square, pack, TRANSPOSED_TILE + i * PANEL, np.int64(PANEL), columns, height
+        )
         add_tile(c, c0 + i, ldc, pack, square, columns, height, beta)
 
 
 @inner_kernel
-def product(
+def dense_product(
     c, c0, ldc, a, a0, a_row, a_column, b, b0, ldb, transpose_b, m, n, k, alpha, beta, pack
 ):
-    """C = alpha * A @ op(B) + beta * C; the arguments are those of ``gemm``."""
-    # W of 256 rows, 10,000 long: 64 rows at 105 GFLOP/s in place of 87, 32 at 83 instead of 72.
-    # What is near runs faster the other way, and so do 48 rows, which leave a panel part empty.
-    large = n * ldb >= _TURNED_SIZE and m < n
+    """Compute C = alpha * A @ op(B) + beta * C; arguments as in ``gemm``."""
+    # W of 256 rows of 10,000: 64 rows run at 105 GFLOP/s, 87 without. A matrix in the cache runs
+    # faster the other way, and so do 48 rows, which leave a panel partly empty.
+    large = n * ldb >= _TRANSPOSED_SIZE and m < n
     if transpose_b and a_column == 1 and large and m % (PANEL // 2) == 0:
-        turned_product(c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack)
+        transposed_product(c, c0, ldc, a, a0, a_row, b, b0, ldb, m, n, k, alpha, beta, pack)
         return
     for s in range(0, k, PANEL_ROWS):
         depth = min(PANEL_ROWS, k - s)
@@ -258,7 +246,7 @@ def product(
                         start = b0 + s * ldb + group + j
                         pack_panel(pack, j * PANEL_ROWS, b, start, ldb, depth, columns)
                     if columns < PANEL:
-                        clear(pack, j * PANEL_ROWS, depth, columns)
+                        clear_padding(pack, j * PANEL_ROWS, depth, columns)
             for i in range(0, m, TILE_ROWS):
                 rows = min(TILE_ROWS, m - i)
                 for j in range(0, width, PANEL):
@@ -271,10 +259,10 @@ def product(
                     out0 = c0 + i * ldc + group + j
                     out, start, step, factor = c, out0, ldc, keep
                     if columns < PANEL:
-                        out, start, step, factor = pack, _NARROW, PANEL, F(0)
-                    sum_rows(
+                        out, start, step, factor = pack, _TILE, PANEL, F(0)
+                    multiply_panel(
                         out, start, step, a, a_start + i * a_row, a_row, a_column,
                         right, right0, right_step, rows, depth, alpha, factor, columns, ahead,
                     )  # fmt: skip
                     if columns < PANEL:
-                        add_tile(c, out0, ldc, pack, np.int64(_NARROW), rows, columns, keep)
+                        add_tile(c, out0, ldc, pack, np.int64(_TILE), rows, columns, keep)

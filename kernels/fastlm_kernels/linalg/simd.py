@@ -1,6 +1,6 @@
-"""Blocks of vector arithmetic, written as LLVM instructions: the inside of the matrix product.
+"""Register blocks of the matrix product, written as LLVM instructions.
 
-A block of results stays in registers while it is summed, sized for the registers of the processor.
+A block of results, sized for the processor's vector registers, stays in them while it is summed.
 LLVM does not find this form from loops.
 """
 
@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 
 def _features():
-    """What the processor can do that Numba compiles for: {name: whether}."""
+    """Return the features of the processor that Numba compiles for: {name: bool}."""
     if config.CPU_FEATURES is not None:  # NUMBA_CPU_FEATURES=+avx,-avx512f
         named = (feature.strip() for feature in config.CPU_FEATURES.split(","))
         return {feature[1:]: feature[0] == "+" for feature in named if feature}
@@ -26,9 +26,9 @@ def _features():
 
 
 def _vector_shape():
-    """(lanes of a vector, rows and vectors of a block, whether lanes can be packed together).
+    """Return (lanes of a vector, rows of a block, vectors of a row, has AVX-512 compress).
 
-    The sums fill most vector registers.
+    The sums of a block fill most vector registers.
     """
     features = _features()
     if features.get("avx512f"):
@@ -39,31 +39,21 @@ def _vector_shape():
 
 
 LANES, BLOCK_ROWS, VECTORS, HAS_COMPRESS = _vector_shape()
-
-
 PANEL = LANES * VECTORS  # columns of a block
-
-
 LINE = 16  # floats in a cache line of 64 bytes
-
-
 LINES = -(-PANEL // LINE)
-
-
 FLOAT = ir.FloatType()
-
-
 INT = ir.IntType(64)
-
-
 VECTOR = ir.VectorType(FLOAT, LANES)
 
 
 def integer(value):
+    """Return an int64 constant."""
     return ir.Constant(INT, value)
 
 
 def splat(builder, scalar):
+    """Return a vector with ``scalar`` in every lane."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     lane = ir.IntType(32)
     single = builder.insert_element(undefined, scalar, ir.Constant(lane, 0))
@@ -72,12 +62,13 @@ def splat(builder, scalar):
 
 
 def vector_at(builder, pointer, index):
-    place = builder.gep(pointer, [integer(index * LANES)])
-    return builder.bitcast(place, VECTOR.as_pointer())
+    """Return a pointer to the ``index``-th vector after ``pointer``."""
+    address = builder.gep(pointer, [integer(index * LANES)])
+    return builder.bitcast(address, VECTOR.as_pointer())
 
 
 def store_scaled(builder, fma, totals, targets, alpha, beta):
-    """target = alpha * total + beta * target, for vectors in registers and where they go.
+    """Compute target = alpha * total + beta * target, from vectors in registers to pointers.
 
     As in BLAS, beta = 0 does not read the targets: they may hold anything, NaN included.
     """
@@ -95,9 +86,8 @@ def store_scaled(builder, fma, totals, targets, alpha, beta):
                 builder.store(value, target, align=4)
 
 
-def folded(builder, vector, width):
-    """In the first lane of each group of ``width`` lanes the sum of the group, in a fixed order:
-    halves, quarters, ..."""
+def fold_groups(builder, vector, width):
+    """Sum each group of ``width`` lanes into its first lane, by halves, quarters, and so on."""
     lanes_type = ir.VectorType(ir.IntType(32), LANES)
     while width > 1:
         width //= 2
@@ -110,7 +100,7 @@ def folded(builder, vector, width):
 
 
 def prefetch(builder, pointer, write, locality):
-    """Bring the cache line of a pointer near; locality 3 is the first level, 2 the second."""
+    """Prefetch the cache line of a pointer into the first (locality 3) or second level (2)."""
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag]),
@@ -119,11 +109,11 @@ def prefetch(builder, pointer, write, locality):
     builder.call(function, [builder.bitcast(pointer, byte), flag(write), flag(locality), flag(1)])
 
 
-def _block_of(rows, vectors):
-    """The intrinsic that computes a block of ``rows`` rows, ``vectors`` vectors wide.
+def _make_block(rows, vectors):
+    """Return the intrinsic that computes a block of ``rows`` rows, ``vectors`` vectors wide.
 
-    ``ahead`` : how far behind each row of B a line lies that will be needed soon. Rows lie on pages
-    of their own, so the processor does not foresee it: 73 GFLOP/s without, in place of 100.
+    ``ahead`` is the distance from each row of B to a line that is needed soon. Rows lie on pages of
+    their own, which the processor does not foresee: 73 GFLOP/s without, 100 with it.
     """
 
     @intrinsic
@@ -197,34 +187,22 @@ def _block_of(rows, vectors):
     return block
 
 
-block_full = _block_of(BLOCK_ROWS, VECTORS)
-
-
-block_four = _block_of(4, VECTORS)
-
-
-block_one = _block_of(1, VECTORS)
-
-
-# For the last columns of a matrix, where a whole block would mostly multiply zeros.
-half_full = _block_of(BLOCK_ROWS, VECTORS // 2)
-
-
-half_one = _block_of(1, VECTORS // 2)
-
-
-narrow_full = _block_of(BLOCK_ROWS, 1)
-
-
-narrow_one = _block_of(1, 1)
+block_full = _make_block(BLOCK_ROWS, VECTORS)
+block_four = _make_block(4, VECTORS)
+block_one = _make_block(1, VECTORS)
+# For the last columns of a matrix, where a full block would mostly multiply zeros.
+half_full = _make_block(BLOCK_ROWS, VECTORS // 2)
+half_one = _make_block(1, VECTORS // 2)
+narrow_full = _make_block(BLOCK_ROWS, 1)
+narrow_one = _make_block(1, 1)
 
 
 @intrinsic
-def descend_row(typing_context, params, start, width, delta, amount):
-    """w . delta, and then w -= amount * delta, for w = params[start : start + width].
+def dot_and_update_row(typing_context, params, start, width, delta, amount):
+    """Return w . delta, and then w -= amount * delta, for w = params[start : start + width].
 
-    delta : float32[width]; width is LANES or more. In whole vectors: the last one is moved back to
-    end with the row, and what it shares with the one before counts once.
+    delta : float32[width], width at least LANES. It goes in whole vectors: the last one is moved
+        back to end with the row, and lanes shared with the one before count once
     """
     signature = types.float32(params, types.int64, types.int64, delta, types.float32)
 
@@ -285,7 +263,7 @@ def descend_row(typing_context, params, start, width, delta, amount):
         dot.add_incoming(sum_start, before)
         dot.add_incoming(new_total, loop)
         builder.store(builder.call(fma, [minus, d_last, w_last]), vector(row, last), align=4)
-        dot = folded(builder, dot, LANES)
+        dot = fold_groups(builder, dot, LANES)
         return builder.extract_element(dot, ir.Constant(ir.IntType(32), 0))
 
     return signature, codegen
@@ -295,8 +273,7 @@ def descend_row(typing_context, params, start, width, delta, amount):
 def copy_row(typing_context, target, t0, source, s0):
     """target[t0 : t0 + PANEL] = source[s0 : s0 + PANEL].
 
-    LLVM unrolls a loop of so few steps before it could make vectors of it: 57 cycles for 64
-    numbers.
+    LLVM unrolls so short a loop before it could vectorise it: 57 cycles for 64 numbers.
     """
     i = types.int64
     signature = types.void(target, i, source, i)

@@ -1,7 +1,4 @@
-"""Vector arithmetic over the listed elements of a row: those that are not zero.
-
-Written as LLVM instructions, as in ``fastlm_kernels.linalg.simd``.
-"""
+"""Vector arithmetic over the nonzeros of a compressed row, written as LLVM instructions."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from fastlm_kernels.linalg.simd import (
     LANES,
     VECTOR,
     VECTORS,
-    folded,
+    fold_groups,
     integer,
     prefetch,
     splat,
@@ -25,32 +22,22 @@ from fastlm_kernels.linalg.simd import (
 )
 
 _INT32 = ir.IntType(32)
-
-
 _INTS = ir.VectorType(_INT32, LANES)
-
-
 _MASK = ir.VectorType(ir.IntType(1), LANES)
-
-
 _ZERO = ir.Constant(VECTOR, [0.0] * LANES)
-
-
 _LANES = ir.Constant(_INTS, list(range(LANES)))
 
-
-# Rows of W that ``add_dots`` takes at a time.
-DOTS = min(8, LANES)
+DOTS = min(8, LANES)  # rows of W that ``add_dots`` takes at a time
 
 
 def _pointers(context, builder, signature, arguments):
-    """place(n, offset): the address of an element of the array that is the n-th argument."""
+    """Return address(n, offset): of an element of the array that is the n-th argument."""
 
-    def place(position, offset):
+    def address(position, offset):
         array = context.make_array(signature.args[position])
         return builder.gep(array(context, builder, arguments[position]).data, [offset])
 
-    return place
+    return address
 
 
 def _fma(builder):
@@ -59,34 +46,34 @@ def _fma(builder):
 
 
 @intrinsic
-def append_nonzeros(typing_context, values, numbers, end, source, start, first):
-    """Append those of source[start : start + LANES] that are not zero to two lists.
+def append_nonzeros(typing_context, values, indices, end, source, start, first):
+    """Append the nonzeros of source[start : start + LANES] to a compressed row; return their count.
 
-    values, numbers : float32 and int32 arrays, the lists, which end at ``end``: the elements go to
-        the one, their numbers (first, first + 1, ...) to the other. LANES places are written
-    Returns how many they are. NaN is not zero.
+    values, indices : float32 and int32 arrays that end at ``end``; LANES elements of each are
+        written. Elements go to values, their columns (first, first + 1, ...) to indices
+    NaN is not zero.
     """
     i = types.int64
-    signature = types.int64(values, numbers, i, source, i, i)
+    signature = types.int64(values, indices, i, source, i, i)
 
     def codegen(context, builder, signature, arguments):
         _, _, end, _, start, first = arguments
-        place = _pointers(context, builder, signature, arguments)
-        elements = builder.load(vector_at(builder, place(3, start), 0), align=4)
+        address = _pointers(context, builder, signature, arguments)
+        elements = builder.load(vector_at(builder, address(3, start), 0), align=4)
         counted = builder.fcmp_unordered("!=", elements, _ZERO)
         first = builder.trunc(first, _INT32)
         if HAS_COMPRESS:
             undefined = ir.Constant(_INTS, ir.Undefined)
             single = builder.insert_element(undefined, first, ir.Constant(_INT32, 0))
             everywhere = ir.Constant(_INTS, [0] * LANES)
-            numbers = builder.add(builder.shuffle_vector(single, undefined, everywhere), _LANES)
-            for position, vector, kind in ((0, elements, VECTOR), (1, numbers, _INTS)):
+            indices = builder.add(builder.shuffle_vector(single, undefined, everywhere), _LANES)
+            for position, vector, kind in ((0, elements, VECTOR), (1, indices, _INTS)):
                 name = f"llvm.x86.avx512.mask.compress.v{LANES}{'f' if position == 0 else 'i'}32"
                 compress = cgutils.get_or_insert_function(
                     builder.module, ir.FunctionType(kind, [kind, kind, _MASK]), name
                 )
                 packed = builder.call(compress, [vector, vector, counted])
-                target = builder.bitcast(place(position, end), kind.as_pointer())
+                target = builder.bitcast(address(position, end), kind.as_pointer())
                 builder.store(packed, target, align=4)
             bits = builder.bitcast(counted, ir.IntType(LANES))
             return builder.zext(builder.ctpop(bits), INT)
@@ -94,48 +81,48 @@ def append_nonzeros(typing_context, values, numbers, end, source, start, first):
         for lane in range(LANES):
             at = ir.Constant(_INT32, lane)
             to = builder.add(end, count)
-            builder.store(builder.extract_element(elements, at), place(0, to))
-            builder.store(builder.add(first, at), place(1, to))
+            builder.store(builder.extract_element(elements, at), address(0, to))
+            builder.store(builder.add(first, at), address(1, to))
             count = builder.add(count, builder.zext(builder.extract_element(counted, at), INT))
         return count
 
     return signature, codegen
 
 
-def _sum_of(vectors):
-    """The intrinsic that sums up listed rows of B for one row of results, ``vectors`` wide."""
+def _make_sparse_sum(vectors):
+    """Return the intrinsic that sums weighted rows of B, ``vectors`` vectors of each."""
 
     @intrinsic
-    def sum_listed(
-        typing_context, c, c0, values, numbers, first, last, b, b0, ldb, alpha, beta
+    def sum_sparse(
+        typing_context, c, c0, values, indices, first, last, b, b0, ldb, alpha, beta
     ):  # fmt: skip
-        """C = alpha * sum over t from first to last of values[t] * B[numbers[t]] + beta * C.
+        """Compute C = alpha * sum over first <= t < last of values[t] * B[indices[t]] + beta * C.
 
-        In the order of the list, as ``vector_block`` sums over all rows: terms of zero change
-        nothing, so the result is the same bits.
+        It sums in the order of the row, as ``simd`` does over all rows of B: leaving out terms of
+        zero changes no bit.
         """
         i, f = types.int64, types.float32
-        signature = types.void(c, i, values, numbers, i, i, b, i, i, f, f)
+        signature = types.void(c, i, values, indices, i, i, b, i, i, f, f)
 
         def codegen(context, builder, signature, arguments):
             _, c0, _, _, first, last, _, b0, ldb, alpha, beta = arguments
-            place = _pointers(context, builder, signature, arguments)
+            address = _pointers(context, builder, signature, arguments)
             fma = _fma(builder)
-            out = place(0, c0)
-            right = place(6, b0)
+            out = address(0, c0)
+            right = address(6, b0)
             for v in range(vectors):  # rows of results may lie on pages of their own
                 prefetch(builder, vector_at(builder, out, v), 1, 3)
             before = builder.block
-            loop = builder.append_basic_block("listed")
-            after = builder.append_basic_block("listed_end")
+            loop = builder.append_basic_block("sparse")
+            after = builder.append_basic_block("sparse_end")
             builder.cbranch(builder.icmp_signed("<", first, last), loop, after)
             builder.position_at_end(loop)
             at = builder.phi(INT)
             at.add_incoming(first, before)
             sums = [builder.phi(VECTOR) for _ in range(vectors)]
-            number = builder.zext(builder.load(place(3, at)), INT)
+            number = builder.zext(builder.load(address(3, at)), INT)
             row = builder.gep(right, [builder.mul(number, ldb)])
-            left = splat(builder, builder.load(place(2, at)))
+            left = splat(builder, builder.load(address(2, at)))
             new = [
                 builder.call(
                     fma, [left, builder.load(vector_at(builder, row, v), align=4), sums[v]]
@@ -160,37 +147,35 @@ def _sum_of(vectors):
 
         return signature, codegen
 
-    return sum_listed
+    return sum_sparse
 
 
-sum_listed = _sum_of(VECTORS)
-
-
-sum_listed_narrow = _sum_of(1)
+sum_sparse = _make_sparse_sum(VECTORS)
+sum_sparse_narrow = _make_sparse_sum(1)
 
 
 @intrinsic
-def add_dots(typing_context, out, out0, numbers, at, d, d0, w, w0, ldw, n):
-    """out[out0 + s] += d[d0 : d0 + n] . W[s] for the DOTS numbers s from numbers[at] on.
+def add_dots(typing_context, out, out0, indices, at, d, d0, w, w0, ldw, n):
+    """out[out0 + s] += d[d0 : d0 + n] . W[s] for the DOTS indices s from indices[at] on.
 
     w : rows of n elements from w0 on, ldw apart
-    A number may come twice: it counts once.
+    An index that occurs twice counts once.
     """
     i = types.int64
-    signature = types.void(out, i, numbers, i, d, i, w, i, i, i)
+    signature = types.void(out, i, indices, i, d, i, w, i, i, i)
 
     def codegen(context, builder, signature, arguments):
         _, out0, _, at, _, d0, _, w0, ldw, n = arguments
-        place = _pointers(context, builder, signature, arguments)
+        address = _pointers(context, builder, signature, arguments)
         fma = _fma(builder)
         pointer = VECTOR.as_pointer()
         count = range(DOTS)
-        numbers = [
-            builder.zext(builder.load(place(2, builder.add(at, integer(q)))), INT) for q in count
+        indices = [
+            builder.zext(builder.load(address(2, builder.add(at, integer(q)))), INT) for q in count
         ]
-        left = place(4, d0)
-        right = place(6, w0)
-        rows = [builder.gep(right, [builder.mul(number, ldw)]) for number in numbers]
+        left = address(4, d0)
+        right = address(6, w0)
+        rows = [builder.gep(right, [builder.mul(number, ldw)]) for number in indices]
         whole = builder.and_(n, integer(-LANES))
 
         before = builder.block
@@ -239,11 +224,11 @@ def add_dots(typing_context, out, out0, numbers, at, d, d0, w, w0, ldw, n):
         while len(totals) > 1:
             pairs = range(0, len(totals), 2)
             totals = [
-                _merged(builder, totals[q], totals[q + 1], DOTS // len(totals)) for q in pairs
+                _merge_halves(builder, totals[q], totals[q + 1], DOTS // len(totals)) for q in pairs
             ]
-        dots = folded(builder, totals[0], LANES // DOTS)
-        # All are read before the first is written, for the sake of numbers that come twice.
-        targets = [builder.gep(place(0, out0), [number]) for number in numbers]
+        dots = fold_groups(builder, totals[0], LANES // DOTS)
+        # All are read before the first is written: an index may occur twice.
+        targets = [builder.gep(address(0, out0), [number]) for number in indices]
         sums = []
         for q in count:
             dot = builder.extract_element(dots, ir.Constant(_INT32, q * (LANES // DOTS)))
@@ -255,12 +240,12 @@ def add_dots(typing_context, out, out0, numbers, at, d, d0, w, w0, ldw, n):
     return signature, codegen
 
 
-def _merged(builder, x, y, groups):
-    """Half the lanes of x and half of y: of each of their groups of lanes the halves are summed."""
+def _merge_halves(builder, x, y, groups):
+    """Sum the halves of each group of lanes of x and y; returns x's sums, then y's."""
     width = LANES // groups
-    starts = [vector * LANES + group * width for vector in range(2) for group in range(groups)]
+    row_starts = [vector * LANES + group * width for vector in range(2) for group in range(groups)]
     halves = []
     for half in (0, width // 2):
-        lanes = [start + half + lane for start in starts for lane in range(width // 2)]
+        lanes = [start + half + lane for start in row_starts for lane in range(width // 2)]
         halves.append(builder.shuffle_vector(x, y, ir.Constant(_INTS, lanes)))
     return builder.fadd(*halves)

@@ -1,34 +1,34 @@
-"""The transpose of a matrix inside flat arrays, in squares that stay in registers."""
+"""Matrix transpose inside flat arrays, in squares that stay in registers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fastlm_kernels.linalg.simd import LANES, transpose_square
-from fastlm_kernels.runtime.jit import JIT_DISABLED, apart_kernel, inner_kernel, stay_apart
+from fastlm_kernels.runtime.jit import JIT_DISABLED, inner_kernel, never_inline, noinline_kernel
 
 if JIT_DISABLED:
 
-    def transpose(out, out0, ldo, x, x0, ldx, rows, columns):  # the contract stands below
+    def transpose(out, out0, ldo, x, x0, ldx, rows, columns):  # documented below
         for i in range(rows):
             row = x[x0 + i * ldx : x0 + i * ldx + columns]
             out[out0 + i : out0 + i + (columns - 1) * ldo + 1 : ldo] = row
 
 else:
 
-    @apart_kernel
+    @noinline_kernel
     def transpose(out, out0, ldo, x, x0, ldx, rows, columns):
         """out[out0 + j * ldo + i] = x[x0 + i * ldx + j] for i < rows, j < columns."""
-        stay_apart()
+        never_inline()
         transpose_here(out, out0, ldo, x, x0, ldx, rows, columns)
 
 
 @inner_kernel
 def transpose_here(out, out0, ldo, x, x0, ldx, rows, columns):
-    """The same, inlined: for an ``ldo`` that the compiler knows.
+    """Do the same inlined, for an ``ldo`` that the compiler knows.
 
-    The last squares end with the matrix, and do some of it twice where it is no multiple of theirs
-    (24 x 256: 7 microseconds in place of 2 when the last 8 rows went one by one).
+    The last squares end with the matrix and overlap those before where its size is no multiple of
+    theirs (24 x 256: 2 microseconds; 7 when the last 8 rows went one by one).
     """
     if rows < LANES or columns < LANES:
         for i in range(rows):

@@ -1,7 +1,7 @@
-"""Where an example lies and what its context is, read straight from the token array.
+"""The order of training examples and their contexts, read straight from the token array.
 
-The token array is passed as uint16[width * T]: ids of 16 bits as they are (width 1), ids of 32
-bits as low and high half (width 2). One array type means that every kernel compiles once.
+The token array is uint16[width * T]: 16-bit ids as they are (width 1), 32-bit ids as low and high
+half (width 2). With one array type every kernel compiles once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fastlm_kernels.runtime.random import order_key, permute
 
 @shared_kernel
 def token_at(tokens, width, position):
+    """Return the id at ``position`` of the token array, as int64."""
     if width == 1:
         return np.int64(tokens[position])
     low = np.int64(tokens[2 * position])
@@ -22,11 +23,11 @@ def token_at(tokens, width, position):
 
 @shared_kernel
 def example_position(counter, examples, first_target, shuffle, block, window, seed):
-    """Target position of the counter-th example since the start of training.
+    """Return the target position of the counter-th example since the start of training.
 
-    Each epoch goes once through all ``examples``, in the order of a permutation of its own. With
-    ``block`` above 0 it permutes the blocks of so many examples, and then the examples within
-    each window of ``window`` blocks: what a window reads then fits into memory.
+    Each epoch visits all ``examples`` once, in the order of a permutation of its own. With
+    ``block`` above 0 it permutes blocks of that many examples, and then the examples within each
+    window of ``window`` blocks, so that what a window reads fits into memory.
     """
     epoch = counter // examples
     i = counter - epoch * examples
@@ -44,7 +45,7 @@ def _in_window(i, examples, block, window, seed, epoch):
     number = i // (block * window)
     first = number * block * window
     size = min(block * window, blocks * block - first)
-    if i >= blocks * block:  # what is left over is a window of its own
+    if i >= blocks * block:  # the remainder is a window of its own
         first = blocks * block
         number = blocks
         size = examples - first
@@ -57,11 +58,12 @@ def _in_window(i, examples, block, window, seed, epoch):
 
 @shared_kernel
 def gather_context(context, tokens, width, position, boundary):
-    """The tokens before ``position``, oldest first.
+    """Gather the tokens before ``position``, oldest first.
 
     context : int32[span], written
-    boundary : id of the token that ends a document, or -1. From the nearest boundary token on
-        backwards, and before the start of the array, everything reads as boundary (0 if none).
+    tokens : uint16[width * T]
+    boundary : id of the boundary token, or -1. From the nearest one backwards, and before the start
+        of the array, everything reads as boundary (0 if there is none)
     """
     size = context.size
     known = 0

@@ -1,4 +1,4 @@
-"""Forward only: losses of positions of a token array, and logits of given contexts."""
+"""Evaluation: losses of positions of a token array, and logits of given contexts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fastlm_kernels.layers.adaptive_softmax import (
     cluster_of,
     cluster_rows,
     count_clusters,
-    rewind,
+    restore_starts,
     tail_layer,
-    target_in,
+    target_column,
 )
 from fastlm_kernels.layers.affine import affine_columns
-from fastlm_kernels.layers.softmax import add_to_log_sum
+from fastlm_kernels.layers.softmax import update_log_sum
 from fastlm_kernels.passes.contexts import gather_context, token_at
-from fastlm_kernels.passes.first_layer import FILL_ROWS, fill_table, first_layer
+from fastlm_kernels.passes.first_layer import FILL_ROWS, fill_table_tile, first_layer
 from fastlm_kernels.passes.rows import forward_layer, forward_rows, project_rows
 from fastlm_kernels.runtime.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.runtime.jit import inner_kernel, kernel
@@ -27,45 +27,44 @@ from fastlm_kernels.runtime.scheduler import next_tile, tile_done
 
 F = np.float32
 
-
-# Logits that are there at a time, 128 KB, so that they and the rows they come from stay in a
+# Logits that are computed at a time: 128 KB, so that they and the rows they come from stay in a
 # core's own cache until their exponentials are summed.
 LOGIT_ROWS = 128
-
-
 LOGIT_COLUMNS = 256
 
 
 class EvaluationScratch(NamedTuple):
     """Memory of a thread for ``rows`` positions at a time.
 
-    inputs : float32[rows * widths], and FILL_ROWS * E at least
-    logits : float32[LOGIT_ROWS * LOGIT_COLUMNS], and without hidden layers rows * V at least
-    contexts : int32[rows * span], order : int32[2, rows], starts : int64[K + 1]
-    tops : float32[LOGIT_ROWS], totals, at_target : float64[LOGIT_ROWS]
+    inputs : float32[rows * widths], and at least FILL_ROWS * E
+    logits : float32[LOGIT_ROWS * LOGIT_COLUMNS], and without hidden layers at least rows * V
+    contexts : int32[rows * span]
+    order : int32[2, rows], the target of each element, and the element of each sorted row
+    cluster_starts : int64[clusters + 1]
+    maxima : float32[LOGIT_ROWS], sums, target_logits : float64[LOGIT_ROWS], of online softmax
     """
 
     inputs: np.ndarray
     logits: np.ndarray
     contexts: np.ndarray
     order: np.ndarray
-    starts: np.ndarray
-    tops: np.ndarray
-    totals: np.ndarray
-    at_target: np.ndarray
+    cluster_starts: np.ndarray
+    maxima: np.ndarray
+    sums: np.ndarray
+    target_logits: np.ndarray
 
 
 @kernel
 def position_losses(
     losses, scratch, workspace, worker, tokens, table, params, network, phases, first, rows
 ):  # fmt: skip
-    """-log p(token at first + i | its context), in nats, for every element i of ``losses``.
+    """Compute -log p(token at first + i | its context), in nats, for every element i of ``losses``.
 
     losses : float64[n], written
     scratch : EvaluationScratch, workspace : Workspace, each thread's own
-    team : Team, of counters shared by the threads of the call
-    table : Table of the first layer, whose shares are computed first
-    phases : int64[3]: 0, the tiles of FILL_ROWS tokens of that, and all with those of ``rows``
+    worker : Worker, with the same shared counters for all threads of the call
+    table : TokenTable of the first layer, whose values are computed first; or empty
+    phases : int64[3]: 0, the tiles of FILL_ROWS table rows, and all tiles
     rows : positions of a tile
     """
     span = network.span
@@ -78,7 +77,7 @@ def position_losses(
             return
         if ticket < fills:
             low = ticket * FILL_ROWS
-            fill_table(
+            fill_table_tile(
                 table, scratch.inputs, workspace, params, network,
                 low, min(low + FILL_ROWS, table.ids.size),
             )  # fmt: skip
@@ -88,7 +87,7 @@ def position_losses(
         count = min(rows, losses.size - start)
         for row in range(count):
             order[0, row] = token_at(tokens.ids, tokens.width, first + start + row)
-        order_by_cluster(order, scratch.starts, count, network.cutoffs)
+        order_by_cluster(order, scratch.cluster_starts, count, network.cutoffs)
         for row in range(count):
             gather_context(
                 contexts[row * span : (row + 1) * span],
@@ -106,7 +105,7 @@ def position_losses(
 
 @inner_kernel
 def hidden_rows(inputs, logits, contexts, workspace, table, params, network, rows, count):
-    """The input of the output layer of ``count`` rows; without hidden layers, its output too."""
+    """Compute the input of the output layer of ``count`` rows; without hidden layers its output."""
     if network.depth == 1:
         first_layer(logits, np.int64(0), inputs, contexts, workspace, table, params, network, count)
         return
@@ -123,22 +122,20 @@ def hidden_rows(inputs, logits, contexts, workspace, table, params, network, row
 
 @inner_kernel
 def order_by_cluster(order, starts, count, cutoffs):
-    """order[1] = the elements 0 .. count - 1 by the cluster of order[0], the last cluster first."""
+    """Sort the elements 0 .. count - 1 into order[1] by the cluster of order[0], last first."""
     count_clusters(starts, order[0], count, cutoffs)
     for row in range(count):
         cluster = cluster_of(np.int64(order[0, row]), cutoffs)
         order[1, starts[cluster]] = row
         starts[cluster] += 1
-    rewind(starts)
+    restore_starts(starts)
 
 
 @inner_kernel
 def row_losses(losses, scratch, workspace, params, network, rows, count):
-    """Losses of rows of which ``hidden_rows`` is done.
+    """Compute the losses of ``count`` rows after ``hidden_rows``: the head's, then the clusters'.
 
     losses : float64[count], written
-    scratch.order : the target of each element, and which element each row is
-    Part 0 is the output layer, or the head of an adaptive softmax; its clusters follow.
     """
     for part in range(network.cutoffs.size):
         low = np.int64(0)
@@ -146,7 +143,7 @@ def row_losses(losses, scratch, workspace, params, network, rows, count):
         layer = network.depth - 1
         x0 = rows * network.layers[layer, WIDTH_BEFORE]
         if part > 0:
-            low, high = cluster_rows(scratch.starts, part, np.int64(0), count)
+            low, high = cluster_rows(scratch.cluster_starts, part, np.int64(0), count)
             if low >= high:
                 continue
             layer = tail_layer(network, part)
@@ -160,55 +157,56 @@ def row_losses(losses, scratch, workspace, params, network, rows, count):
             )  # fmt: skip
             for row in range(start, stop):
                 element = scratch.order[1, row]
-                log_sum = math.log(scratch.totals[row - start]) + np.float64(
-                    scratch.tops[row - start]
+                log_sum = math.log(scratch.sums[row - start]) + np.float64(
+                    scratch.maxima[row - start]
                 )
-                loss = log_sum - scratch.at_target[row - start]
+                loss = log_sum - scratch.target_logits[row - start]
                 losses[element] = loss if part == 0 else losses[element] + loss
 
 
 @inner_kernel
 def log_sums(scratch, workspace, params, network, part, layer, x0, first, last):
-    """For the rows first to last of a part: the log of the sum of e^logit, and the target's logit.
+    """Compute the log-sum-exp and the target's logit for the rows first to last of a part.
 
-    x0 : where in scratch.inputs the layer's input of row ``first`` is
-    The logits come some columns at a time and are in the cache when they are summed.
+    Logits are computed some columns at a time and summed while they are in the cache.
+
+    x0 : offset in scratch.inputs of the layer's input of row ``first``
     """
     fan_in = network.layers[layer, FAN_IN]
     width = network.layers[layer, FAN_OUT]
     columns = LOGIT_COLUMNS
-    place = np.int64(0)
+    logits0 = np.int64(0)
     if layer == 0:  # without hidden layers they are all there
         columns = width
-        place = first * width
-    tops = scratch.tops
-    totals = scratch.totals
+        logits0 = first * width
+    maxima = scratch.maxima
+    sums = scratch.sums
     for row in range(last - first):
-        tops[row] = F(-np.inf)
-        totals[row] = 0.0
+        maxima[row] = F(-np.inf)
+        sums[row] = 0.0
     for start in range(0, width, columns):
         size = min(columns, width - start)
         if layer > 0:
             affine_columns(
-                scratch.logits, place, size, workspace, scratch.inputs, x0, params,
+                scratch.logits, logits0, size, workspace, scratch.inputs, x0, params,
                 network.layers[layer, WEIGHT], network.layers[layer, BIAS], last - first,
                 fan_in, width, start, size,
             )  # fmt: skip
         for row in range(last - first):
-            z = scratch.logits[place + row * size : place + (row + 1) * size]
-            add_to_log_sum(tops, totals, row, z)
+            z = scratch.logits[logits0 + row * size : logits0 + (row + 1) * size]
+            update_log_sum(maxima, sums, row, z)
             target = np.int64(scratch.order[0, scratch.order[1, first + row]])
-            at = target_in(part, target, network.cutoffs) - start
+            at = target_column(part, target, network.cutoffs) - start
             if 0 <= at < size:
-                scratch.at_target[row] = np.float64(z[at])
+                scratch.target_logits[row] = np.float64(z[at])
 
 
 @kernel
 def context_logits(logits, inputs, workspace, contexts, params, network, batch):
-    """Logits of B contexts; with an adaptive softmax log-probabilities, which are logits too.
+    """Compute the logits of B contexts; with an adaptive softmax log-probabilities.
 
-    logits : float32[B * V], inputs : float32[B * widths], both written
-    workspace : Workspace
-    contexts : int32[B * span]
+    logits : float32[B * V], written
+    inputs : float32[B * widths], written
+    contexts : int32[B * span], oldest token first
     """
     forward_rows(logits, inputs, workspace, contexts, params, network, batch, np.int64(0), batch)

@@ -1,6 +1,6 @@
-"""Many texts at once, many tokens each: the model's logits, a choice, and the next context.
+"""Generation: many texts at once, many tokens each.
 
-A text depends on its seed, its number and its first context only: logits of a row have the same
+A text depends on the seed, its number and its first context only: logits of a row have the same
 bits whatever rows stand beside it, and random numbers are functions of (seed, number, position).
 """
 
@@ -18,20 +18,17 @@ from fastlm_kernels.runtime.scheduler import next_tile, tile_done
 
 F = np.float32
 
-
 # States of a text.
 RUNNING, ENDED, NOT_FINITE = range(3)
-
-
 _EXPONENT = np.int32(0x7F800000)
 
 
 class Texts(NamedTuple):
     """S texts that grow.
 
-    contexts : int32[S * C], all that the model sees of each, oldest token first
+    contexts : int32[S * span], all that the model sees of each, oldest token first
     numbers : int64[S], the number of each text among those of the seed
-    drawn : int64[S], how many tokens have been chosen
+    drawn : int64[S], tokens chosen up to now
     states : int64[S], RUNNING, ENDED or NOT_FINITE
     """
 
@@ -44,8 +41,11 @@ class Texts(NamedTuple):
 class GenerationScratch(NamedTuple):
     """Memory of a thread for ``rows`` texts at a time.
 
-    contexts : int32[rows * C], running : int64[rows]
-    logits : float32[rows * V], inputs : float32[rows * sum of fan-ins]
+    contexts : int32[rows * span]
+    running : int64[rows]
+    logits : float32[rows * V]
+    inputs : float32[rows * widths]
+    choice : ChoiceScratch
     """
 
     contexts: np.ndarray
@@ -60,17 +60,17 @@ def generate_tokens(
     tokens, texts, scratch, workspace, worker, excluded, params, network, rules,
     phases, seed, end, steps, rows,
 ):  # fmt: skip
-    """Up to ``steps`` more tokens for every text that is RUNNING.
+    """Generate up to ``steps`` more tokens for every text that is RUNNING.
 
     tokens : int32[S * steps], written: the new tokens of text s from s * steps on
     texts : Texts, changed
     scratch : GenerationScratch, workspace : Workspace, each thread's own
-    team : Team, of counters shared by the threads of the call
-    excluded : int64[...], ids that are never chosen; the others' probabilities are renormalised
+    worker : Worker, with the same shared counters for all threads of the call
+    excluded : int64[...], ids that are never chosen; the others are renormalised
     rules : Rules
     phases : int64[2]: 0, and the number of tiles of ``rows`` texts
-    end : the id that ends a text and is not written, or -1
-    rows : texts that one thread works on at a time
+    end : id that ends a text and is not written, or -1
+    rows : texts of a tile
     """
     vocab = network.vocab
     count = texts.numbers.size
@@ -85,7 +85,7 @@ def generate_tokens(
                 scratch.running[running] = text
                 running += 1
         for step in range(steps):
-            # Only texts that have not ended take part.
+            # Only texts that have not ended are computed.
             for row in range(running):
                 source = scratch.running[row] * context
                 for c in range(context):
@@ -123,7 +123,7 @@ def generate_tokens(
 
 @inner_kernel
 def _append(context, token, boundary):
-    """Slide the context int32[C] by one token. Nothing before a boundary token is seen."""
+    """Slide the context int32[span] by one token; nothing before a boundary token is seen."""
     if token == boundary:
         for c in range(context.size):
             context[c] = token
@@ -135,6 +135,7 @@ def _append(context, token, boundary):
 
 @inner_kernel
 def _all_finite(z):
+    """Return whether all logits are finite; by bits, which fast math cannot fold away."""
     bad = np.int32(0)
     for j in range(z.size):
         bad |= np.int32((bits_from_float(z[j]) & _EXPONENT) == _EXPONENT)

@@ -1,6 +1,6 @@
 """The row sweep: forward and backward through all layers for some rows of a batch.
 
-Rows are independent of each other, so tiles of rows may run anywhere in any order.
+Rows are independent of each other, so tiles of rows may run on any thread in any order.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastlm_kernels.layers.activation import (
-    drop_input,
     dropout,
+    dropout_input,
     relu,
     relu_dropout_backward,
     row_key,
@@ -19,34 +19,34 @@ from fastlm_kernels.layers.adaptive_softmax import (
     cluster_rows,
     count_clusters,
     part_of,
-    rewind,
+    restore_starts,
     tail_layer,
 )
 from fastlm_kernels.layers.affine import affine, affine_backward
 from fastlm_kernels.layers.embedding import combine, far_gradient
 from fastlm_kernels.layers.output import sweep_output
 from fastlm_kernels.layers.softmax import log_sum_exp
-from fastlm_kernels.layers.token_table_training import add_shares
+from fastlm_kernels.layers.token_table_training import forward_table
 from fastlm_kernels.linalg.transpose import transpose
 from fastlm_kernels.passes.contexts import example_position, gather_context, token_at
 from fastlm_kernels.runtime.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
-from fastlm_kernels.runtime.jit import apart_kernel, inner_kernel, stay_apart
+from fastlm_kernels.runtime.jit import inner_kernel, never_inline, noinline_kernel
 
 
 @inner_kernel
 def gather_rows(scratch, tokens, network, plan, step, first, last):
-    """Contexts and targets of the rows first to last of the batch of ``step``.
+    """Gather contexts and targets of the rows first to last of the batch of ``step``.
 
-    With an adaptive softmax they are left where ``sort_rows`` finds them.
+    With an adaptive softmax they go where ``sort_rows`` reads them.
     """
     span = network.span
-    place = gathered_place(network, step)
-    contexts = scratch.contexts[place]
-    targets = scratch.targets[place]
+    buffer = gathered_buffer(network, step)
+    contexts = scratch.contexts[buffer]
+    targets = scratch.targets[buffer]
     for row in range(first, last):
         position = example_position(
-            step * plan.batch + row, plan.examples, plan.first_target, plan.shuffle, plan.block,
-            plan.window, plan.seed,
+            step * plan.batch + row, plan.examples, plan.first_target, plan.shuffle,
+            plan.shuffle_block, plan.shuffle_window, plan.seed,
         )  # fmt: skip
         gather_context(
             contexts[row * span : (row + 1) * span],
@@ -59,21 +59,21 @@ def gather_rows(scratch, tokens, network, plan, step, first, last):
 
 
 @inner_kernel
-def gathered_place(network, step):
-    """Where ``gather_rows`` puts a step's examples: among the scratch's three."""
+def gathered_buffer(network, step):
+    """Return the index of the scratch's three buffers that ``gather_rows`` writes."""
     return step % 2 if network.cutoffs.size == 1 else np.int64(2)
 
 
 @inner_kernel
 def sort_rows(scratch, network, plan, step):
-    """Put the gathered rows of ``step`` in order: the last cluster's first, the head's at the end.
+    """Sort the gathered rows of ``step``: the last cluster's first, the head's at the end.
 
-    The rows of a cluster then are a matrix of their own. Within a cluster the order stays.
+    The rows of a cluster then form a matrix. Within a cluster the order stays.
     """
     span = network.span
     contexts = scratch.contexts[step % 2]
     targets = scratch.targets[step % 2]
-    starts = scratch.starts[step % 2]
+    starts = scratch.cluster_starts[step % 2]
     count_clusters(starts, scratch.targets[2], plan.batch, network.cutoffs)
     for row in range(plan.batch):
         target = np.int64(scratch.targets[2, row])
@@ -83,15 +83,16 @@ def sort_rows(scratch, network, plan, step):
         targets[to] = target
         for c in range(span):
             contexts[to * span + c] = scratch.contexts[2, row * span + c]
-    rewind(starts)
+    restore_starts(starts)
 
 
 @inner_kernel
 def forward_hidden(inputs, workspace, contexts, params, network, batch, first, last):
-    """The input of the output layer for the rows first to last, without dropout.
+    """Compute the input of the output layer for the rows first to last, without dropout.
 
     inputs : float32[B * widths], written
-    contexts : int32[B * span], workspace : Workspace of this thread
+    workspace : Workspace of this thread
+    contexts : int32[B * span]
     """
     combine_rows(inputs, contexts, params, network, first, last)
     for layer in range(network.depth - 1):
@@ -103,10 +104,12 @@ def forward_hidden(inputs, workspace, contexts, params, network, batch, first, l
 
 @inner_kernel
 def forward_rows(logits, inputs, workspace, contexts, params, network, batch, first, last):
-    """Logits of the rows first to last; with an adaptive softmax their log-probabilities.
+    """Compute the logits of the rows first to last; with an adaptive softmax log-probabilities.
 
-    logits : float32[B * V], inputs : float32[B * widths], both written
-    contexts : int32[B * span], workspace : Workspace of this thread
+    logits : float32[B * V], written
+    inputs : float32[B * widths], written
+    workspace : Workspace of this thread
+    contexts : int32[B * span]
     """
     forward_hidden(inputs, workspace, contexts, params, network, batch, first, last)
     table = network.layers
@@ -146,6 +149,7 @@ def forward_rows(logits, inputs, workspace, contexts, params, network, batch, fi
 
 @inner_kernel
 def combine_rows(inputs, contexts, params, network, first, last):
+    """Gather the input of the first layer for the rows first to last."""
     span = network.span
     width = network.layers[0, FAN_IN]
     for row in range(first, last):
@@ -159,9 +163,9 @@ def combine_rows(inputs, contexts, params, network, first, last):
 
 @inner_kernel
 def forward_layer(out, workspace, inputs, params, network, layer, batch, first, last):
-    """Run one affine layer; returns the offset in ``out`` of row ``first``, and the fan-out.
+    """Run one affine layer; return the offset in ``out`` of row ``first``, and the fan-out.
 
-    The output is the next layer's place in ``inputs``, or for the last layer the logits.
+    out : the next layer's ``inputs``, or for the last layer the logits
     """
     table = network.layers
     fan_in = table[layer, FAN_IN]
@@ -181,59 +185,58 @@ def forward_layer(out, workspace, inputs, params, network, layer, batch, first, 
 def forward_tail(
     out, out0, ldo, inputs, workspace, params, network, cluster, batch, first, last
 ):  # fmt: skip
-    """Projection and logits of a cluster for the rows first to last.
+    """Compute projection and logits of a cluster for the rows first to last.
 
-    out : float32[...], the logits go to out0, rows ldo apart
-    inputs : float32[B * widths], the projection is written to its place
+    out : float32[...], the logits at out0, rows ldo apart, written
+    inputs : float32[B * widths], the projection is written there
     """
-    place = project_rows(inputs, workspace, params, network, cluster, batch, first, last)
+    x0 = project_rows(inputs, workspace, params, network, cluster, batch, first, last)
     table = network.layers
     tail = tail_layer(network, cluster)
     affine(
-        out, out0, ldo, workspace, inputs, place, params, table[tail, WEIGHT], table[tail, BIAS],
+        out, out0, ldo, workspace, inputs, x0, params, table[tail, WEIGHT], table[tail, BIAS],
         last - first, table[tail, FAN_IN], table[tail, FAN_OUT],
     )  # fmt: skip
 
 
 @inner_kernel
 def project_rows(inputs, workspace, params, network, cluster, batch, first, last):
-    """The projection of a cluster for the rows first to last; returns its place in ``inputs``."""
+    """Project the rows first to last into a cluster; return the offset of that in ``inputs``."""
     table = network.layers
     tail = tail_layer(network, cluster)
     fan_in = table[tail - 1, FAN_IN]
     width = table[tail, FAN_IN]
-    place = batch * table[tail, WIDTH_BEFORE] + first * width
+    x0 = batch * table[tail, WIDTH_BEFORE] + first * width
     affine(
-        inputs, place, width, workspace,
+        inputs, x0, width, workspace,
         inputs, batch * table[tail - 1, WIDTH_BEFORE] + first * fan_in,
         params, table[tail - 1, WEIGHT], np.int64(-1), last - first, fan_in, width,
     )  # fmt: skip
-    return place
+    return x0
 
 
 @inner_kernel
 def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
-    """The rows first to last, whose contexts are gathered, up to the output's input; and, unless it
-    is swept by columns, through the output and back.
+    """Run the rows first to last, whose contexts are gathered, up to the output's input.
 
-    Leaves the layers' inputs in scratch.inputs and inputs_t (but for the first one's where that
-    layer is a sum of shares), the gradient of the last one's in scratch.d_inputs and d_logits in
-    scratch.logits, all scaled as for a sum over examples; returns the sum of their losses (nats) in
-    the output layer, 0 if that is swept by columns.
+    Unless the output is swept by columns, also through the output and back; then it returns the sum
+    of the rows' losses in the output layer (nats), else 0. Leaves the layers' inputs in
+    scratch.inputs and inputs_t (with a token table not the first one's), the gradient of the last
+    one's in scratch.d_inputs and d_logits in scratch.logits, scaled as for a sum over examples.
     """
     table = network.layers
     rows = last - first
     contexts = scratch.contexts[step % 2]
     inputs = scratch.inputs
-    if plan.by_table:
-        add_shares(scratch, params, network, plan, step, first, last)
+    if plan.table_tiles:
+        forward_table(scratch, params, network, plan, step, first, last)
     else:
         combine_rows(inputs, contexts, params, network, first, last)
-        drop_inputs(inputs, contexts, network, plan, step, first, last)
+        dropout_inputs(inputs, contexts, network, plan, step, first, last)
     for layer in range(network.depth - 1):
         out0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * table[layer, FAN_OUT]
         width = table[layer, FAN_OUT]
-        if layer > 0 or not plan.by_table:
+        if layer > 0 or not plan.table_tiles:
             forward_layer(
                 inputs, workspace, inputs, params, network, layer, plan.batch, first, last
             )
@@ -247,20 +250,22 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
                     plan.dropout,
                 )
     for part in range(1, network.cutoffs.size):
-        low, high = cluster_rows(scratch.starts[step % 2], part, first, last)
+        low, high = cluster_rows(scratch.cluster_starts[step % 2], part, first, last)
         if low < high:
             project_rows(inputs, workspace, params, network, part, plan.batch, low, high)
     transpose_inputs(scratch, network, plan, step, first, last)
     loss = 0.0
-    if not plan.by_columns:
+    if not plan.sweeps_columns:
         loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
     return loss
 
 
 @inner_kernel
-def takes_transposed(network, plan, layer):
-    """Whether a layer's gradient takes its input from scratch.inputs_t; a projection, which has
-    the input of the output layer, does as that."""
+def uses_transposed_input(network, plan, layer):
+    """Return whether a layer's gradient takes its input from scratch.inputs_t.
+
+    A projection has the input of the output layer, and does as that.
+    """
     if layer >= network.depth and layer != tail_layer(network, part_of(network, layer)):
         layer = network.depth - 1
     return network.layers[layer, FAN_OUT] >= plan.transposed_from
@@ -268,20 +273,20 @@ def takes_transposed(network, plan, layer):
 
 @inner_kernel
 def transpose_inputs(scratch, network, plan, step, first, last):
-    """The rows first to last of scratch.inputs are columns of scratch.inputs_t, for the layers that
-    take them there."""
+    """Transpose the rows first to last of the inputs, for the layers that take them transposed."""
     for layer in range(network.depth):
         transpose_input(scratch, network, plan, layer, first, last)
     for part in range(1, network.cutoffs.size):
-        low, high = cluster_rows(scratch.starts[step % 2], part, first, last)
+        low, high = cluster_rows(scratch.cluster_starts[step % 2], part, first, last)
         transpose_input(scratch, network, plan, tail_layer(network, part), low, high)
 
 
 @inner_kernel
 def transpose_input(scratch, network, plan, layer, first, last):
-    if layer == 0 and plan.by_table:
+    """Transpose rows of one layer's input into scratch.inputs_t, if its gradient reads that."""
+    if layer == 0 and plan.table_tiles:
         return
-    if first < last and takes_transposed(network, plan, layer):
+    if first < last and uses_transposed_input(network, plan, layer):
         before = plan.batch * network.layers[layer, WIDTH_BEFORE]
         fan_in = network.layers[layer, FAN_IN]
         transpose(
@@ -292,8 +297,11 @@ def transpose_input(scratch, network, plan, layer, first, last):
 
 @inner_kernel
 def backward_sweep(scratch, workspace, params, network, plan, step, first, last):
-    """From the gradient of the output's input to that of the first layer's (where that is a sum of
-    shares, of its output) and of the pools' weights, for the rows first to last."""
+    """Run the rows first to last back from the output's input to the first layer's.
+
+    Leaves the gradient of the first layer's input (with a token table, of its output) in
+    scratch.d_inputs, and that of the pools' weights in scratch.d_far.
+    """
     table = network.layers
     rows = last - first
     contexts = scratch.contexts[step % 2]
@@ -304,12 +312,12 @@ def backward_sweep(scratch, workspace, params, network, plan, step, first, last)
         start = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * width
         stop = start + rows * width
         relu_dropout_backward(d_inputs[start:stop], inputs[start:stop], plan.dropout)
-        if layer > 0 or not plan.by_table:
+        if layer > 0 or not plan.table_tiles:
             backward_layer(
                 d_inputs, workspace, inputs, params, network, layer, plan.batch, first, last
             )
-    if not plan.by_table:
-        drop_inputs(d_inputs, contexts, network, plan, step, first, last)
+    if not plan.table_tiles:
+        dropout_inputs(d_inputs, contexts, network, plan, step, first, last)
     if network.far.size > 0:
         width = table[0, FAN_IN]
         size = (network.span - network.context) * network.embed
@@ -324,15 +332,15 @@ def backward_sweep(scratch, workspace, params, network, plan, step, first, last)
             )  # fmt: skip
 
 
-@apart_kernel
-def drop_inputs(x, contexts, network, plan, step, first, last):
-    """Dropout of the first layer's input, or of its gradient, for the rows first to last."""
-    stay_apart()
+@noinline_kernel
+def dropout_inputs(x, contexts, network, plan, step, first, last):
+    """Apply dropout to the first layer's input, or its gradient, for the rows first to last."""
+    never_inline()
     if plan.embed_dropout > 0:
         width = network.layers[0, FAN_IN]
         span = network.span
         for row in range(first, last):
-            drop_input(
+            dropout_input(
                 x[row * width : (row + 1) * width], contexts[row * span : (row + 1) * span], row,
                 step, network, plan,
             )  # fmt: skip
@@ -340,7 +348,7 @@ def drop_inputs(x, contexts, network, plan, step, first, last):
 
 @inner_kernel
 def backward_layer(d_inputs, workspace, inputs, params, network, layer, batch, first, last):
-    """The gradient of a hidden layer's input from that of its output, the next one's input."""
+    """Compute the gradient of a hidden layer's input from that of its output."""
     table = network.layers
     fan_in = table[layer, FAN_IN]
     fan_out = table[layer, FAN_OUT]

@@ -1,7 +1,8 @@
-"""Which token comes next: a uniform random number, and a choice among logits by it.
+"""Sampling: a uniform random number, and the choice of a token from logits by it.
 
-What top_k and top_p keep is found without sorting: logits as integers in the same order, and among
-these the smallest one that stays, by bisection. Each round sums the row in whole vectors.
+Temperature, top-k (Fan et al. 2018) and top-p (Holtzman et al. 2020). The tokens that top-k and
+top-p keep are found without sorting: logits are mapped to integers in the same order, and bisection
+finds the smallest that stays. Each round sums the row in whole vectors.
 """
 
 from __future__ import annotations
@@ -11,36 +12,30 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlm_kernels.layers.exp import bits_from_float, exp32, float_from_bits
-from fastlm_kernels.layers.softmax import flip, row_max
+from fastlm_kernels.layers.softmax import ordered_bits, row_max
 from fastlm_kernels.runtime.jit import inner_kernel, shared_kernel
 from fastlm_kernels.runtime.random import PURPOSE_SAMPLING, U64, absorb, key
 
 F = np.float32
 
+_BLOCK = 64  # weights summed at once, so that a draw need not walk over a whole vocabulary
 
-# Weights that are summed at once, so that a draw need not walk over a whole vocabulary.
-_BLOCK = 64
+_MINUS_ZERO = np.int32(-2147483648)  # bit pattern of -0.0, and the smallest key of any float
 
-
-# The bit pattern of -0.0, and the smallest key; no float has the largest.
-_MINUS_ZERO = np.int32(-2147483648)
-
-
-# The search for a cut halves the range of values so many times, which are spread more evenly; then
-# that of the integers, of which no row needs more than 32.
+# Rounds of the bisection that halve the range of values, which are spread more evenly than the
+# integers; then it halves that of the integers, which takes at most 32 rounds.
 _VALUE_ROUNDS = 12
 
-
-# Below it exp32 is only like zero.
-_LEAST = F(-87.0)
+_MIN_EXPONENT = F(-87.0)  # below it ``exp32`` does not reach zero
 
 
 class Rules(NamedTuple):
-    """How a token is chosen (see ``fastlm.inference.sampling.Sampling``).
+    """How a token is chosen.
 
     sharpness : 1 / temperature
-    greedy : 1: the largest logit; the rest has no effect
-    top_k : V or more: all; top_p : 1: all
+    greedy : 1: the largest logit is chosen, and the rest has no effect
+    top_k : keep this many tokens; V or more: all
+    top_p : keep the most likely tokens of this total probability; 1: all
     """
 
     sharpness: float
@@ -50,32 +45,37 @@ class Rules(NamedTuple):
 
 
 class ChoiceScratch(NamedTuple):
-    """weights, masses : float32[V]; sums : float64[sum_places(V)]"""
+    """Memory of a thread.
+
+    weights, masses : float32[V]
+    sums : float64[block_count(V)]
+    """
 
     weights: np.ndarray
     masses: np.ndarray
     sums: np.ndarray
 
 
-def sum_places(vocab: int) -> int:
-    """The size of ``ChoiceScratch.sums``."""
+def block_count(vocab: int) -> int:
+    """Return the size of ``ChoiceScratch.sums``."""
     return -(-vocab // _BLOCK)
 
 
 @shared_kernel
 def sampling_uniform(seed, stream, counter):
-    """float64, 0 <= u < 1, 53 bits: random number ``counter`` of text ``stream`` of a seed."""
+    """Return random number ``counter`` of text ``stream`` of a seed: float64 in [0, 1), 53 bits."""
     bits = absorb(key(U64(seed), PURPOSE_SAMPLING, U64(stream), U64(0)), U64(counter))
     return np.float64(bits >> U64(11)) * 1.1102230246251565e-16  # 2^-53
 
 
 @shared_kernel
 def choose(z, scratch, uniform, rules):
-    """The chosen id.
+    """Return the chosen id: the first whose cumulative probability exceeds ``uniform``.
 
-    z : float32[V], logits, -inf for what is excluded; not all of them, and none NaN
+    z : float32[V], logits, none NaN; -inf for excluded ids, but not for all
     scratch : ChoiceScratch of this thread
-    uniform : float64, 0 <= uniform < 1; the id is the first whose cumulative share is above it
+    uniform : float64, 0 <= uniform < 1
+    rules : Rules
     """
     top = row_max(z)
     if rules.greedy != 0:
@@ -86,8 +86,8 @@ def choose(z, scratch, uniform, rules):
     sharpness = F(rules.sharpness)
     for j in range(z.size):
         x = (z[j] - top) * sharpness
-        # Also where -inf times a sharpness of zero made it NaN.
-        weights[j] = exp32(x) if x >= _LEAST else F(0)
+        # Zero also where -inf times a sharpness of zero made x NaN.
+        weights[j] = exp32(x) if x >= _MIN_EXPONENT else F(0)
     total = 0.0
     for cut in range(2):  # one loop: the code of each step is compiled once
         need = np.float64(rules.top_k) if cut == 0 else rules.top_p * total
@@ -103,17 +103,19 @@ def choose(z, scratch, uniform, rules):
 
 @inner_kernel
 def logit_key(value):
-    """int32, in the order of the float32 values; both zeros have the same."""
+    """Return an int32 key in the order of the float32 values; both zeros have the same."""
     bits = bits_from_float(value)
-    return flip(np.int32(0) if bits == _MINUS_ZERO else bits)
+    return ordered_bits(np.int32(0) if bits == _MINUS_ZERO else bits)
 
 
 @inner_kernel
 def keep_largest(weights, masses, z, top, need):
     """Zero all weights but those of the fewest largest z whose masses add up to ``need``.
 
-    masses : float32[V], which may be the weights; top : the largest z
     Of equal z the lower ids stay.
+
+    masses : float32[V], may be the weights
+    top : the largest z
     """
     # The largest key such that it and those above it have the mass. Both ends are keys of the row
     # and move to the next one that is left, so that there are about as many rounds as halvings.
@@ -146,15 +148,15 @@ def keep_largest(weights, masses, z, top, need):
 
 @inner_kernel
 def key_value(key):
-    """The float32 that has this key."""
-    return float_from_bits(flip(np.int32(key)))
+    """Return the float32 of a key."""
+    return float_from_bits(ordered_bits(np.int32(key)))
 
 
 @inner_kernel
 def least_from(z, key):
-    """The least key of the row that is this or larger; there is one.
+    """Return the least key of the row that is at least ``key``; there must be one.
 
-    As the least distance modulo 2^32, by which smaller keys are farther than all larger ones.
+    It is at the least distance modulo 2^32, where smaller keys are farther than all larger ones.
     """
     least = np.uint32(0xFFFFFFFF)
     for j in range(z.size):
@@ -164,7 +166,7 @@ def least_from(z, key):
 
 @inner_kernel
 def largest_below(z, key):
-    """The largest key of the row that is smaller than this; there is one."""
+    """Return the largest key of the row below ``key``; there must be one."""
     before = np.int32(np.int64(key) - 1)
     least = np.uint32(0xFFFFFFFF)
     for j in range(z.size):
@@ -174,13 +176,13 @@ def largest_below(z, key):
 
 @inner_kernel
 def distance(low, high):
-    """high - low modulo 2^32, as uint32."""
+    """Return high - low modulo 2^32, as uint32."""
     return np.uint32((np.int64(high) - np.int64(low)) & np.int64(0xFFFFFFFF))
 
 
 @inner_kernel
 def mass_from(masses, z, key):
-    """The sum of the masses of the z that have this key or a larger one."""
+    """Return the sum of the masses of the z with at least this key."""
     total = 0.0
     for j in range(z.size):
         total += masses[j] if logit_key(z[j]) >= key else F(0)
@@ -189,7 +191,7 @@ def mass_from(masses, z, key):
 
 @inner_kernel
 def sum_blocks(weights, sums):
-    """The sum of all weights; leaves those of the blocks in ``sums``."""
+    """Return the sum of all weights; leave those of the blocks in ``sums``."""
     total = 0.0
     for block in range((weights.size + _BLOCK - 1) // _BLOCK):
         part = 0.0
@@ -203,7 +205,7 @@ def sum_blocks(weights, sums):
 
 @inner_kernel
 def draw(weights, sums, rest):
-    """The first id at which the cumulative weight is above ``rest``."""
+    """Return the first id at which the cumulative weight exceeds ``rest``."""
     block = 0
     blocks = (weights.size + _BLOCK - 1) // _BLOCK
     while block + 1 < blocks and sums[block] <= rest:
@@ -216,7 +218,7 @@ def draw(weights, sums, rest):
             rest -= weights[j]
             if rest < 0.0:
                 return j
-    # Sums in another order differ in their last bits, so the end may come a little early.
+    # Sums in another order differ in their last bits, so the end may come early.
     if last < 0:
         last = block * _BLOCK
         while weights[last] <= F(0):

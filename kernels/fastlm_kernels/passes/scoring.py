@@ -1,4 +1,4 @@
-"""The scores of texts from the losses of their tokens."""
+"""Scores of texts: sums of the losses of their tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fastlm_kernels.runtime.jit import exact_kernel
 def sum_texts(nats, known_nats, counts, oov, losses, tokens, counted, ends, first, unk):
     """Add up the losses of each text, one after the other in float64.
 
-    So a sum does not depend on where the text lies, nor on where a long text was cut: its next part
-    goes on from what is there.
+    A sum so depends neither on where the text lies nor on where a long text was cut: its next part
+    continues it.
 
     nats, known_nats : float64[texts], sums over all tokens and over those that are not ``unk``
     counts, oov : int64[texts], all tokens and those that are ``unk``

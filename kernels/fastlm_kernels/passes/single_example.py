@@ -1,12 +1,12 @@
-"""Training example by example: a batch of one, all of a step in one thread.
+"""Training example by example: a batch of one, each step in one thread.
 
 For a full softmax without far context; ``train_steps`` takes the others.
 
 With one example the update of a weight row k is M[k] = b M[k] + (1 - b) x_k delta, so a row whose
-input x_k is zero (about half of those behind a ReLU) has gradient zero. Like the row of an
-embedding that did not occur it is left alone, and settled before it is next read: it costs nothing.
-A row that is active is read twice and written once: forward, then backward and update in one pass.
-Without momentum (b = 0) the momentum array is not used.
+input x_k is zero (about half of those after a ReLU) has gradient zero. Like the row of an embedding
+that did not occur it is left alone, and settled before it is next read. A row that is active is
+read twice and written once: forward, then backward and update in one pass. Without momentum (b = 0)
+the momentum array is not used.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastlm_kernels.layers.activation import (
-    drop_input,
     dropout,
+    dropout_input,
     relu,
     relu_dropout_backward,
     row_key,
@@ -23,40 +23,41 @@ from fastlm_kernels.layers.activation import (
 from fastlm_kernels.layers.embedding import (
     SETTLE_EVERY,
     combine,
-    decay_of,
+    decay_sums,
     settle_all,
+    settle_range,
     settle_row,
-    settle_span,
 )
 from fastlm_kernels.layers.softmax import softmax_cross_entropy
-from fastlm_kernels.linalg.simd import LANES, descend_row, narrow_one
+from fastlm_kernels.linalg.simd import LANES, dot_and_update_row, narrow_one
 from fastlm_kernels.passes.contexts import example_position, gather_context, token_at
 from fastlm_kernels.runtime.arguments import BIAS, FAN_IN, FAN_OUT, WEIGHT, WIDTH_BEFORE
 from fastlm_kernels.runtime.jit import JIT_DISABLED, inner_kernel, kernel
 
 F = np.float32
 
-
-# Rows of at least so many columns are worked on in whole vectors; plain Python has none.
+# Columns from which on a row is worked on in whole vectors, which plain Python has not.
 VECTOR_WIDTH = 2**62 if JIT_DISABLED else LANES
 
 
 @kernel
 def train_examples(losses, state, scratch, tokens, rates, network, plan, first_step):
-    """As ``train_steps`` for a batch of one; ``losses`` and ``rates`` are float64[steps].
+    """Do as ``train_steps`` for a batch of one; ``losses`` and ``rates`` are float64[steps].
 
-    Examples are looked up some way ahead: one does not wait for the other then, and the corpus is
-    slower to answer than a small model to learn (Tiny: 100 ns of 410 an example).
+    Examples are fetched some steps ahead, since the corpus is slower to read than a small model to
+    train (Tiny: 100 ns of 410 an example) and these reads do not wait for each other.
     """
-    ahead = scratch.contexts.shape[0]
+    lookahead = scratch.contexts.shape[0]
     for nth in range(rates.size):
         step = first_step + nth
-        slot = nth % ahead
-        if slot == 0:
-            look_up(scratch, tokens, network, plan, step, min(ahead, rates.size - nth))
+        index = nth % lookahead
+        if index == 0:
+            prefetch_examples(
+                scratch, tokens, network, plan, step, min(lookahead, rates.size - nth)
+            )
         state.rates[step % state.rates.size] = rates[nth]
         losses[nth] = train_example(
-            state, scratch, scratch.contexts[slot], np.int64(scratch.targets[slot, 0]),
+            state, scratch, scratch.contexts[index], np.int64(scratch.targets[index, 0]),
             network, plan, step, rates[nth],
         )  # fmt: skip
         if (step + 1) % SETTLE_EVERY == 0:
@@ -65,8 +66,7 @@ def train_examples(losses, state, scratch, tokens, rates, network, plan, first_s
 
 @kernel
 def settle_everything(state, network, plan, step):
-    """Bring every row of the embeddings and of the weights up to ``step``; nothing where there is
-    no momentum that could have moved them."""
+    """Settle all rows of the embeddings and of the weights up to ``step``, if there is momentum."""
     if plan.beta == 0:
         return
     settle_all(state, network, plan, step)
@@ -82,13 +82,13 @@ def settle_everything(state, network, plan, step):
 
 
 @inner_kernel
-def settle_weights(params, momentum, row_steps, rates, place, start, width, step, beta):
-    """Bring the row of a weight that starts at ``start`` up to ``step``."""
-    since = row_steps[place]
+def settle_weights(params, momentum, row_steps, rates, row, start, width, step, beta):
+    """Settle the row of a weight that starts at ``start`` up to ``step``."""
+    since = row_steps[row]
     if since < step:
-        row_steps[place] = step
-        total, power = decay_of(rates, since, step, beta)
-        settle_span(params, momentum, start, start + width, total, power)
+        row_steps[row] = step
+        total, power = decay_sums(rates, since, step, beta)
+        settle_range(params, momentum, start, start + width, total, power)
 
 
 @inner_kernel
@@ -103,20 +103,22 @@ def settle_active(params, momentum, row_steps, rates, x, first, weight, width, s
 
 
 @inner_kernel
-def look_up(scratch, tokens, network, plan, step, count):
-    """The contexts and targets of ``count`` examples from that of ``step`` on."""
-    for slot in range(count):
+def prefetch_examples(scratch, tokens, network, plan, step, count):
+    """Fetch the contexts and targets of ``count`` examples, from that of ``step`` on."""
+    for index in range(count):
         position = example_position(
-            step + slot, plan.examples, plan.first_target, plan.shuffle, plan.block, plan.window,
-            plan.seed,
+            step + index, plan.examples, plan.first_target, plan.shuffle, plan.shuffle_block,
+            plan.shuffle_window, plan.seed,
         )  # fmt: skip
-        gather_context(scratch.contexts[slot], tokens.ids, tokens.width, position, network.boundary)
-        scratch.targets[slot, 0] = token_at(tokens.ids, tokens.width, position)
+        gather_context(
+            scratch.contexts[index], tokens.ids, tokens.width, position, network.boundary
+        )
+        scratch.targets[index, 0] = token_at(tokens.ids, tokens.width, position)
 
 
 @inner_kernel
 def train_example(state, scratch, context, target, network, plan, step, rate):
-    """One step; returns the loss of its example before the update, in nats."""
+    """Do one step; return the loss of its example before the update (nats)."""
     table = network.layers
     n_layers = table.shape[0]
     params = state.params
@@ -132,7 +134,7 @@ def train_example(state, scratch, context, target, network, plan, step, rate):
     x = inputs[: table[0, FAN_IN]]
     combine(x, context, params, network)
     if plan.embed_dropout > 0:
-        drop_input(x, context, np.int64(0), step, network, plan)
+        dropout_input(x, context, np.int64(0), step, network, plan)
     for layer in range(n_layers):
         x0 = table[layer, WIDTH_BEFORE]
         x = inputs[x0 : x0 + table[layer, FAN_IN]]
@@ -173,7 +175,7 @@ def train_example(state, scratch, context, target, network, plan, step, rate):
         if layer > 0:
             relu_dropout_backward(d_x, x, plan.dropout)
         elif plan.embed_dropout > 0:
-            drop_input(d_x, context, np.int64(0), step, network, plan)
+            dropout_input(d_x, context, np.int64(0), step, network, plan)
         delta = d_x
     if plan.beta > 0:
         update_context(state, context, delta, network, plan, step, rate)
@@ -184,7 +186,7 @@ def train_example(state, scratch, context, target, network, plan, step, rate):
 
 @inner_kernel
 def forward_example(out, x, params, table, layer, beta):
-    """One affine layer: with momentum over the rows that are settled, else over all."""
+    """Run one affine layer: over the active rows, or without momentum over all."""
     if beta == 0 and out.size >= VECTOR_WIDTH:
         affine_plain(out, x, params, table[layer, WEIGHT], table[layer, BIAS])
     else:
@@ -193,7 +195,7 @@ def forward_example(out, x, params, table, layer, beta):
 
 @inner_kernel
 def affine_example(out, x, params, weight, bias):
-    """out = x @ W + b, over the rows of W whose input is not zero, four at a time.
+    """Compute out = x @ W + b, over the rows of W whose input is not zero, four at a time.
 
     out : float32[N], written; x : float32[K]
     """
@@ -233,7 +235,7 @@ def affine_example(out, x, params, weight, bias):
 
 @inner_kernel
 def next_active(x, k):
-    """The first index from k on whose element is not zero; the size of x if there is none."""
+    """Return the first index from k on whose element is not zero, else the size of x."""
     while k < x.size and x[k] == F(0):
         k += 1
     return min(k, x.size)
@@ -241,9 +243,10 @@ def next_active(x, k):
 
 @inner_kernel
 def update_weights(d_x, params, momentum, x, delta, weight, beta, rate):
-    """d_x = delta @ W^T and the update of W, for the inputs that are not zero.
+    """Compute d_x = delta @ W^T and the update of W, for the inputs that are not zero.
 
-    d_x : float32[K], written: 0 where x is; x : float32[K], delta : float32[N]
+    d_x : float32[K], written: 0 where x is
+    x : float32[K], delta : float32[N]
     """
     width = delta.size
     decay = F(beta)
@@ -260,7 +263,7 @@ def update_weights(d_x, params, momentum, x, delta, weight, beta, rate):
 
 @inner_kernel
 def backward_row(w, m, delta, amount, decay, move):
-    """w . delta before the update m = decay m + amount delta, w -= move m."""
+    """Return w . delta before the update m = decay m + amount delta, w -= move m."""
     total = F(0)
     for j in range(delta.size):
         old = w[j]
@@ -273,14 +276,16 @@ def backward_row(w, m, delta, amount, decay, move):
 
 @inner_kernel
 def update_weights_plain(d_x, params, x, delta, weight, rate):
-    """As ``update_weights`` without momentum. In whole vectors the 32 rows of 27 that Tiny has take
-    121 ns, as a loop over each row, with its remainder, 390."""
+    """Do as ``update_weights`` without momentum.
+
+    In whole vectors Tiny's 32 rows of 27 take 121 ns, as a loop over each row 390.
+    """
     width = delta.size
     move = F(rate)
     for k in range(x.size):
         start = weight + k * width
         if width >= VECTOR_WIDTH:
-            d_x[k] = descend_row(params, start, width, delta, move * x[k])
+            d_x[k] = dot_and_update_row(params, start, width, delta, move * x[k])
         else:
             w = params[start : start + width]
             amount = move * x[k]
@@ -294,8 +299,10 @@ def update_weights_plain(d_x, params, x, delta, weight, rate):
 
 @inner_kernel
 def affine_plain(out, x, params, weight, bias):
-    """out = x @ W + b over all rows of W, a vector of columns at a time; the last is moved back
-    to end with the row. 47 ns for Tiny's 32 rows of 27, ``affine_example`` 121.
+    """Compute out = x @ W + b over all rows of W, a vector of columns at a time.
+
+    The last vector is moved back to end with the row. Tiny's 32 rows of 27 take 47 ns, with
+    ``affine_example`` 121.
 
     out : float32[N], written, N at least VECTOR_WIDTH; x : float32[K]
     """
@@ -314,6 +321,7 @@ def affine_plain(out, x, params, weight, bias):
 
 @inner_kernel
 def update_bias(params, momentum, delta, bias, beta, rate):
+    """Apply momentum and update to a bias."""
     decay = F(beta)
     share = F(1.0 - beta)
     move = F(rate)
@@ -326,7 +334,10 @@ def update_bias(params, momentum, delta, bias, beta, rate):
 
 @inner_kernel
 def update_context(state, context, d_x, network, plan, step, rate):
-    """The embeddings of the context."""
+    """Update the embeddings of the context.
+
+    context : int32[C], d_x : float32[fan-in of the first layer]
+    """
     embed = network.embed
     decay = F(plan.beta)
     share = F((1.0 - plan.beta) / (context.size if network.mean else 1))
@@ -355,7 +366,7 @@ def update_context(state, context, d_x, network, plan, step, rate):
 
 @inner_kernel
 def update_context_plain(params, context, d_x, network, rate):
-    """As ``update_context`` without momentum: a row that occurs twice moves twice."""
+    """Do as ``update_context`` without momentum: a row that occurs twice moves twice."""
     embed = network.embed
     move = F(rate / (context.size if network.mean else 1))
     for c in range(context.size):

@@ -1,11 +1,15 @@
-"""Many training steps in one call, shared by any number of threads."""
+"""Many training steps in one call, shared by any number of threads.
+
+Momentum is applied without a separate gradient: M = beta M + ((1 - beta) / B) A^T D is one product
+per tile of weights, then W -= rate M while M is in the cache.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fastlm_kernels.layers.adaptive_softmax import part_of, part_rows
-from fastlm_kernels.layers.affine import accumulate_gradient, descend
+from fastlm_kernels.layers.affine import accumulate_gradient, apply_momentum
 from fastlm_kernels.layers.embedding import (
     fill_decays,
     scatter_gradient,
@@ -21,39 +25,39 @@ from fastlm_kernels.layers.output_columns import (
     forward_columns,
 )
 from fastlm_kernels.layers.token_table_training import (
-    make_shares,
-    place_gradient,
-    update_place,
-    update_vectors,
-    vector_gradient,
+    fill_training_table,
+    position_gradient,
+    table_embedding_gradient,
+    update_position,
+    update_table_embeddings,
 )
 from fastlm_kernels.passes.rows import (
     backward_sweep,
     forward_sweep,
     gather_rows,
-    gathered_place,
+    gathered_buffer,
     sort_rows,
-    takes_transposed,
+    uses_transposed_input,
 )
 from fastlm_kernels.runtime.arguments import (
     BIAS,
+    COLUMN_SUMS,
     COLUMNS,
-    COLUMNS_BACK,
+    COLUMNS_BACKWARD,
     EMBEDDING,
     FAN_IN,
     FAN_OUT,
     FAR,
     LAYER,
-    PLACE_OF_TABLE,
     ROWS,
-    ROWS_BACK,
-    SHARES,
+    ROWS_BACKWARD,
     SORT,
     START,
     STOP,
-    SUMS,
+    TABLE_EMBEDDINGS,
+    TABLE_FILL,
+    TABLE_POSITION,
     UPDATES,
-    VECTORS,
     WEIGHT,
     WIDTH_BEFORE,
 )
@@ -67,26 +71,28 @@ def train_steps(
 ):
     """Run the steps first_step, first_step + 1, ...: one per element of ``rates``.
 
+    Every thread makes this same call. A step has these phases, all in tiles that do not depend on
+    the number of threads, so the result is the same bits for any number:
+
+    ROWS : forward and backward for tiles of rows (``passes.rows``)
+    COLUMNS, COLUMN_SUMS, COLUMNS_BACKWARD, ROWS_BACKWARD : where the output, or a part of it, is
+        swept by columns (``layers.output_columns``), ROWS stops before it; its weights are updated
+        in COLUMNS_BACKWARD, and ROWS_BACKWARD does the rest of the rows
+    UPDATES : all other weights, and the embeddings
+    TABLE_EMBEDDINGS, TABLE_FILL : with a token table UPDATES leaves the embeddings' gradients per
+        position; the first adds them up and updates the embeddings, the second computes the table
+
+    Each step also prepares the next: ROWS gathers its contexts, UPDATES (or TABLE_EMBEDDINGS)
+    settles the rows they name and sorts the examples by cluster, TABLE_FILL computes its table. A
+    cycle before the first step does only that; directly after the step before it changes nothing.
+
     losses : float64[steps], the mean loss of each batch before its update (nats), written
+    state : State, scratch : Scratch, both changed
     workspace : Workspace, each thread's own
-    team : Team, of the same counters for all threads of the call
+    worker : Worker, with the same shared counters for all threads of the call
     rates : float64[steps], the learning rates
-    Every thread of the team makes this same call. A step is a row sweep (ROWS) and, once all rows
-    are done, the weight and embedding updates (UPDATES), both in tiles that do not depend on the
-    number of threads: the result is the same bits for any number. Where the output, or a part of
-    it, is swept by columns (COLUMNS, SUMS, COLUMNS_BACK, which updates them too; see
-    ``fastlm_kernels.layers.output_columns``), the row sweep stops before it, and goes back after it
-    (ROWS_BACK).
-
-    Where the first layer is a sum of shares, UPDATES leaves the gradients of the embeddings for
-    each place of the context, and VECTORS adds them up and updates the embeddings.
-
-    Each step also prepares the next: ROWS gathers its contexts, UPDATES (or VECTORS) settles the
-    rows they name, and sorts the examples by cluster where the softmax is adaptive, SHARES computes
-    the shares of the first layer where it is a sum of them. A cycle before the first step does only
-    that; where the step before has just been run it changes nothing.
     """
-    per_cycle = plan.phases[SHARES + 1]
+    per_cycle = plan.phases[TABLE_FILL + 1]
     cycles = rates.size + 1 if rates.size > 0 else 0
     while True:
         ticket = next_tile(worker, cycles * per_cycle, plan.phases)
@@ -96,7 +102,7 @@ def train_steps(
         phase = phase_of(plan.phases, ticket % per_cycle)
         tile = ticket % per_cycle - plan.phases[phase]
         step = first_step + nth
-        # Of the phases that go by rows.
+        # For the phases that go by rows.
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
         if phase == ROWS:
@@ -104,25 +110,25 @@ def train_steps(
             if tile == 0:  # what UPDATES reads to settle rows for the next step
                 if nth >= 0:
                     state.rates[step % state.rates.size] = rates[nth]
-                    keep_far(scratch.far, state.params, network)
+                    copy_far_weights(scratch.far_weights, state.params, network)
                 fill_decays(scratch.decays, state.rates, step + 1, plan.beta)
             if nth >= 0:
                 scratch.tile_losses[tile] = forward_sweep(
                     scratch, workspace, state.params, network, plan, step, first, last
                 )
                 if plan.columns.shape[0] == 0:
-                    phase = ROWS_BACK
+                    phase = ROWS_BACKWARD
         rate = 0.0
         if nth >= 0:
             rate = rates[nth]
-        if phase == SHARES:
-            make_shares(scratch, workspace, state.params, network, plan, step + 1, tile)
-        elif phase == VECTORS:
-            update_vectors(
+        if phase == TABLE_FILL:
+            fill_training_table(scratch, workspace, state.params, network, plan, step + 1, tile)
+        elif phase == TABLE_EMBEDDINGS:
+            update_table_embeddings(
                 state, scratch, network, plan, step, tile, rate, (1.0 - plan.beta) / plan.batch,
                 np.int64(nth < 0),
             )  # fmt: skip
-        elif phase == UPDATES or (phase == COLUMNS_BACK and nth >= 0):
+        elif phase == UPDATES or (phase == COLUMNS_BACKWARD and nth >= 0):
             if phase == UPDATES and tile == 0 and nth >= 0:
                 losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
             run_update(
@@ -132,9 +138,9 @@ def train_steps(
         elif nth >= 0:
             if phase == COLUMNS:
                 forward_columns(scratch, workspace, state.params, network, plan, step, tile)
-            elif phase == SUMS:
+            elif phase == COLUMN_SUMS:
                 scratch.tile_losses[tile] += column_sums(scratch, network, plan, step, first, last)
-            elif phase == ROWS_BACK:
+            elif phase == ROWS_BACKWARD:
                 add_columns(scratch, workspace, state.params, network, plan, step, first, last)
                 backward_sweep(scratch, workspace, state.params, network, plan, step, first, last)
         tile_done(worker)
@@ -142,6 +148,7 @@ def train_steps(
 
 @exact_kernel
 def mean_loss(tile_losses, batch):
+    """Return the mean loss of a batch from the sums of its row tiles (nats)."""
     total = 0.0
     for tile in range(tile_losses.size):
         total += tile_losses[tile]
@@ -149,24 +156,22 @@ def mean_loss(tile_losses, batch):
 
 
 @inner_kernel
-def keep_far(far, params, network):
-    """A copy of the pools' weights for the second phase, in which another tile updates them."""
+def copy_far_weights(far_weights, params, network):
+    """Copy the pools' weights for the phase in which another tile updates them."""
     first = network.vocab * network.embed
     for j in range((network.span - network.context) * network.embed):
-        far[j] = params[first + j]
+        far_weights[j] = params[first + j]
 
 
 @inner_kernel
 def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate, only_prepare):
-    """One tile of COLUMNS_BACK or UPDATES: momentum and weights of some columns of a layer, or of
-    some rows of the embeddings. M = beta M + ((1 - beta) / B) A^T D is one product, then W -= rate
-    M while M is in cache.
+    """Run one tile of COLUMNS_BACKWARD or UPDATES: columns of a layer, or rows of the embeddings.
 
     only_prepare : 1 before the first step: only what the next step needs is done
     """
     table = network.layers
     tiles = plan.updates
-    if phase == COLUMNS_BACK:
+    if phase == COLUMNS_BACKWARD:
         tiles = plan.columns
     layer = tiles[tile, LAYER]
     start = tiles[tile, START]
@@ -177,14 +182,14 @@ def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate
     elif layer == EMBEDDING:
         update_embeddings(
             state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
-            scratch.contexts[gathered_place(network, step + 1)], scratch.occurrences[start],
-            scratch.d_inputs, scratch.far, scratch.decays, start, stop, network, table[0, FAN_IN],
-            step, rate, plan.beta, scale, plan.embed_scale, only_prepare,
+            scratch.contexts[gathered_buffer(network, step + 1)], scratch.occurrences[start],
+            scratch.d_inputs, scratch.far_weights, scratch.decays, start, stop, network,
+            table[0, FAN_IN], step, rate, plan.beta, scale, plan.embed_scale, only_prepare,
         )  # fmt: skip
     elif only_prepare:
         return
-    elif layer == PLACE_OF_TABLE:
-        update_place(state, scratch, workspace, network, plan, step, start, rate, scale)
+    elif layer == TABLE_POSITION:
+        update_position(state, scratch, workspace, network, plan, step, start, rate, scale)
     elif layer == FAR:
         update_far(
             state.params, state.momentum, scratch.d_far, plan.row_tiles, network, rate, plan.beta,
@@ -194,9 +199,9 @@ def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate
         while start < stop:
             width = stop - start
             d0 = np.int64(-1)
-            if phase == COLUMNS_BACK:
+            if phase == COLUMNS_BACKWARD:
                 width = block_columns(plan, tile, start)
-                d0 = block_logits(network, plan, scratch.starts[step % 2], tile, start)
+                d0 = block_logits(network, plan, scratch.cluster_starts[step % 2], tile, start)
                 backward_columns_block(
                     scratch, workspace, state.params, network, plan, step, tile, start
                 )
@@ -204,7 +209,7 @@ def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate
                 state.momentum, scratch, workspace, network, plan, step, layer, start,
                 start + width, d0, scale, plan.beta,
             )  # fmt: skip
-            descend(
+            apply_momentum(
                 state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
                 table[layer, FAN_IN], table[layer, FAN_OUT], start, start + width, rate,
             )  # fmt: skip
@@ -215,10 +220,12 @@ def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate
 def layer_gradient(
     target, scratch, workspace, network, plan, step, layer, start, stop, d0, scale, beta
 ):  # fmt: skip
-    """target = beta * target + scale * gradient for the columns start to stop of one layer.
+    """Compute target = beta * target + scale * gradient for the columns start to stop of one layer.
 
-    d0 : of a block of columns of the output, where in scratch.logits it lies, else -1
-    The rows of the batch are all, or of a projection or tail those of its cluster.
+    The rows are the whole batch, or for a projection or tail those of its cluster.
+
+    target : float32[n], the momentum or a gradient, changed
+    d0 : for a block of columns of the output its offset in scratch.logits, else -1
     """
     table = network.layers
     fan_in = table[layer, FAN_IN]
@@ -227,7 +234,7 @@ def layer_gradient(
     last = plan.batch
     if layer >= network.depth:
         part = part_of(network, layer)
-        first, last = part_rows(scratch.starts[step % 2], part, first, last)
+        first, last = part_rows(scratch.cluster_starts[step % 2], part, first, last)
     d_out = scratch.logits
     ldd = fan_out
     if d0 >= 0:
@@ -240,7 +247,7 @@ def layer_gradient(
     x = scratch.inputs
     x0 = plan.batch * table[layer, WIDTH_BEFORE]
     x_row, x_column = fan_in, np.int64(1)
-    if takes_transposed(network, plan, layer):
+    if uses_transposed_input(network, plan, layer):
         x = scratch.inputs_t
         x_row, x_column = np.int64(1), plan.batch
     accumulate_gradient(
@@ -252,18 +259,20 @@ def layer_gradient(
 
 @kernel
 def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step):
-    """The gradient of the mean loss of the batch of ``step``, materialised; returns that loss.
+    """Materialise the gradient of the mean loss of the batch of ``step``; return that loss (nats).
 
-    grad : float32[n], written. One thread; the sums are those of ``train_steps``.
+    It runs in one thread; the sums are those of ``train_steps``.
+
+    grad : float32[n], written
     """
     table = network.layers
     gather_rows(scratch, tokens, network, plan, step, np.int64(0), plan.batch)
     if network.cutoffs.size > 1:
         sort_rows(scratch, network, plan, step)
-    keep_far(scratch.far, params, network)
-    if plan.by_table:
-        for place in range(network.context):
-            make_shares(scratch, workspace, params, network, plan, step, np.int64(place))
+    copy_far_weights(scratch.far_weights, params, network)
+    if plan.table_tiles:
+        for position in range(network.context):
+            fill_training_table(scratch, workspace, params, network, plan, step, np.int64(position))
     for tile in range(plan.row_tiles):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
@@ -285,8 +294,8 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
             backward_columns_block(scratch, workspace, params, network, plan, step, tile, start)
             layer_gradient(
                 grad, scratch, workspace, network, plan, step, plan.columns[tile, LAYER], start,
-                stop, block_logits(network, plan, scratch.starts[step % 2], tile, start), scale,
-                0.0,
+                stop, block_logits(network, plan, scratch.cluster_starts[step % 2], tile, start),
+                scale, 0.0,
             )  # fmt: skip
             start = stop
     for tile in range(plan.row_tiles):
@@ -297,16 +306,25 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     embeddings = grad[: network.vocab * network.embed]
     for k in range(embeddings.size):
         embeddings[k] = np.float32(0)
-    if plan.by_table:
-        for place in range(network.context):
-            place_gradient(
-                grad, scratch, workspace, params, network, plan, step, np.int64(place), scale, 0.0
+    if plan.table_tiles:
+        for position in range(network.context):
+            position_gradient(
+                grad,
+                scratch,
+                workspace,
+                params,
+                network,
+                plan,
+                step,
+                np.int64(position),
+                scale,
+                0.0,
             )
-        for slot in range(scratch.table.ids.size):
-            vector_gradient(grad, scratch, network, np.int64(slot), scale, 0.0)
+        for table_row in range(scratch.token_table.ids.size):
+            table_embedding_gradient(grad, scratch, network, np.int64(table_row), scale, 0.0)
     else:
         scatter_gradient(
-            embeddings, scratch.contexts[step % 2], scratch.d_inputs, scratch.far, network,
+            embeddings, scratch.contexts[step % 2], scratch.d_inputs, scratch.far_weights, network,
             table[0, FAN_IN], scale,
         )  # fmt: skip
     size = (network.span - network.context) * network.embed
@@ -326,7 +344,7 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
 
 @exact_kernel
 def count_nonfinite(array):
-    """How many elements are infinite or NaN; compiled without fast math, so that it can tell."""
+    """Count the infinite and NaN elements of float32[any]; fast math could not tell."""
     count = 0
     for i in range(array.size):
         if not np.isfinite(array[i]):

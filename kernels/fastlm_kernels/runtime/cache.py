@@ -165,6 +165,7 @@ class KernelCache(caching.FunctionCache):
         )
 
     def load_overload(self, sig, target_context):
+        """Return what is compiled for the types ``sig``, or None."""
         for folder in (*_places()[0], *_written):
             self._cache_file = self._file_in(folder)
             try:
@@ -177,6 +178,7 @@ class KernelCache(caching.FunctionCache):
         return None
 
     def save_overload(self, sig, data):
+        """Keep what was compiled for the types ``sig``; a failure is a ``cache_problem``."""
         folder = _write_folder()
         self._cache_file = self._file_in(folder)
         try:

@@ -1,8 +1,9 @@
 """Random numbers as functions of (seed, purpose, counters): no state, no order, no threads.
 
-``mix64`` is the finaliser of SplitMix64 (Steele, Lea, Flood 2014), ``lowbias32`` a 32-bit mixer of
-the same kind with constants found by search (C. Wellons, "hash-prospector"), which vectorises.
-All arithmetic is unsigned and wraps around.
+Counter-based as in Salmon et al. 2011 ("Parallel random numbers: as easy as 1, 2, 3"), with
+cheaper mixers. ``mix64`` is the finaliser of SplitMix64 (Steele, Lea, Flood 2014). ``lowbias32`` is
+a 32-bit mixer of the same kind with constants found by search (C. Wellons, "hash-prospector"); it
+vectorises. All arithmetic is unsigned and wraps around.
 """
 
 from __future__ import annotations
@@ -12,46 +13,25 @@ import numpy as np
 from fastlm_kernels.runtime.jit import inner_kernel, shared_kernel
 
 U32 = np.uint32
-
-
 U64 = np.uint64
 
-
 PURPOSE_ORDER = U64(1)
-
-
 PURPOSE_DROPOUT = U64(2)
-
-
 PURPOSE_SAMPLING = U64(3)
 
-
 _GOLDEN64 = U64(0x9E3779B97F4A7C15)
-
-
 _GOLDEN32 = U32(0x9E3779B9)
-
-
 _MIX_1 = U64(0xBF58476D1CE4E5B9)
-
-
 _MIX_2 = U64(0x94D049BB133111EB)
-
-
 _ODD_0 = U64(0xD6E8FEB86659FD93)
-
-
 _ODD_1 = U64(0xA0761D6478BD642F)
-
-
 _ODD_2 = U64(0xE7037ED1A0B428DB)
-
-
 _ODD_3 = U64(0x8EBC6AF09C88C6E3)
 
 
 @shared_kernel
 def mix64(x):
+    """Mix a uint64: a bijection (SplitMix64's finaliser)."""
     x ^= x >> U64(30)
     x *= _MIX_1
     x ^= x >> U64(27)
@@ -61,18 +41,19 @@ def mix64(x):
 
 @shared_kernel
 def absorb(h, word):
-    """The uint64 hash ``h`` extended by one more uint64 word."""
+    """Extend the uint64 hash ``h`` by one more uint64 word."""
     return mix64((h ^ word) + _GOLDEN64)
 
 
 @shared_kernel
 def key(seed, purpose, a, b):
-    """uint64 key of the stream (seed, purpose, a, b), all uint64."""
+    """Return the uint64 key of the stream (seed, purpose, a, b), all uint64."""
     return absorb(absorb(absorb(absorb(U64(0), seed), purpose), a), b)
 
 
 @shared_kernel
 def lowbias32(x):
+    """Mix a uint32: a bijection of low bias."""
     x = U32(x ^ (x >> U32(16)))
     x = U32(x * U32(0x7FEB352D))
     x = U32(x ^ (x >> U32(15)))
@@ -82,13 +63,13 @@ def lowbias32(x):
 
 @shared_kernel
 def column_hash(row_key, column):
-    """uint32, uniform: the random number of ``column`` in the row with the uint32 ``row_key``."""
+    """Return the uniform uint32 of ``column`` in the row with the uint32 ``row_key``."""
     return lowbias32(U32(row_key + U32(U32(column) * _GOLDEN32)))
 
 
 @shared_kernel
 def order_key(seed, epoch, part):
-    """Of the order of an epoch's examples, or (part 0) blocks and (1, 2, ...) windows."""
+    """Return the uint64 key of an epoch's order: of examples or blocks (part 0), or of a window."""
     return key(U64(seed), PURPOSE_ORDER, U64(epoch), U64(part))
 
 
@@ -101,10 +82,10 @@ def _round(x, k, odd, mask, shift):
 
 @shared_kernel
 def permute(i, n, k):
-    """The image of i under the pseudo-random permutation of range(n) with the uint64 key k.
+    """Return the image of i under the pseudo-random permutation of range(n) with the uint64 key k.
 
-    Four rounds of add, odd multiply and xor-shift are a bijection on the next power of two; walking
-    on until the value falls below n (fewer than two tries on average) makes one of range(n).
+    Four rounds of add, odd multiply and xor-shift are a bijection on the next power of two. Cycle
+    walking, fewer than two tries on average, makes it one of range(n) (Black, Rogaway 2002).
     """
     if n <= 1:
         return np.int64(0)

@@ -1,4 +1,4 @@
-"""Characters of UTF-8 text, and ids: counted, and looked up. What text is, see ``utf8``."""
+"""Characters of UTF-8 text (see ``text.utf8``): counted, and encoded as ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ U16 = np.uint16
 
 @inner_kernel
 def put_id(ids, width, k, id):
-    """Write the k-th id; ids : uint16[width * T], see ``arguments.Tokens``."""
+    """Write the k-th id; ids : uint16[width * T], see ``runtime.arguments.Tokens``."""
     if width == 1:
         ids[k] = U16(id)
     else:
@@ -22,7 +22,11 @@ def put_id(ids, width, k, id):
 
 @kernel
 def count_characters(counts, data, size):
-    """counts : int64[0x110000], added to"""
+    """Count the code points of a text.
+
+    counts : int64[0x110000], added to
+    data : uint8[size + PADDING]
+    """
     i = np.int64(0)
     while i < size:
         if eight_ascii(data, i):
@@ -42,7 +46,11 @@ def count_characters(counts, data, size):
 
 @kernel
 def count_ids(counts, ids, width):
-    """counts : int64[V], added to; ids : uint16[width * T], all below V"""
+    """Count ids.
+
+    counts : int64[V], added to
+    ids : uint16[width * T], all below V
+    """
     if width == 1:
         for k in range(ids.size):
             counts[ids[k]] += 1
@@ -55,9 +63,10 @@ def count_ids(counts, ids, width):
 def encode_characters(ids, data, id_of, width, size, boundary):
     """Write the id of each character, and ``boundary`` for END unless it is negative.
 
-    Returns the number of ids, or -1 - i when the character at byte i has none.
+    Returns the number of ids, or -1 - i where the character at byte i has none.
 
-    ids : uint16[width * size]
+    ids : uint16[width * size], written
+    data : uint8[size + PADDING]
     id_of : int32[0x110000], the id of each code point or -1
     """
     i = np.int64(0)

@@ -1,8 +1,8 @@
-"""UTF-8 as it lies in memory: characters, their lower case, and where documents end.
+"""UTF-8 text in memory: its characters, their lower case, and the ends of documents.
 
 Text is an array uint8 whose first ``size`` bytes are UTF-8, followed by at least PADDING bytes
-END. END (0xFF) is in no UTF-8 text: between two documents it marks that the first one ends, and
-behind the text it ends every loop without a look at the size, so that eight bytes can be read at
+END. END (0xFF) occurs in no UTF-8 text: between two documents it marks the end of the first one,
+and after the text it ends every loop without a look at the size, so that eight bytes can be read at
 once wherever a character begins.
 """
 
@@ -13,38 +13,22 @@ import numpy as np
 from fastlm_kernels.runtime.jit import inner_kernel, kernel
 
 U8 = np.uint8
-
-
 U64 = np.uint64
 
-
 PADDING = 8
-
-
 END = 0xFF
-
-
 LAST_CODE_POINT = 0x10FFFF
 
-
 _HIGH_BITS = U64(0x8080808080808080)
-
-
 _NEW_LINE = 10
-
-
 _CAPITAL_SIGMA = 0x3A3
-
-
 _CAPITAL_DOTTED_I = 0x130
-
-
 _DOT_ABOVE = 0x307
 
 
 @inner_kernel
 def load64(data, i):
-    """The eight bytes from i on, the first one lowest; LLVM makes it one load."""
+    """Return the eight bytes from i on as uint64, the first one lowest; LLVM makes it one load."""
     return (
         U64(data[i])
         | (U64(data[i + 1]) << U64(8))
@@ -59,13 +43,13 @@ def load64(data, i):
 
 @inner_kernel
 def eight_ascii(data, i):
-    """Whether the eight bytes from i on are ASCII (and so are none of them END)."""
+    """Return whether the eight bytes from i on are ASCII, so that none of them is END."""
     return (load64(data, i) & _HIGH_BITS) == U64(0)
 
 
 @inner_kernel
 def decode(data, i):
-    """The character from i on, which is not ASCII: (code point, its length in bytes)."""
+    """Return (code point, length in bytes) of the character at i, which is not ASCII."""
     lead = np.int64(data[i])
     second = np.int64(data[i + 1]) & 0x3F
     if lead < 0xE0:
@@ -80,7 +64,7 @@ def decode(data, i):
 
 @inner_kernel
 def put_character(out, k, code):
-    """Write a character at k; returns where the next one goes."""
+    """Write a character at k; return the offset of the next one."""
     if code < 0x80:
         out[k] = U8(code)
         return k + 1
@@ -102,25 +86,28 @@ def put_character(out, k, code):
 
 @inner_kernel
 def put_padding(out, k):
+    """Write PADDING bytes END at k."""
     for j in range(PADDING):
         out[k + j] = U8(END)
 
 
 @inner_kernel
 def ascii_lower(byte):
+    """Return the lower case of an ASCII byte."""
     code = np.int64(byte)
     return U8(code + 32) if 65 <= code <= 90 else U8(code)
 
 
 @kernel
 def lower_case(out, data, lower_of, size):
-    r"""Write the lower case of a text, padding included; returns its size.
+    """Write the lower case of a text, padding included.
 
-    -1 for a text with a capital sigma: its lower case depends on the letters around it.
+    Returns its size, or -1 for a text with a capital sigma, whose lower case depends on the letters
+    around it.
 
-    out : uint8[at least 1.5 * size + PADDING]: two bytes may become three
+    out : uint8[at least 1.5 * size + PADDING], written: two bytes may become three
     data : uint8[size + PADDING]
-    lower_of : int32[n], the lower case of the code points below n; those beyond have none
+    lower_of : int32[n], the lower case of the code points below n; those beyond are their own
     """
     i = np.int64(0)
     k = np.int64(0)
@@ -152,10 +139,10 @@ def lower_case(out, data, lower_of, size):
 
 @kernel
 def end_documents(data, is_space, size, paragraphs):
-    r"""Put END behind each document of a text, in place, and drop what is between documents.
+    """Put END after each document of a text, in place, and drop what is between documents.
 
-    Documents are runs of lines that are not blank: of one line, or, where ``paragraphs`` is 1, as
-    long as they are. A line is blank when it holds white space only. Returns the new size.
+    A document is a line that is not blank or, where ``paragraphs`` is 1, consecutive lines that are
+    not blank. A line is blank if it holds white space only. Returns the new size.
 
     data : uint8[size + PADDING + 1], changed in place
     is_space : uint8[0x110000], 1 for white space

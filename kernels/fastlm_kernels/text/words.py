@@ -1,12 +1,14 @@
-"""Words of UTF-8 text: cut by classes of characters, counted and looked up in a hash table.
+"""Words of UTF-8 text (see ``text.utf8``): cut by classes of characters, counted, and encoded.
 
-What text is, see ``utf8``. Classes stand for what a tokenizer's expression says:
+The classes stand for what a tokenizer's regular expression says:
 
-WORD, MARK : part of a word; a run of them is a token
+WORD, MARK : part of a word; consecutive ones are a token
 JOINER : part of a word when it stands inside one, else nothing
-UNSPACED : a token with the MARKs behind it
+UNSPACED : a token together with the MARKs after it
 SYMBOL : a token by itself
 SEPARATOR : nothing
+
+Symbols are found in a hash table with open addressing and linear probing (Knuth, TAOCP 3, 6.4).
 """
 
 from __future__ import annotations
@@ -22,33 +24,24 @@ from fastlm_kernels.text.utf8 import END, PADDING, decode, load64
 
 U64 = np.uint64
 
-
 SEPARATOR, SYMBOL, WORD, MARK, UNSPACED, JOINER = range(6)
+LONGER, DOCUMENT_END = 6, 7  # classes of bytes only: first byte of a longer character, and END
 
+_LONG = U64(0xFF) << U64(56)  # keys from here on are hashes
+_SHORT_BYTES = 7  # symbols up to this length are their own key
 
-# In the classes of bytes only: the first byte of a longer character, and END.
-LONGER, DOCUMENT_END = 6, 7
-
-
-_LONG = U64(0xFF) << U64(56)
-
-
-_SHORT_BYTES = 7
-
-
-# Entries of SymbolTable.used.
-SYMBOLS, BYTES = range(2)
+SYMBOLS, BYTES = range(2)  # entries of SymbolTable.used
 
 
 class SymbolTable(NamedTuple):
-    """Distinct symbols, numbered from 0 in the order in which they came; open addressing.
+    """Distinct symbols, numbered from 0 in the order in which they came.
 
-    slots : uint64[2 * n], n a power of two and more than the symbols: key and number + 1, or 0 and
-        0. The key of up to seven bytes is the bytes and their number, so equal keys are equal
-        symbols; the key of more is a hash, and the bytes are compared.
-    starts : int64[symbols + 1], where the bytes of each symbol start, and where the last one ends
+    slots : uint64[2 * n], n a power of two above the number of symbols: key and number + 1, or 0
+        and 0. The key of up to seven bytes is the bytes and their count, so equal keys are equal
+        symbols; the key of more bytes is a hash, and the bytes are compared
+    starts : int64[symbols + 1], the start of each symbol's bytes, then the end of the last one
     text : uint8[bytes + PADDING]
-    used : int64[2], the number of symbols and of bytes in ``text``
+    used : int64[2], the number of symbols, and of bytes in ``text``
     """
 
     slots: np.ndarray
@@ -59,7 +52,7 @@ class SymbolTable(NamedTuple):
 
 @inner_kernel
 def word_end(data, i, byte_class, char_class):
-    """Where the word ends that goes on at i."""
+    """Return the end of the word that goes on at i."""
     stop = i
     while True:
         kind = np.int64(byte_class[data[i]])
@@ -78,6 +71,7 @@ def word_end(data, i, byte_class, char_class):
 
 @inner_kernel
 def marks_end(data, i, byte_class, char_class):
+    """Return the end of the MARKs from i on."""
     while byte_class[data[i]] == LONGER:
         code, length = decode(data, i)
         if char_class[code] != MARK:
@@ -88,7 +82,7 @@ def marks_end(data, i, byte_class, char_class):
 
 @inner_kernel
 def next_token(data, i, byte_class, char_class, size):
-    """(start, stop) of the next token, or of END, from i on; (size, size) where there is none."""
+    """Return (start, stop) of the next token or END from i on; (size, size) if there is none."""
     while i < size:
         kind = np.int64(byte_class[data[i]])
         if kind == WORD:
@@ -118,6 +112,7 @@ def next_token(data, i, byte_class, char_class, size):
 
 @inner_kernel
 def symbol_key(data, start, stop):
+    """Return the uint64 key of the bytes start to stop, see ``SymbolTable``."""
     size = stop - start
     if size <= _SHORT_BYTES:
         keep = (U64(1) << U64(8 * size)) - U64(1)
@@ -130,7 +125,7 @@ def symbol_key(data, start, stop):
 
 @inner_kernel
 def find_slot(table, data, start, stop, key):
-    """The slot of these bytes, or the empty one where they belong."""
+    """Return the slot of these bytes, or the empty one where they belong."""
     slots = table.slots
     mask = U64(slots.size // 2 - 1)
     slot = np.int64(mix64(key) & mask)
@@ -145,7 +140,7 @@ def find_slot(table, data, start, stop, key):
 
 @inner_kernel
 def same_bytes(table, number, data, start, stop):
-    """Whether a symbol of more than seven bytes is these: eight at a time, the last eight last."""
+    """Return whether a symbol of more than seven bytes equals these bytes."""
     text = table.text
     first = table.starts[number]
     size = stop - start
@@ -160,7 +155,7 @@ def same_bytes(table, number, data, start, stop):
 
 @kernel
 def index_symbols(table):
-    """Enter all symbols but the empty ones into slots that are all zero."""
+    """Enter all symbols but empty ones into slots that are all zero."""
     for number in range(table.used[SYMBOLS]):
         start, stop = table.starts[number], table.starts[number + 1]
         if stop > start:
@@ -174,9 +169,11 @@ def index_symbols(table):
 def count_words(counts, table, data, byte_class, char_class, first, size):
     """Count the words from byte ``first`` on, and enter those that are new.
 
-    Returns size, or where it stopped because the table is full: make it larger and go on there.
+    Returns size, or the byte where it stopped because the table is full: the caller enlarges the
+    table and continues there.
 
-    counts : int64[n], n at least the symbols that the table has room for
+    counts : int64[n], added to; n at least the symbols that the table has room for
+    data : uint8[size + PADDING]
     byte_class : uint8[256], char_class : uint8[0x110000]
     """
     slots, starts, text, used = table.slots, table.starts, table.text, table.used
@@ -207,13 +204,13 @@ def count_words(counts, table, data, byte_class, char_class, first, size):
 
 @kernel
 def encode_words(ids, data, table, byte_class, char_class, width, size, boundary, unknown):
-    """Write the id of each word, ``unknown`` for one that is not in the table, and ``boundary``
-    for END unless it is negative.
+    """Write the id of each word, and ``boundary`` for END unless it is negative.
 
-    Returns the number of ids, or -1 - i for the word at byte i that is not in the table, where
-    ``unknown`` is negative.
+    A word that is not in the table gets ``unknown``. Returns the number of ids, or -1 - i where
+    ``unknown`` is negative and the word at byte i is not in the table.
 
-    ids : uint16[width * size]
+    ids : uint16[width * size], written
+    data : uint8[size + PADDING]
     """
     i = np.int64(0)
     k = np.int64(0)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm_kernels.layers.softmax import (
-    BLOCK_TOPS,
-    add_to_log_sum,
+    STATE_BLOCK_MAX,
     gradient_block,
     log_sum_exp,
-    loss_of_blocks,
+    loss_from_state,
     row_max,
     softmax_block,
     softmax_cross_entropy,
+    update_log_sum,
 )
 from fastlm_kernels.runtime.jit import kernel
 from tests import naive
@@ -94,7 +94,7 @@ def in_blocks(z, marks, size, target):
         softmax_block(z[start : start + size], marks, start // size, target - start)
     for start in range(0, z.size, size):
         gradient_block(z[start : start + size], marks, start // size, target - start)
-    return loss_of_blocks(marks)
+    return loss_from_state(marks)
 
 
 @given(finite_rows, st.integers(1, 70), st.data())
@@ -103,7 +103,7 @@ def test_loss_and_gradient_in_blocks(values, size, data):
     z = np.array(values, dtype=np.float32)
     target = data.draw(st.integers(0, z.size - 1))
     expected, gradient = oracle(z, target)
-    marks = np.full(BLOCK_TOPS + -(-z.size // size), np.nan)
+    marks = np.full(STATE_BLOCK_MAX + -(-z.size // size), np.nan)
     loss = in_blocks(z, marks, size, target)
     assert loss == pytest.approx(expected, rel=3e-7, abs=5e-6)
     np.testing.assert_allclose(z, gradient, rtol=0, atol=2e-6)
@@ -115,14 +115,14 @@ def test_a_bad_score_shows_in_the_loss_of_blocks(bad, place):
     z = np.arange(6, dtype=np.float32)
     z[place] = bad
     with np.errstate(invalid="ignore"):
-        assert math.isnan(in_blocks(z, np.empty(BLOCK_TOPS + 3), 2, 3))
+        assert math.isnan(in_blocks(z, np.empty(STATE_BLOCK_MAX + 3), 2, 3))
 
 
 def sum_in_parts(z, size):
     """The log of the sum of e^z, from parts of so many elements."""
     tops, totals = np.full(1, -np.inf, dtype=np.float32), np.zeros(1)
     for start in range(0, len(z), size):
-        add_to_log_sum(tops, totals, 0, z[start : start + size])
+        update_log_sum(tops, totals, 0, z[start : start + size])
     return math.log(totals[0]) + float(tops[0])
 
 

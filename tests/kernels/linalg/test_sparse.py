@@ -1,4 +1,4 @@
-"""Products that leave out what is zero: the dense product's bits, and gradients behind ReLU."""
+"""Products that leave out what is zero: the dense product's bits, and gradients after ReLU."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numba import config, njit
 
 from fastlm_kernels.linalg.dense import PANEL, PANEL_ROWS
-from fastlm_kernels.linalg.gemm import gemm, gemm_behind_relu
-from fastlm_kernels.linalg.sparse import DENSE, LISTED_ROWS
+from fastlm_kernels.linalg.gemm import gemm, gemm_masked
+from fastlm_kernels.linalg.sparse import DENSE, SPARSE_ROWS
 from tests.kernels.linalg.test_gemm import (
     FENCE,
     block,
@@ -24,8 +24,8 @@ NO_JIT = bool(config.DISABLE_JIT)
 
 
 @njit
-def behind_relu(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
-    gemm_behind_relu(c, c0, ldc, h, c0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace)
+def masked(c, c0, ldc, h, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace):
+    gemm_masked(c, c0, ldc, h, c0, a, a0, a_row, b, b0, ldb, m, n, k, beta, workspace)
 
 
 if not NO_JIT:
@@ -37,7 +37,7 @@ if not NO_JIT:
             workspace.address,
             (c, np.int64(0), n, a, np.int64(0), a_row, a_column, b, np.int64(0), ldb, transpose_b,
              m, n, k, alpha, beta, c, np.int64(0), np.int64(DENSE),
-             workspace.pack, workspace.lists),
+             workspace.pack, workspace.indices),
         )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def normal(rng, *shape):
 
 
 SIZES = [
-    (2 * LISTED_ROWS + 5, PANEL + 3, PANEL_ROWS + 9),
+    (2 * SPARSE_ROWS + 5, PANEL + 3, PANEL_ROWS + 9),
     (33, 2 * PANEL, 40),
     (40, 5, 3 * PANEL_ROWS + 1),
 ]
@@ -93,7 +93,7 @@ def test_the_bits_of_the_dense_product(size, beta, zeros_in, transpose_a, transp
     assert listed.tobytes() == other.tobytes()
 
 
-def check_behind_relu(m, n, k, beta, offsets=(1, 2, 3), pads=(1, 2, 3), share=0.15):
+def check_masked(m, n, k, beta, offsets=(1, 2, 3), pads=(1, 2, 3), share=0.15):
     rng = np.random.default_rng([m, n, k])
     a, b = normal(rng, m, k), normal(rng, n, k)
     c, h = normal(rng, m, n), mostly_zero(normal(rng, m, n), rng, share)
@@ -106,7 +106,7 @@ def check_behind_relu(m, n, k, beta, offsets=(1, 2, 3), pads=(1, 2, 3), share=0.
     flat_b, ldb = flat_with(b, offsets[1], pads[1])
     flat_c, ldc = flat_with(c, offsets[2], pads[2])
     flat_h, _ = flat_with(h, offsets[2], pads[2])
-    behind_relu(
+    masked(
         flat_c, offsets[2], ldc, flat_h, flat_a, offsets[0], lda, flat_b, offsets[1], ldb,
         m, n, k, beta, used_workspace(),
     )  # fmt: skip
@@ -127,13 +127,13 @@ pads = st.integers(0, 3)
 )  # fmt: skip
 @settings(deadline=None)
 def test_small_gradients_behind_relu(m, n, k, beta, offsets, pads, share):
-    check_behind_relu(m, n, k, beta, offsets, pads, share)
+    check_masked(m, n, k, beta, offsets, pads, share)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 def test_large_gradients_behind_relu(beta):
-    check_behind_relu(LISTED_ROWS + 3, PANEL_ROWS + 7, 3, beta)
-    check_behind_relu(5, 20, 1100, beta)
+    check_masked(SPARSE_ROWS + 3, PANEL_ROWS + 7, 3, beta)
+    check_masked(5, 20, 1100, beta)
 
 
 @pytest.mark.skipif(NO_JIT, reason="NumPy's product then")
@@ -150,6 +150,6 @@ def test_a_bad_number_is_not_taken_for_a_zero():
     h[0, 0] = np.nan
     d = normal(rng, 40, 60)
     d[0] = 1
-    behind_relu(c.ravel(), 0, 50, h.ravel(), d.ravel(), 0, 60, b.T.copy().ravel(), 0, 60, 40, 50,
+    masked(c.ravel(), 0, 50, h.ravel(), d.ravel(), 0, 60, b.T.copy().ravel(), 0, 60, 40, 50,
                 60, 0.0, used_workspace())  # fmt: skip
     assert c[0, 0] == pytest.approx(b[:, 0].sum(), abs=1e-4)

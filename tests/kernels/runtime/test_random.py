@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm_kernels.layers.activation import dropout, row_key
 from fastlm_kernels.runtime import random as hashing
 from tests import naive
 
@@ -77,22 +76,3 @@ def test_permute_is_a_bijection(n):
 def test_another_key_gives_another_order():
     orders = {tuple(hashing.permute(i, 50, U64(key)) for i in range(50)) for key in range(20)}
     assert len(orders) == 20
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("layer", [0, 2])
-def test_dropout_has_the_masks_of_the_oracle(rate, layer):
-    rows, columns, seed, step = 3, 40, 2**40 + 7, 11
-    values = np.ones((rows, columns), dtype=np.float32)
-    for row in range(rows):
-        dropout(values[row], row_key(seed, step, layer, row), rate)
-    mask = naive.dropout_mask(seed, step, layer, rows, columns, rate)
-    np.testing.assert_array_equal(values, mask.astype(np.float32))
-
-
-def test_dropout_drops_its_share():
-    values = np.ones(4000, dtype=np.float32)
-    dropout(values, row_key(1, 2, 1, 0), 0.3)
-    # Four standard deviations of a binomial share.
-    assert abs((values == 0).mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 4000)
-    assert set(values.tolist()) == {0.0, float(np.float32(1 / 0.7))}

@@ -1,4 +1,4 @@
-"""Sums of losses over token arrays, against the float64 oracle."""
+"""Losses of token arrays and their sums: any number of threads, any cut."""
 
 from __future__ import annotations
 
@@ -6,12 +6,53 @@ import numpy as np
 import pytest
 
 from fastlm.config import ModelConfig
-from fastlm.engine.losses import evaluate_tokens, mean_loss, position_losses
+from fastlm.engine import losses
+from fastlm.engine.losses import evaluate_tokens, mean_loss, position_losses, table_size
 from fastlm.engine.tokens import token_array
 from fastlm.errors import CorpusError
 from fastlm.model.layout import Layout
-from fastlm_kernels.runtime.jit import JIT_DISABLED
 from tests import naive
+from tests.oracle_runs import NO_JIT, initial, models, random_tokens
+
+
+def test_position_losses_are_the_same_bits_for_any_number_of_threads():
+    model, oracle = models(11, hidden=(6,))
+    tokens = token_array(random_tokens(11, 300 if NO_JIT else 3000), 11)
+    params = initial(oracle)
+    stop = tokens.ids.size
+    results = {
+        position_losses(params, model, tokens, 3, stop, threads).tobytes()
+        for threads in (1, 2, 3, 4, 64)
+    }
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("count_boundary", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
+def test_sums_over_slices(count_boundary, dtype, monkeypatch):
+    model, oracle = models(11, hidden=(6,), boundary=0)
+    ids, params = random_tokens(11, 90).astype(dtype), initial(oracle)
+    whole = position_losses(params, model, token_array(ids, 11), 0, 90)
+    keep = (ids != 0) | count_boundary
+    monkeypatch.setattr(losses, "_POSITIONS_PER_CALL", 40)
+    found = evaluate_tokens(params, model, ids, count_boundary=count_boundary, unk=3)
+    assert found.nats == sum(
+        whole[part][keep[part]].sum() for part in np.split(np.arange(90), [40, 80])
+    )
+    assert (found.tokens, found.oov) == (keep.sum(), (ids == 3).sum())
+
+
+def test_there_is_a_table_only_where_it_pays_and_fits():
+    def size(vocab=100, **shape):
+        return table_size(ModelConfig(vocab=vocab, **shape))
+
+    assert size(context=16, embed=24, hidden=(256,)) == 100
+    assert size(context=4, embed=32, hidden=()) == 100
+    assert size(embed=32, combine="mean") == 0
+    assert size(context=50, embed=32, hidden=(2000,)) == 0  # 40 MB
+    assert size(30_000, context=4, embed=128, hidden=(256,), cutoffs=(900,)) == 8192
+    assert size(30_000, context=4, embed=128, hidden=()) == 0
+    assert size(cutoffs=(20,), hidden=()) == 0
 
 
 def shape_of(config):
@@ -51,7 +92,7 @@ def test_losses_whose_logits_come_in_blocks():
     rng = np.random.default_rng(4)
     params = rng.normal(0, 1, Layout(config).size).astype(np.float32)
     Layout(config).views(params)["output.bias"][290:] += 20
-    ids = rng.integers(1, vocab, 12 if JIT_DISABLED else 700)
+    ids = rng.integers(1, vocab, 12 if NO_JIT else 700)
     ids[:3] = 301, 556, 699
     tensors = naive.split(params.astype(np.float64), shape_of(config))
     expected = naive.nll_of_positions(tensors, shape_of(config), ids, np.arange(len(ids)), 0)
