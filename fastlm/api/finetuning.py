@@ -37,18 +37,7 @@ def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -
     """Return how to train further a model that was trained with ``before``.
 
     Batch, momentum, weight decay and dropout are those of before; the learning rate is a quarter of
-    what it was, and falls to zero; one epoch.
-
-    Parameters
-    ----------
-    before : TrainingConfig, optional
-    settings : dict
-        Fields of ``TrainingConfig`` to override these; None stands for the default.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown setting, one of the model, or one out of range.
+    what it was, and falls to zero; one epoch. ``settings`` override these.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     for name in sorted(given.keys() & ModelConfig.__dataclass_fields__.keys()):
@@ -77,26 +66,9 @@ def train_further(
     callbacks: Sequence[Callback],
     settings: dict[str, Any],
 ) -> tuple[NDArray[np.float32], TrainingConfig, dict[str, Any], Result]:
-    """Train a model further on more text; see ``LanguageModel.train_more``.
+    """Return new parameters, how they were trained, details and result; ``model`` stays as it is.
 
-    Parameters
-    ----------
-    model : TextModel
-        Stays as it is.
-    texts, valid, callbacks, settings
-        See ``LanguageModel.train_more``.
-    trained : TrainingConfig or None
-        How the model was trained before.
-    details : mapping
-        Facts about the runs before.
-
-    Returns
-    -------
-    params : float32[n]
-    training : TrainingConfig
-    details : dict
-        Facts about all runs.
-    result : Result
+    trained, details : how the model was trained before, and facts about it
     """
     training = finetuning_config(trained, settings)
     fraction = valid if isinstance(valid, int | float) else 0

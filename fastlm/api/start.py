@@ -172,19 +172,7 @@ class RunStart:
         callbacks: Sequence[Callback],
         origin: Origin,
     ) -> Trainer:
-        """Return the trainer that starts so.
-
-        Parameters
-        ----------
-        config : Config
-        train_tokens, valid_tokens : int[T]
-        counts : int64[V] or None
-            See ``Trainer``.
-        given : mapping
-            The settings of ``training_config``.
-        callbacks : sequence of Callback
-        origin : Origin
-        """
+        """Return the trainer that starts so; ``given`` are the settings of ``training_config``."""
         if self.saved is not None:
             assert self.files is not None
             trainer = Trainer.from_checkpoint(

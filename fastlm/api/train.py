@@ -186,24 +186,14 @@ class _Request:
 
 @dataclass(frozen=True, kw_only=True)
 class _ResolvedRun:
-    """A run in which nothing is left to choose.
-
-    Attributes
-    ----------
-    given : dict
-        The fields of ``config.training`` that were given, which a checkpoint may refuse.
-    counts : int64[V] or None
-        How often each token occurs, where that was counted.
-    reasons : tuple of str
-        Why the settings that were not given are what they are.
-    """
+    """A run in which nothing is left to choose."""
 
     data: Dataset
     origin: Origin
     config: Config
-    given: dict[str, Any]
-    counts: NDArray[np.int64] | None
-    reasons: tuple[str, ...]
+    given: dict[str, Any]  # fields of config.training, which a checkpoint may refuse
+    counts: NDArray[np.int64] | None  # int64[V], how often each token occurs, if it was counted
+    reasons: tuple[str, ...]  # why the settings that were not given are what they are
 
 
 def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:

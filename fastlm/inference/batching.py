@@ -29,31 +29,15 @@ END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
 
 @dataclass
 class TextBatch:
-    """Consecutive texts, of which the first may have begun earlier and the last may go on.
+    """Consecutive texts, of which the first may have begun earlier and the last may go on."""
 
-    Attributes
-    ----------
-    first_text : int
-        The number of the first text.
-    parts : list of str
-        Documents; the last may be the beginning or the middle of one.
-    text_ends : list of int
-        For each text that ends here, the number of parts up to its end.
-    open_document, open_text : bool
-        Whether the last part does not end its document, its text.
-    continues : bool
-        Whether the first part is not the beginning of its text.
-    failure : Exception or None
-        Why the next text cannot be read; then this is the last batch.
-    """
-
-    first_text: int
-    parts: list[str] = field(default_factory=list)
-    text_ends: list[int] = field(default_factory=list)
-    open_document: bool = False
-    open_text: bool = False
-    continues: bool = False
-    failure: Exception | None = None
+    first_text: int  # the number of the first text
+    parts: list[str] = field(default_factory=list)  # documents; the last may be part of one
+    text_ends: list[int] = field(default_factory=list)  # parts up to the end of each text
+    open_document: bool = False  # whether the last part does not end its document
+    open_text: bool = False  # whether it does not end its text
+    continues: bool = False  # whether the first part is not the beginning of its text
+    failure: Exception | None = None  # why the next text cannot be read, in the last batch
 
     def before(self, part: int, failure: Exception) -> TextBatch:
         """Return the texts that end before a part that cannot be encoded."""
@@ -72,20 +56,12 @@ def text_batches(
 ) -> Iterator[TextBatch]:
     r"""Yield batches of about ``size`` characters, more only where a text cannot be cut.
 
+    Parts are cut where their tokens stay those of the whole document; \r\n and \r read as \n.
     Every text counts as one character more than it has, so that many empty ones fill a batch too.
     A text that is not a str (TextError), or an exception of the iterable, ends the last batch.
-    \r\n and \r read as \n.
 
-    Parameters
-    ----------
-    texts : iterable of str
-    documents : {"file", "paragraphs", "lines"}
-    tokenizer : Tokenizer
-        Parts are cut where their tokens stay those of the whole document.
-    size : int
-    keep_empty : bool
-        Whether a text without any document (empty or white space) is one as it stands. If not, it
-        has no part.
+    keep_empty : whether a text without a document (empty or white space) is one as it stands; if
+        not, it has no part
     """
     part_size = max(size, PART_CHARS)
     batch = TextBatch(0)

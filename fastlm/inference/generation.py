@@ -79,29 +79,17 @@ def kernel_rules(sampling: Sampling, vocab: int) -> Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A prompt and the settings to continue it with, checked: all that decides what is written.
-
-    Attributes
-    ----------
-    prompt_ids : list of int
-        The tokens of the prompt's last document.
-    stops : tuple of str
-        A text ends before the first of these.
-    excluded : list of int
-        Ids that are never chosen.
-    end : int or None
-        The id that ends a text; None: it always has ``length`` tokens.
-    """
+    """A prompt and the settings to continue it with, checked: all that decides what is written."""
 
     model: TextModel
     prompt: str
-    prompt_ids: list[int]
+    prompt_ids: list[int]  # of the prompt's last document
     length: int
     sampling: Sampling
     seed: int
     stops: tuple[str, ...]
-    excluded: list[int]
-    end: int | None
+    excluded: list[int]  # ids that are never chosen
+    end: int | None  # the id that ends a text, if one does before it has ``length`` tokens
 
     @classmethod
     def make(cls, model: TextModel, prompt: str, settings: GenerationSettings) -> Request:

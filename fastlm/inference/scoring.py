@@ -23,7 +23,7 @@ from fastlm.inference.batching import (
     text_batches,
 )
 from fastlm.inference.text_model import TextModel
-from fastlm.model.figures import Figures, perplexity, ratio
+from fastlm.model.figures import Figures, Number, perplexity, ratio
 from fastlm.system.json_values import finite_values
 from fastlm_kernels.passes.scoring import sum_texts
 
@@ -51,7 +51,19 @@ class _ScoreFields(NamedTuple):
     token_strings: list[str] | None = None
 
 
-class Score(_ScoreFields, Figures[float]):
+class _ScoreFigures(Figures[Number]):
+    __slots__ = ()
+
+    log_prob_without_oov: Number
+    oov: Any
+
+    @property
+    def perplexity_without_oov(self) -> Number:
+        """exp(-log_prob_without_oov / (tokens - oov)); NaN where all tokens are unknown."""
+        return perplexity(ratio(-self.log_prob_without_oov, self.tokens - self.oov))
+
+
+class Score(_ScoreFields, _ScoreFigures[float]):
     """The log-probability of one text under a model, and the size of the text.
 
     Attributes
@@ -76,11 +88,6 @@ class Score(_ScoreFields, Figures[float]):
 
     __slots__ = ()
 
-    @property
-    def perplexity_without_oov(self) -> float:
-        """exp(-log_prob_without_oov / (tokens - oov)); NaN where all tokens are unknown."""
-        return perplexity(ratio(-self.log_prob_without_oov, self.tokens - self.oov))
-
     def to_dict(self) -> dict[str, Any]:
         """Return the fields and figures as JSON has them; null for infinite ones and NaN."""
         figures = finite_values({name: getattr(self, name) for name in _SCORE_FIGURES})
@@ -99,7 +106,7 @@ class _ScoreColumns(NamedTuple):
     bytes: NDArray[np.int64]
 
 
-class ScoreArrays(_ScoreColumns, Figures[NDArray[np.float64]]):
+class ScoreArrays(_ScoreColumns, _ScoreFigures[NDArray[np.float64]]):
     """The fields of ``Score`` as arrays, an element per text; so are the properties.
 
     Attributes
@@ -109,11 +116,6 @@ class ScoreArrays(_ScoreColumns, Figures[NDArray[np.float64]]):
     """
 
     __slots__ = ()
-
-    @property
-    def perplexity_without_oov(self) -> NDArray[np.float64]:
-        """exp(-log_prob_without_oov / (tokens - oov)); NaN where all tokens are unknown."""
-        return perplexity(ratio(-self.log_prob_without_oov, self.tokens - self.oov))
 
 
 def score_texts(
@@ -172,25 +174,13 @@ _Tokens: TypeAlias = tuple[NDArray[Any], NDArray[np.float32]]
 
 
 class ScoredBatch(NamedTuple):
-    """The scores of the texts that end in a batch, and the losses that they are the sums of.
-
-    Attributes
-    ----------
-    scores : ScoreArrays
-    ids : unsigned[T]
-    losses : float64[T]
-        -log p of each token in nats.
-    counted : bool[T]
-        Which tokens count.
-    text_ends : int64[texts]
-        Where in these arrays each text ends; the last may go on in the next batch.
-    """
+    """The scores of the texts that end in a batch, and the losses that they are the sums of."""
 
     scores: ScoreArrays
-    ids: NDArray[Any]
-    losses: NDArray[np.float64]
-    counted: NDArray[np.bool_]
-    text_ends: NDArray[np.int64]
+    ids: NDArray[Any]  # unsigned[T]
+    losses: NDArray[np.float64]  # float64[T], -log p in nats
+    counted: NDArray[np.bool_]  # bool[T], which tokens count
+    text_ends: NDArray[np.int64]  # where each text ends; the last may go on in the next batch
 
     def tokens_of_texts(self) -> list[_Tokens]:
         """Return the tokens of each text that count, as far as they lie in this batch."""
@@ -206,19 +196,8 @@ class ScoredBatch(NamedTuple):
 class Scorer:
     """Scores texts batch by batch; between batches it keeps what a text that goes on needs.
 
-    Parameters
-    ----------
-    model : TextModel
-    count_end : bool, optional
-        Whether boundary tokens count; None: where documents are lines or paragraphs.
-    keep_empty : bool
-        Whether a text without any document is scored as one.
-    threads : int
-
-    Raises
-    ------
-    ConfigError
-        When boundary tokens are to count, but the model has none.
+    count_end : whether boundary tokens count; None: where documents are lines or paragraphs
+    keep_empty : whether a text without any document is scored as one
     """
 
     def __init__(
@@ -250,14 +229,7 @@ class Scorer:
     def run(self, texts: Iterable[str], size: int) -> Iterator[ScoredBatch]:
         """Yield the scores of several texts, about ``size`` characters at a time.
 
-        Raises
-        ------
-        TokenizerError
-            At the call, for one str in place of several.
-        TextError
-            After the scores before it, for a text that is not a str or cannot be encoded.
-        TrainingError
-            For losses that are not finite.
+        For one str in place of several it raises TokenizerError at the call.
         """
         check_texts(texts, TokenizerError)
         return self._run(texts, size)

@@ -16,6 +16,7 @@ from fastlm.config import Config
 from fastlm.engine.losses import mean_loss
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import TrainingEngine
+from fastlm.model.figures import perplexity
 from fastlm.model.initialization import log_unigram
 from fastlm.system.resources import thread_count
 from fastlm.training.divergence import BadNumbers
@@ -150,7 +151,7 @@ class Validator:
             epoch=self._plan.epoch(run.step),
             elapsed=run.seconds,
             loss=loss,
-            perplexity=math.exp(min(loss, 700.0)),
+            perplexity=perplexity(min(loss, 700.0)),  # finite, as checkpoints need it
             train_loss=run.since_validation.value,
             best=best is None or loss < best.loss,
         )
