@@ -93,6 +93,9 @@ class EncodingJob:
         held: list[bytes] = []
         size, wanted = 0, limit
         for split, part in split_parts(self.scan.parts(), self.cut):
+            if part.ends_text and not held and len(part.data) <= limit:
+                yield split, part
+                continue
             for start in range(0, len(part.data) or 1, limit):
                 data = part.data[start : start + limit] if len(part.data) > limit else part.data
                 held.append(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -21,8 +20,8 @@ _LONGEST = 1 << 30  # bytes of a part: its length, times two, has to fit into 32
 class InputCopy(Input):
     """What an input gave, to be read again under its name; in memory until it is spooled.
 
-    Format: before each part its length in bytes, times two, plus one where a text ends with it;
-    32 bits, little-endian.
+    Format of the file: before each part its length in bytes, times two, plus one where a text ends
+    with it; 32 bits, little-endian.
 
     source : the input that is copied
     folder : of the temporary file; None: the system's folder for such files
@@ -32,7 +31,8 @@ class InputCopy(Input):
         self.name = source.name
         self.in_folder = source.in_folder
         self.source = source
-        self._file: IO[bytes] = io.BytesIO()
+        self._parts: list[TextPart] = []
+        self._file: IO[bytes] | None = None
         self._folder = folder
 
     def identity(self) -> list[Any]:
@@ -40,6 +40,9 @@ class InputCopy(Input):
 
     def write(self, part: TextPart) -> None:
         """Append a part."""
+        if self._file is None:
+            self._parts.append(part)
+            return
         for start in range(0, len(part.data) or 1, _LONGEST):
             data = part.data[start : start + _LONGEST]
             ends_text = part.ends_text and start + _LONGEST >= len(part.data)
@@ -47,6 +50,9 @@ class InputCopy(Input):
             self._file.write(data)
 
     def parts(self, *, trusted: bool = True) -> Iterator[TextPart]:
+        if self._file is None:
+            yield from self._parts
+            return
         self._file.seek(0)
         while head := self._file.read(_LENGTH.size):
             (number,) = _LENGTH.unpack(head)
@@ -54,14 +60,16 @@ class InputCopy(Input):
 
     def spool(self) -> None:
         """Move the copy to a temporary file, if it is not in one."""
-        if isinstance(self._file, io.BytesIO):
-            data = self._file
+        if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder, prefix="fastlm-")  # noqa: SIM115
-            self._file.write(data.getbuffer())
+            parts, self._parts = self._parts, []
+            for part in parts:
+                self.write(part)
 
     def close(self) -> None:
         """Remove the copy."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class CorpusCopies:

@@ -34,6 +34,7 @@ def test_a_copy_gives_what_was_written_as_often_as_it_is_read(tmp_path, spooled)
 def test_a_part_longer_than_a_length_can_say(monkeypatch):
     monkeypatch.setattr("fastlm.data.spool._LONGEST", 2)
     copy = InputCopy(inputs_of(texts=["a"])[0])
+    copy.spool()
     copy.write(TextPart(b"abcde", True))
     assert list(copy.parts()) == [
         TextPart(b"ab", False), TextPart(b"cd", False), TextPart(b"e", True),
