@@ -17,7 +17,7 @@ from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
 from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
-from fastlm.data.scan import format_bytes, scan_corpus
+from fastlm.data.scan import IN_MEMORY, format_bytes, scan_corpus
 from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
 from fastlm.data.token_store import TokenStore, is_store
 from fastlm.data.token_store_format import FORMAT_VERSION
@@ -32,16 +32,12 @@ from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, Documents
 
 __all__ = [
-    "IN_MEMORY",
     "Dataset",
     "automatic_window",
     "build_dataset",
     "corpus_store",
     "dataset_from_texts",
 ]
-
-IN_MEMORY = 8_000_000
-"""Bytes of text up to which it is held in memory, and no store is made."""
 
 # Fractions of the memory. The pages of the ids that a window is put together from have to stay in
 # it, beside the model and what other processes need.

@@ -23,6 +23,7 @@ from fastlm.tokenizers.blocks import SymbolCounter
 from fastlm.types import CorpusSource
 
 __all__ = [
+    "IN_MEMORY",
     "CorpusScan",
     "ScannedInput",
     "SeekPoint",
@@ -30,6 +31,9 @@ __all__ = [
     "read_texts",
     "scan_corpus",
 ]
+
+IN_MEMORY = 8_000_000
+"""Bytes of text up to which it is held in memory, and no store is made."""
 
 _TEXT_END = b"\xff"  # never in UTF-8
 _SUMMED_BYTES = 1 << 18  # handed to the summing thread at a time
@@ -53,7 +57,7 @@ def read_texts(corpus: CorpusSource, reading: Reading | None = None) -> Iterator
     StoreError
         Where there is no room for a copy of standard input.
     """
-    with closing(scan_corpus(inputs_of(corpus, reading))) as scan:
+    with closing(scan_corpus(inputs_of(corpus, reading), keep=IN_MEMORY)) as scan:
         yield from whole_texts(scan.parts())
 
 

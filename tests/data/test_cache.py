@@ -71,7 +71,7 @@ def entry(folder: Path, name: str, size: int, days: float) -> Path:
     return path
 
 
-def test_what_is_old_or_left_behind_goes(folder):
+def test_old_stores_and_unfinished_files_are_removed(folder):
     keep = cache_path({})
     entry(folder, keep.name, 10, 40)
     entry(folder, "new.tokens", 10, 20)
@@ -84,7 +84,7 @@ def test_what_is_old_or_left_behind_goes(folder):
     assert set(os.listdir(folder)) == expected
 
 
-def test_the_oldest_go_where_there_is_too_much(folder, monkeypatch):
+def test_the_least_recently_used_are_removed_above_the_limit(folder, monkeypatch):
     monkeypatch.setenv("FASTLM_CACHE_LIMIT", "0.00000025")  # 250 bytes
     keep = cache_path({})
     entry(folder, keep.name, 100, 9)

@@ -194,10 +194,10 @@ def test_a_disk_that_fills_while_encoding(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_fills_while_standard_input_is_copied(tmp_path, monkeypatch):
-    def fail(self, piece):
+    def fail(self):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(InputCopy, "write", fail)
+    monkeypatch.setattr(InputCopy, "spool", fail)
     with pytest.raises(StoreError, match=r"cannot keep a copy of the text in .*No space left"):
         fastlm.prepare(None, tmp_path / "s", texts=iter(["some text"]))
     assert os.listdir(tmp_path) == []

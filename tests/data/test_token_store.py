@@ -131,11 +131,11 @@ def test_large_stores_are_only_sampled_but_others_are_read(path, monkeypatch):
     stored = ids.view(fastlm.data.token_store.StoredIds)
     stored.ids_below = 4
     token_array(stored, 4)
-    for not_vouched in (ids, stored[:900]):
+    for unchecked in (ids, stored[:900]):
         with pytest.raises(ConfigError, match="token id 9 is outside"):
-            token_array(not_vouched, 4)
+            token_array(unchecked, 4)
     with pytest.raises(ConfigError, match="token id 9 is outside"):
-        token_array(stored, 3)  # vouched for a larger vocabulary only
+        token_array(stored, 3)  # checked for a larger vocabulary only
     ids[995] = 9
     with pytest.raises(ConfigError, match="token id 9 is outside"):
         token_array(stored, 4)
@@ -180,7 +180,7 @@ def test_a_check_finds_ids_beyond_the_vocabulary(tmp_path):
         TokenStore.open(tmp_path / "a")
 
 
-def test_a_tokenizer_that_nobody_knows(tmp_path):
+def test_a_tokenizer_that_is_not_known(tmp_path):
     store = TokenStore.open(make(tmp_path / "a", tokenizer={"kind": "klingon"}))
     with pytest.raises(StoreError, match=r"must be one of .* got 'klingon'; prepare it again"):
         _ = store.tokenizer
@@ -218,7 +218,7 @@ def test_nothing_to_write(tmp_path):
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
-def test_a_full_disk_leaves_nothing_behind_and_what_was_there_whole(path, monkeypatch, fails_at):
+def test_a_full_disk_leaves_no_file_and_the_old_store_whole(path, monkeypatch, fails_at):
     before = path.read_bytes()
     calls = []
     write = StoreWriter._write
@@ -255,7 +255,7 @@ def test_what_a_sync_beside_the_work_cannot_write_is_not_forgotten(path, monkeyp
     assert path.read_bytes() == before
 
 
-def test_an_interruption_leaves_nothing_behind(path):
+def test_an_interruption_leaves_no_file(path):
     before = path.read_bytes()
     with (
         contextlib.suppress(KeyboardInterrupt),
