@@ -10,6 +10,7 @@ import difflib
 import errno
 import functools
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -160,7 +161,7 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
         message = f"No such option: {error.option_name}{more}"
     elif given:
         number = "a whole number" if " int" in message else "a number"
-        message = f"{given[0]} is {given[1]!r}; give {number}"
+        message = f"{given[0]} is {reprlib.repr(given[1])}; give {number}"
     code = int(getattr(error, "exit_code", EXIT_USAGE))
     return _fail(message if message.endswith("?") else f"{message}; see {path} --help", code)
 

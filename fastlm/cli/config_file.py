@@ -53,8 +53,8 @@ ConfigOption = Annotated[
         metavar="FILE.toml",
         is_eager=True,
         callback=_load_config,
-        help="Read options from a TOML file: at its top, or in a table such as [train]. An option "
-        "on the command line wins.",
+        help="Read options from a TOML file, whose keys are their names, at the top or in a table "
+        "named after the command. An option on the command line wins.",
     ),
 ]
 
@@ -99,17 +99,10 @@ def _defaults(context: typer.Context, path: str) -> dict[str, Any]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; name a TOML file after --config") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; name a TOML file after --config") from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: {reason}; name a TOML file after --config") from None
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a TOML file after --config") from None
+    except (ValueError, RecursionError) as error:  # of UTF-8, or of TOML
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 

@@ -67,11 +67,14 @@ def test_help_imports_nothing_heavy():
     assert "heavy: []" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "eval", "score"])
+@pytest.mark.parametrize(
+    "command", ["train", "generate", "eval", "score", "prepare", "export", "inspect", "bench"]
+)
 def test_each_command_has_help(run, command):
     outcome = run(command, "--help")
     assert outcome.code == 0
     assert "Usage: fastlm " + command in outcome.out
+    assert "--config" in outcome.out
 
 
 def test_train_help_names_the_defaults(run, monkeypatch):

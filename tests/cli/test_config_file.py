@@ -178,12 +178,14 @@ def test_bad_files_are_one_line(run, corpus, tmp_path, toml, parts):
 
 
 def test_files_that_cannot_be_read(run, tmp_path):
-    assert_one_line(run("train", "--config", "gone.toml"), 1, "gone.toml: no such file")
+    assert_one_line(run("train", "--config", "gone.toml"), 1, "gone.toml: No such file")
     (tmp_path / "folder").mkdir()
     assert_one_line(run("train", "--config", "folder"), 1, "folder: ", "--config")
     (tmp_path / "latin.toml").write_bytes(b'corpus = "caf\xe9"')
-    assert_one_line(run("train", "--config", "latin.toml"), 1, "latin.toml is not UTF-8")
-    assert_one_line(run("train", "--config", "a\0b"), 1, "--config")
+    assert_one_line(
+        run("train", "--config", "latin.toml"), 1, "latin.toml is not valid TOML", "0xe9"
+    )
+    assert_one_line(run("train", "--config", "a\0b"), 1, "null")
     assert_one_line(run("train", "--config"), 2, "--config")
 
 
