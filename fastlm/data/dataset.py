@@ -211,7 +211,7 @@ def corpus_store(corpus: CorpusSource) -> TokenStore | None:
 
 
 def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dataset:
-    settings = _store_settings(valid, options)
+    settings = _store_settings(valid, options) if options.cache else {}
     large = sum(source.size or 0 for source in inputs) > IN_MEMORY
     if options.cache and large and all(one.rereadable and one.size is not None for one in inputs):
         # Names, sizes and times of the files say whether their store is there, without reading.

@@ -179,7 +179,7 @@ def build_tokenizer(job: EncodingJob) -> Tokenizer:
 def encode_corpus(
     job: EncodingJob, tokenizer: Tokenizer, write: Callable[[NDArray[Any]], None]
 ) -> dict[str, Any]:
-    """Encode a corpus, and return the metadata of a token store.
+    """Encode a corpus, and return the metadata of a token store, but for its tokenizer.
 
     Parameters
     ----------
@@ -226,8 +226,6 @@ def encode_corpus(
             progress.advance(done.bytes)
     counts = [sum(pool.all, np.zeros(vocab, dtype=np.int64)) for pool in counters]
     return {
-        "tokenizer": tokenizer.to_dict(),
-        "tokenizer_fingerprint": tokenizer.fingerprint(),
         "vocab": vocab,
         "documents": job.documents,
         "train": _split_facts(tokenizer, counts[TRAIN], sizes[TRAIN]),

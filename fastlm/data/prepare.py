@@ -128,6 +128,8 @@ def write_store(job: EncodingJob, path: FilePath, settings: Any = None) -> Token
     tokenizer = build_tokenizer(job)
     with StoreWriter(path, tokenizer.dtype) as writer:
         metadata = encode_corpus(job, tokenizer, writer.write)
+        metadata["tokenizer"] = tokenizer.to_dict()
+        metadata["tokenizer_fingerprint"] = tokenizer.fingerprint()
         writer.finish(metadata | {"settings": settings})
     return TokenStore.open(path, check=False)
 
