@@ -1,4 +1,4 @@
-"""Do other programs compute from an exported model what fastlm does?"""
+"""Other programs compute from an exported model what fastlm does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model that is trained further learn the new text, and stay whole when that fails?"""
+"""A model that is trained further learns the new text, and stays whole when that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model survive pickling and copying, and a trip to another process?"""
+"""Models survive pickling and copying, and a trip to another process."""
 
 from __future__ import annotations
 

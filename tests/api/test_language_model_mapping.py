@@ -1,4 +1,4 @@
-"""Is a mapped model the same model, without a copy, and is its file safe from it?"""
+"""A mapped model is the same model, without a copy, and cannot change its file."""
 
 from __future__ import annotations
 

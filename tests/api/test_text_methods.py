@@ -14,6 +14,7 @@ from fastlm.errors import ConfigError, CorpusError, TextError, TokenizerError
 from fastlm.tokenizers import build_tokenizer
 from tests import naive
 from tests.api.models import TEXT, TOKENIZERS, make_model
+from tests.inference.models import make_model as scored_model
 
 PROMPTS = ["", " ", "to", "to ", "don'", '"to be', "3", "boys' ", "\n", "to\nbe -"]
 
@@ -101,23 +102,23 @@ def test_stream_and_generate_write_the_same(kind, documents, prompt, length, see
     if kind in ("mini", "tiny", "bytes without end") or documents == "file":
         stop = None
     options = {"length": length, "seed": seed, "stop_at_end": stop}
-    pieces = list(model.stream(prompt, **options))
-    assert prompt + "".join(pieces) == model.generate(prompt, **options)
-    assert "" not in pieces
+    parts = list(model.stream(prompt, **options))
+    assert prompt + "".join(parts) == model.generate(prompt, **options)
+    assert "" not in parts
 
 
 @pytest.mark.parametrize("kind", ["word", "whitespace", "mini"])
 def test_a_long_text_streams_as_it_is_generated(kind):
     model = make_model(kind)
-    pieces = list(model.stream("to be,", length=400, seed=2))
-    assert len(pieces) > 60  # decoding in steps of a sixteenth
+    parts = list(model.stream("to be,", length=400, seed=2))
+    assert len(parts) > 60  # decoding in steps of a sixteenth
     text = model.generate("to be,", length=400, seed=2)
-    assert "to be," + "".join(pieces) == text
+    assert "to be," + "".join(parts) == text
     whole = model.tokenizer.decode(model.tokenizer.encode(text))
     assert text == whole
 
 
-def test_a_stream_of_characters_has_one_piece_a_token():
+def test_a_stream_of_characters_has_one_part_a_token():
     assert len(list(make_model("char").stream("to", length=50, seed=1))) == 50
 
 
@@ -299,3 +300,30 @@ def test_nothing_to_measure_is_refused():
         make_model().evaluate("to be", documents="pages")
     with pytest.raises(ConfigError, match="threads is 0; give a whole number of at least 1"):
         make_model().evaluate("to be", threads=0)
+
+
+# ---------------------------------------------------------------------------- the next token
+
+
+@pytest.mark.parametrize("prompt", ["", "the c", "q"])
+def test_next_token_distribution(prompt):
+    lm = scored_model()
+    distribution = lm.next_token_distribution(prompt)
+    assert distribution.dtype == np.float64
+    assert distribution.sum() == pytest.approx(1, abs=1e-12)
+    (found,) = lm.score([prompt + "a"], return_tokens=True)
+    assert math.log(distribution[lm.tokenizer.id_of("a")]) == pytest.approx(
+        found.token_log_probs[-1], rel=1e-5
+    )
+
+
+def test_top_k():
+    lm = scored_model()
+    distribution = lm.next_token_distribution("the ")
+    best = lm.top_k("the ", 3)
+    assert [p for _, p in best] == sorted(distribution, reverse=True)[:3]
+    assert distribution[lm.tokenizer.id_of(best[0][0])] == best[0][1]
+    assert len(lm.top_k("the ", 10**6)) == lm.config.vocab
+    for k in (0, -1, 1.5, True):
+        with pytest.raises(ConfigError, match="k is"):
+            lm.top_k("the ", k)

@@ -13,7 +13,7 @@ import pytest
 
 from fastlm.api.language_model import LanguageModel
 from fastlm_kernels.runtime.jit import JIT_DISABLED
-from tests.inference.test_scoring import make_model
+from tests.inference.models import make_model
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from fastlm.errors import ConfigError
-from fastlm.inference.generation import kernel_rules, resolve_seed
+from fastlm.inference import generation
+from fastlm.inference.generation import Request, kernel_rules, resolve_seed
 from fastlm.inference.sampling import Sampling
+from tests.api.models import make_model
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", True, 2**63])
@@ -24,3 +28,47 @@ def test_kernel_rules_of_settings_left_open_keep_everything():
     assert kernel_rules(Sampling(), 30) == (1.0, 0, 30, 1.0)
     assert kernel_rules(Sampling(temperature=0.5, top_k=40, top_p=0.9), 30) == (2.0, 0, 30, 0.9)
     assert kernel_rules(Sampling(temperature=0), 30).greedy == 1
+
+
+# ---------------------------------------------------------------------------- requests
+
+
+def request(lm, prompt="to", **settings):
+    return Request.make(lm.text_model, prompt, settings)
+
+
+def test_a_request_has_the_defaults_and_what_is_given():
+    lm = make_model()
+    found = request(lm, seed=3, top_k=5)
+    assert (found.length, found.seed, found.stops) == (200, 3, ())
+    assert found.sampling == Sampling(top_k=5)
+    assert found.prompt_ids == lm.tokenizer.encode("to").tolist()
+    assert request(lm).seed != request(lm).seed
+
+
+@pytest.mark.parametrize(
+    ("documents", "settings", "excluded", "end"),
+    [
+        ("file", {}, ["<unk>", "<end>"], None),
+        ("lines", {}, ["<unk>"], "<end>"),
+        ("lines", {"stop_at_end": False}, ["<unk>"], None),
+        ("paragraphs", {"stop_at_end": True}, ["<unk>"], "<end>"),
+    ],
+)
+def test_what_is_never_chosen_and_what_ends_a_text(documents, settings, excluded, end):
+    lm = make_model(documents=documents)
+    found = request(lm, **settings)
+    assert found.excluded == [lm.tokenizer.id_of(token) for token in excluded]
+    assert found.end == (None if end is None else lm.tokenizer.id_of(end))
+
+
+@pytest.mark.parametrize("first_batch", [None, 1, 3])
+def test_batches_of_any_size_give_the_same_texts(monkeypatch, first_batch):
+    found = request(make_model(), seed=1, length=5)
+    expected = list(found.texts(9))
+    assert len(set(expected)) > 1
+    assert list(found.texts(9, threads=2, first_batch=first_batch)) == expected
+    assert list(itertools.islice(found.texts(None, first_batch=first_batch), 9)) == expected
+    monkeypatch.setattr(generation, "_MOST_TOKENS", 10)  # two texts of five tokens at once
+    assert list(found.texts(9)) == expected
+    assert "to" + "".join(found.stream()) == expected[0]

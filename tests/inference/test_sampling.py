@@ -1,4 +1,4 @@
-"""Is the next token drawn from the distribution that was asked for?"""
+"""The next token is drawn from the distribution that was asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the score of each text that of the definition, whatever stands around it?"""
+"""The score of each text is that of its definition, whatever texts are around it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fastlm.api.language_model import LanguageModel
-from fastlm.config import ModelConfig
-from fastlm.engine import losses as first_layer
 from fastlm.errors import ConfigError, TextError, TokenizerError, TrainingError
 from fastlm.inference import batching
 from fastlm.inference.scoring import Score
-from fastlm.model.layout import Layout
-from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer
-from fastlm_kernels.runtime.jit import JIT_DISABLED
-from tests import naive
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer
+from tests.inference.models import CORPUS, make_model, model_of, oracle
 from tests.tokenizers.samples import mini_tokenizer
 
-CORPUS = "the cat sat on a mat\nand the dog\n\nsaw it: 3.14!\n"
 TEXTS = ["the cat", "", "on thé mat", "q", "a fat\tcat sat on the mat", "\0", " ", "猫 the"]
-
-
-def make_model(kind="char", documents="file", seed=0, **shape) -> LanguageModel:
-    """A model with random weights."""
-    return model_of(build_tokenizer(kind, [CORPUS]), documents, seed, **shape)
-
-
-def model_of(tokenizer, documents="file", seed=0, **shape) -> LanguageModel:
-    config = ModelConfig(
-        vocab=tokenizer.vocab_size,
-        boundary=tokenizer.boundary_id,
-        **({"context": 5, "embed": 12, "hidden": (8,)} | shape),
-    )
-    rng = np.random.default_rng(seed)
-    params = rng.normal(0, 0.5, Layout(config).size).astype(np.float32)
-    return LanguageModel(config, params, tokenizer, documents=documents)
-
-
-def oracle(lm: LanguageModel, document: str) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, -log p) of one document's tokens and of its boundary token, in float64."""
-    config, tokenizer = lm.config, lm.tokenizer
-    shape = naive.NaiveConfig(
-        vocab=config.vocab,
-        context=config.context,
-        embed=config.embed,
-        hidden=config.hidden,
-        combine=config.combine,
-        bias=config.bias,
-        far=config.far,
-        cutoffs=config.cutoffs,
-    )
-    tensors = naive.split(lm.params.astype(np.float64), shape)
-    boundary = -1 if config.boundary is None else config.boundary
-    ids = tokenizer.encode_documents([document]).astype(np.int64)
-    positions = np.arange(naive.first_target(config.span, boundary), len(ids))
-    return ids[positions], naive.nll_of_positions(tensors, shape, ids, positions, boundary)
 
 
 SHAPES = [
@@ -233,90 +189,6 @@ def test_tokens_of_texts_in_parts_are_those_of_the_whole(monkeypatch, count_end)
         np.testing.assert_array_equal(one.token_log_probs, other.token_log_probs)
 
 
-# ---------------------------------------------------------------------------- the same numbers
-
-CHARACTERS = st.sampled_from("the catsond.\n 猫\0")
-MODELS = [
-    make_model(kind, documents, **shape)
-    for kind in ("char", "word", "byte")
-    for documents in ("file", "lines")
-    for shape in (
-        {},
-        {"combine": "mean", "context": 2, "hidden": (9, 8)},
-        {"far": (2, 5), "cutoffs": (4, 8)},
-    )
-]
-
-
-@given(
-    st.sampled_from(MODELS),
-    st.lists(st.text(CHARACTERS, max_size=30), max_size=12),
-    st.integers(1, 60),
-    st.integers(1, 3),
-    st.integers(1, 40),
-)
-@settings(deadline=None, max_examples=10 if JIT_DISABLED else 60)
-def test_batches_pieces_and_threads_change_no_bit(lm, texts, batch_chars, threads, piece):
-    expected = [next(lm.score([text], threads=1)) for text in texts]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batching, "PART_CHARS", piece)
-        patch.setattr(first_layer, "_TILES_PER_THREAD", 1)
-        found = list(lm.score(texts, batch_chars=batch_chars, threads=threads))
-    if JIT_DISABLED:
-        # With JIT off NumPy multiplies, whose rows depend on each other's number.
-        np.testing.assert_allclose(
-            [score[0] for score in found], [score[0] for score in expected], rtol=1e-6
-        )
-        assert [score[1:3] for score in found] == [score[1:3] for score in expected]
-    else:
-        assert found == expected
-
-
-def test_many_tiles_and_threads_change_no_bit():
-    lm = make_model(context=16, embed=24, hidden=(32, 16))
-    rng = np.random.default_rng(1)
-    count = 8 if JIT_DISABLED else 40
-    texts = ["".join(rng.choice(list(CORPUS), 40 * n % 701)) for n in range(count)]
-    expected = lm.score_arrays(texts, threads=1)
-    for found in (lm.score_arrays(texts, threads=3), lm.score_arrays(iter(texts), threads=2)):
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
-def test_the_table_and_the_product_agree(monkeypatch):
-    lm = make_model(context=9, embed=24, hidden=(40,))
-    assert first_layer.table_size(lm.config) == lm.config.vocab
-    by_table = lm.score_arrays(TEXTS).log_prob
-    monkeypatch.setattr(first_layer, "table_size", lambda model: 0)
-    by_product = lm.score_arrays(TEXTS).log_prob
-    assert (by_table != by_product).any()
-    np.testing.assert_allclose(by_table, by_product, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("rows", [10, 11, 17])
-def test_a_table_of_a_few_tokens_gives_the_same_bits(monkeypatch, rows):
-    """A table that is full ends its part of the text."""
-    lm = make_model(context=9, embed=24, hidden=(40,))
-    expected = lm.score_arrays(TEXTS)
-    monkeypatch.setattr(first_layer, "table_size", lambda model: rows)
-    found = lm.score_arrays(TEXTS)
-    if JIT_DISABLED:  # NumPy's products of other numbers of rows may differ in their last bits
-        np.testing.assert_allclose(found.log_prob, expected.log_prob, rtol=1e-6)
-    else:
-        np.testing.assert_array_equal(found.log_prob, expected.log_prob)
-
-
-def test_changed_parameters_change_the_scores():
-    lm = make_model()
-    before = next(lm.score(["the cat"])).log_prob
-    lm.tensors["embeddings"][:] *= 2
-    changed = next(lm.score(["the cat"])).log_prob
-    assert changed != before
-    assert changed == pytest.approx(-oracle(lm, "the cat")[1][:-1].sum(), rel=1e-5)
-    lm.tensors["output.weight"][:] *= 2
-    assert next(lm.score(["the cat"])).log_prob != changed
-
-
 # ---------------------------------------------------------------------------- what comes in
 
 
@@ -426,30 +298,3 @@ def test_a_model_out_of_range_is_refused():
     lm.params[:] = 3e38
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match="loss on text 0 is "):
         list(lm.score(["the cat"]))
-
-
-# ---------------------------------------------------------------------------- the next token
-
-
-@pytest.mark.parametrize("prompt", ["", "the c", "q"])
-def test_next_token_distribution(prompt):
-    lm = make_model()
-    distribution = lm.next_token_distribution(prompt)
-    assert distribution.dtype == np.float64
-    assert distribution.sum() == pytest.approx(1, abs=1e-12)
-    (found,) = lm.score([prompt + "a"], return_tokens=True)
-    assert math.log(distribution[lm.tokenizer.id_of("a")]) == pytest.approx(
-        found.token_log_probs[-1], rel=1e-5
-    )
-
-
-def test_top_k():
-    lm = make_model()
-    distribution = lm.next_token_distribution("the ")
-    best = lm.top_k("the ", 3)
-    assert [p for _, p in best] == sorted(distribution, reverse=True)[:3]
-    assert distribution[lm.tokenizer.id_of(best[0][0])] == best[0][1]
-    assert len(lm.top_k("the ", 10**6)) == lm.config.vocab
-    for k in (0, -1, 1.5, True):
-        with pytest.raises(ConfigError, match="k is"):
-            lm.top_k("the ", k)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.inference.test_scoring import CORPUS, make_model
+from tests.inference.models import CORPUS, make_model
 
 TEXTS = [CORPUS[start : start + 9] for start in range(len(CORPUS) - 9)]
 

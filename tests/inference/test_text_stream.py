@@ -1,4 +1,4 @@
-"""Is the text of new tokens the same however they come, and does it stop where it should?"""
+"""The text of new tokens is the same however they come, and stops where it should."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ TOKENIZER = build_tokenizer("char", ["abcd\n"])
 
 
 def write(text, stops, cuts=(), documents="file"):
-    """The pieces when the ids of ``text`` come cut at these places; ``|`` is a boundary."""
+    """The text when the ids of ``text`` come cut at these places; ``|`` is a boundary."""
     ids = [
         TOKENIZER.boundary_id if character == "|" else TOKENIZER.id_of(character)
         for character in text
     ]
     generated = TextStream(TOKENIZER, documents, "", [], parse_stops(stops))
-    pieces = []
+    parts = []
     for start, stop in zip([0, *cuts], [*cuts, len(ids)], strict=True):
-        pieces += generated.push(ids[start:stop])
-    pieces += generated.finish()
-    assert "" not in pieces
-    return "".join(pieces), generated.stopped
+        parts += generated.push(ids[start:stop])
+    parts += generated.finish()
+    assert "" not in parts
+    return "".join(parts), generated.stopped
 
 
 def naive_stop(text, stops):
@@ -64,7 +64,7 @@ def test_stop_strings(text, stops, expected):
     assert stopped == (expected != text)
 
 
-def test_no_piece_holds_a_part_of_a_stop_string():
+def test_nothing_written_holds_a_part_of_a_stop_string():
     generated = TextStream(TOKENIZER, "file", "", [], ("bcd",))
     ids = [TOKENIZER.id_of(character) for character in "abcabcd"]
     assert [generated.push([id]) for id in ids] == [["a"], [], [], ["bca"], [], [], []]

@@ -65,3 +65,13 @@ def test_an_adaptive_softmax_starts_at_the_unigram_too():
         views[f"tail.{number}.weight"][:] = 0
     logits = context_logits(params, model, np.zeros((1, 6), dtype=np.int32))
     np.testing.assert_allclose(logits[0], log_unigram(counts), rtol=1e-5)
+
+
+def test_log_unigram():
+    logs = log_unigram(np.array([3, 0, 1]))
+    assert logs.dtype == np.float32
+    np.testing.assert_allclose(np.exp(logs), np.array([3.5, 0.5, 1.5]) / 5.5, rtol=1e-6)
+
+
+def test_log_unigram_of_nothing_seen_is_even():
+    np.testing.assert_allclose(np.exp(log_unigram(np.zeros(4))), 0.25)

@@ -1,4 +1,4 @@
-"""Are the founding systems and the engine the same? Weights there and back, and 200 steps."""
+"""The founding systems and the engine agree: weights there and back, and 200 steps."""
 
 from __future__ import annotations
 
