@@ -97,3 +97,53 @@ def test_every_room_is_guarded_against_circles() -> None:
         if path.parent.name != "reference"
     }
     assert set(contract["ancestors"]) == rooms
+
+
+# Two systems that are taught as they stand.
+LONG = {"fastlm/reference/mini.py", "fastlm/reference/tiny.py"}
+MOST_LINES = 400
+
+
+def modules(root: Path) -> list[str]:
+    """The modules of both packages, as paths below ``root``."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for top in ("fastlm", "kernels/fastlm_kernels")
+        for path in (root / top).rglob("*.py")
+    )
+
+
+def too_long(root: Path) -> list[str]:
+    return [
+        path
+        for path in modules(root)
+        if path not in LONG
+        and len((root / path).read_text(encoding="utf-8").splitlines()) > MOST_LINES
+    ]
+
+
+def untested(root: Path) -> list[str]:
+    """Modules without a test file of their name in the folder of their name."""
+    missing = []
+    for path in modules(root):
+        place = Path(path.removeprefix("fastlm/").replace("kernels/fastlm_kernels", "kernels"))
+        if place.stem.startswith("_"):
+            continue
+        if not (root / "tests" / place.parent / f"test_{place.name}").exists():
+            missing.append(path)
+    return missing
+
+
+def test_no_module_is_longer_than_it_is_read() -> None:
+    assert too_long(ROOT) == []
+
+
+def test_every_module_has_its_tests() -> None:
+    assert untested(ROOT) == []
+
+
+def test_these_guards_can_fail(tmp_path: Path) -> None:
+    module = tmp_path / "fastlm" / "room" / "new.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("x = 1\n" * (MOST_LINES + 1), encoding="utf-8")
+    assert too_long(tmp_path) == untested(tmp_path) == ["fastlm/room/new.py"]
