@@ -11,6 +11,7 @@ from fastlm.bench import start
 from fastlm.errors import FastlmError
 
 
+@pytest.mark.thorough
 def test_a_process_trains_one_step():
     seconds = start.start_once(Path(os.environ["NUMBA_CACHE_DIR"]))
     assert seconds.keys() == {"import", "first_step", "total"}

@@ -89,6 +89,7 @@ def test_train_help_names_the_defaults(run, monkeypatch):
         assert default in text
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams_are_no_error(closed, model):

@@ -86,6 +86,7 @@ def test_mistakes_are_told_before_anything_is_measured(asked, capsys, arguments,
     assert asked == []
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compiler")
 def test_a_real_run(capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "DEFAULT", Settings(rounds=1, run_seconds=0.001))

@@ -158,6 +158,7 @@ def test_a_truncated_model(run, model):
     assert_one_line(run("generate", model), 1, "random.safetensors")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how_much", [("--length", "100000"), ("--samples", "2")])
 def test_a_reader_that_leaves_is_no_error(model, how_much):
     process = subprocess.Popen(

@@ -293,6 +293,7 @@ def test_a_line_beyond_the_limit(run, model, feed, monkeypatch):
     assert_stops(outcome, "line 2 is longer than 100 bytes")
 
 
+@pytest.mark.thorough
 def test_what_comes_is_answered_at_once_and_a_closed_pipe_is_no_error(model):
     with subprocess.Popen(
         [sys.executable, "-m", "fastlm", "score", str(model), "--threads", "1"],

@@ -48,6 +48,7 @@ def encoded(texts, kind, mode, fraction, *, block, threads, part=5):
     return tokenizer, ids[:train], ids[train:], facts
 
 
+@pytest.mark.thorough
 @given(
     st.lists(some_text, min_size=1, max_size=6),
     st.sampled_from(KINDS),
@@ -79,6 +80,7 @@ def test_blocks_give_what_all_text_at_once_gives(texts, kind, mode, block, threa
     assert facts["valid_fraction"] is None
 
 
+@pytest.mark.thorough
 @given(
     st.lists(some_text, min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(1, 50),
     st.sampled_from([0.1, 0.3, 0.5]),

@@ -89,6 +89,7 @@ def naive_file_split(texts: list[str], fraction: float) -> tuple[list[str], list
 # ---------------------------------------------------------------------------- files
 
 
+@pytest.mark.thorough
 @given(st.lists(st.lists(SOME_TEXT, min_size=1, max_size=4), min_size=1, max_size=3), FRACTIONS)
 @settings(deadline=None, max_examples=300)
 def test_files_are_cut_the_obvious_way(texts, fraction):
@@ -125,6 +126,7 @@ def test_cuts_of_files(texts, fraction, train, valid):
 # ---------------------------------------------------------------------------- lines, paragraphs
 
 
+@pytest.mark.thorough
 @given(
     st.lists(SOME_TEXT, min_size=1, max_size=5), FRACTIONS, st.sampled_from(["lines", "paragraphs"])
 )
@@ -158,6 +160,7 @@ def test_the_closest_end_of_a_document_is_taken(mode, sizes, fraction, held_out)
     assert (len(train), len(valid)) == (len(sizes) - held_out, held_out)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["lines", "paragraphs"])
 @pytest.mark.parametrize(
     ("sizes", "held_out"),

@@ -102,6 +102,7 @@ def test_threads_of_this_machine_get_processors_of_their_own():
 # ---------------------------------------------------------------------------- BLAS
 
 
+@pytest.mark.thorough
 def test_training_and_scoring_leave_the_blas_setting_alone():
     """Of the program around us, whose NumPy may use as many threads as it likes."""
     threadpoolctl = pytest.importorskip("threadpoolctl")

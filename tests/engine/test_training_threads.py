@@ -79,12 +79,14 @@ def test_same_bits_for_any_number_of_threads(one_thread, threads):
     assert bytes_after_training(threads) == one_thread
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [ADAPTIVE, CHARACTERS], ids=["adaptive-far", "table"])
 def test_same_bits_with_other_forms_of_the_first_and_last_layer(model):
     results = {bytes_after_training(threads, model=model) for threads in (1, *THREADS)}
     assert len(results) == 1
 
 
+@pytest.mark.thorough
 def test_same_bits_where_the_output_is_swept_by_columns(monkeypatch):
     monkeypatch.setattr(tiling, "_MIN_SWEPT_WEIGHTS", 0)
     monkeypatch.setattr(tiling, "_MIN_SWEPT_RATIO", 0)

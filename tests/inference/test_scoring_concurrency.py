@@ -58,6 +58,7 @@ WORKERS = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_worker_processes(tmp_path, method):
     if method not in multiprocessing.get_all_start_methods():

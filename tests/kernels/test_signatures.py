@@ -108,6 +108,7 @@ def two_processes():
 
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled"),
     pytest.mark.beside(run=two_processes),
 ]

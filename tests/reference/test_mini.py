@@ -634,6 +634,7 @@ def test_imports_only_numpy_and_the_standard_library():
     assert imported == {"numpy", "re", "typing"}
 
 
+@pytest.mark.thorough
 def test_runs_as_a_program():
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "fastlm.reference.mini"],

@@ -281,6 +281,7 @@ def test_imports_only_math_and_random():
     assert imported == {"math", "random"}
 
 
+@pytest.mark.thorough
 def test_runs_as_a_program():
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "fastlm.reference.tiny"],

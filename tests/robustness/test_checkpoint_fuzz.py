@@ -36,6 +36,7 @@ def fuzz(path, count, seed=0):
     return seen
 
 
+@pytest.mark.thorough
 def test_some_mutants(tmp_path):
     fuzz(tmp_path / "c.safetensors", 400)
 

@@ -172,6 +172,7 @@ def kill_runs(killed, kills, steps):
     raise AssertionError(f"only {done} kills in all these runs; make them longer")
 
 
+@pytest.mark.thorough
 def test_killed_at_random(killed):
     kill_runs(killed, 4 if NO_JIT else 10, 60 if NO_JIT else 200)
 

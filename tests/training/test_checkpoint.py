@@ -64,6 +64,7 @@ def test_a_run_cut_once_has_the_same_bits(path, changes, step):
     assert_same(again, whole)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
 def test_weight_decay_goes_on_in_the_middle_of_its_256_steps(path):
     changes = {"steps": 300, "weight_decay": 0.01}

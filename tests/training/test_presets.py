@@ -38,6 +38,7 @@ def test_an_unknown_preset_is_refused():
         preset_named("huge")
 
 
+@pytest.mark.thorough
 def test_tiny_writes_what_the_reference_writes():
     epochs = 2 if NO_JIT else 100
     weights = tiny.initialize_weights(27, 32)

@@ -145,6 +145,7 @@ def run(package_parent, home, **environment):
     return int(done.stdout)
 
 
+@pytest.mark.thorough
 def test_a_copy_of_the_package_with_new_times_finds_them(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

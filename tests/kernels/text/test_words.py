@@ -96,6 +96,7 @@ USES = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 def test_no_kernel_has_a_second_signature(tmp_path) -> None:
     run = subprocess.run(
