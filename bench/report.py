@@ -27,9 +27,11 @@ from typing import Any
 from fastlm.bench.machine import machine_line
 from fastlm.bench.measure import figure
 from fastlm.bench.table import (
+    best_peer,
     best_row,
     limits_text,
     our_row,
+    peer_text,
     rate_text,
     read_result,
     rounds_text,
@@ -41,6 +43,9 @@ from fastlm.bench.table import (
 from fastlm.errors import FastlmError
 
 Result = dict[str, Any]
+
+# Columns of the README's table, the fastest of these kinds in each.
+README_KINDS = (("python",), ("numpy",), ("torch", "torch-compile"), ("jax",))
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -55,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="*", metavar="RUN.json", help="kept from `bench --json`")
     parser.add_argument("--processes", type=int, default=0, metavar="N", help="measure in these")
     parser.add_argument("--rounds", type=int, default=3, help="of each process (default 3)")
+    parser.add_argument("--torch-compile", action="store_true", help="let it take part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the pooled rounds there")
     parser.add_argument("--compare", action="store_true", help="two runs: what became slower")
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
@@ -73,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1 if slower else 0
         for number in range(options.processes):
             print(f"process {number + 1} of {options.processes}", file=sys.stderr, flush=True)
-            runs.append(measure(options.rounds))
+            runs.append(measure(options.rounds, torch_compile=options.torch_compile))
         pooled = pool(runs)
         if options.json:
             options.json.write_text(json.dumps(pooled, allow_nan=False), encoding="utf-8")
@@ -88,9 +94,10 @@ def main(arguments: list[str] | None = None) -> int:
 # ---------------------------------------------------------------------------- measuring
 
 
-def measure(rounds: int) -> Result:
+def measure(rounds: int, *, torch_compile: bool = False) -> Result:
     """Run `fastlm bench` in a new process and return its result."""
     command = [sys.executable, "-m", "fastlm", "bench", "--json", "--rounds", str(rounds)]
+    command += ["--torch-compile"] if torch_compile else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise FastlmError(f"`fastlm bench` ended with {done.returncode}; its message stands above")
@@ -104,11 +111,17 @@ def pool(runs: Sequence[Result]) -> Result:
     Raises FastlmError if the runs are of different machines, versions, workloads or rows.
     """
     measured = [
-        {key: run[key] for key in ("machine", "limits", "start", "workloads")} for run in runs
+        {key: run[key] for key in ("machine", "limits", "start")}
+        | {"workloads": [{**each, "best_peer": None} for each in run["workloads"]]}
+        for run in runs
     ]
+    pooled = _merge(measured, "result")
+    for workload in pooled["workloads"]:
+        if peer := best_peer(workload):
+            workload["best_peer"] = peer["name"]
     return {
         **runs[0],
-        **_merge(measured, "result"),
+        **pooled,
         "runs": sum(run.get("runs", 1) for run in runs),
         "notes": list(dict.fromkeys(note for run in runs for note in run["notes"])),
     }
@@ -137,24 +150,24 @@ def _merge(values: Sequence[Any], where: str) -> Any:
 
 
 def readme_table(run: Result) -> str:
-    """Return a row per workload: tokens/s of the best of each kind, and the ratio to PyTorch."""
+    """Return a row per workload: tokens/s of the best of each kind, and the best peer."""
     lines = [
-        "| training, tokens/s | pure Python | NumPy | PyTorch | fastlm | × PyTorch |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| training, tokens/s | pure Python | NumPy | PyTorch | JAX | fastlm | × best peer |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for workload in run["workloads"]:
-        rows = [best_row(workload, kind) for kind in ("python", "numpy", "torch")]
+        rows = [best_row(workload, *kinds) for kinds in README_KINDS]
         cells = ["" if row is None else rate_text(tokens_per_second(row)) for row in rows]
-        torch = rows[-1]
-        times = "" if torch is None else times_text(torch["slower_than_fastlm"]["median"])
         ours = f"**{rate_text(tokens_per_second(our_row(workload)))}**"
-        lines.append(f"| {workload['title']} | {' | '.join([*cells, ours, times])} |")
+        cells = [workload["title"], *cells, ours, peer_text(workload)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(
         [
             *lines,
             "",
-            f"Measured on {machine_line(run['machine'])}. PyTorch: its best thread count. As "
-            "trained: five hidden units in six are zero, as they are after some training.",
+            f"Measured on {machine_line(run['machine'])}. PyTorch and JAX: the better "
+            "of one thread and all. As trained: five hidden units in six are zero, as they are "
+            "after some training.",
         ]
     )
 
@@ -225,18 +238,20 @@ def _sizes_table(run: Result) -> str:
 
 def _rates_table(run: Result) -> str:
     lines = [
-        "| workload | by | tokens/s | spread | fastlm is | quartiles | of sgemm | first step, s |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| workload | by | tokens/s | spread | fastlm is | quartiles | × best peer | of sgemm "
+        "| first step, s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for workload in run["workloads"]:
         for row in workload["rows"]:
             rate, times = row["tokens_per_second"], row["slower_than_fastlm"]
-            ratio = f"{times_text(times['median'])} | {times['low']:.3g} to {times['high']:.3g}"
-            lines.append(
-                f"| {workload['title']} | {row['name']} | {rate_text(rate['median'])} "
-                f"| {spread_text(rate)} | {' | ' if row is our_row(workload) else ratio} "
-                f"| {share_text(row['sgemm_share'])} | {row['first_step_seconds']:.2g} |"
-            )
+            quartiles = f"{times['low']:.3g} to {times['high']:.3g}"
+            ratios = [times_text(times["median"]), quartiles, ""]
+            if row is our_row(workload):
+                ratios = ["", "", peer_text(workload)]
+            cells = [workload["title"], row["name"], rate_text(rate["median"]), spread_text(rate)]
+            cells += [*ratios, share_text(row["sgemm_share"]), f"{row['first_step_seconds']:.2g}"]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ TELL_BLAS = (
     "what sgemm reaches on one thread is not known without threadpoolctl: pip install threadpoolctl"
 )
 
-_PACKAGES = ("numpy", "numba", "torch")
+_PACKAGES = ("numpy", "numba", "torch", "jax")
 
 # Rows of the square matrices: 2 * 1536^3 = 7 GFLOP. With 1,024 rows sgemm reached 101 GFLOP/s in
 # place of 118, on two threads 144 to 180 in place of 231, which would flatter the others.
@@ -146,7 +146,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's name as its maker gives it, where the system tells."""
+    """Return the processor's name as its maker gives it, where the system tells."""
     name = ""
     if sys.platform == "linux":
         try:

@@ -130,7 +130,7 @@ def measure_rounds(
 
 
 def _timed_run(implementation: Implementation, steps: int, seconds: float) -> TimedRun:
-    """``steps`` steps, or fewer where they take far longer than ``seconds``."""
+    """Do ``steps`` steps, or fewer where they take far longer than ``seconds``."""
     done, spent, loss = 0, 0.0, math.nan
     while done < steps and spent < _LONGEST_RUN * seconds:
         timed = implementation.timed_run(min(-(-steps // _CALLS), steps - done))

@@ -95,7 +95,7 @@ def _add_gradient(
 
 
 def _softmax(x: Array, targets: NDArray[np.int64]) -> tuple[float, Array]:
-    """Summed cross-entropy in nats and its gradient, of scores x [rows, V]; overwrites x."""
+    """Return summed cross-entropy, nats, and its gradient, of scores x [rows, V]; overwrite x."""
     x -= x.max(axis=1, keepdims=True)
     at_targets = (np.arange(len(targets)), targets)
     loss = float((np.log(np.exp(x).sum(axis=1)) - x[at_targets]).sum())

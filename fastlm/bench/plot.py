@@ -21,6 +21,7 @@ _BARS = {
     "NumPy": ("numpy", "#009e73"),
     "PyTorch": ("torch", "#d55e00"),
     "torch.compile": ("torch-compile", "#cc79a7"),
+    "JAX": ("jax", "#f0e442"),
     "fastlm, 1 thread": ("engine", "#56b4e9"),
     "fastlm": ("engine", "#0072b2"),
 }
@@ -99,9 +100,8 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
 
 
 def _bars(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows by label, of several numbers of threads the fastest."""
+    """Return rows by label, of several numbers of threads the fastest."""
     rows = {label: best_row(workload, kind) for label, (kind, _) in _BARS.items()}
-    rows |= {"fastlm, 1 thread": best_row(workload, "engine", 1), "fastlm": our_row(workload)}
-    if rows["fastlm, 1 thread"] is rows["fastlm"]:
-        del rows["fastlm, 1 thread"]
+    ours, one = our_row(workload), best_row(workload, "engine", threads=1)
+    rows |= {"fastlm, 1 thread": None if one is ours else one, "fastlm": ours}
     return {label: row for label, row in rows.items() if row is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.bench.implementations import Implementation, ready_batches
+from fastlm.bench.implementations import StepByStep, ready_batches
 from fastlm.bench.workloads import Workload, initial_params
 from fastlm.model.reference_weights import from_reference, to_mini, to_tiny
 from fastlm.reference import tiny
@@ -14,52 +14,40 @@ from fastlm.reference.mini import cross_entropy_loss
 __all__ = ["Numpy", "PurePython"]
 
 
-class PurePython(Implementation):
+class PurePython(StepByStep):
     """``fastlm.reference.tiny``, one example at a time."""
 
-    kind = "python"
+    kind, name, threads = "python", "pure Python", 1
 
     def __init__(self, workload: Workload) -> None:
-        self.name = "pure Python"
-        self.threads = 1
-        self._workload = workload
         contexts, targets = ready_batches(workload)
-        self._examples = list(zip(contexts[:, 0].tolist(), targets[:, 0].tolist(), strict=True))
-        self.restart()
+        examples = zip(contexts[:, 0].tolist(), targets[:, 0].tolist(), strict=True)
+        super().__init__(workload, list(examples))
 
-    def restart(self) -> None:
+    def _build(self) -> None:
         self._weights = to_tiny(initial_params(self._workload), self._workload.model)
-        self._next = 0
 
-    def run(self, steps: int) -> list[float]:
-        examples, weights, lr = self._examples, self._weights, self._workload.lr
-        losses = []
-        for step in range(self._next, self._next + steps):
-            context, target = examples[step % len(examples)]
-            losses.append(tiny.backward_pass(context, target, weights, lr))
-        self._next += steps
-        return losses
+    def _step(self, contexts: list[int], targets: int) -> float:
+        return tiny.backward_pass(contexts, targets, self._weights, self._workload.lr)
 
     def params(self) -> NDArray[np.float32]:
+        """Return the current weights, float32[n]."""
         return from_reference(self._weights, self._workload.model)
 
 
-class Numpy(Implementation):
+class Numpy(StepByStep):
     """``fastlm.reference.mini`` in float32, with whole batches.
 
     Its matrix products run on as many threads as NumPy's BLAS takes by itself.
     """
 
-    kind = "numpy"
+    kind, name = "numpy", "NumPy"
 
     def __init__(self, workload: Workload, threads: int) -> None:
-        self.name = "NumPy"
         self.threads = threads
-        self._workload = workload
-        self._contexts, self._targets = ready_batches(workload)
-        self.restart()
+        super().__init__(workload, list(zip(*ready_batches(workload), strict=True)))
 
-    def restart(self) -> None:
+    def _build(self) -> None:
         workload = self._workload
         self._mini = to_mini(
             initial_params(workload),
@@ -68,19 +56,13 @@ class Numpy(Implementation):
             momentum=workload.momentum,
             dtype=np.float32,
         )
-        self._next = 0
 
-    def run(self, steps: int) -> list[float]:
-        mini = self._mini
-        losses = []
-        for step in range(self._next, self._next + steps):
-            batch = step % len(self._targets)
-            targets = self._targets[batch]
-            probs, cache = mini.forward(self._contexts[batch])
-            losses.append(cross_entropy_loss(probs, targets))
-            mini.update_params(mini.backward(probs, targets, cache))
-        self._next += steps
-        return losses
+    def _step(self, contexts: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
+        probs, cache = self._mini.forward(contexts)
+        loss = cross_entropy_loss(probs, targets)
+        self._mini.update_params(self._mini.backward(probs, targets, cache))
+        return loss
 
     def params(self) -> NDArray[np.float32]:
+        """Return the current weights, float32[n]."""
         return from_reference(self._mini, self._workload.model)

@@ -6,10 +6,12 @@ The result has the keys
 - ``machine``: ``machine.machine_facts``; ``limits``: ``machine.machine_limits``
 - ``start``: ``start.measure_start``, or null
 - ``workloads``: for each its ``name``, ``title``, sizes, ``flops_per_token``, ``checked_steps``,
-  ``sgemm_gflops`` (the machine's in the same rounds, by number of threads) and ``rows``: for each
-  implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``, ``slower_than_fastlm``
-  (how many times as fast fastlm with its own choice of threads is), ``sgemm_share`` (fraction of
-  the FLOP/s of sgemm on as many threads; null where BLAS cannot be told their number) and
+  ``sgemm_gflops`` (the machine's in the same rounds, by number of threads), ``best_peer`` (the
+  ``name`` of the fastest row of Python, NumPy, PyTorch or JAX; null if there is none) and ``rows``:
+  for each implementation ``kind``, ``name``, ``threads``, ``tokens_per_second``,
+  ``slower_than_fastlm`` (how many times as fast fastlm with its own choice of threads is),
+  ``sgemm_share`` (fraction of the FLOP/s of sgemm on as many threads; null where BLAS cannot be
+  told their number) and
   ``first_step_seconds`` (of its first step, compilation included; never part of a rate)
 - ``notes``: what was left out, and why
 
@@ -25,12 +27,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from fastlm.bench.check import check_same_work, check_steps
-from fastlm.bench.contestants import contestants
+from fastlm.bench.contestants import contestants, missing_peers
 from fastlm.bench.machine import TELL_BLAS, blas_obeys, machine_facts, machine_limits
 from fastlm.bench.measure import Settings, measure_rounds, ratio
 from fastlm.bench.start import measure_start
-from fastlm.bench.table import FORMAT
-from fastlm.bench.torch_steps import INSTALL_TORCH, can_compile, torch_is_installed
+from fastlm.bench.table import FORMAT, best_peer
+from fastlm.bench.torch_steps import can_compile
 from fastlm.bench.workloads import Workload
 from fastlm.errors import ConfigError
 from fastlm_kernels.runtime.jit import JIT_DISABLED
@@ -44,7 +46,7 @@ DEFAULT = Settings(rounds=3, run_seconds=0.05, workload_seconds=2.0, budget=38.0
 _ROUGH = 0.3
 
 # Kinds whose first step may compile.
-_COMPILED = ("engine", "torch-compile")
+_COMPILED = ("engine", "torch-compile", "jax")
 
 
 def settings_for(rounds: int | None, *, start: bool) -> Settings:
@@ -86,11 +88,7 @@ def run_benchmark(
             "unset it"
         )
     facts = machine_facts()
-    notes = []
-    if not torch_is_installed():
-        notes.append(f"PyTorch is not installed: {INSTALL_TORCH}")
-    if not blas_obeys():
-        notes.append(TELL_BLAS)
+    notes = [note for note in (missing_peers(), "" if blas_obeys() else TELL_BLAS) if note]
     if torch_compile and not can_compile():
         notes.append("torch.compile is left out: there is no C++ compiler")
         torch_compile = False
@@ -139,7 +137,7 @@ def _spread(row: dict[str, Any]) -> float:
 def _measure(
     workload: Workload, settings: Settings, cores: int, torch_compile: bool
 ) -> dict[str, Any]:
-    """The entry of a workload in the result."""
+    """Return the entry of a workload in the result."""
     with ExitStack() as stack:
         implementations = [
             stack.enter_context(make())
@@ -168,6 +166,7 @@ def _measure(
                 "first_step_seconds": first_steps[name],
             }
         )
+    peer = best_peer({"rows": rows})
     return {
         **dataclasses.asdict(workload),
         "hidden": list(workload.hidden),
@@ -177,5 +176,6 @@ def _measure(
         "sgemm_gflops": {
             str(threads): dataclasses.asdict(limit) for threads, limit in found.sgemm.items()
         },
+        "best_peer": None if peer is None else peer["name"],
         "rows": rows,
     }

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastlm.bench.machine import machine_line
-from fastlm.bench.torch_steps import INSTALL_TORCH
 from fastlm.errors import FastlmError
 
 if TYPE_CHECKING:
@@ -16,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "best_peer",
     "best_row",
     "limits_text",
     "our_row",
+    "peer_text",
     "rate_text",
     "read_result",
     "result_table",
@@ -32,6 +33,9 @@ __all__ = [
 
 # Version of what ``fastlm bench --json`` prints (``run``).
 FORMAT = 4
+
+# Kinds of rows that are not fastlm's.
+_PEERS = ("python", "numpy", "torch", "torch-compile", "jax")
 
 
 def read_result(path: str | PathLike[str]) -> dict[str, Any]:
@@ -57,15 +61,28 @@ def our_row(workload: dict[str, Any]) -> dict[str, Any]:
 
 
 def best_row(
-    workload: dict[str, Any], kind: str, threads: int | None = None
+    workload: dict[str, Any], *kinds: str, threads: int | None = None
 ) -> dict[str, Any] | None:
-    """Return the fastest row of a kind, of this number of threads if given; None: there is none."""
+    """Return the fastest row of these kinds, of this number of threads if given, or None."""
     rows = [
         row
         for row in workload["rows"]
-        if row["kind"] == kind and (threads is None or row["threads"] == threads)
+        if row["kind"] in kinds and threads in (None, row["threads"])
     ]
     return max(rows, key=tokens_per_second, default=None)
+
+
+def best_peer(workload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the fastest row of what users could take instead of fastlm; None: there is none."""
+    return best_row(workload, *_PEERS)
+
+
+def peer_text(workload: dict[str, Any]) -> str:
+    """Return how many times as fast as the best peer fastlm is, and that peer, or nothing."""
+    peer = best_peer(workload)
+    if peer is None:
+        return ""
+    return f"{times_text(peer['slower_than_fastlm']['median'])} {peer['name'].split(',')[0]}"
 
 
 def tokens_per_second(row: dict[str, Any]) -> float:
@@ -118,18 +135,15 @@ def rounds_text(workloads: list[dict[str, Any]]) -> str:
 
 def result_table(result: dict[str, Any]) -> RenderableType:
     """Return a table with a section per workload and a row per implementation."""
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=None, pad_edge=False)
     table.add_column("tokens/s in training")
-    for column in ("median", "spread", "fastlm is", "of sgemm"):
+    for column in ("median", "spread", "fastlm is", "× best peer", "of sgemm"):
         table.add_column(column, justify="right")
     for workload in result["workloads"]:
         table.add_section()
         table.add_row(f"[bold]{workload['title']}[/bold]")
-        if not any(row["kind"].startswith("torch") for row in workload["rows"]):
-            table.add_row(escape(f"  PyTorch: {INSTALL_TORCH}"))
         for row in workload["rows"]:
             rate = row["tokens_per_second"]
             ours = row is our_row(workload)
@@ -138,6 +152,7 @@ def result_table(result: dict[str, Any]) -> RenderableType:
                 rate_text(rate["median"]),
                 spread_text(rate),
                 "" if ours else times_text(row["slower_than_fastlm"]["median"]),
+                peer_text(workload) if ours else "",
                 share_text(row["sgemm_share"]),
             )
     return table

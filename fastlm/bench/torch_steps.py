@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import warnings
@@ -11,19 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.bench.implementations import Implementation, ready_batches
+from fastlm.bench.implementations import StepByStep, flat_params, ready_batches, threads_text
 from fastlm.bench.workloads import Workload, initial_params
 from fastlm.model.layout import Layout
 
-__all__ = ["INSTALL_TORCH", "Torch", "adaptive_softmax", "can_compile", "torch_is_installed"]
-
-# What to type where PyTorch is missing.
-INSTALL_TORCH = 'pip install "fastlm[bench]"'
-
-
-def torch_is_installed() -> bool:
-    """Return whether PyTorch can be imported."""
-    return importlib.util.find_spec("torch") is not None
+__all__ = ["Torch", "adaptive_softmax", "can_compile"]
 
 
 def can_compile() -> bool:
@@ -32,7 +23,7 @@ def can_compile() -> bool:
     return any(shutil.which(name) for name in names if name)
 
 
-class Torch(Implementation):
+class Torch(StepByStep):
     """PyTorch in eager mode, or through ``torch.compile``.
 
     The batches are index tensors made ahead of time. ``SGD(momentum=b, dampening=b)`` is fastlm's
@@ -42,18 +33,19 @@ class Torch(Implementation):
     """
 
     def __init__(self, workload: Workload, threads: int, *, compiled: bool = False) -> None:
-        how = "torch.compile" if compiled else "PyTorch"
+        import torch
+
         self.kind = "torch-compile" if compiled else "torch"
-        self.name = f"{how}, {threads} thread{'s' if threads > 1 else ''}"
+        self.name = f"{'torch.compile' if compiled else 'PyTorch'}, {threads_text(threads)}"
         self.threads = threads
-        self._workload = workload
         self._compiled = compiled
-        self._batches = _batches(workload)
-        self._build()
+        tensors = (torch.from_numpy(array).unbind() for array in ready_batches(workload))
+        super().__init__(workload, list(zip(*tensors, strict=True)))
 
     def restart(self) -> None:
-        if not self._compiled:  # which would compile again, for half a minute
-            self._build()
+        """Start again, unless that would compile again, for half a minute."""
+        if not self._compiled or not hasattr(self, "module"):
+            super().restart()
 
     def _build(self) -> None:
         import torch
@@ -63,11 +55,7 @@ class Torch(Implementation):
             name: torch.nn.Parameter(torch.from_numpy(_transposed(name, values).copy()))
             for name, values in Layout(workload.model).views(initial_params(workload)).items()
         }
-        model = (
-            _adaptive(workload, self._tensors)
-            if workload.cutoffs
-            else _module(workload, self._tensors)
-        )
+        model = (_adaptive if workload.cutoffs else _module)(workload, self._tensors)
         with warnings.catch_warnings():
             # torch.compile imports modules that warn of deprecation.
             warnings.simplefilter("ignore")
@@ -80,54 +68,43 @@ class Torch(Implementation):
         if beta > 0:
             for parameter in parameters:
                 self._optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        self._next = 0
+        self._cross_entropy = torch.nn.functional.cross_entropy
 
     def run(self, steps: int) -> list[float]:
+        """Do the next ``steps`` training steps; return the mean loss of each batch, nats."""
         import torch
 
         torch.set_num_threads(self.threads)
-        model, optimizer, batches = self.module, self._optimizer, self._batches
-        cross_entropy = torch.nn.functional.cross_entropy
-        losses = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for step in range(self._next, self._next + steps):
-                contexts, targets = batches[step % len(batches)]
-                loss: Any = (
-                    model(contexts, targets).loss
-                    if self._workload.cutoffs
-                    else cross_entropy(model(contexts), targets)
-                )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.detach())
-        self._next += steps
-        return [float(loss) for loss in losses]
+            return super().run(steps)
+
+    def _step(self, contexts: Any, targets: Any) -> float:
+        loss: Any = (
+            self.module(contexts, targets).loss
+            if self._workload.cutoffs
+            else self._cross_entropy(self.module(contexts), targets)
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.detach())
 
     def params(self) -> NDArray[np.float32]:
-        layout = Layout(self._workload.model)
-        params = np.empty(layout.size, dtype=np.float32)
-        for name, view in layout.views(params).items():
-            view[...] = _transposed(name, self._tensors[name].detach().numpy())
-        return params
-
-
-def _batches(workload: Workload) -> list[tuple[Any, Any]]:
-    """Contexts and targets of each batch, as tensors."""
-    import torch
-
-    contexts, targets = (torch.from_numpy(array).unbind() for array in ready_batches(workload))
-    return list(zip(contexts, targets, strict=True))
+        """Return the current weights, float32[n]."""
+        tensors = self._tensors.items()
+        return flat_params(
+            self._workload, {name: _transposed(name, t.detach().numpy()) for name, t in tensors}
+        )
 
 
 def _transposed(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A matrix from fastlm's [fan_in, fan_out] to PyTorch's [fan_out, fan_in] or back."""
+    """Turn a matrix from fastlm's [fan_in, fan_out] to PyTorch's [fan_out, fan_in] or back."""
     return values.T if name.endswith((".weight", ".projection")) else values
 
 
 def _module(workload: Workload, tensors: dict[str, Any]) -> Any:
-    """nn.Embedding and nn.Linear layers around these parameters."""
+    """Return nn.Embedding and nn.Linear layers around these parameters."""
     from torch import nn
 
     class _Combine(nn.Module):
@@ -164,7 +141,7 @@ def adaptive_softmax(
 
 
 def _adaptive(workload: Workload, tensors: dict[str, Any]) -> Any:
-    """A function from contexts and targets to an object with their ``loss``."""
+    """Return a function from contexts and targets to an object with their ``loss``."""
     hidden = _module(workload, tensors)[:-1]
     softmax = adaptive_softmax(tensors, workload.hidden[-1], workload.vocab, workload.cutoffs)
     return lambda contexts, targets: softmax(hidden(contexts), targets)

@@ -50,6 +50,7 @@ class Workload:
 
     @property
     def model(self) -> ModelConfig:
+        """Sizes and form of the model."""
         return ModelConfig(
             vocab=self.vocab,
             embed=self.embed,
@@ -61,6 +62,7 @@ class Workload:
         )
 
     def training(self, threads: int | None) -> TrainingConfig:
+        """Return how the engine trains it, with this number of threads or (None) its choice."""
         return TrainingConfig(
             batch=self.batch,
             lr=self.lr,

@@ -1,4 +1,4 @@
-"""The command `fastlm bench`: training speed next to pure Python, NumPy and PyTorch."""
+"""The command `fastlm bench`: training speed next to pure Python, NumPy, PyTorch and JAX."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bench(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Measure training: pure Python, NumPy, PyTorch where it is installed, and fastlm.
+    """Measure training: pure Python, NumPy, PyTorch and JAX where installed, and fastlm.
 
     All do the same work, which is checked first, in alternating rounds. It takes less than a
     minute, apart from compiling; --rounds asks for more.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fastlm.bench.implementations import Implementation, is_installed
+from fastlm.bench.jax_steps import Jax, threads_environment
 from fastlm.bench.measure import figure, ratio
-from fastlm.bench.workloads import Workload
+from fastlm.bench.other_process import OtherProcess
+from fastlm.bench.workloads import Workload, initial_params
 
 CONCAT = Workload(
     name="small", title="Small, batch 8", vocab=20, embed=4, context=3, hidden=(8, 6), batch=8,
@@ -26,6 +31,26 @@ SMALL = {
     # PyTorch skips a cluster without examples in the batch; fastlm moves it by its momentum.
     "adaptive": dataclasses.replace(CONCAT, cutoffs=(5, 12), zipf=True, batch=64),
 }
+
+needs_torch = pytest.mark.skipif(not is_installed("torch"), reason="PyTorch is not installed")
+needs_jax = pytest.mark.skipif(not is_installed("jax"), reason="JAX is not installed")
+
+
+def jax_in_its_process(workload: Workload, threads: int = 1) -> OtherProcess:
+    return OtherProcess(partial(Jax, workload, threads), threads_environment(threads))
+
+
+def assert_restarts(implementation: Implementation, workload: Workload) -> None:
+    """It starts at the initial weights, and a restart gives the same again."""
+    np.testing.assert_allclose(implementation.params(), initial_params(workload), atol=1e-7)
+    start = implementation.params()
+    losses = [*implementation.run(16), *implementation.run(17)]
+    assert np.isfinite(losses).all()
+    assert not np.array_equal(implementation.params(), start)
+    implementation.restart()
+    np.testing.assert_array_equal(implementation.params(), start)
+    assert [*implementation.run(33)] == losses
+
 
 small_workloads = pytest.mark.parametrize("workload", SMALL.values(), ids=SMALL.keys())
 
@@ -45,17 +70,20 @@ def _workload(workload: Workload, name: str, title: str, rows: list[dict]) -> di
         **dataclasses.asdict(workload),
         "hidden": list(workload.hidden), "cutoffs": [], "name": name, "title": title,
         "flops_per_token": workload.flops_per_token, "checked_steps": 5,
-        "sgemm_gflops": {"2": dataclasses.asdict(figure([200.0, 210.0, 190.0]))}, "rows": rows,
+        "sgemm_gflops": {"2": dataclasses.asdict(figure([200.0, 210.0, 190.0]))},
+        "best_peer": "JAX, 2 threads" if len(rows) > 2 else "pure Python", "rows": rows,
     }  # fmt: skip
 
 
 def make_result() -> dict[str, Any]:
-    """Return two workloads: PyTorch has its best rate on one thread, and does the first only."""
+    """Return two workloads: PyTorch has its best rate on one thread, JAX is the best peer of the
+    first, and neither does the second."""
     ours = [400_000.0, 410_000.0, 391_000.0]
     mini = [
         _row("numpy", "NumPy", 2, [50_000.0, 51_000.0, 49_000.0], ours),
         _row("torch", "PyTorch, 1 thread", 1, [200_000.0] * 3, ours),
         _row("torch", "PyTorch, 2 threads", 2, [100_000.0] * 3, ours),
+        _row("jax", "JAX, 2 threads", 2, [250_000.0] * 3, ours),
         _row("engine", "fastlm, 1 thread", 1, [220_000.0, 225_000.0, 215_000.0], ours),
         _row("engine", "fastlm, 2 threads", 2, ours, ours),
     ]

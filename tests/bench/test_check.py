@@ -12,17 +12,23 @@ from fastlm.bench.contestants import contestants
 from fastlm.bench.engine_steps import Engine
 from fastlm.bench.implementations import Implementation, TimedRun
 from fastlm.bench.reference_steps import Numpy, PurePython
-from fastlm.bench.torch_steps import Torch, torch_is_installed
+from fastlm.bench.torch_steps import Torch
 from fastlm.bench.workloads import WORKLOADS
 
-from .conftest import CONCAT, MEAN, TINY, small_workloads
-
-needs_torch = pytest.mark.skipif(not torch_is_installed(), reason="PyTorch is not installed")
+from .conftest import (
+    CONCAT,
+    MEAN,
+    TINY,
+    jax_in_its_process,
+    needs_jax,
+    needs_torch,
+    small_workloads,
+)
 
 
 @small_workloads
 def test_all_do_the_same_from_the_start_and_after_a_restart(workload):
-    # The process without JIT starts slowly; test_engine_steps checks it.
+    # The process without JIT starts slowly; test_other_process checks it.
     made = [make() for name, make in contestants(workload).items() if name != "nojit"]
     made.append(Engine(workload, threads=2))
     seconds = check_same_work(workload, made)
@@ -30,6 +36,8 @@ def test_all_do_the_same_from_the_start_and_after_a_restart(workload):
     for implementation in made:
         implementation.restart()
     check_same_work(workload, made)
+    for implementation in made:
+        implementation.close()
 
 
 @pytest.mark.parametrize(
@@ -41,11 +49,13 @@ def test_all_do_the_same_from_the_start_and_after_a_restart(workload):
         pytest.param(lambda workload: Engine(workload, threads=1), id="engine"),
         pytest.param(lambda workload: Numpy(workload, threads=1), id="numpy"),
         pytest.param(lambda workload: Torch(workload, threads=1), id="torch", marks=needs_torch),
+        pytest.param(jax_in_its_process, id="jax", marks=needs_jax),
     ],
 )
 def test_other_work_is_detected(make, change):
     other = make(dataclasses.replace(CONCAT, **change))
-    with pytest.raises(BenchmarkError, match=f"^small: {other.name} does other work: .* is right"):
+    message = f"^small: {other.name} does other work: .* is right"
+    with other, pytest.raises(BenchmarkError, match=message):
         check_same_work(CONCAT, [Engine(CONCAT, threads=1), other])
 
 

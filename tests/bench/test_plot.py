@@ -28,6 +28,7 @@ def test_bars_are_the_best_of_each_kind(result):
     assert rates(result["workloads"][0]) == {
         "NumPy": 50_000.0,
         "PyTorch": 200_000.0,
+        "JAX": 250_000.0,
         "fastlm, 1 thread": 220_000.0,
         "fastlm": 400_000.0,
     }

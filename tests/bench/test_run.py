@@ -22,11 +22,10 @@ needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a benchmark needs the compi
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """No sgemm, no memory traffic, no PyTorch."""
+    """No sgemm, no memory traffic, neither PyTorch nor JAX."""
     monkeypatch.setattr(run, "machine_limits", lambda cores: {"sgemm_gflops": {}})
     monkeypatch.setattr("fastlm.bench.measure.sgemm_gflops", lambda threads: 100.0)
-    monkeypatch.setattr("fastlm.bench.contestants.torch_is_installed", lambda: False)
-    monkeypatch.setattr(run, "torch_is_installed", lambda: False)
+    monkeypatch.setattr("fastlm.bench.contestants.is_installed", lambda package: False)
 
 
 @needs_jit
@@ -39,6 +38,7 @@ def test_result_holds_what_was_measured():
     assert [each["name"] for each in result["workloads"]] == ["small", "small-tiny"]
     kinds = [[row["kind"] for row in each["rows"]] for each in result["workloads"]]
     assert kinds == [["nojit", "numpy", "engine"], ["python", "nojit", "engine"]]
+    assert [each["best_peer"] for each in result["workloads"]] == ["NumPy", "pure Python"]
     for workload in result["workloads"]:
         ours = workload["rows"][-1]["tokens_per_second"]["rounds"]
         for row in workload["rows"]:
@@ -68,7 +68,7 @@ def test_without_threadpoolctl_one_thread_has_no_share(monkeypatch):
 def test_what_is_missing_is_noted(monkeypatch):
     monkeypatch.setattr(run, "can_compile", lambda: False)
     assert run.run_benchmark([], SHORT, torch_compile=True)["notes"] == [
-        'PyTorch is not installed: pip install "fastlm[bench]"',
+        'not installed: PyTorch, JAX; pip install "fastlm[bench]"',
         "torch.compile is left out: there is no C++ compiler",
     ]
 

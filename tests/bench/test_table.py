@@ -8,8 +8,10 @@ import pytest
 from rich.console import Console
 
 from fastlm.bench.table import (
+    best_peer,
     best_row,
     our_row,
+    peer_text,
     rate_text,
     read_result,
     result_table,
@@ -25,9 +27,19 @@ from fastlm.errors import FastlmError
 def test_best_row_is_the_fastest_of_its_kind(result):
     workload = result["workloads"][0]
     assert best_row(workload, "torch")["name"] == "PyTorch, 1 thread"
-    assert best_row(workload, "torch", 2)["name"] == "PyTorch, 2 threads"
+    assert best_row(workload, "torch", threads=2)["name"] == "PyTorch, 2 threads"
+    assert best_row(workload, "numpy", "torch")["name"] == "PyTorch, 1 thread"
     assert best_row(workload, "python") is None
     assert our_row(workload)["name"] == "fastlm, 2 threads"
+
+
+def test_the_best_peer_is_the_fastest_row_that_is_not_fastlms(result):
+    mini, tiny = result["workloads"]
+    assert [best_peer(each)["name"] for each in (mini, tiny)] == ["JAX, 2 threads", "pure Python"]
+    assert peer_text(mini) == "1.6 × JAX"
+    alone = {"rows": [{**row, "kind": "nojit"} for row in mini["rows"][:1]] + mini["rows"][-2:]}
+    assert best_peer(alone) is None
+    assert peer_text(alone) == ""
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 3, "workloads": []}'])
@@ -85,7 +97,7 @@ def test_table_shows_every_row(result):
         assert workload["title"] in lines
     assert "200,000" in lines["PyTorch, 1 thread"]
     assert "2 ×" in lines["PyTorch, 1 thread"]
-    assert "×" not in lines["fastlm, 2 threads"]
+    assert "1.6 × JAX" in lines["fastlm, 2 threads"]
 
 
 def test_text_below_it_is_complete(result):
@@ -106,14 +118,8 @@ def test_what_blas_cannot_tell_is_left_out(result):
     for row in result["workloads"][0]["rows"]:
         row["sgemm_share"] = None
     assert "limits: sgemm 208 GFLOP/s on all;" in result_text(result)
-    assert table_text(result)["PyTorch, 1 thread"].count("│") == 6
+    assert table_text(result)["PyTorch, 1 thread"].count("│") == 7
 
 
 def test_a_start_that_was_not_measured_is_left_out(result):
     assert "start:" not in result_text({**result, "start": None})
-
-
-def test_without_pytorch_its_row_says_how_to_get_it(result):
-    assert 'PyTorch: pip install "fastlm[bench]"' in table_text(result)
-    result["workloads"].pop()  # the workload without PyTorch
-    assert not any("pip install" in line for line in table_text(result))

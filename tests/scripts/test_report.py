@@ -40,15 +40,13 @@ def test_table_and_page_are_written_and_written_again(files):
     lines = table.splitlines()
     assert (lines[0], lines[-1]) == ("# x", "rest")
     assert "old" not in lines
-    assert "| Mini, batch 256 |  | 50,000 | 200,000 | **400,000** | 2 × |" in lines
-    assert "| Tiny, batch 1 | 2,000 |  |  | **900,000** |  |" in lines
+    assert "| Mini, batch 256 |  | 50,000 | 200,000 | 250,000 | **400,000** | 1.6 × JAX |" in lines
+    assert "| Tiny, batch 1 | 2,000 |  |  |  | **900,000** | 450 × pure Python |" in lines
     assert "Abacus 9" in table
-    row = (
-        "| Mini, batch 256 | PyTorch, 2 threads | 100,000 | ±0% | 4 × | 3.96 to 4.05 | 10% | 0.5 |"
-    )
+    title = "Mini, batch 256"
     for part in (
-        row,
-        "| Mini, batch 256 | fastlm, 2 threads | 400,000 | ±1% |  |  | 40% | 0.5 |",
+        f"| {title} | PyTorch, 2 threads | 100,000 | ±0% | 4 × | 3.96 to 4.05 |  | 10% | 0.5 |",
+        f"| {title} | fastlm, 2 threads | 400,000 | ±1% |  |  | 1.6 × JAX | 40% | 0.5 |",
         "| Mini, batch 256 | 20 | 4 | 3 | 8,6 | 8 | concat | 0.9 | 1,584 |",
         "| cold (compiles) | 0.30 | 9.00 | 9.50 |",
         "3 rounds each, from one process",
@@ -84,6 +82,8 @@ def test_the_projects_own_table_and_page_are_of_one_run():
 def test_rounds_are_pooled(result):
     other = copy.deepcopy(result)
     our_row(other["workloads"][0])["tokens_per_second"]["rounds"] = [1.0, 2.0, 3.0]
+    other["workloads"][0]["rows"][1]["tokens_per_second"]["rounds"] = [500_000.0] * 3
+    other["workloads"][0]["best_peer"] = "PyTorch, 1 thread"
     other["limits"]["sgemm_gflops"] = {"one": 105.0, "all": 210.0}
     other["start"]["cold"]["total"] = 10.5
     other["notes"] = ["another note"]
@@ -94,9 +94,9 @@ def test_rounds_are_pooled(result):
     assert rate["median"] == (3 + 391_000) / 2
     assert len(our_row(workload)["sgemm_share"]["rounds"]) == 6  # though equal in both
     assert len(workload["sgemm_gflops"]["2"]["rounds"]) == 6
-    assert {**workload, "rows": 0, "sgemm_gflops": 0} == {
-        **result["workloads"][0], "rows": 0, "sgemm_gflops": 0
-    }  # fmt: skip
+    assert workload["best_peer"] == "PyTorch, 1 thread"  # 350,000 in the median of both
+    left_out = {"rows": 0, "sgemm_gflops": 0, "best_peer": 0}
+    assert workload | left_out == result["workloads"][0] | left_out
     assert pooled["limits"]["sgemm_gflops"] == {"one": 105.0, "all": 209.0}
     assert pooled["start"]["cold"] == {"import": 0.3, "first_step": 9.0, "total": 10.0}
     assert pooled["notes"] == ["something was left out", "another note"]
@@ -131,6 +131,8 @@ def test_processes_are_started_and_pooled(files, result, monkeypatch, tmp_path):
     kept = tmp_path / "pooled.json"
     assert write(files, "--processes", "2", "--rounds", "5", "--json", str(kept)) == 0
     assert commands == [["-m", "fastlm", "bench", "--json", "--rounds", "5"]] * 2
+    assert write(files, "--processes", "1", "--torch-compile") == 0
+    assert commands[2][-3:] == ["--rounds", "3", "--torch-compile"]
     assert json.loads(kept.read_text("utf-8"))["runs"] == 3  # these and the one that was named
 
 
