@@ -18,7 +18,7 @@ from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFi
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
-from fastlm.model.saved_model import saved_config, saved_params
+from fastlm.model.saved_model import config_from_json, params_from_tensors
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
 
@@ -239,9 +239,9 @@ class LanguageModel(TextMethods):
     def _from_file(
         cls, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     ) -> LanguageModel:
-        config: ModelConfig = saved_config(ModelConfig, metadata.get("model"), "model")
+        config: ModelConfig = config_from_json(ModelConfig, metadata.get("model"), "model")
         form = metadata.get("training")
-        training = None if form is None else saved_config(TrainingConfig, form, "training")
+        training = None if form is None else config_from_json(TrainingConfig, form, "training")
         details = metadata.get("details", {})
         if not isinstance(details, dict):
             raise ModelFileError("its details are not a JSON object")
@@ -250,7 +250,7 @@ class LanguageModel(TextMethods):
         _check_tokenizer(config, tokenizer)
         return cls(
             config,
-            saved_params(Layout(config), tensors),
+            params_from_tensors(Layout(config), tensors),
             tokenizer,
             documents=metadata.get("documents", "file"),
             training=training,

@@ -66,13 +66,13 @@ class RunStart:
             other = "restart" if restart else "init"
             raise ConfigError(f"resume and {other} are both given; choose one of them")
         self.files = None
-        self._said: str | None = None
+        self._resume_notice: str | None = None
         self.saved: Checkpoint | None = None
         if checkpoint is not None:
             self.files = CheckpointFiles(checkpoint, checkpoint_every, keep)
         if resume:
             assert checkpoint is not None
-            self.saved, self._said = newest_checkpoint(checkpoint)
+            self.saved, self._resume_notice = newest_checkpoint(checkpoint)
         elif checkpoint is not None and not restart:
             check_unfinished(checkpoint)
         self.metrics = None if metrics is None else MetricsFile(metrics)
@@ -184,8 +184,8 @@ class RunStart:
                 checkpoints=self.files,
                 metrics=self.metrics,
             )
-            if self._said is not None:
-                trainer.notice("resume", self._said)
+            if self._resume_notice is not None:
+                trainer.notice("resume", self._resume_notice)
             return trainer
         return Trainer(
             config,

@@ -36,11 +36,12 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,14 +113,14 @@ def write_model_file(
     ModelFileError
         When the file cannot be written, or the metadata or a tensor has no place in the format.
     """
-    arrays, header = _arranged(tensors, metadata)
+    arrays, header = _arrange(tensors, metadata)
     try:
         replace_file(path, [header, *(_bytes(array) for array in arrays.values())])
     except (OSError, ValueError) as error:
         raise ModelFileError(unwritable(what, path, error)) from None
 
 
-def _arranged(
+def _arrange(
     tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], bytes]:
     """Return the arrays in the order of the file, and the bytes before them."""
@@ -205,15 +206,12 @@ def read_model_file(
         When there is no such file, it cannot be read, is not a model file, comes from a newer
         version, or is cut short or altered.
     """
-
-    def read(file: BinaryIO, size: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    with _open_model_file(path) as (file, size):
         header = _read_header(path, file, size)
         metadata = _read_metadata(path, header)
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         _check_tensors(path, entries, size - file.tell())
-        return (_mapped_tensors(path) if mmap else _read_tensors(path)), metadata
-
-    tensors, metadata = _opened(path, read)
+        tensors = _map_tensors(path) if mmap else _read_tensors(path)
     _check_checksum(path, tensors, metadata)
     return tensors, metadata
 
@@ -226,18 +224,17 @@ def read_metadata(path: FilePath) -> dict[str, Any]:
     ModelFileError
         As ``read_model_file`` does, but damage after the header is not found.
     """
-    return _opened(path, lambda file, size: _read_metadata(path, _read_header(path, file, size)))
+    with _open_model_file(path) as (file, size):
+        return _read_metadata(path, _read_header(path, file, size))
 
 
-_Read = TypeVar("_Read")
-
-
-def _opened(path: FilePath, read: Callable[[BinaryIO, int], _Read]) -> _Read:
-    """Return ``read(file, its size)``; ModelFileError for a file that cannot be read."""
+@contextmanager
+def _open_model_file(path: FilePath) -> Iterator[tuple[BinaryIO, int]]:
+    """Give a file and its size; ModelFileError if it cannot be read, in the block as well."""
     try:
         _check_regular(path)
         with Path(path).open("rb") as file:
-            return read(file, os.fstat(file.fileno()).st_size)
+            yield file, os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         raise ModelFileError(
             f"there is no file {path}; check the name, or train a model first"
@@ -268,7 +265,7 @@ def _read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
     length = int.from_bytes(prefix, "little")
     start = file.read(1)
     if start != b"{":
-        raise _not_a_model(path)
+        raise _not_a_model_error(path)
     if length > _LONGEST_HEADER:
         raise ModelFileError(
             f"{path} is damaged or not a model file: its header has {length} bytes by its own "
@@ -282,9 +279,9 @@ def _read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         header = json.loads(start + file.read(length - 1))
     except (ValueError, RecursionError):
-        raise _not_a_model(path) from None
+        raise _not_a_model_error(path) from None
     if not isinstance(header, dict):
-        raise _not_a_model(path)
+        raise _not_a_model_error(path)
     return header
 
 
@@ -299,9 +296,9 @@ def _read_metadata(path: FilePath, header: Mapping[str, Any]) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError):
-        raise _damaged(path, "its metadata is not JSON") from None
+        raise _damaged_error(path, "its metadata is not JSON") from None
     if not isinstance(metadata, dict):
-        raise _damaged(path, "its metadata is not a JSON object")
+        raise _damaged_error(path, "its metadata is not a JSON object")
     _check_version(path, metadata)
     return metadata
 
@@ -309,7 +306,7 @@ def _read_metadata(path: FilePath, header: Mapping[str, Any]) -> dict[str, Any]:
 def _check_version(path: FilePath, metadata: Mapping[str, Any]) -> None:
     version = metadata.get("format_version")
     if not is_whole(version) or version < 1:
-        raise _damaged(path, f"its format version is {version!r}")
+        raise _damaged_error(path, f"its format version is {version!r}")
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format version {version}, written by fastlm "
@@ -324,7 +321,7 @@ def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> Non
     end = 0
     for begin, stop, name in sorted(extents):
         if begin != end:
-            raise _damaged(path, f"tensor {name} starts at {begin} of the data, not at {end}")
+            raise _damaged_error(path, f"tensor {name} starts at {begin} of the data, not at {end}")
         end = stop
     if end > data:
         raise ModelFileError(
@@ -332,17 +329,17 @@ def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> Non
             "copy that is whole"
         )
     if end < data:
-        raise _damaged(path, f"{data - end} bytes follow its last tensor")
+        raise _damaged_error(path, f"{data - end} bytes follow its last tensor")
 
 
 def _extent(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
     """Return (begin, end, name) of a tensor after checking its header entry."""
-    error = partial(_damaged, path)
+    error = partial(_damaged_error, path)
     fields = read_object(entry, f"tensor {name!r}", _ENTRY, error, others=True)
     shape, offsets, dtype = fields["shape"], fields["data_offsets"], _DTYPES[fields["dtype"]]
     size = prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != size:
-        raise _damaged(
+        raise _damaged_error(
             path,
             f"tensor {name!r} of shape {shape} takes {size} bytes, but lies from {offsets[0]} "
             f"to {offsets[1]}",
@@ -357,10 +354,10 @@ def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
         with safe_open(os.fspath(path), framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damaged_error(path, str(error)) from None
 
 
-def _mapped_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
+def _map_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
     """Return the tensors as views of a file whose header has been checked."""
     with Path(path).open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -383,18 +380,18 @@ def _check_checksum(
     try:
         found = _checksum(tensors, metadata)
     except ModelFileError:  # NaN in the metadata, which Python reads but this never writes
-        raise _damaged(path, "its metadata holds a number that is not finite") from None
+        raise _damaged_error(path, "its metadata holds a number that is not finite") from None
     if written != found:
-        raise _damaged(path, f"its checksum is {written!r}, but what it holds has {found!r}")
+        raise _damaged_error(path, f"its checksum is {written!r}, but what it holds has {found!r}")
 
 
-def _not_a_model(path: FilePath) -> ModelFileError:
+def _not_a_model_error(path: FilePath) -> ModelFileError:
     return ModelFileError(
         f"{path} is not a model file: it does not begin like one; name a file that fastlm wrote"
     )
 
 
-def _damaged(path: FilePath, what: str) -> ModelFileError:
+def _damaged_error(path: FilePath, what: str) -> ModelFileError:
     return ModelFileError(
         f"{path} is damaged or was altered: {' '.join(what.split())}; use a copy that is whole"
     )

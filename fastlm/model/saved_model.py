@@ -13,13 +13,13 @@ from fastlm.errors import ModelFileError
 from fastlm.model.layout import Layout
 from fastlm.system.json_values import ANY, read_object
 
-__all__ = ["saved_config", "saved_params"]
+__all__ = ["config_from_json", "params_from_tensors"]
 
 # Prefixes of tensors that only a resumed training run needs.
 _RUN_PREFIXES = ("momentum.", "state.")
 
 
-def saved_config(cls: Any, form: Any, name: str) -> Any:
+def config_from_json(cls: Any, form: Any, name: str) -> Any:
     """Return a configuration from its JSON form; missing fields have their default.
 
     Parameters
@@ -44,7 +44,7 @@ def saved_config(cls: Any, form: Any, name: str) -> Any:
     return cls(**read_object(form, what, kinds, ModelFileError, optional=optional))
 
 
-def saved_params(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+def params_from_tensors(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
     """Return the flat array float32[n] of a file's tensors.
 
     It is a view where they lie in the layout's order in one mapped file, else a copy.

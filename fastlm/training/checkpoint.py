@@ -47,7 +47,7 @@ from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
-from fastlm.model.saved_model import saved_config, saved_params
+from fastlm.model.saved_model import config_from_json, params_from_tensors
 from fastlm.system.json_values import OBJECT, TEXT, WHOLE, one_of, or_null, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.training.run_files import checkpoint_beside
@@ -333,8 +333,8 @@ def _from_file(
     path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, Any]
 ) -> Checkpoint:
     values = read_object(metadata, "it", _FILE_KINDS, ModelFileError, others=True)
-    model: ModelConfig = saved_config(ModelConfig, values["model"], "model")
-    training: TrainingConfig = saved_config(TrainingConfig, values["training"], "training")
+    model: ModelConfig = config_from_json(ModelConfig, values["model"], "model")
+    training: TrainingConfig = config_from_json(TrainingConfig, values["training"], "training")
     form = values["tokenizer"]
     tokenizer = None if form is None else tokenizer_from_dict(form)
     if tokenizer is not None and (tokenizer.vocab_size, tokenizer.boundary_id) != (
@@ -345,9 +345,9 @@ def _from_file(
     layout = Layout(model)
     run = RunState.from_dict(values["run"])
     # Sizes are compared before memory is taken.
-    params = saved_params(layout, tensors)
+    params = params_from_tensors(layout, tensors)
     arrays = _with_prefix("state.", tensors)
-    arrays["momentum"] = saved_params(layout, _with_prefix("momentum.", tensors))
+    arrays["momentum"] = params_from_tensors(layout, _with_prefix("momentum.", tensors))
     _check_params(arrays.get("params"), layout)
     return Checkpoint(
         model=model,

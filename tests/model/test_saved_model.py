@@ -10,7 +10,7 @@ import pytest
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.layout import Layout
-from fastlm.model.saved_model import saved_config, saved_params
+from fastlm.model.saved_model import config_from_json, params_from_tensors
 
 CONFIG = ModelConfig(vocab=7, context=2, embed=3, hidden=(4,), boundary=0)
 LAYOUT = Layout(CONFIG)
@@ -24,11 +24,11 @@ def tensors() -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 @pytest.mark.parametrize("config", [CONFIG, TrainingConfig(lr=0.1, steps=3)])
 def test_a_configuration_comes_back(config):
-    assert saved_config(type(config), config.to_dict(), "model") == config
+    assert config_from_json(type(config), config.to_dict(), "model") == config
 
 
 def test_missing_fields_have_their_default():
-    assert saved_config(ModelConfig, {"vocab": 7}, "model") == ModelConfig(vocab=7)
+    assert config_from_json(ModelConfig, {"vocab": 7}, "model") == ModelConfig(vocab=7)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_missing_fields_have_their_default():
 )
 def test_an_unsound_configuration_is_refused(form, error, message):
     with pytest.raises(error, match=message):
-        saved_config(ModelConfig, form, "model")
+        config_from_json(ModelConfig, form, "model")
 
 
 def test_tensors_in_the_order_of_the_layout_are_not_copied():
     flat, views = tensors()
-    found = saved_params(LAYOUT, views)
+    found = params_from_tensors(LAYOUT, views)
     assert np.shares_memory(found, flat)
     np.testing.assert_array_equal(found, flat)
 
@@ -56,7 +56,7 @@ def test_tensors_from_elsewhere_are_copied_and_those_of_a_run_left_out():
     flat, views = tensors()
     apart = {name: view.copy() for name, view in reversed(views.items())}
     apart |= {"momentum.embeddings": np.ones(3, dtype=np.float32), "state.rates": np.ones(2)}
-    found = saved_params(LAYOUT, apart)
+    found = params_from_tensors(LAYOUT, apart)
     np.testing.assert_array_equal(found, flat)
     assert not any(np.shares_memory(found, tensor) for tensor in apart.values())
 
@@ -68,7 +68,7 @@ def test_views_in_another_order_are_copied_into_place():
     views = layout.views(flat)
     first, second = "hidden.1.weight", "hidden.2.weight"
     swapped = views | {first: views[second], second: views[first]}
-    found = layout.views(saved_params(layout, swapped))
+    found = layout.views(params_from_tensors(layout, swapped))
     np.testing.assert_array_equal(found[first], views[second])
     np.testing.assert_array_equal(found[second], views[first])
 
@@ -88,4 +88,4 @@ def test_tensors_that_do_not_fit_are_refused(name, tensor, message):
     if tensor is None:
         del given[name]
     with pytest.raises(ModelFileError, match=message):
-        saved_params(LAYOUT, given)
+        params_from_tensors(LAYOUT, given)
