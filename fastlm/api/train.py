@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, automatic_window, build_dataset
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.reread import describe_source, reading_of
+from fastlm.data.token_store import is_store
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
@@ -44,10 +45,10 @@ def train(
     min_count: int = 1,
     max_vocab: int | None = None,
     documents: Documents | None = None,
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str | None = None,
+    errors: str | None = None,
     field: str | None = None,
-    skip_bad: bool = False,
+    skip_bad: bool | None = None,
     cache: bool = True,
     softmax: str | None = None,
     preset: str | None = None,
@@ -85,7 +86,7 @@ def train(
         What a document is: contexts do not reach across its end. Default ``file``, or as a store
         was made.
     encoding, errors, field, skip_bad
-        How files are read (``fastlm.text.decoding.Reading``).
+        How files are read (``fastlm.text.decoding.Reading``, which has the defaults).
     cache : bool
         Of more than 8 MB of text a token store is made in the cache folder (``fastlm.data.cache``),
         and used again when text and settings are the same. False: hold the tokens in memory.
@@ -154,7 +155,16 @@ def train(
         min_count=min_count,
         max_vocab=max_vocab,
         documents=documents,
-        reading=Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad),
+        reading={
+            name: value
+            for name, value in (
+                ("encoding", encoding),
+                ("errors", errors),
+                ("field", field),
+                ("skip_bad", skip_bad),
+            )
+            if value is not None
+        },
         cache=cache,
         softmax=softmax,
         preset=preset,
@@ -166,7 +176,13 @@ def train(
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """The arguments of ``train`` on the text and the settings."""
+    """The arguments of ``train`` on the text and the settings.
+
+    Attributes
+    ----------
+    reading : dict
+        The fields of ``Reading`` that were given.
+    """
 
     corpus: CorpusSource
     texts: Iterable[str] | None
@@ -176,7 +192,7 @@ class _Request:
     min_count: int
     max_vocab: int | None
     documents: Documents | None
-    reading: Reading
+    reading: dict[str, Any]
     cache: bool
     softmax: str | None
     preset: str | None
@@ -244,12 +260,13 @@ def _read_corpus(
     start: RunStart, request: _Request, preset: Preset, threads: int | None
 ) -> tuple[Dataset, dict[str, Any]]:
     """Return the tokens, and how a later run finds their text again."""
-    corpus, reading = request.corpus, request.reading
+    corpus, reading = request.corpus, Reading(**request.reading)
     valid = start.source("valid", request.valid, preset.valid)
     if request.texts is None:
         corpus = start.source("corpus", corpus)
-        if request.corpus is None and start.saved is not None and reading == Reading():
-            reading = reading_of(start.saved.corpus)
+        if start.saved is not None and not _is_one_store(corpus):
+            # Under another name, too, it is read as it was.
+            reading = replace(reading_of(start.saved.corpus), **request.reading)
     tokenizer = request.tokenizer
     if not (tokenizer or request.vocab or request.min_count != 1 or request.max_vocab):
         tokenizer = start.tokenizer
@@ -273,6 +290,11 @@ def _read_corpus(
     )
     source = describe_source(corpus, valid, texts=request.texts is not None)
     return data, source | {"reading": asdict(reading)}
+
+
+def _is_one_store(corpus: Any) -> bool:
+    paths = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
+    return isinstance(paths, Sequence) and len(paths) == 1 and is_store(paths[0])
 
 
 def _fit(start: RunStart, run: _ResolvedRun, callbacks: Sequence[Callback]) -> LanguageModel:

@@ -8,13 +8,24 @@ from typing import Annotated, Any, cast
 import typer
 
 from fastlm.cli.config_file import ConfigOption, argument_from_config
-from fastlm.cli.options import ModelArgument, OneObjectOption, option
+from fastlm.cli.options import (
+    DATA,
+    EncodingOption,
+    ErrorsOption,
+    FieldOption,
+    ModelArgument,
+    OneObjectOption,
+    SkipBadOption,
+    given_reading,
+    option,
+)
 from fastlm.types import Documents
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
+    invocation: typer.Context,
     model: ModelArgument,
     files: Annotated[
         list[str] | None,
@@ -27,8 +38,14 @@ def evaluate(
     ] = None,
     documents: Annotated[
         str | None,
-        option("KIND", "What a document is: file, paragraphs or lines (default: as in training)."),
+        option(
+            "KIND", "What a document is: file, paragraphs or lines (default: as in training).", DATA
+        ),
     ] = None,
+    field: FieldOption = None,
+    skip_bad: SkipBadOption = False,
+    encoding: EncodingOption = None,
+    errors: ErrorsOption = None,
     as_json: OneObjectOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -38,14 +55,18 @@ def evaluate(
     """
     if not files:
         raise typer.BadParameter("name at least one FILE", param_hint="FILE")
+    reading = given_reading(invocation.params)
+
     from fastlm.api.language_model import LanguageModel
-    from fastlm.data.dataset import corpus_store
+    from fastlm.data.dataset import check_no_reading, corpus_store
     from fastlm.data.scan import read_texts
 
-    lm = LanguageModel.load(model)
     store = corpus_store(files)
+    if store is not None:
+        check_no_reading(store, reading)
+    lm = LanguageModel.load(model)
     found = lm.evaluate(
-        read_texts(files) if store is None else store,
+        read_texts(files, reading) if store is None else store,
         documents=cast("Documents | None", documents),
     )
     figures = found.to_dict()

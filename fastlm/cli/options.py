@@ -7,12 +7,15 @@ import shlex
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fastlm.cli.config_file import argument_from_config
 from fastlm.errors import ConfigError, ModelFileError
+
+if TYPE_CHECKING:
+    from fastlm.text.decoding import Reading
 
 __all__ = [
     "DATA",
@@ -32,6 +35,7 @@ __all__ = [
     "VocabOption",
     "check_output",
     "flag",
+    "given_reading",
     "given_settings",
     "option",
     "parse_int_list",
@@ -90,7 +94,12 @@ DocumentsOption = Annotated[
 ]
 FieldOption = Annotated[
     str | None,
-    option("NAME", "JSON lines: the key that holds the text (default text).", DATA),
+    option(
+        "NAME",
+        "Read JSON lines, whatever the names of the files; the text is under this key (default: "
+        "text, for .jsonl and .ndjson).",
+        DATA,
+    ),
 ]
 SkipBadOption = Annotated[bool, flag("--skip-bad", "Skip JSON lines that cannot be used.", DATA)]
 EncodingOption = Annotated[
@@ -156,6 +165,14 @@ def given_settings(params: Mapping[str, Any], *others: str) -> dict[str, Any]:
         for name, value in params.items()
         if name not in others and value is not None and value is not False
     }
+
+
+def given_reading(params: Mapping[str, Any]) -> Reading:
+    """Return how text is read, from the parameters of a command."""
+    from fastlm.text.decoding import Reading
+
+    names = Reading.__dataclass_fields__
+    return Reading(**given_settings({name: params[name] for name in names}))
 
 
 def check_output(

@@ -14,7 +14,17 @@ import typer
 from fastlm.checks import check_number
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.display import ScoreProgress
-from fastlm.cli.options import ModelArgument, ThreadsOption, flag, option
+from fastlm.cli.options import (
+    DATA,
+    EncodingOption,
+    ErrorsOption,
+    FieldOption,
+    ModelArgument,
+    ThreadsOption,
+    flag,
+    given_reading,
+    option,
+)
 from fastlm.errors import ConfigError, CorpusError, TextError
 from fastlm.types import DEFAULT_FIELD
 
@@ -31,8 +41,12 @@ _Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
 # The least and the most of a field of a score.
 _Limits: TypeAlias = dict[str, tuple[float, float]]
 
+# How often a line is in memory at most: its chunks, bytes and text, which may take 4 bytes each.
+_COPIES = 8
+
 
 def score(
+    invocation: typer.Context,
     model: ModelArgument,
     file: Annotated[
         str,
@@ -41,10 +55,12 @@ def score(
             help="Text, one record per line (also .gz, .zst); - is standard input.",
         ),
     ] = "-",
-    field: Annotated[
-        str | None,
-        option("NAME", "Lines are JSON objects with the text under this key (.jsonl: text)."),
-    ] = None,
+    field: FieldOption = None,
+    skip_bad: Annotated[
+        bool, flag("--skip-bad", "Skip records that cannot be used, and say how many.", DATA)
+    ] = False,
+    encoding: EncodingOption = None,
+    errors: ErrorsOption = None,
     as_json: Annotated[bool, flag("--json", "Print a JSON object per record.")] = False,
     tokens: Annotated[
         bool, flag("--tokens", "With JSON: add the tokens and their log-probabilities.")
@@ -68,9 +84,6 @@ def score(
         bool | None,
         typer.Option(help="Whether the end of a text counts as a token (default: as in eval)."),
     ] = None,
-    skip_bad: Annotated[
-        bool, flag("--skip-bad", "Skip records that cannot be read, and say how many.")
-    ] = False,
     threads: ThreadsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -82,21 +95,20 @@ def score(
     limits = _range("perplexity", "perplexity", min_perplexity, max_perplexity)
     limits |= _range("bits", "bits_per_char", min_bits, max_bits)
 
+    reading = given_reading(invocation.params)
+
     from fastlm.api.language_model import LanguageModel
-    from fastlm.text.json_lines import is_json_lines
     from fastlm.text.records import RecordReader
 
-    if field is None and is_json_lines(file):
-        field = DEFAULT_FIELD
-    if tokens and not (as_json or field is not None):
+    reader = RecordReader(file, reading, longest=_longest_line())
+    if tokens and not (as_json or reader.field is not None):
         raise ConfigError("--tokens needs JSON; add --json")
     lm = LanguageModel.load(model)
     options = {"return_tokens": tokens, "count_end": count_end, "threads": threads}
-    reader = RecordReader(file, field)
     form: _Form
     if limits and not as_json:
         form = _unchanged
-    elif field is not None:
+    elif reader.field is not None:
         form = functools.partial(_with_scores, reader.name, prefix)
     elif as_json:
         form = functools.partial(_line_as_json, prefix)
@@ -115,7 +127,7 @@ def _run(
 ) -> None:
     """Score block by block; each block is written before the next is read."""
     out = getattr(sys.stdout, "buffer", None) or _TextOutput()
-    bad: list[str] = []
+    bad, first_bad = 0, ""
     with ScoreProgress() as progress:
         for block in reader.blocks():
             written = 0
@@ -130,14 +142,22 @@ def _run(
                     message = f"{reader.name}, line {item.number}: {item.reason}"
                     if not skip_bad:
                         raise CorpusError(f"{message}; or skip such records with --skip-bad")
-                    bad.append(message)
+                    bad += 1
+                    first_bad = first_bad or message
             finally:
                 # The records before a bad one have been scored, and are not lost.
                 out.flush()
             progress.add(len(block), written, reader.bytes_read)
     if bad:
-        records = "1 bad record" if len(bad) == 1 else f"{len(bad):,} bad records, the first"
-        print(f"left out {records}: {bad[0]}", file=sys.stderr)
+        records = "1 bad record" if bad == 1 else f"{bad:,} bad records, the first"
+        print(f"left out {records}: {first_bad}", file=sys.stderr)
+
+
+def _longest_line() -> float:
+    """Return the bytes of a line that the memory holds, with its text, tokens and scores."""
+    from fastlm.system.resources import usable_memory
+
+    return (usable_memory() or math.inf) // _COPIES
 
 
 def _results(
@@ -162,13 +182,22 @@ def _scores_or_reasons(
     lm: LanguageModel, texts: list[str], options: dict[str, Any]
 ) -> Iterator[Score | str]:
     """Yield the score of each text, or the reason why it has none."""
-    while texts:
-        try:
-            yield from lm.score(texts, **options)
-            return
-        except TextError as error:
-            yield error.reason
-            texts = texts[error.index + 1 :]
+    done = 0
+    try:
+        for result in lm.score(texts, **options):
+            yield result
+            done += 1
+        return
+    except TextError:
+        # Scoring ends at the first; all others are found at once, not by scoring again and again.
+        texts = texts[done:]
+    from fastlm.inference.batching import encoding_failures
+
+    failures = encoding_failures(texts, lm.documents, lm.tokenizer)
+    good = [text for number, text in enumerate(texts) if number not in failures]
+    scores = iter(lm.score(good, **options))
+    for number in range(len(texts)):
+        yield failures[number].reason if number in failures else next(scores)
 
 
 # ---------------------------------------------------------------------------- which records
@@ -208,12 +237,12 @@ class _TextOutput:
 
 
 def _unchanged(record: Record, result: Score) -> tuple[bytes, ...]:
-    return record.raw, b"\n"
+    return (record.raw,)
 
 
 def _columns(record: Record, result: Score) -> tuple[bytes, ...]:
     numbers = f"{result.perplexity:.6g}\t{result.log_prob:.6g}\t{result.tokens}\t{result.oov}\t"
-    return numbers.encode("ascii"), record.raw, b"\n"
+    return numbers.encode("ascii"), record.line, b"\n"
 
 
 def _line_as_json(prefix: str, record: Record, result: Score) -> tuple[bytes, ...]:
@@ -230,7 +259,7 @@ def _with_scores(name: str, prefix: str, record: Record, result: Score) -> tuple
             "for the scores, e.g. with --prefix lm_"
         )
     # The fields are not written anew, so that not a digit of them changes.
-    return record.raw.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
+    return record.line.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
 
 
 def _prefixed(result: Score, prefix: str) -> dict[str, Any]:

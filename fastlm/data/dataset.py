@@ -35,6 +35,7 @@ __all__ = [
     "Dataset",
     "automatic_window",
     "build_dataset",
+    "check_no_reading",
     "corpus_store",
     "dataset_from_texts",
 ]
@@ -148,6 +149,8 @@ def build_dataset(
     store = corpus_store(corpus)
     if store is not None:
         _check_store_options(store, options, documents)
+        if held_out == valid:  # else validation text is read so
+            check_no_reading(store, options.reading)
         dataset = _of_store(store, held_out)
     else:
         spec.ready()  # refuses wrong settings before any work
@@ -321,14 +324,22 @@ def _check_store_options(store: TokenStore, options: _Options, documents: Docume
         ("vocab", spec.vocab, None),
         ("min_count", spec.min_count, 1),
         ("max_vocab", spec.max_vocab, None),
-        ("encoding", options.reading.encoding, "utf-8"),
-        ("field", options.reading.field, None),
     ):
-        if given != default:
-            raise StoreError(
-                f"{name} {given} has no effect on {store.path}, which holds tokens, not text; "
-                "leave it out, or prepare the text again"
-            )
+        _check_has_effect(store, name, given, default)
+
+
+def check_no_reading(store: TokenStore, reading: Reading) -> None:
+    """Raise a StoreError for a given way to read text, which a store does not hold."""
+    for name, default in dataclasses.asdict(Reading()).items():
+        _check_has_effect(store, name, getattr(reading, name), default)
+
+
+def _check_has_effect(store: TokenStore, name: str, given: Any, default: Any) -> None:
+    if given != default:
+        raise StoreError(
+            f"{name} {given} has no effect on {store.path}, which holds tokens, not text; "
+            "leave it out, or prepare the text again"
+        )
 
 
 def _of_store(store: TokenStore, valid: float | None) -> Dataset:

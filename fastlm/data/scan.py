@@ -18,7 +18,7 @@ from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading, count_characters
 from fastlm.text.paths import inputs_of
 from fastlm.text.reading import whole_texts
-from fastlm.text.sources import FileInput, Input, TextPart
+from fastlm.text.sources import FileInput, Input, Note, TextPart
 from fastlm.tokenizers.blocks import SymbolCounter
 from fastlm.types import CorpusSource
 
@@ -123,13 +123,13 @@ class CorpusScan:
 
     inputs : those that hold text
     digest : SHA-256 (hex) of all texts as UTF-8, each followed by a byte 0xFF
-    notes : what was left out, for people
+    notes : what was left out
     counter : holds the counts of all symbols, where the caller wanted them counted
     """
 
     inputs: list[ScannedInput]
     digest: str
-    notes: list[str]
+    notes: list[Note]
     counter: SymbolCounter | None = None
 
     @property
@@ -150,7 +150,8 @@ class CorpusScan:
             source = self.inputs[0].source
             source = source.source if isinstance(source, InputCopy) else source
             name = Path(source.name).name if isinstance(source, FileInput) else source.name
-        return "; ".join([f"{name} ({format_bytes(self.bytes)})", *self.notes])
+        notes = (note.record for note in self.notes)
+        return "; ".join([f"{name} ({format_bytes(self.bytes)})", *notes])
 
     def parts(self) -> Iterator[TextPart]:
         """Read everything again, a little ahead of the caller.
@@ -198,7 +199,7 @@ def scan_corpus(
     """
     copies = CorpusCopies(keep, folder)
     measured: list[ScannedInput] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     sizes = [source.size for source in inputs]
     on_disk = None if None in sizes else sum(size or 0 for size in sizes)
     done = 0
@@ -230,13 +231,13 @@ def scan_corpus(
             copies.drop()
             if of_input.bytes:
                 counter = None  # it has counted what is left out
-                notes.append(f"{source.name} holds only white space and was left out")
+                notes.append(Note.on_file(source.name, "holds only white space and was left out"))
         if not measured:
             raise CorpusError(
-                f"{inputs[0].name} and all files with it in the folder hold no text; name a "
-                "folder with text in it"
+                f"{inputs[0].name} and all files with it hold no text; name a folder or files "
+                "with text in them"
             )
-        progress.notes = notes
+        progress.notes = [note.text for note in notes]
         on_error.pop_all()
     scanned = [replace(one, source=copy) for one, copy in zip(measured, copies.inputs, strict=True)]
     return CorpusScan(scanned, sums.hexdigest(), notes, counter)

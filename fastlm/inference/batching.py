@@ -15,7 +15,14 @@ from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenize
 from fastlm.tokenizers.safe_cut import safe_cut_text
 from fastlm.types import Documents
 
-__all__ = ["END_CHARS", "TextBatch", "encode_batch", "skipped_size", "text_batches"]
+__all__ = [
+    "END_CHARS",
+    "TextBatch",
+    "encode_batch",
+    "encoding_failures",
+    "skipped_size",
+    "text_batches",
+]
 
 Ends: TypeAlias = NDArray[np.int64]
 
@@ -144,6 +151,20 @@ def encode_batch(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TextBatch, Tok
             arrays = arrays[: len(batch.parts)]
             break
     return batch, *_join(arrays, batch, tokenizer)
+
+
+def encoding_failures(
+    texts: Iterable[str], documents: Documents, tokenizer: Tokenizer
+) -> dict[int, TextError]:
+    """Return why texts cannot be encoded, by the number of the text."""
+    failures: dict[int, TextError] = {}
+    for number, text in enumerate(texts):
+        for batch in text_batches([text], documents, tokenizer, PART_CHARS):
+            failure = encode_batch(batch, tokenizer)[0].failure
+            if isinstance(failure, TextError):
+                failures[number] = failure
+                break
+    return failures
 
 
 def _encode_joined(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends] | None:

@@ -97,5 +97,5 @@ def _zstd_library(name: str) -> Any:
             return import_module(module)
     raise CorpusError(
         f"{name} is compressed with zstd, which this Python cannot read; run "
-        'pip install "fastlm[zstd]", or decompress it first: unzstd FILE'
+        "pip install backports.zstd, or decompress it first: unzstd FILE"
     )

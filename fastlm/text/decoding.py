@@ -73,6 +73,11 @@ class Reading:
         """Whether the encoding is UTF-8, under any of its names."""
         return codecs.lookup(self.encoding).name == "utf-8"
 
+    @property
+    def has_ascii_line_ends(self) -> bool:
+        """Whether line ends are the bytes of ASCII: true of UTF-8 and Latin-1, not of UTF-16."""
+        return "\r\n".encode(self.encoding) == b"\r\n"
+
 
 def text_blocks(
     chunks: Iterable[bytes],
@@ -178,8 +183,6 @@ class _Decoder:
         guess = ""
         if self._head.startswith((b"\xff\xfe", b"\xfe\xff")):
             guess = " (it begins as UTF-16 does)"
-        elif self._head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
-            guess = " (it begins as a compressed file does)"
         return CorpusError(
             f"{self._name} is not valid {self._reading.encoding.upper()}: byte 0x{data[start]:02X} "
             f"at offset {offset}, line {line}{guess}; convert it to UTF-8, e.g. with iconv, name "

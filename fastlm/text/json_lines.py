@@ -15,14 +15,15 @@ from fastlm.types import DEFAULT_FIELD
 
 __all__ = ["JsonLines", "decode_line", "is_json_lines", "parse_record", "split_lines"]
 
+_UTF8 = Reading()
+
 
 def is_json_lines(name: str, field: str | None = None) -> bool:
     """Tell whether a file holds JSON lines, compressed or not, as its name says.
 
-    Where the user named the field of the text, a .json file holds JSON lines, too.
+    Where the user named the field of the text, every file holds JSON lines.
     """
-    suffix = plain_suffix(name)
-    return suffix in (".jsonl", ".ndjson") or (field is not None and suffix == ".json")
+    return field is not None or plain_suffix(name) in (".jsonl", ".ndjson")
 
 
 def split_lines(
@@ -30,55 +31,65 @@ def split_lines(
 ) -> Iterator[list[bytes]]:
     r"""Yield the lines that end in a block, as soon as it is there; no empty list.
 
-    The text may be cut into blocks anywhere; its lines end in \n. A line longer than `longest`
-    bytes is a CorpusError, with its number and the name of the text.
+    Lines end in \n, \r\n or \r, which stays with them; the text may be cut into blocks anywhere.
+    A line longer than `longest` bytes is a CorpusError, with its number and the name of the text.
     """
     begun: list[bytes] = []  # a line whose end has not come
     size = 0
     number = 1
     for block in blocks:
-        head, newline, rest = block.partition(b"\n")
-        begun.append(head)
-        size += len(head)
+        lines: list[bytes] = []
+        if begun and begun[-1].endswith(b"\r"):  # a line end, or half of one
+            half = block[:1] == b"\n"
+            lines.append(b"".join([*begun, block[:half]]))
+            block = block[half:]
+            begun, size = [], 0
+        whole = block.splitlines(keepends=True)
+        last = whole.pop() if whole and not whole[-1].endswith(b"\n") else b""
+        size += len((whole[0] if whole else last).rstrip(b"\r\n"))
         if size > longest:
             raise CorpusError(
-                f"{name}, line {number} is longer than {longest:,} bytes; split it into several "
-                "lines"
+                f"{name}, line {number + len(lines)} is longer than {longest:,} bytes, which the "
+                "memory cannot hold; split it into several lines"
             )
-        if not newline:
-            continue
-        *lines, last = rest.split(b"\n")
-        number += 1 + len(lines)
-        first = b"".join(begun)
-        begun, size = [last], len(last)
-        yield [first, *lines]
-    if size:
+        if whole:
+            whole[0] = b"".join([*begun, whole[0]])
+            lines += whole
+            begun, size = [], len(last)
+        if last:
+            begun.append(last)
+        number += len(lines)
+        if lines:
+            yield lines
+    if begun:
         first = b"".join(begun)
         begun.clear()
         yield [first]
 
 
-def decode_line(line: bytes, errors: str = "strict") -> str:
-    """Return a line of UTF-8 as a str; `errors` as in `Reading`.
+def decode_line(line: bytes, reading: Reading = _UTF8) -> str:
+    """Return a line as a str.
 
     Raises CorpusError with the first bad byte; the caller adds where the line is.
     """
     try:
-        return line.decode("utf-8", errors)
+        return line.decode(reading.encoding, reading.errors)
     except UnicodeDecodeError as error:
         raise CorpusError(
             f"byte 0x{line[error.start]:02X} at offset {error.start} of the line is not valid "
-            "UTF-8; convert it to UTF-8, e.g. with iconv"
+            f"{reading.encoding.upper()}; name its encoding (--encoding), or read on with --errors "
+            "replace"
         ) from None
 
 
 def parse_record(line: str, field: str) -> dict[str, Any]:
     """Return the JSON object of a line, which has a string under `field`.
 
-    Raises CorpusError for anything else; the caller adds where the line is.
+    A byte order mark before it is no part of it. Raises CorpusError for anything else; the caller
+    adds where the line is.
     """
     try:
-        record = json.loads(line)
+        record = json.loads(line.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise CorpusError(
             f"not JSON: {error.msg} at column {error.colno}; give one object a line"
@@ -127,6 +138,7 @@ class JsonLines:
         self.skipped = 0
         self.first_skipped = ""
         self._reading = reading
+        self._as_utf8 = Reading(errors=reading.errors)
         self._field = DEFAULT_FIELD if reading.field is None else reading.field
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -136,15 +148,16 @@ class JsonLines:
         object, lacks the field, or has something other than a text there.
         """
         for number, line in enumerate(chain.from_iterable(split_lines(blocks)), start=1):
-            if line.isspace() or not line:
+            if line.isspace():
                 continue
             try:
-                text = self._text(line)
+                text = self._text(line.removesuffix(b"\n"))
             except CorpusError as error:
                 problem = f"{self.name}, line {number}: {error}"
                 if not self._reading.skip_bad:
+                    plain = "" if is_json_lines(self.name) else ", leave --field out for plain text"
                     raise CorpusError(
-                        f"{problem}; or leave such lines out with --skip-bad"
+                        f"{problem}{plain}; or leave such lines out with --skip-bad"
                     ) from None
                 self.first_skipped = self.first_skipped or problem
                 self.skipped += 1
@@ -153,7 +166,7 @@ class JsonLines:
                 yield text
 
     def _text(self, line: bytes) -> bytes:
-        record = parse_record(decode_line(line, self._reading.errors), self._field)
+        record = parse_record(decode_line(line, self._as_utf8), self._field)
         text: str = record[self._field]
         try:
             return normalize_line_ends(text.encode("utf-8"))

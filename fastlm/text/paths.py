@@ -12,7 +12,14 @@ from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix, read_chunks
 from fastlm.text.decoding import Reading, text_blocks
 from fastlm.text.default_corpus import default_corpus
-from fastlm.text.sources import DEFAULT_NAME, FileInput, Input, TextsInput, file_or_stdin
+from fastlm.text.sources import (
+    DEFAULT_NAME,
+    FileInput,
+    Input,
+    Note,
+    TextsInput,
+    file_or_stdin,
+)
 from fastlm.types import CorpusSource, FilePath
 
 __all__ = ["expand", "folder_inputs", "inputs_of"]
@@ -44,12 +51,14 @@ def folder_inputs(folder: Path, reading: Reading) -> list[FileInput]:
     if not files:
         there = f"no text file (but {others[0].name} and the like)" if others else "no file"
         raise CorpusError(f"the folder {folder} holds {there}; name one with text files in it")
-    if len(others) == 1:
-        files[-1].left_out = f"1 file is not text and was left out: {others[0]}"
-    elif others:
-        files[
-            -1
-        ].left_out = f"{len(others):,} files are not text and were left out: {others[0]} and others"
+    if others:
+        are = "1 file is" if len(others) == 1 else f"{len(others):,} files are"
+        more = "" if len(others) == 1 else " and others"
+        was = "was" if len(others) == 1 else "were"
+        left_out = f"{are} not text and {was} left out"
+        files[-1].left_out = Note(
+            f"{left_out}: {others[0]}{more}", f"{left_out}: {others[0].name}{more}"
+        )
     return files
 
 
@@ -87,8 +96,8 @@ def _is_text(path: Path, reading: Reading) -> bool:
     return True
 
 
-def expand(corpus: FilePath | Sequence[FilePath]) -> list[FilePath]:
-    """Return the paths that are meant: a pattern stands for all files that match it, by name.
+def expand(corpus: FilePath | Sequence[FilePath]) -> list[tuple[FilePath, list[FilePath]]]:
+    """Return each path that is given with those that it means: a pattern, the files by name.
 
     A path that names no file but holds `*`, `?` or `[` is a pattern; `**` crosses folders.
 
@@ -103,12 +112,9 @@ def expand(corpus: FilePath | Sequence[FilePath]) -> list[FilePath]:
             f"a corpus is a path or a list of paths, got {type(given).__name__}; for texts in "
             "memory pass a list of them as texts"
         )
-    paths: list[FilePath] = []
-    for path in given:
-        paths.extend(_matches(path))
-    if not paths:
+    if not given:
         raise CorpusError("the list of corpus files is empty; name at least one file")
-    return paths
+    return [(path, _matches(path)) for path in given]
 
 
 def inputs_of(
@@ -130,19 +136,27 @@ def inputs_of(
     Raises
     ------
     CorpusError
-        See `expand` and `folder_inputs`.
+        See `expand` and `folder_inputs`; and for a field of what holds no JSON lines.
     """
     reading = Reading() if reading is None else reading
+    if reading.field is not None and (texts is not None or corpus is None):
+        what = "text in memory" if texts is not None else "the default corpus"
+        raise CorpusError(
+            f"field is {reading.field!r}, but {what} holds no JSON lines; leave it out, or name "
+            "files"
+        )
     if texts is not None:
         return [TextsInput(texts)]
     if corpus is None:
         return [TextsInput([default_corpus()], DEFAULT_NAME)]
     inputs: list[Input] = []
-    for path in expand(corpus):
-        if _is_folder(path):
-            inputs += folder_inputs(Path(path), reading)
+    for given, paths in expand(corpus):
+        if _is_folder(given):
+            inputs += folder_inputs(Path(given), reading)
+        elif paths == [given]:
+            inputs.append(file_or_stdin(given, reading))
         else:
-            inputs.append(file_or_stdin(path, reading))
+            inputs += [FileInput(path, reading, in_folder=True) for path in paths]
     return inputs
 
 

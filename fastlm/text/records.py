@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fastlm.errors import CorpusError
-from fastlm.text.decoding import BYTE_ORDER_MARK, Reading
-from fastlm.text.json_lines import decode_line, parse_record, split_lines
+from fastlm.text.decoding import BYTE_ORDER_MARK, Reading, text_blocks
+from fastlm.text.json_lines import decode_line, is_json_lines, parse_record, split_lines
 from fastlm.text.sources import file_or_stdin
+from fastlm.types import DEFAULT_FIELD
 
 __all__ = ["BadRecord", "Record", "RecordReader"]
 
-# Bytes: a longer line does not fit the memory that reading line by line promises to keep.
-_LONGEST_LINE = 1 << 28
+_LINE_ENDS = b"\r\n"
+_PLAIN = ", leave --field out for plain text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class Record:
     number : int
         Of the line, from 1.
     raw : bytes
-        The line without its line end, as it was.
+        The line as it was, with its line end; the last one may have none.
+    line : bytes
+        The line in UTF-8, without its line end.
     text : str
         The text of the record.
     fields : dict or None
@@ -35,6 +39,7 @@ class Record:
 
     number: int
     raw: bytes
+    line: bytes
     text: str
     fields: dict[str, Any] | None = None
 
@@ -48,29 +53,41 @@ class BadRecord:
 
 
 class RecordReader:
-    r"""The records of a file or of standard input, read in constant memory.
+    r"""The records of a file or of standard input; memory holds a line and a chunk.
 
-    Lines end in \n or \r\n. Where they are JSON, empty ones are no records.
+    Lines end in \n, \r\n or \r, as in every text. Where they are JSON, empty ones are no records. A
+    byte order mark at the beginning, or before a JSON object, is no part of a record.
 
     Parameters
     ----------
     path : str
         A file, compressed if its name says so, or "-": standard input.
-    field : str or None
-        The JSON field that holds the text; None: the line is the text.
+    reading : Reading, optional
+        With a field, or a name that says so, the lines are JSON; else a line is the text. Lines of
+        an encoding that has other line ends than ASCII, such as UTF-16, become UTF-8.
+    longest : float
+        Bytes of a line at most.
 
     Attributes
     ----------
     name : str
         How messages call the source.
+    field : str or None
+        The JSON field that holds the text; None: the line is the text.
     bytes_read : int
         Bytes of text so far, after decompression.
     """
 
-    def __init__(self, path: str, field: str | None) -> None:
-        self._source = file_or_stdin(path, Reading(field=field))
+    def __init__(
+        self, path: str, reading: Reading | None = None, *, longest: float = math.inf
+    ) -> None:
+        self._reading = Reading() if reading is None else reading
+        self._source = file_or_stdin(path, self._reading)
+        self._longest = longest
         self.name = self._source.name
-        self.field = field
+        self.field = self._reading.field
+        if self.field is None and is_json_lines(self.name):
+            self.field = DEFAULT_FIELD
         self.bytes_read = 0
 
     def blocks(self) -> Iterator[list[Record | BadRecord]]:
@@ -79,15 +96,22 @@ class RecordReader:
         Raises
         ------
         CorpusError
-            When the source cannot be opened or read, and for a line above 268 MB.
+            When the source cannot be opened or read, and for a line that is too long.
         """
         number = 0
-        for lines in split_lines(self._chunks(), self.name, _LONGEST_LINE):
+        chunks = self._chunks()
+        reading = self._reading
+        if not reading.has_ascii_line_ends:
+            chunks = text_blocks(chunks, self.name, reading)
+            reading = Reading()
+        for lines in split_lines(chunks, self.name, self._longest):
             block = []
             for line in lines:
                 number += 1
+                if number == 1 and reading.utf8:
+                    line = line.removeprefix(BYTE_ORDER_MARK)
                 if self.field is None or line.strip():
-                    block.append(self._record(number, line.removesuffix(b"\r")))
+                    block.append(self._record(number, line, reading))
             if block:
                 yield block
 
@@ -96,12 +120,20 @@ class RecordReader:
             self.bytes_read += len(chunk)
             yield chunk
 
-    def _record(self, number: int, raw: bytes) -> Record | BadRecord:
+    def _record(self, number: int, raw: bytes, reading: Reading) -> Record | BadRecord:
+        line = raw.rstrip(_LINE_ENDS)
         try:
-            text = decode_line(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw)
+            text = decode_line(line, reading)
+            if self.field is not None:
+                text = text.removeprefix("\ufeff")
+            if not reading.utf8 or reading.errors != "strict":
+                line = text.encode("utf-8")
             if self.field is None:
-                return Record(number, raw, text)
+                return Record(number, raw, line, text)
             fields = parse_record(text, self.field)
         except CorpusError as error:
-            return BadRecord(number, str(error))
-        return Record(number, raw, fields[self.field], fields)
+            plain = "" if self.field is None or is_json_lines(self.name) else _PLAIN
+            return BadRecord(number, f"{error}{plain}")
+        if self.field is not None and reading.utf8:
+            raw, line = raw.removeprefix(BYTE_ORDER_MARK), line.removeprefix(BYTE_ORDER_MARK)
+        return Record(number, raw, line, fields[self.field], fields)

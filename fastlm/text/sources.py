@@ -16,6 +16,7 @@ from fastlm.checks import check_texts
 from fastlm.errors import CorpusError
 from fastlm.text.compression import is_compressed, read_chunks
 from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
+from fastlm.text.file_kinds import kind_of
 from fastlm.text.json_lines import JsonLines, is_json_lines
 from fastlm.types import FilePath
 
@@ -25,6 +26,7 @@ __all__ = [
     "ByteInput",
     "FileInput",
     "Input",
+    "Note",
     "StdinInput",
     "TextPart",
     "TextsInput",
@@ -56,6 +58,26 @@ class TextPart(NamedTuple):
     ends_text: bool
 
 
+class Note(NamedTuple):
+    """What was left out of a corpus.
+
+    Attributes
+    ----------
+    text : str
+        For the person who reads the corpus; it may quote it.
+    record : str
+        For files that are passed on: it has no path and quotes nothing.
+    """
+
+    text: str
+    record: str
+
+    @classmethod
+    def on_file(cls, path: FilePath, rest: str) -> Note:
+        """Return a note that begins with the name of a file."""
+        return cls(f"{path} {rest}", f"{Path(path).name} {rest}")
+
+
 class Input(ABC):
     """One thing that was named as a corpus; it may hold many texts.
 
@@ -68,7 +90,7 @@ class Input(ABC):
     rereadable : bool
         Whether it can be read again and gives the same.
     in_folder : bool
-        Found in a folder, not named itself: it may be empty.
+        Found in a folder or by a pattern, not named itself: it may be empty.
     bytes_read : int
         Of `size`, the bytes that the running `parts` has read; 0 where `size` is None.
     """
@@ -110,8 +132,8 @@ class Input(ABC):
             offset = max(offset - len(part.data), 0)
 
     @property
-    def notes(self) -> list[str]:
-        """What was left out in the last reading, for people."""
+    def notes(self) -> list[Note]:
+        """What was left out in the last reading."""
         return []
 
     def identity(self) -> list[Any]:
@@ -128,18 +150,34 @@ class ByteInput(Input):
         self._json_lines = JsonLines(name, reading) if holds_json_lines else None
         self._is_empty = False
 
-    @abstractmethod
     def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, decompressed, as they come.
+
+        Raises CorpusError where they cannot be read, and for a file of a kind that is no text.
+        """
+        start = b""
+        for chunk in self._bytes():
+            if not start and self.reading.utf8 and self.reading.errors == "strict":
+                start = chunk
+                kind = kind_of(start)
+                if kind is not None:
+                    raise CorpusError(f"{self.name} is {kind.name}, not text; {kind.remedy}")
+            yield chunk
+
+    @abstractmethod
+    def _bytes(self) -> Iterator[bytes]:
         """Yield the bytes, decompressed, as they come; CorpusError where they cannot be read."""
 
     @property
-    def notes(self) -> list[str]:
-        """What was left out in the last reading, for people."""
-        notes = [f"{self.name} is empty and was left out"] if self._is_empty else []
+    def notes(self) -> list[Note]:
+        """What was left out in the last reading."""
+        left_out = "is empty and was left out"
+        notes = [Note.on_file(self.name, left_out)] if self._is_empty else []
         lines = self._json_lines
         if lines is not None and lines.skipped:
             plural = "line was" if lines.skipped == 1 else "lines were"
-            notes.append(f"{lines.skipped:,} {plural} left out, the first: {lines.first_skipped}")
+            skipped = f"{lines.skipped:,} {plural} left out"
+            notes.append(Note(f"{skipped}, the first: {lines.first_skipped}", skipped))
         return notes
 
     def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
@@ -180,7 +218,7 @@ class FileInput(ByteInput):
         super().__init__(str(path), reading, is_json_lines(str(path), reading.field))
         self.path = path
         self.in_folder = in_folder
-        self.left_out = ""  # a note: what of its folder is not read
+        self.left_out: Note | None = None  # what of its folder is not read
         self._identity: list[Any] = []
         if not self.name or "\0" in self.name:
             raise CorpusError(f"{self.name!r} is not a path; name a file")
@@ -199,12 +237,11 @@ class FileInput(ByteInput):
         return self._identity or super().identity()
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """What was left out in the last reading, and beside this file in its folder."""
-        return [self.left_out] * bool(self.left_out) + super().notes
+        return ([] if self.left_out is None else [self.left_out]) + super().notes
 
-    def chunks(self) -> Iterator[bytes]:
-        """See `ByteInput.chunks`."""
+    def _bytes(self) -> Iterator[bytes]:
         self.bytes_read = 0
         with self._opened() as file:
             for chunk in read_chunks(file, self.name):
@@ -258,8 +295,7 @@ class StdinInput(ByteInput):
     def __init__(self, reading: Reading) -> None:
         super().__init__("standard input", reading, reading.field is not None)
 
-    def chunks(self) -> Iterator[bytes]:
-        """See `ByteInput.chunks`."""
+    def _bytes(self) -> Iterator[bytes]:
         if sys.stdin is None:
             raise CorpusError("there is no standard input to read from; name a file")
         stream: Any = getattr(sys.stdin, "buffer", sys.stdin)

@@ -253,6 +253,21 @@ def test_a_corpus_of_files_is_found_again(tmp_path, monkeypatch):
     assert lm.params.tobytes() == trainer.params.tobytes()
 
 
+def test_a_corpus_named_again_is_read_as_before(tmp_path):
+    """What is not given stays: the encoding, the field, what is done about bad lines."""
+    lines = "".join(f'{{"body": "café {number}"}}\n' for number in range(40)) + "oops\n"
+    path = tmp_path / "a.txt"
+    path.write_text(lines, encoding="latin-1")
+    reading = {"encoding": "latin-1", "field": "body", "skip_bad": True}
+    settings = {"checkpoint": tmp_path / "c.safetensors", "hidden": (8,)}
+    whole = fastlm.train(path, **reading, **settings, steps=40, restart=True)
+    fastlm.train(path, **reading, **settings, steps=20, restart=True)
+    renamed = path.rename(tmp_path / "b.txt")
+    more = fastlm.train(renamed, **settings, steps=40, resume=True)
+    assert more.result.step == whole.result.step == 40
+    assert more.details["corpus"].startswith("b.txt (310 bytes); 1 line was left out, too short")
+
+
 def test_texts_have_to_be_given_again(tmp_path):
     path = tmp_path / "c.safetensors"
     stopped(path)

@@ -57,8 +57,8 @@ def corpus(tmp_path: Path) -> Path:
     return path
 
 
-def make_model(documents: str = "file", kind: str = "char") -> LanguageModel:
-    tokenizer = build_tokenizer(kind, [TEXT])
+def make_model(documents: str = "file", kind: str = "char", **options: bool) -> LanguageModel:
+    tokenizer = build_tokenizer(kind, [TEXT], **options)
     config = ModelConfig(
         vocab=tokenizer.vocab_size,
         context=3,

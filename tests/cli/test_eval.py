@@ -86,3 +86,25 @@ def test_bad_input(run, model, corpus, tmp_path):
     assert_one_line(run("eval", model, latin), 1, "latin.txt", "offset 3")
     assert_one_line(run("eval", corpus, corpus), 1, "corpus.txt")
     assert_one_line(run("eval", model, corpus, "--documents", "pages"), 1, "pages", "paragraphs")
+
+
+def test_text_is_read_as_in_training(run, model, tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("thé fox\n", encoding="utf-8")
+    expected = run("eval", model, plain, "--json").out
+    for data, options in (
+        ("thé fox\n".encode("latin-1"), ("--encoding", "latin-1")),
+        (b'{"body": "th\\u00e9 fox\\n"}\n', ("--field", "body")),
+        (b'{"body": "th\\u00e9 fox\\n"}\n{}\n', ("--field", "body", "--skip-bad")),
+    ):
+        (tmp_path / "other.txt").write_bytes(data)
+        assert run("eval", model, "other.txt", "--json", *options).out == expected
+    (tmp_path / "other.txt").write_bytes(b"th\xff fox\n")
+    figures = json.loads(run("eval", model, "other.txt", "--json", "--errors", "replace").out)
+    assert (figures["chars"], figures["oov"]) == (8, 1)
+
+
+def test_a_store_holds_no_text_to_read(run, model, corpus):
+    assert run("prepare", corpus, "-o", "a.tokens", "--tokenizer-from", model, "-q").code == 0
+    for options in (("--field", "body"), ("--skip-bad",), ("--errors", "replace")):
+        assert_one_line(run("eval", model, "a.tokens", *options), 1, "has no effect on a.tokens")

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from fastlm.api.language_model import LanguageModel
+from fastlm.cli import main
+from fastlm.tokenizers import Tokenizer
 
 from .conftest import Outcome, assert_one_line, make_model
 
@@ -80,6 +83,20 @@ def test_lines_give_columns(run, names, tmp_path):
         assert float(row[0]) == pytest.approx(score.perplexity, rel=1e-5)
         assert float(row[1]) == pytest.approx(score.log_prob, rel=1e-5)
         assert (int(row[2]), int(row[3])) == (score.tokens, score.oov)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_the_guides_way_to_the_likeliest_lines(run, model, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
+    (pipe,) = re.findall(r"`… \| (.*)`", guide)
+    lines = ["", *LINES, "", "the dog"]
+    (tmp_path / "in.txt").write_text("\n".join(lines), encoding="utf-8")
+    scored = run("score", model, tmp_path / "in.txt").out
+    done = subprocess.run(
+        pipe, shell=True, input=scored, capture_output=True, text=True, check=True
+    )
+    order = sorted(filter(None, lines), key=lambda line: scores_of(model, [line])[0].perplexity)
+    assert [line.split("\t", 4)[4] for line in done.stdout.splitlines()] == order
 
 
 def test_lines_give_json(run, model, feed):
@@ -167,10 +184,50 @@ def test_limits_keep_records_unchanged(run, model, feed):
         line for line, value in zip(LINES, perplexities, strict=True) if value <= limit + 1e-9
     ]
     assert len(expected) == 2
-    assert kept.split("\n") == [*expected, ""]
+    assert kept.split("\r\n") == expected
     feed(data)
     rest = run("score", model, "--min-perplexity", limit + 1e-9).out
-    assert rest.split("\n")[:-1] == [line for line in LINES if line and line not in expected]
+    left = [line for line in LINES if line and line not in expected]
+    assert rest == "".join(f"{line}\r\n" for line in left)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"the fox\r\nthe\rdog\nand\x0bfox\r\n\rlazy",
+        b'{"text": "the"}\r\n {"text" : "fox" }\t\n{"text": "dog"}',
+    ],
+)
+def test_a_filter_that_keeps_everything_changes_no_byte(model, capfdbinary, tmp_path, data):
+    path = tmp_path / ("a.jsonl" if data.startswith(b"{") else "a.txt")
+    path.write_bytes(data)
+    assert main(["score", str(model), str(path), "--min-perplexity", "0"]) == 0
+    assert capfdbinary.readouterr().out == data.replace(b"\n\r", b"\n")  # no record, no figure
+
+
+def test_a_byte_order_mark_is_no_part_of_a_record(run, model, feed):
+    mark = "\ufeff".encode()
+    feed(mark + jsonl({"text": "the"}) + mark + jsonl({"text": "fox"}))
+    outcome = run("score", model, "--field", "text")
+    assert [json.loads(line)["text"] for line in outcome.out.splitlines()] == ["the", "fox"]
+    feed(mark + b"the\n")
+    assert run("score", model).out.endswith("\tthe\n")
+    feed(mark + b"the\n")
+    assert run("score", model, "--min-perplexity", 0).out == "the\n"
+
+
+def test_the_encoding_and_what_cannot_be_decoded(run, model, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("thé fox\n".encode("latin-1"))
+    assert_one_line(run("score", model, path), 1, "line 1", "0xE9", "--encoding")
+    found = json.loads(run("score", model, path, "--encoding", "latin-1", "--json").out)
+    (score,) = scores_of(model, ["thé fox"])
+    assert found == {"text": "thé fox"} | score.to_dict()
+    assert run("score", model, path, "--encoding", "latin-1").out.endswith("\tthé fox\n")
+    assert run("score", model, path, "--errors", "replace").out.endswith("\tth\ufffd fox\n")
+    path.write_text("thé\nfox\n", encoding="utf-16")
+    rows = run("score", model, path, "--encoding", "utf-16").out.splitlines()
+    assert [row.split("\t")[4] for row in rows] == ["thé", "fox"]
 
 
 def test_limits_on_bits_and_with_json(run, model, feed):
@@ -241,6 +298,22 @@ def test_several_bad_records_are_counted(run, model, feed):
     assert "left out 3 bad records, the first: standard input, line 2" in outcome.err
 
 
+def test_records_that_cannot_be_encoded_take_linear_time(run, feed, tmp_path, monkeypatch):
+    encoded = []
+    encode = Tokenizer.encode
+    monkeypatch.setattr(
+        Tokenizer, "encode", lambda self, text: encoded.append(len(text)) or encode(self, text)
+    )
+    path = tmp_path / "mini.safetensors"
+    make_model(kind="word", unk=False).save(path)
+    data = b"zz\n" * 700 + b"fox the dog jumps\n" + b"zz\nfox the dog jumps\n" * 700
+    feed(data)
+    outcome = run("score", path, "--skip-bad", "--threads", "1")
+    assert [line.split("\t")[4] for line in outcome.out.splitlines()] == ["fox the dog jumps"] * 701
+    assert outcome.err.startswith("left out 1,400 bad records, the first: standard input, line 1: ")
+    assert sum(encoded) < 4 * len(data)
+
+
 def test_odd_text_has_a_score(run, model, feed):
     feed("a\0b\nэто кот\n\n\r\n".encode())
     outcome = run("score", model)
@@ -284,13 +357,13 @@ def test_long_lines_and_blocks_of_any_size(run, model, feed, monkeypatch):
         assert run("score", model).out == expected
 
 
-def test_a_line_beyond_the_limit(run, model, feed, monkeypatch):
+def test_a_line_that_the_memory_does_not_hold(run, model, feed, monkeypatch):
     monkeypatch.setattr("fastlm.text.sources._TAKEN", 16)
-    monkeypatch.setattr("fastlm.text.records._LONGEST_LINE", 100)
+    monkeypatch.setattr("fastlm.system.resources.usable_memory", lambda: 800)
     feed(b"the\n" + b"fox" * 40)
     outcome = run("score", model)
     assert len(outcome.out.splitlines()) == 1
-    assert_stops(outcome, "line 2 is longer than 100 bytes")
+    assert_stops(outcome, "line 2 is longer than 100 bytes", "memory")
 
 
 @pytest.mark.thorough

@@ -19,8 +19,10 @@ from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import format_bytes, read_texts, scan_corpus
 from fastlm.data.spool import InputCopy
 from fastlm.errors import CorpusError
+from fastlm.text.decoding import Reading
 from fastlm.text.default_corpus import default_corpus
 from fastlm.text.paths import inputs_of
+from fastlm.text.sources import Note
 from fastlm.tokenizers.blocks import symbol_counter
 
 
@@ -123,7 +125,7 @@ def test_a_file_that_changes_between_two_readings(tmp_path):
 def test_a_folder_without_text(tmp_path):
     write(tmp_path / "a.txt", "")
     write(tmp_path / "b.txt", " \n")
-    with pytest.raises(CorpusError, match="hold no text; name a folder with text in it"):
+    with pytest.raises(CorpusError, match="hold no text; name a folder or files with text in them"):
         scan_corpus(inputs_of(tmp_path))
 
 
@@ -131,10 +133,24 @@ def test_a_blank_file_in_a_folder_is_left_out(tmp_path):
     write(tmp_path / "a.txt", "text")
     write(tmp_path / "b.txt", " \n")
     scan = scan_corpus(inputs_of(tmp_path), counter=symbol_counter("char"))
-    left_out = tmp_path / "b.txt"
-    assert scan.notes == [f"{left_out} holds only white space and was left out"]
-    assert scan.description == f"a.txt (4 bytes); {scan.notes[0]}"
+    left_out = "b.txt holds only white space and was left out"
+    assert scan.notes == [Note(f"{tmp_path / left_out}", left_out)]
+    assert scan.description == f"a.txt (4 bytes); {left_out}"
     assert scan.counter is None  # it has counted what is left out
+
+
+def test_a_blank_file_of_a_pattern_is_left_out(tmp_path):
+    write(tmp_path / "a.txt", " \n")
+    write(tmp_path / "b.txt", "text")
+    scan = scan_corpus(inputs_of(str(tmp_path / "*.txt")))
+    assert scan.description == "b.txt (4 bytes); a.txt holds only white space and was left out"
+
+
+def test_a_description_quotes_nothing(tmp_path):
+    secret = '{"patient_name": "Ada", "ssn": 1}\n{"text": "text"}\n'
+    scan = scan_corpus(inputs_of(write(tmp_path / "a.jsonl", secret), Reading(skip_bad=True)))
+    assert "ssn" in scan.notes[0].text
+    assert scan.description == "a.jsonl (4 bytes); 1 line was left out"
 
 
 @pytest.mark.parametrize("keep", [0, 10**6])

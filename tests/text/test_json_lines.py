@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 
 import pytest
@@ -63,8 +64,9 @@ def test_a_json_line_that_cannot_be_used(tmp_path, line, message):
     (source,) = inputs_of(str(path), Reading(skip_bad=True))
     assert texts_of([source]) == ["one", "two"]
     (note,) = source.notes
-    assert note.startswith("1 line was left out, the first: ")
-    assert "line 2" in note
+    assert note.text.startswith("1 line was left out, the first: ")
+    assert note.record == "1 line was left out"
+    assert "line 2" in note.text
 
 
 def test_nothing_but_bad_lines(tmp_path):
@@ -80,7 +82,7 @@ def test_json_lines_on_standard_input(monkeypatch):
 
 @given(st.binary(max_size=20), st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_lines_are_the_same_however_blocks_are_cut(data, sizes):
-    data = data.replace(b"a", b"\n")
+    data = data.replace(b"a", b"\n").replace(b"b", b"\r").replace(b"c", b"\r\n")
     blocks = []
     at = 0
     while at < len(data):
@@ -88,25 +90,24 @@ def test_lines_are_the_same_however_blocks_are_cut(data, sizes):
         at += len(blocks[-1])
     found = list(split_lines(blocks))
     assert all(found)
-    lines = data.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    assert [line for group in found for line in group] == lines
+    assert [line for group in found for line in group] == re.findall(
+        rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", data
+    )
 
 
 def test_lines_come_as_soon_as_they_end():
     blocks = iter([b"one\ntw", b"o\nthree\n", b"never taken"])
     lines = split_lines(blocks)
-    assert next(lines) == [b"one"]
-    assert next(lines) == [b"two", b"three"]
+    assert next(lines) == [b"one\n"]
+    assert next(lines) == [b"two\n", b"three\n"]
     assert next(blocks) == b"never taken"
 
 
 def test_a_line_that_is_too_long():
     blocks = iter([b"a\nb\n12345", b"67890", b"1"])
-    with pytest.raises(CorpusError, match="pipe, line 3 is longer than 10 bytes; split it"):
+    with pytest.raises(CorpusError, match=r"pipe, line 3 is longer than 10 bytes, .*; split it"):
         list(split_lines(blocks, "pipe", 10))
-    assert list(split_lines([b"12345", b"67890\n"], "pipe", 10)) == [[b"1234567890"]]
+    assert list(split_lines([b"12345", b"67890\n"], "pipe", 10)) == [[b"1234567890\n"]]
 
 
 def test_names_of_json_lines():
@@ -116,7 +117,7 @@ def test_names_of_json_lines():
         assert not is_json_lines(name)
     assert is_json_lines("a.json", "body")
     assert is_json_lines("a.json.gz", "body")
-    assert not is_json_lines("a.txt", "body")
+    assert is_json_lines("a.txt", "body")
 
 
 def test_a_record():
@@ -125,4 +126,14 @@ def test_a_record():
         parse_record("{", "a")
     with pytest.raises(CorpusError, match="field 'a' is a JSON boolean, not a string"):
         parse_record('{"a": true}', "a")
-    assert decode_line(b"a\xff", "replace") == "a\ufffd"
+    assert parse_record('\ufeff{"a": "x"}', "a") == {"a": "x"}
+    assert decode_line(b"a\xff", Reading(errors="replace")) == "a\ufffd"
+    assert decode_line(b"a\xff", Reading(encoding="latin-1")) == "aÿ"
+
+
+def test_a_field_says_that_any_file_holds_json_lines(tmp_path):
+    path = write(tmp_path / "a.txt", json_lines({"body": "one"}))
+    assert read(path, field="body") == ["one"]
+    path.write_text("plain text")
+    with pytest.raises(CorpusError, match=r"line 1: not JSON.*, leave --field out for plain text"):
+        read(path, field="body")

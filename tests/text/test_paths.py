@@ -7,6 +7,7 @@ import gzip
 import pytest
 
 from fastlm.errors import CorpusError
+from fastlm.text.decoding import Reading
 from fastlm.text.paths import expand, inputs_of
 
 from .conftest import json_lines, read, texts_of, write
@@ -26,8 +27,9 @@ def test_a_folder(tmp_path):
     inputs = inputs_of(tmp_path / "in")
     assert texts_of(inputs) == ["z", "j1", "j2", "b", "print('c')", "d"]
     notes = [note for source in inputs for note in source.notes]
-    assert any(note.startswith("2 files are not text and were left out: ") for note in notes)
-    assert any(note.endswith("none.txt is empty and was left out") for note in notes)
+    assert notes[0].record == "2 files are not text and were left out: latin.dat and others"
+    assert notes[0].text == notes[0].record.replace("latin", f"{tmp_path}/in/latin")
+    assert notes[1].record == "none.txt is empty and was left out"
 
 
 def test_a_character_that_ends_beyond_the_sample(tmp_path):
@@ -63,14 +65,31 @@ def test_a_pattern_stands_for_files_by_name(tmp_path):
         write(tmp_path / name, name)
     (tmp_path / "folder.txt").mkdir()
     pattern = str(tmp_path / "*.txt")
-    assert expand(pattern) == [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    assert expand([pattern, "-", "gone"])[2:] == ["-", "gone"]
+    matching = (pattern, [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")])
+    assert expand(pattern) == [matching]
+    assert expand([pattern, "-", "gone"]) == [matching, ("-", ["-"]), ("gone", ["gone"])]
+
+
+def test_an_empty_file_of_a_pattern_is_left_out(tmp_path):
+    write(tmp_path / "a.txt", "")
+    write(tmp_path / "b.txt", "b")
+    inputs = inputs_of(str(tmp_path / "*.txt"))
+    assert texts_of(inputs) == ["b"]
+    assert inputs[0].notes[0].record == "a.txt is empty and was left out"
+    with pytest.raises(CorpusError, match=r"a\.txt is empty"):
+        texts_of(inputs_of([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]))
+
+
+@pytest.mark.parametrize("given", [{"corpus": None}, {"texts": ["a"]}])
+def test_a_field_of_what_holds_no_json_lines(given):
+    with pytest.raises(CorpusError, match=r"field is 'body', but .* holds no JSON lines; leave it"):
+        inputs_of(reading=Reading(field="body"), **given)
 
 
 def test_a_name_that_looks_like_a_pattern(tmp_path):
     path = write(tmp_path / "[1]", "right")
     write(tmp_path / "1", "wrong")
-    assert expand(path) == [path]
+    assert expand(path) == [(path, [path])]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import FileInput, StdinInput, file_or_stdin
+from fastlm.text.sources import FileInput, Note, StdinInput, file_or_stdin
 
 from .conftest import json_lines, read, texts_of, write
 
@@ -90,13 +90,16 @@ def test_reading_from_an_offset(tmp_path, name):
 
 def test_an_empty_file_in_a_folder_is_a_note(tmp_path):
     source = FileInput(write(tmp_path / "a.txt", b"\xef\xbb\xbf"), Reading(), in_folder=True)
-    source.left_out = "more"
+    source.left_out = more = Note("more", "more")
     for _ in range(2):
         assert texts_of([source]) == []
-        assert source.notes == ["more", f"{source.name} is empty and was left out"]
+        assert source.notes == [
+            more,
+            Note(f"{source.name} is empty and was left out", "a.txt is empty and was left out"),
+        ]
     write(tmp_path / "a.txt", "text")
     assert texts_of([source]) == ["text"]
-    assert source.notes == ["more"]
+    assert source.notes == [more]
 
 
 # ---------------------------------------------------------------------------- standard input
