@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -147,3 +148,11 @@ def test_these_guards_can_fail(tmp_path: Path) -> None:
     module.parent.mkdir(parents=True)
     module.write_text("x = 1\n" * (MOST_LINES + 1), encoding="utf-8")
     assert too_long(tmp_path) == untested(tmp_path) == ["fastlm/room/new.py"]
+
+
+def test_hints_name_libraries_that_a_package_index_has() -> None:
+    """`pip install "fastlm[...]"` fails from a checkout, and while no index has fastlm."""
+    files = [*(ROOT / "fastlm").rglob("*.py"), ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    hint = re.compile(r"pip install \W?fastlm\b")
+    assert hint.search('pip install "fastlm[bpe]"')
+    assert [path for path in files if hint.search(path.read_text(encoding="utf-8"))] == []

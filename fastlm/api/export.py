@@ -90,7 +90,7 @@ def onnx_graph(model: LanguageModel) -> Any:
         import onnx
     except ImportError:
         raise MissingLibraryError(
-            'exporting to ONNX needs the package onnx; install it with: pip install "fastlm[onnx]"'
+            "exporting to ONNX needs the package onnx; install it with: pip install onnx"
         ) from None
     if model.params.nbytes > _MOST_BYTES - (1 << 24):
         raise ExportError(

@@ -55,5 +55,7 @@ def contestants(
 def missing_peers() -> str:
     """Return which contestants are not installed, and what to type for them; or nothing."""
     peers = {"torch": "PyTorch", "jax": "JAX"}
-    missing = [name for package, name in peers.items() if not is_installed(package)]
-    return f'not installed: {", ".join(missing)}; pip install "fastlm[bench]"' if missing else ""
+    missing = {package: name for package, name in peers.items() if not is_installed(package)}
+    if not missing:
+        return ""
+    return f"not installed: {', '.join(missing.values())}; pip install {' '.join(missing)}"

@@ -38,7 +38,7 @@ def check_plot(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"{path.parent}: no such folder for {path.name}; create it first")
     if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError('a chart needs matplotlib: pip install "fastlm[plot]"')
+        raise ConfigError("a chart needs matplotlib: pip install matplotlib")
 
 
 def save_plot(result: dict[str, Any], path: Path) -> None:

@@ -258,6 +258,6 @@ def _library() -> Any:
     except ImportError:
         raise MissingLibraryError(
             "the bpe tokenizer needs the tokenizers library, which is not installed; install it "
-            'with: pip install "fastlm[bpe]"'
+            "with: pip install tokenizers"
         ) from None
     return tokenizers

@@ -41,4 +41,4 @@ def test_who_does_what(name, expected, monkeypatch):
 def test_what_is_missing_is_said(monkeypatch):
     assert missing_peers() == ""
     monkeypatch.setattr(module, "is_installed", lambda package: package == "torch")
-    assert missing_peers() == 'not installed: JAX; pip install "fastlm[bench]"'
+    assert missing_peers() == "not installed: JAX; pip install jax"

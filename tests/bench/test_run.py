@@ -68,7 +68,7 @@ def test_without_threadpoolctl_one_thread_has_no_share(monkeypatch):
 def test_what_is_missing_is_noted(monkeypatch):
     monkeypatch.setattr(run, "can_compile", lambda: False)
     assert run.run_benchmark([], SHORT, torch_compile=True)["notes"] == [
-        'not installed: PyTorch, JAX; pip install "fastlm[bench]"',
+        "not installed: PyTorch, JAX; pip install torch jax",
         "torch.compile is left out: there is no C++ compiler",
     ]
 
