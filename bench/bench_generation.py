@@ -10,8 +10,6 @@ import pytest
 from fastlm.api.language_model import LanguageModel
 from fastlm.bench.torch_steps import Torch
 from fastlm.bench.workloads import Workload, initial_params, select_workloads
-from fastlm.config import ModelConfig
-from fastlm.model.initialization import scaled_params
 from fastlm.model.reference_weights import to_mini, to_tiny
 from fastlm.reference import tiny
 from fastlm.system.resources import available_processors
@@ -25,18 +23,6 @@ LENGTH = 200
 HOW = [{}, {"greedy": True}, {"temperature": 0.8}, {"top_k": 10}, {"top_p": 0.9}]
 
 THREADS = sorted({1, available_processors()})
-
-
-@pytest.fixture(scope="module")
-def wide_model(char_model) -> LanguageModel:
-    """A character model with C=16, E=24, H=256."""
-    config = ModelConfig(
-        vocab=char_model.config.vocab,
-        context=16,
-        hidden=(256,),
-        boundary=char_model.config.boundary,
-    )
-    return LanguageModel(config, scaled_params(config, 0), char_model.tokenizer)
 
 
 @pytest.mark.parametrize("options", HOW, ids="-".join)

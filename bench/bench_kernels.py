@@ -7,7 +7,6 @@ too, has the smallest sizes only.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -26,10 +25,19 @@ from fastlm_kernels.linalg.gemm import new_workspace
 from fastlm_kernels.passes.rows import combine_rows, gather_rows
 from fastlm_kernels.runtime.jit import JIT_DISABLED, kernel
 
+try:
+    import torch
+except ImportError:
+    torch = None
+
 WORKLOADS = select_workloads(["mini-256", "char-256", "10k-256"])
 SMALL = "char-256"  # the largest workload that plain Python does in seconds
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # torch.compile imports modules that warn of deprecation.
+    pytest.mark.filterwarnings("ignore"),
+]
 every_implementation = pytest.mark.parametrize(
     "by", ["fastlm", "numpy", "torch", "torch-compile", "python"]
 )
@@ -66,23 +74,30 @@ def engine(workload: Workload) -> TrainingEngine:
     return engine
 
 
-def single_threaded_torch():
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
-    return torch
+def compare(benchmark, by: str, tolerance: dict[str, float], ways: dict[str, Callable]) -> None:
+    """Time one of the ways; its first result has to be that of NumPy."""
+    expected = ways["numpy"]()
+    if by.startswith("torch"):
+        pytest.importorskip("torch").set_num_threads(1)
+    call = ways[by.removesuffix("-compile")]
+    with np.errstate(over="ignore"):
+        found = call()
+        for value, right in zip(*map(as_tuple, (found, expected)), strict=True):
+            np.testing.assert_allclose(np.reshape(value, np.shape(right)), right, **tolerance)
+        benchmark(call)
 
 
-def in_torch(torch, by: str, call: Callable) -> Callable:
-    """Return the call, compiled if ``by`` says so, after a first run of it."""
-    if by != "torch-compile":
-        call()
-        return call
-    with warnings.catch_warnings():
-        # torch.compile imports modules that warn of deprecation.
-        warnings.simplefilter("ignore")
-        compiled = torch.compile(call)
-        compiled()
-    return compiled
+def as_tuple(value: object) -> tuple:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def compiled(by: str, call: Callable) -> Callable:
+    return torch.compile(call) if by == "torch-compile" else call
+
+
+def tensors(*arrays: np.ndarray) -> list:
+    """Copies for PyTorch, where it is installed."""
+    return [torch.from_numpy(array.copy()) if torch else array for array in arrays]
 
 
 def random32(*shape: int) -> np.ndarray:
@@ -117,30 +132,20 @@ def test_gather(benchmark, by: str, workload: Workload, engine: TrainingEngine):
     params = initial_params(workload)
     embeddings = Layout(workload.model).views(params)["embeddings"]
     contexts = batches(workload, 1)[0][0]
+    table, indices = tensors(embeddings, contexts)
+    rows, lists = embeddings.tolist(), contexts.tolist()
 
     def ours():
         gather_batch(engine.scratch, engine.tokens, params, engine.network, engine.plan)
+        return engine.scratch.inputs[: contexts.size * workload.embed]
 
-    if by.startswith("torch"):
-        torch = single_threaded_torch()
-        table, indices = torch.from_numpy(embeddings), torch.from_numpy(contexts)
-        look_up = torch.nn.functional.embedding
-        found = benchmark(in_torch(torch, by, lambda: look_up(indices, table).flatten(1)))
-        np.testing.assert_array_equal(found.numpy().ravel(), embeddings[contexts].ravel())
-    elif by == "python":
-        rows, lists = embeddings.tolist(), contexts.tolist()
-        found = benchmark(
-            lambda: [[value for id in context for value in rows[id]] for context in lists]
-        )
-        np.testing.assert_array_equal(np.ravel(found), embeddings[contexts].ravel())
-    elif by == "numpy":
-        benchmark(lambda: embeddings[contexts].reshape(workload.batch, -1))
-    else:
-        with np.errstate(over="ignore"):
-            ours()
-            found = engine.scratch.inputs[: contexts.size * workload.embed]
-            np.testing.assert_array_equal(found, embeddings[contexts].ravel())
-            benchmark(ours)
+    ways = {
+        "numpy": lambda: embeddings[contexts].reshape(workload.batch, -1),
+        "torch": compiled(by, lambda: torch.nn.functional.embedding(indices, table).flatten(1)),
+        "python": lambda: [[value for id in context for value in rows[id]] for context in lists],
+        "fastlm": ours,
+    }
+    compare(benchmark, by, {"rtol": 0}, ways)
 
 
 @every_implementation
@@ -150,31 +155,23 @@ def test_affine(benchmark, by: str, workload: Workload):
     x, params = random32(batch, hidden), random32(hidden * vocab + vocab)
     weight, bias = params[: hidden * vocab].reshape(hidden, vocab), params[hidden * vocab :]
     out, workspace = np.empty(batch * vocab, dtype=np.float32), new_workspace()
+    operands = tensors(bias, x, weight)
+    rows, columns = x.tolist(), list(zip(weight.T.tolist(), bias.tolist(), strict=True))
 
     def ours():
         affine(
             out, 0, vocab, workspace, x.reshape(-1), 0, params, 0, hidden * vocab,
             batch, hidden, vocab,
         )  # fmt: skip
+        return out
 
-    if by.startswith("torch"):
-        torch = single_threaded_torch()
-        tensors = [torch.from_numpy(array) for array in (bias, x, weight)]
-        found = benchmark(in_torch(torch, by, lambda: torch.addmm(*tensors)))
-        np.testing.assert_allclose(found.numpy(), x @ weight + bias, atol=1e-3)
-    elif by == "python":
-        rows, columns, last = x.tolist(), weight.T.tolist(), bias.tolist()
-        pairs = list(zip(columns, last, strict=True))
-        found = benchmark(
-            lambda: [[tiny.dot(row, column) + b for column, b in pairs] for row in rows]
-        )
-        np.testing.assert_allclose(found, x @ weight + bias, atol=1e-3)
-    elif by == "numpy":
-        benchmark(lambda: x @ weight + bias)
-    else:
-        ours()
-        np.testing.assert_allclose(out.reshape(batch, vocab), x @ weight + bias, atol=1e-3)
-        benchmark(ours)
+    ways = {
+        "numpy": lambda: x @ weight + bias,
+        "torch": compiled(by, lambda: torch.addmm(*operands)),
+        "python": lambda: [[tiny.dot(row, column) + b for column, b in columns] for row in rows],
+        "fastlm": ours,
+    }
+    compare(benchmark, by, {"atol": 1e-3}, ways)
 
 
 @every_implementation
@@ -183,6 +180,13 @@ def test_softmax_loss(benchmark, by: str, workload: Workload):
     logits = random32(workload.batch, workload.vocab)
     targets = batches(workload, 1)[1][0].astype(np.int32)
     rows = np.arange(workload.batch)
+    # It leaves gradients in z, which take as long as logits: time does not depend on values.
+    z = logits.ravel().copy()
+    scores, wanted = tensors(logits, targets.astype(np.int64))
+    lists = list(zip(logits.tolist(), targets.tolist(), strict=True))
+    loss_of = compiled(
+        by, lambda: torch.nn.functional.cross_entropy(scores, wanted, reduction="sum")
+    )
 
     def in_numpy():
         z = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -191,42 +195,28 @@ def test_softmax_loss(benchmark, by: str, workload: Workload):
         z[rows, targets] -= 1
         return loss, z
 
-    def in_python(logits, targets):
+    def in_torch():
+        scores.requires_grad_().grad = None
+        loss = loss_of()
+        loss.backward()
+        return loss.detach(), scores.grad
+
+    def in_python():
         loss, d_logits = 0.0, []
-        for scores, target in zip(logits, targets, strict=True):
+        for scores, target in lists:
             probabilities = tiny.softmax(scores)
             loss += tiny.cross_entropy_loss(probabilities, target)
             probabilities[target] -= 1
             d_logits.append(probabilities)
         return loss, d_logits
 
-    if by.startswith("torch"):
-        torch = single_threaded_torch()
-        z = torch.from_numpy(logits).requires_grad_()
-        wanted = torch.from_numpy(targets.astype(np.int64))
-        cross_entropy = torch.nn.functional.cross_entropy
-        loss_of = in_torch(torch, by, lambda: cross_entropy(z, wanted, reduction="sum"))
-
-        def there_and_back():
-            z.grad = None
-            loss_of().backward()
-
-        benchmark(there_and_back)
-        assert loss_of().item() == pytest.approx(in_numpy()[0], rel=1e-5)
-        np.testing.assert_allclose(z.grad.numpy(), in_numpy()[1], atol=1e-6)
-    elif by == "python":
-        loss, d_logits = benchmark(in_python, logits.tolist(), targets.tolist())
-        assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
-        np.testing.assert_allclose(d_logits, in_numpy()[1], atol=1e-6)
-    elif by == "numpy":
-        benchmark(in_numpy)
-    else:
-        z = logits.ravel().copy()
-        loss = softmax_rows(z, targets, workload.batch, workload.vocab)
-        assert loss == pytest.approx(in_numpy()[0], rel=1e-5)
-        np.testing.assert_allclose(z.reshape(logits.shape), in_numpy()[1], atol=1e-6)
-        # It leaves gradients in z, which take as long as logits: time does not depend on values.
-        benchmark(softmax_rows, z, targets, workload.batch, workload.vocab)
+    ways = {
+        "numpy": in_numpy,
+        "torch": in_torch,
+        "python": in_python,
+        "fastlm": lambda: (softmax_rows(z, targets, workload.batch, workload.vocab), z),
+    }
+    compare(benchmark, by, {"atol": 1e-6, "rtol": 1e-5}, ways)
 
 
 @every_implementation
@@ -235,75 +225,52 @@ def test_update(benchmark, by: str, workload: Workload):
     batch, hidden, vocab = workload.batch, workload.hidden[-1], workload.vocab
     x, d = random32(batch, hidden), random32(batch, vocab)
     x_t = np.ascontiguousarray(x.T)
-    weight, momentum = random32(hidden, vocab), np.zeros((hidden, vocab), dtype=np.float32)
-    beta, rate, workspace = 0.9, 0.1, new_workspace()
+    start, zeros = random32(hidden, vocab), np.zeros((hidden, vocab), dtype=np.float32)
+    weight, momentum = start.copy(), zeros.copy()
+    w, m, workspace = start.ravel().copy(), zeros.ravel().copy(), new_workspace()
+    w_torch, m_torch, inputs, deltas = tensors(start, zeros, x, d)
+    lists = [array.tolist() for array in (start, zeros, x_t, d.T)]
+    beta, rate = 0.9, 0.1
     scale = (1 - beta) / batch
 
     def in_numpy():
         np.multiply(momentum, np.float32(beta), out=momentum)
         np.add(momentum, np.float32(scale) * (x.T @ d), out=momentum)
-        np.subtract(weight, np.float32(rate) * momentum, out=weight)
+        return np.subtract(weight, np.float32(rate) * momentum, out=weight)
 
-    def ours(weight, momentum):
-        accumulate_gradient(
-            momentum, workspace, x_t.reshape(-1), 0, 1, batch, d.reshape(-1), 0, vocab,
-            0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
-        )  # fmt: skip
-        apply_momentum(weight, momentum, 0, -1, hidden, vocab, 0, vocab, rate)
+    def in_torch():
+        m_torch.addmm_(inputs.T, deltas, beta=beta, alpha=scale)
+        return w_torch.sub_(m_torch, alpha=rate)
 
-    def in_python(weight, momentum, inputs, deltas):
-        for weights, momenta, column in zip(weight, momentum, inputs, strict=True):
-            for v, delta in enumerate(deltas):
+    def in_python():
+        for weights, momenta, column in zip(*lists[:3], strict=True):
+            for v, delta in enumerate(lists[3]):
                 momenta[v] = beta * momenta[v] + scale * tiny.dot(column, delta)
                 weights[v] -= rate * momenta[v]
+        return lists[0]
 
-    if by.startswith("torch"):
-        torch = single_threaded_torch()
-        w, m, inputs, deltas = (
-            torch.from_numpy(array.copy()) for array in (weight, momentum, x, d)
-        )
+    def ours():
+        accumulate_gradient(
+            m, workspace, x_t.reshape(-1), 0, 1, batch, d.reshape(-1), 0, vocab,
+            0, -1, batch, hidden, vocab, 0, vocab, scale, beta,
+        )  # fmt: skip
+        apply_momentum(w, m, 0, -1, hidden, vocab, 0, vocab, rate)
+        return w
 
-        def update():
-            m.addmm_(inputs.T, deltas, beta=beta, alpha=scale)
-            w.sub_(m, alpha=rate)
-
-        again = in_torch(torch, by, update)
-        in_numpy()
-        np.testing.assert_allclose(w.numpy(), weight, atol=1e-5)
-        benchmark(again)
-    elif by == "python":
-        lists = [array.tolist() for array in (weight, momentum, x.T, d.T)]
-        in_python(*lists)
-        in_numpy()
-        np.testing.assert_allclose(lists[0], weight, atol=1e-5)
-        benchmark(in_python, *lists)
-    elif by == "numpy":
-        benchmark(in_numpy)
-    else:
-        found = weight.ravel().copy(), momentum.ravel().copy()
-        ours(*found)
-        in_numpy()
-        np.testing.assert_allclose(found[0].reshape(hidden, vocab), weight, atol=1e-5)
-        benchmark(ours, *found)
+    ways = {"numpy": in_numpy, "torch": compiled(by, in_torch), "python": in_python, "fastlm": ours}
+    compare(benchmark, by, {"atol": 1e-5}, ways)
 
 
 @every_implementation
 def test_exponential(benchmark, by: str, workload: Workload):
     """e^x of B * V numbers of at most 0."""
     x = -np.abs(random32(workload.batch * workload.vocab))
-    if by.startswith("torch"):
-        torch = single_threaded_torch()
-        numbers = torch.from_numpy(x)
-        found = benchmark(in_torch(torch, by, lambda: torch.exp(numbers)))
-        np.testing.assert_allclose(found.numpy(), np.exp(x), rtol=1e-6)
-    elif by == "python":
-        numbers = x.tolist()
-        found = benchmark(lambda: [math.exp(number) for number in numbers])
-        np.testing.assert_allclose(found, np.exp(x), rtol=1e-6)
-    elif by == "numpy":
-        benchmark(np.exp, x)
-    else:
-        out = np.empty_like(x)
-        exp_all(out, x)
-        np.testing.assert_allclose(out, np.exp(x), rtol=1e-6)
-        benchmark(exp_all, out, x)
+    out, numbers = np.empty_like(x), x.tolist()
+    (tensor,) = tensors(x)
+    ways = {
+        "numpy": lambda: np.exp(x),
+        "torch": compiled(by, lambda: torch.exp(tensor)),
+        "python": lambda: [math.exp(number) for number in numbers],
+        "fastlm": lambda: (exp_all(out, x), out)[1],
+    }
+    compare(benchmark, by, {"rtol": 1e-6}, ways)

@@ -11,7 +11,7 @@ from fastlm.bench.workloads import initial_params, select_workloads, tokens
 from fastlm.config import ModelConfig
 from fastlm.engine.losses import position_losses
 from fastlm.engine.tokens import token_array
-from fastlm.model.initialization import as_if_trained, scaled_params
+from fastlm.model.initialization import as_if_trained
 from fastlm.model.reference_weights import to_mini
 from fastlm.reference.mini import cross_entropy_loss
 from fastlm.system.resources import available_processors
@@ -61,70 +61,8 @@ def test_evaluate(benchmark, char_model, text, threads: int):
 
 # ---------------------------------------------------------------------------- scores
 
-CHARACTERS = 200_000
+CHARACTERS, WORDS = 200_000, 60_000
 TORCH_BATCHES = (256, 1024, 4096, 16384)
-
-
-@pytest.fixture(scope="module")
-def wide_model(char_model: LanguageModel) -> LanguageModel:
-    """C = 16, E = 24, H = 256, random weights."""
-    tokenizer = char_model.tokenizer
-    config = ModelConfig(
-        vocab=tokenizer.vocab_size,
-        context=16,
-        embed=24,
-        hidden=(256,),
-        boundary=tokenizer.boundary_id,
-    )
-    return LanguageModel(config, scaled_params(config, 0), tokenizer)
-
-
-@pytest.mark.parametrize("threads", THREADS)
-@pytest.mark.parametrize("size", [None, 1000, 50])
-def test_score(benchmark, wide_model, text, smoke, size: int | None, threads: int):
-    """200,000 characters as one text, and cut into texts of 1,000 and of 50."""
-    part = text[: 2_000 if smoke else CHARACTERS]
-    size = size or len(part)
-    texts = [part[start : start + size] for start in range(0, len(part), size)]
-    benchmark.extra_info["tokens"] = len(part)
-    scores = benchmark(lambda: list(wide_model.score(texts, threads=threads)))
-    assert sum(score.tokens for score in scores) == len(part)
-
-
-@pytest.mark.parametrize("threads", THREADS)
-@pytest.mark.parametrize("batch", TORCH_BATCHES)
-def test_score_by_torch(benchmark, wide_model, text, smoke, batch: int, threads: int):
-    """The same model in PyTorch, in inference mode; its best batch is the one to compare with."""
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(threads)
-    part = text[: 2_000 if smoke else CHARACTERS]
-    lm, context = wide_model, wide_model.config.context
-    weights = {name: torch.from_numpy(tensor) for name, tensor in lm.tensors.items()}
-    ids = lm.tokenizer.encode(part).astype(np.int64)
-    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
-
-    def score() -> float:
-        linear = torch.nn.functional.linear
-        total = 0.0
-        with torch.inference_mode():
-            windows = padded.unfold(0, context + 1, 1)
-            for start in range(0, len(windows), batch):
-                rows = windows[start : start + batch]
-                x = weights["embeddings"][rows[:, :context]].flatten(1)
-                h = linear(x, weights["hidden.1.weight"].T, weights["hidden.1.bias"]).relu()
-                z = linear(h, weights["output.weight"].T, weights["output.bias"])
-                found = z.log_softmax(-1).gather(1, rows[:, context:])
-                total += float(found.sum(dtype=torch.float64))
-        return total
-
-    benchmark.extra_info["tokens"] = len(ids)
-    log_prob = benchmark(score)
-    assert log_prob == pytest.approx(next(lm.score([part])).log_prob, rel=1e-5)
-
-
-# ---------------------------------------------------------------------------- words
-
-WORDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -144,38 +82,56 @@ def word_model(smoke) -> LanguageModel:
     return LanguageModel(config, as_if_trained(config), tokenizer)
 
 
-@pytest.fixture(scope="module")
-def words(smoke) -> list[str]:
-    """Words with frequencies of 1 / (k + 1)."""
+@pytest.fixture(params=["characters", "words"])
+def scored(request, text, smoke) -> tuple[LanguageModel, str]:
+    """A model and its text: English by C = 16, E = 24, H = 256, or words with frequencies of
+    1 / (k + 1)."""
+    if request.param == "characters":
+        return request.getfixturevalue("wide_model"), text[: 2_000 if smoke else CHARACTERS]
     vocab, count = (300, 2_000) if smoke else (30_000, WORDS)
-    shares = 1 / np.arange(1, vocab + 1)
-    drawn = np.random.default_rng(0).choice(vocab, count, p=shares / shares.sum())
-    return [f"w{number}" for number in drawn]
+    frequencies = 1 / np.arange(1, vocab + 1)
+    drawn = np.random.default_rng(0).choice(vocab, count, p=frequencies / frequencies.sum())
+    return request.getfixturevalue("word_model"), " ".join(f"w{number}" for number in drawn)
 
 
 @pytest.mark.parametrize("threads", THREADS)
-def test_score_words(benchmark, word_model, words, threads: int):
-    text = " ".join(words)
-    benchmark.extra_info["tokens"] = len(words)
-    (score,) = benchmark(lambda: list(word_model.score([text], threads=threads)))
-    assert score.tokens == len(words)
+@pytest.mark.parametrize("size", [None, 1000, 50])
+def test_score(benchmark, scored, size: int | None, threads: int):
+    """One text, and the same cut into texts of 1,000 and of 50 characters."""
+    lm, text = scored
+    size = size or len(text)
+    texts = [text[start : start + size] for start in range(0, len(text), size)]
+    benchmark.extra_info["tokens"] = sum(lm.tokenizer.encode(each).size for each in texts)
+    scores = benchmark(lambda: list(lm.score(texts, threads=threads)))
+    assert sum(score.tokens for score in scores) == benchmark.extra_info["tokens"]
 
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("batch", TORCH_BATCHES)
-def test_score_words_by_torch(benchmark, word_model, words, batch: int, threads: int):
-    """The same model with PyTorch's adaptive softmax, without the time for tokenising."""
+def test_score_by_torch(benchmark, scored, batch: int, threads: int):
+    """The same model in PyTorch, in inference mode, without the time for tokenising; its best batch
+    is the one to compare with."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(threads)
-    lm, context = word_model, word_model.config.context
-    weights = {name: torch.from_numpy(tensor) for name, tensor in lm.tensors.items()}
-    ids = lm.tokenizer.encode(" ".join(words)).astype(np.int64)
-    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
-    parameters = {
-        name: torch.nn.Parameter(tensor.T.contiguous() if tensor.ndim == 2 else tensor)
-        for name, tensor in weights.items()
+    lm, text = scored
+    context = lm.config.context
+    weights = {
+        name: torch.nn.Parameter(torch.from_numpy(tensor.T.copy()))
+        for name, tensor in lm.tensors.items()
+        if name != "embeddings"
     }
-    softmax = adaptive_softmax(parameters, 256, lm.config.vocab, lm.config.cutoffs)
+    embeddings = torch.from_numpy(lm.tensors["embeddings"])
+    ids = lm.tokenizer.encode(text).astype(np.int64)
+    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
+    linear = torch.nn.functional.linear
+    if lm.config.cutoffs:
+        adaptive = adaptive_softmax(weights, 256, lm.config.vocab, lm.config.cutoffs)
+
+    def log_probs(h, targets):
+        if lm.config.cutoffs:
+            return adaptive(h, targets[:, 0]).output
+        z = linear(h, weights["output.weight"], weights["output.bias"])
+        return z.log_softmax(-1).gather(1, targets)
 
     def score() -> float:
         total = 0.0
@@ -183,12 +139,11 @@ def test_score_words_by_torch(benchmark, word_model, words, batch: int, threads:
             windows = padded.unfold(0, context + 1, 1)
             for start in range(0, len(windows), batch):
                 rows = windows[start : start + batch]
-                x = weights["embeddings"][rows[:, :context]].flatten(1)
-                weight, bias = weights["hidden.1.weight"].T, weights["hidden.1.bias"]
-                h = torch.nn.functional.linear(x, weight, bias).relu()
-                total += float(softmax(h, rows[:, context]).output.sum(dtype=torch.float64))
+                x = embeddings[rows[:, :context]].flatten(1)
+                h = linear(x, weights["hidden.1.weight"], weights["hidden.1.bias"]).relu()
+                total += float(log_probs(h, rows[:, context:]).sum(dtype=torch.float64))
         return total
 
     benchmark.extra_info["tokens"] = len(ids)
     log_prob = benchmark(score)
-    assert log_prob == pytest.approx(next(lm.score([" ".join(words)])).log_prob, rel=1e-5)
+    assert log_prob == pytest.approx(next(lm.score([text])).log_prob, rel=1e-5)

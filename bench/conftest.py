@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,13 @@ def char_model(text: str) -> LanguageModel:
     config = ModelConfig(vocab=tokenizer.vocab_size, boundary=tokenizer.boundary_id)
     counts = np.bincount(tokenizer.encode(text), minlength=tokenizer.vocab_size)
     return LanguageModel(config, scaled_params(config, 0, counts), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def wide_model(char_model: LanguageModel) -> LanguageModel:
+    """A character model with C = 16, E = 24, H = 256, and random weights."""
+    config = replace(char_model.config, context=16, embed=24, hidden=(256,))
+    return LanguageModel(config, scaled_params(config, 0), char_model.tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import json
 import reprlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -73,9 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         runs = [read_result(path) for path in options.runs]
         if options.compare:
-            slower = compare(*runs)
+            slower, table = compare(*runs)
             print("\n".join(slower) or f"nothing became slower by more than {SLOWER:.0%}")
-            print("", ratio_table(*runs), sep="\n")
+            print("", table, sep="\n")
             return 1 if slower else 0
         for number in range(options.processes):
             print(f"process {number + 1} of {options.processes}", file=sys.stderr, flush=True)
@@ -89,6 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def markdown(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table: the first column to the left, the others to the right, None as nothing."""
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    cells = ([str("" if cell is None else cell) for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 # ---------------------------------------------------------------------------- measuring
@@ -151,24 +158,17 @@ def _merge(values: Sequence[Any], where: str) -> Any:
 
 def readme_table(run: Result) -> str:
     """Return a row per workload: tokens/s of the best of each kind, and the best peer."""
-    lines = [
-        "| training, tokens/s | pure Python | NumPy | PyTorch | JAX | fastlm | × best peer |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    titles = ["training, tokens/s", "pure Python", "NumPy", "PyTorch", "JAX", "fastlm"]
+    rows = []
     for workload in run["workloads"]:
-        rows = [best_row(workload, *kinds) for kinds in README_KINDS]
-        cells = ["" if row is None else rate_text(tokens_per_second(row)) for row in rows]
+        best = [best_row(workload, *kinds) for kinds in README_KINDS]
+        cells = [row and rate_text(tokens_per_second(row)) for row in best]
         ours = f"**{rate_text(tokens_per_second(our_row(workload)))}**"
-        cells = [workload["title"], *cells, ours, peer_text(workload)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Measured on {machine_line(run['machine'])}. PyTorch and JAX: the better "
-            "of one thread and all. As trained: five hidden units in six are zero, as they are "
-            "after some training.",
-        ]
+        rows.append([workload["title"], *cells, ours, peer_text(workload)])
+    return (
+        f"{markdown([*titles, '× best peer'], rows)}\n\n"
+        f"Measured on {machine_line(run['machine'])}. PyTorch and JAX: the better of one thread "
+        "and all. As trained: five hidden units in six are zero, as they are after some training."
     )
 
 
@@ -213,35 +213,26 @@ def results_page(run: Result) -> str:
 
 def _start_table(start: Result) -> str:
     rows = [
-        f"| {name} | {seconds['import']:.2f} | {seconds['first_step']:.2f} "
-        f"| {seconds['total']:.2f} |"
-        for name, seconds in (("cold (compiles)", start["cold"]), ("warm", start["warm"]))
+        [name, *(f"{start[key][part]:.2f}" for part in ("import", "first_step", "total"))]
+        for name, key in (("cold (compiles)", "cold"), ("warm", "warm"))
     ]
-    head = "| start, seconds | import | first step | whole process |\n| --- | ---: | ---: | ---: |"
-    return "\n".join([head, *rows])
+    return markdown(["start, seconds", "import", "first step", "whole process"], rows)
 
 
 def _sizes_table(run: Result) -> str:
-    lines = [
-        "| workload | V | E | C | H | B | combine | momentum | FLOP per token |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |",
-    ]
+    rows = []
     for each in run["workloads"]:
         hidden = ",".join(map(str, each["hidden"])) or "none"
-        lines.append(
-            f"| {each['title']} | {each['vocab']:,} | {each['embed']} | {each['context']} "
-            f"| {hidden} | {each['batch']} | {each['combine']} | {each['momentum']:g} "
-            f"| {each['flops_per_token']:,.0f} |"
-        )
-    return "\n".join(lines)
+        cells = [each["title"], f"{each['vocab']:,}", each["embed"], each["context"], hidden]
+        cells += [each["batch"], each["combine"], f"{each['momentum']:g}"]
+        rows.append([*cells, f"{each['flops_per_token']:,.0f}"])
+    titles = ["workload", "V", "E", "C", "H", "B", "combine", "momentum", "FLOP per token"]
+    return markdown(titles, rows)
 
 
 def _rates_table(run: Result) -> str:
-    lines = [
-        "| workload | by | tokens/s | spread | fastlm is | quartiles | × best peer | of sgemm "
-        "| first step, s |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    titles = ["workload", "by", "tokens/s", "spread", "fastlm is", "quartiles", "× best peer"]
+    rows = []
     for workload in run["workloads"]:
         for row in workload["rows"]:
             rate, times = row["tokens_per_second"], row["slower_than_fastlm"]
@@ -251,8 +242,8 @@ def _rates_table(run: Result) -> str:
                 ratios = ["", "", peer_text(workload)]
             cells = [workload["title"], row["name"], rate_text(rate["median"]), spread_text(rate)]
             cells += [*ratios, share_text(row["sgemm_share"]), f"{row['first_step_seconds']:.2g}"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            rows.append(cells)
+    return markdown([*titles, "of sgemm", "first step, s"], rows)
 
 
 # ---------------------------------------------------------------------------- two runs
@@ -267,50 +258,35 @@ def shared_rows(before: Result, after: Result) -> Iterator[tuple[Result, Result,
                 yield workload, was, row
 
 
-def compare(before: Result, after: Result) -> list[str]:
-    """Return a line for every row of fastlm that became slower by more than SLOWER.
+def compare(before: Result, after: Result) -> tuple[list[str], str]:
+    """Return a line for every row of fastlm that became slower by more than SLOWER, and a table.
 
-    Rates count as fractions of the machine's sgemm in the same rounds: a slower machine is not
-    slower code.
+    Speeds count as fractions of the machine's sgemm in the same rounds: a slower machine is not
+    slower code. The table has every row's speed and ratio before and after.
     """
-    lines = []
+    slower, rows, changes = [], [], []
     for workload, was, row in shared_rows(before, after):
-        if row["kind"] != "engine":
-            continue
-        if was["sgemm_share"] and row["sgemm_share"]:
-            change = row["sgemm_share"]["median"] / was["sgemm_share"]["median"] - 1
-        else:
-            change = tokens_per_second(row) / tokens_per_second(was) - 1
-        if change < -SLOWER:
-            lines.append(
-                f"{workload['title']}, {row['name']}: {-change:.0%} slower "
-                f"({rate_text(tokens_per_second(was))} before, "
-                f"{rate_text(tokens_per_second(row))} tokens/s now)"
+        rates = [rate_text(tokens_per_second(each)) for each in (was, row)]
+        shares = [each["sgemm_share"] for each in (was, row)]
+        speeds = [share and share["median"] for share in shares]
+        old, new = speeds if all(speeds) else map(tokens_per_second, (was, row))
+        speed = new / old - 1
+        if row["kind"] == "engine" and speed < -SLOWER:
+            slower.append(
+                f"{workload['title']}, {row['name']}: {-speed:.0%} slower "
+                f"({rates[0]} before, {rates[1]} tokens/s now)"
             )
-    return lines
-
-
-def ratio_table(before: Result, after: Result) -> str:
-    """Return how many times as fast fastlm was before and after, and how far these are apart."""
-    lines = [
-        "| workload | fastlm against | before | after | change |",
-        "| --- | --- | ---: | ---: | ---: |",
-    ]
-    changes = []
-    for workload, was, row in shared_rows(before, after):
-        if row is our_row(workload):
-            continue
-        old, new = (each["slower_than_fastlm"]["median"] for each in (was, row))
-        changes.append(abs(new / old - 1))
-        lines.append(
-            f"| {workload['title']} | {row['name']} | {times_text(old)} | {times_text(new)} "
-            f"| {new / old - 1:+.1%} |"
-        )
-    if not changes:
-        return "the two runs have no ratio in common"
-    return "\n".join(
-        [*lines, f"ratios differ by {median(changes):.1%} (median), {max(changes):.1%} at most"]
-    )
+        cells = [workload["title"], row["name"], *rates, f"{speed:+.1%}", "", "", ""]
+        if row is not our_row(workload):
+            old, new = (each["slower_than_fastlm"]["median"] for each in (was, row))
+            changes.append(abs(new / old - 1))
+            cells[-3:] = [times_text(old), times_text(new), f"{new / old - 1:+.1%}"]
+        rows.append(cells)
+    titles = ["workload", "by", "before", "now", "change", "fastlm was", "is", "change"]
+    last = "the two runs have no ratio in common"
+    if changes:
+        last = f"ratios differ by {median(changes):.1%} (median), {max(changes):.1%} at most"
+    return slower, f"{markdown(titles, rows)}\n{last}"
 
 
 if __name__ == "__main__":
