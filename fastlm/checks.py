@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, TypeGuard
 
 from fastlm.errors import ConfigError, FastlmError
@@ -12,23 +14,51 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_known",
+    "check_most",
     "check_number",
     "check_seed",
     "check_texts",
     "check_whole",
     "is_number",
     "is_whole",
+    "shown",
+    "whole_number",
 ]
+
+# Characters of a value that a message shows.
+_SHOWN = 60
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Tell whether a value is an int; True and False are none."""
+    """Tell whether a value is an int of Python; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is an int or a float; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Tell whether a value is a real number, NumPy's included; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def whole_number(value: Any) -> int | None:
+    """Return what ``operator.index`` makes of a value, as of NumPy's integers; None for no int.
+
+    True and False are none.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: its repr, or the beginning of a long one."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no int of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 20]}… ({len(text):,} characters)"
 
 
 def check_whole(
@@ -39,21 +69,28 @@ def check_whole(
     or_none: bool = False,
     advice: str = "",
     error: type[FastlmError] = ConfigError,
-) -> None:
-    """Raise an error unless a value is a whole number of at least `least`, or None if `or_none`.
+) -> Any:
+    """Return a whole number as an int, or None if `or_none` allows that.
 
-    The message ends with `advice`.
+    Raises the error unless it is a whole number, NumPy's included, of at least `least`. The message
+    ends with `advice`.
     """
-    if not (is_whole(value) and value >= least) and not (or_none and value is None):
-        raise error(f"{name} is {value!r}; give a whole number of at least {least}{advice}")
+    if or_none and value is None:
+        return None
+    number = whole_number(value)
+    if number is None or number < least:
+        raise error(f"{name} is {shown(value)}; give a whole number of at least {least}{advice}")
+    return number
 
 
-def check_seed(name: str, value: Any, advice: str = "") -> None:
-    """Raise ConfigError unless a value is a whole number that 63 bits hold."""
-    if not is_whole(value) or not 0 <= value < 2**63:
+def check_seed(name: str, value: Any, advice: str = "") -> int:
+    """Return a seed as an int; raise ConfigError unless 63 bits hold it."""
+    number = whole_number(value)
+    if number is None or not 0 <= number < 2**63:
         raise ConfigError(
-            f"{name} is {value!r}; give a whole number of at least 0 and below 2**63{advice}"
+            f"{name} is {shown(value)}; give a whole number of at least 0 and below 2**63{advice}"
         )
+    return number
 
 
 def check_number(
@@ -66,38 +103,51 @@ def check_number(
     below: float | None = None,
     or_none: bool = False,
     advice: str = "",
-) -> None:
-    """Raise ConfigError unless a value is a finite number within limits, or None if `or_none`.
+) -> Any:
+    """Return a finite number within limits as an int or a float, or None if `or_none` allows that.
 
-    The value may be `least` or `most` itself. The message ends with `advice`.
+    Any real number is taken, NumPy's included. It may be `least` or `most` itself. The message of
+    the ConfigError ends with `advice`.
     """
     if or_none and value is None:
-        return
+        return None
+    number: float | None = whole_number(value)
+    if number is None and is_number(value):
+        number = float(value)
     if (
-        is_number(value)
-        and abs(value) <= sys.float_info.max
-        and (least is None or least <= value)
-        and (above is None or above < value)
-        and (most is None or value <= most)
-        and (below is None or value < below)
+        number is not None
+        and abs(number) <= sys.float_info.max
+        and (least is None or least <= number)
+        and (above is None or above < number)
+        and (most is None or number <= most)
+        and (below is None or number < below)
     ):
-        return
+        return number
     limits = {"of at least": least, "above": above, "at most": most, "below": below}
     words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-    raise ConfigError(f"{name} is {value!r}; give a number {words}{advice}")
+    raise ConfigError(f"{name} is {shown(value)}; give a number {words}{advice}")
+
+
+def check_most(
+    name: str, value: float, most: float, *, error: type[FastlmError] = ConfigError
+) -> None:
+    """Raise the error for a number above ``most``."""
+    if value > most:
+        kind = "whole number" if is_whole(value) else "number"
+        raise error(f"{name} is {shown(value)}; give a {kind} of at most {int(most):,}")
 
 
 def check_flag(name: str, value: Any) -> None:
     """Raise ConfigError unless a value is True or False."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{name} is {value!r}; give True or False")
+        raise ConfigError(f"{name} is {shown(value)}; give True or False")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """Raise ConfigError unless a value is one of the choices."""
     choices = tuple(choices)
     if value not in choices:
-        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+        raise ConfigError(f"{name} is {shown(value)}; choose one of {', '.join(choices)}")
 
 
 def check_known(names: Iterable[str], known: Iterable[str]) -> None:

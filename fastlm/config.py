@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fastlm.checks import check_choice, check_flag, check_number, check_seed, check_whole
+from fastlm.checks import check_choice, check_flag, check_seed, shown
 from fastlm.errors import ConfigError
+from fastlm.limits import MOST_WIDTHS, check_setting
 from fastlm.types import Combine, Documents, FirstWeights, Schedule
 
 __all__ = ["Config", "ModelConfig", "TrainingConfig"]
@@ -54,9 +55,7 @@ class ModelConfig:
     at least 1."""
 
     def __post_init__(self) -> None:
-        check_whole("vocab", self.vocab, 2)
-        check_whole("context", self.context, 1)
-        check_whole("embed", self.embed, 1)
+        _take_numbers(self, "vocab", "context", "embed", "tail_divisor", "boundary")
         for name, example in (
             ("hidden", "widths such as (256, 128)"),
             ("far", "pool sizes such as (12, 48)"),
@@ -64,24 +63,24 @@ class ModelConfig:
         ):
             values = getattr(self, name)
             if isinstance(values, str) or not hasattr(values, "__iter__"):
-                raise ConfigError(f"{name} is {values!r}; give a tuple of {example}")
-            object.__setattr__(self, name, tuple(values))
-            for value in getattr(self, name):
-                check_whole(name, value, 1)
+                raise ConfigError(f"{name} is {shown(values)}; give a tuple of {example}")
+            numbers = tuple(check_setting(name, value) for value in values)
+            if len(numbers) > MOST_WIDTHS:
+                raise ConfigError(
+                    f"{name} has {len(numbers):,} numbers; give at most {MOST_WIDTHS}"
+                )
+            object.__setattr__(self, name, numbers)
         edges = (*self.cutoffs, self.vocab)
         if any(low >= high for low, high in pairwise(edges)):
             raise ConfigError(
                 f"cutoffs are {self.cutoffs}; give rising ids below the vocabulary's {self.vocab}"
             )
         check_flag("bias", self.bias)
-        check_number("tail_divisor", self.tail_divisor, least=1)
         check_choice("combine", self.combine, ("concat", "mean"))
-        if self.boundary is not None:
-            check_whole("boundary", self.boundary, 0)
-            if self.boundary >= self.vocab:
-                raise ConfigError(
-                    f"boundary is {self.boundary}; give an id below the vocabulary's {self.vocab}"
-                )
+        if self.boundary is not None and self.boundary >= self.vocab:
+            raise ConfigError(
+                f"boundary is {self.boundary}; give an id below the vocabulary's {self.vocab}"
+            )
         # Offsets inside BLAS are 32-bit; so are ids.
         if max(self.vocab, self.input_width, *self.hidden, 1) >= 2**31:
             raise ConfigError("a layer is wider than 2,147,483,647; make it narrower")
@@ -171,26 +170,12 @@ class TrainingConfig:
     """First weights: ``scaled``, or those of the reference systems ``tiny`` and ``mini``."""
 
     def __post_init__(self) -> None:
-        check_whole("batch", self.batch, 1)
-        check_number("lr", self.lr, above=0, or_none=True)
-        check_number("embed_lr_scale", self.embed_lr_scale, least=0)
-        check_number("momentum", self.momentum, least=0, below=1)
-        check_number("weight_decay", self.weight_decay, least=0)
-        check_choice("schedule", self.schedule, ("constant", "linear", "cosine"))
-        check_whole("warmup", self.warmup, 0)
+        _take_numbers(self, *_TRAINING_NUMBERS)
         if self.epochs is not None and self.steps is not None:
             raise ConfigError("epochs and steps are both given; choose one of them")
-        check_number("epochs", self.epochs, above=0, or_none=True)
-        check_whole("steps", self.steps, 1, or_none=True)
-        check_number("minutes", self.minutes, above=0, or_none=True)
-        check_number("dropout", self.dropout, least=0, below=1)
-        check_number("embed_dropout", self.embed_dropout, least=0, below=1)
-        check_whole("patience", self.patience, 1, or_none=True)
-        check_number("valid_every", self.valid_every, above=0, or_none=True)
+        check_choice("schedule", self.schedule, ("constant", "linear", "cosine"))
         check_flag("shuffle", self.shuffle)
-        check_whole("shuffle_window", self.shuffle_window, 1, or_none=True)
-        check_seed("seed", self.seed)
-        check_whole("threads", self.threads, 1, or_none=True)
+        object.__setattr__(self, "seed", check_seed("seed", self.seed))
         check_choice("init", self.init, ("scaled", "tiny", "mini"))
 
     @property
@@ -201,6 +186,18 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return dataclasses.asdict(self)
+
+
+_TRAINING_NUMBERS = (
+    "batch", "lr", "embed_lr_scale", "momentum", "weight_decay", "warmup", "epochs", "steps",
+    "minutes", "dropout", "embed_dropout", "patience", "valid_every", "shuffle_window", "threads",
+)  # fmt: skip
+
+
+def _take_numbers(config: Any, *names: str) -> None:
+    """Check numbers, and keep them as Python's, so that JSON has them."""
+    for name in names:
+        object.__setattr__(config, name, check_setting(name, getattr(config, name)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,19 +2,24 @@
 
 import math
 import sys
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from fastlm.checks import (
     check_choice,
     check_flag,
     check_known,
+    check_most,
     check_number,
     check_seed,
     check_texts,
     check_whole,
     is_number,
     is_whole,
+    shown,
+    whole_number,
 )
 from fastlm.errors import ConfigError, CorpusError, TokenizerError
 
@@ -61,7 +66,7 @@ def test_seeds(value):
 @pytest.mark.parametrize(
     ("limits", "good", "bad", "words"),
     [
-        ({"least": 0}, [0, 1.5, sys.float_info.max], [-1e-300, math.inf, 10**400], "of at least 0"),
+        ({"least": 0}, [0, 1.5, sys.float_info.max], [-1e-300, math.inf], "of at least 0"),
         ({"above": 0}, [5e-324, 3], [0, 0.0, -1], "above 0"),
         ({"least": 0, "below": 1}, [0, 0.999], [1, 1.0, -0.1], "of at least 0 and below 1"),
         ({"above": 0, "most": 1}, [1, 0.5], [0, 1.001], "above 0 and at most 1"),
@@ -73,6 +78,40 @@ def test_numbers(limits, good, bad, words):
     for value in (*bad, math.nan, -math.inf, True, "1", None):
         assert message(check_number, value, **limits) == f"x is {value!r}; give a number {words}"
     check_number("x", None, or_none=True, **limits)
+
+
+@pytest.mark.parametrize("value", [np.int64(5), np.uint8(5), np.array(5), np.int32(5)])
+def test_numbers_of_numpy_become_those_of_python(value):
+    """Today's message: "length is np.int64(5); give a whole number"."""
+    for found in (check_whole("x", value, 1), check_seed("x", value), whole_number(value)):
+        assert (type(found), found) == (int, 5)
+    found = check_number("x", np.int64(value), least=1)
+    assert (type(found), found) == (int, 5)
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.float32(0.5), Fraction(1, 2)])
+def test_real_numbers_become_floats(value):
+    found = check_number("x", value, above=0, below=1)
+    assert (type(found), found) == (float, 0.5)
+    assert whole_number(value) is None
+    assert whole_number(np.bool_(True)) is None
+    with pytest.raises(ConfigError):
+        check_number("x", np.float32("nan"), least=0)
+
+
+def test_a_long_value_is_shown_by_its_beginning():
+    assert shown("a" * 100) == "'" + "a" * 39 + "… (102 characters)"
+    assert shown(10**5000) == "a number of thousands of digits"
+    assert message(check_whole, 10**5000 - 10**5001, 1).startswith("x is a number of thousands")
+    assert len(message(check_number, 10**400, least=0)) < 120
+
+
+def test_the_most():
+    check_most("x", 10, 10)
+    with pytest.raises(ConfigError, match="x is 11; give a whole number of at most 10"):
+        check_most("x", 11, 10)
+    with pytest.raises(TokenizerError, match=r"x is 10\.5; give a number of at most 10"):
+        check_most("x", 10.5, 10, error=TokenizerError)
 
 
 def test_flags_and_choices():

@@ -11,6 +11,9 @@ import pytest
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError
+from fastlm.limits import LIMITS, MOST_WIDTHS
+from fastlm.training.run_state import RunState
+from fastlm.training.schedule import RunPlan
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,62 @@ def test_configurations_do_not_change():
     config = ModelConfig(vocab=5)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.vocab = 6
+
+
+@pytest.mark.parametrize(
+    ("cls", "setting", "limit"),
+    [
+        (ModelConfig, {"context": 10**9, "combine": "mean"}, "context"),
+        (ModelConfig, {"tail_divisor": 1e308, "cutoffs": (2, 4)}, "tail_divisor"),
+        (ModelConfig, {"far": (10**9,)}, "far"),
+        (ModelConfig, {"hidden": (1,) * 10**5}, "hidden"),
+        (ModelConfig, {"vocab": 10**4000}, "vocab"),
+        (TrainingConfig, {"epochs": 1e308}, "epochs"),
+        (TrainingConfig, {"steps": 10**400}, "steps"),
+        (TrainingConfig, {"batch": 10**30}, "batch"),
+        (TrainingConfig, {"minutes": 1e300}, "minutes"),
+        (TrainingConfig, {"warmup": 10**400}, "warmup"),
+        (TrainingConfig, {"lr": 1e300}, "lr"),
+        (TrainingConfig, {"threads": 10**6}, "threads"),
+        (TrainingConfig, {"shuffle_window": 10**30}, "shuffle_window"),
+    ],
+)
+def test_numbers_are_bounded(cls, setting, limit):
+    needed = {"vocab": 9} if cls is ModelConfig else {}
+    with pytest.raises(ConfigError, match=rf"^{limit} .*at most [\d,]+$") as caught:
+        cls(**needed | setting)
+    assert len(str(caught.value)) < 140
+
+
+def test_the_largest_settings_can_be_computed_with():
+    """No power or product of what is allowed overflows."""
+    largest = {
+        name: limit.most if not limit.whole else int(limit.most)
+        for name, limit in LIMITS.items()
+        if limit.most is not None and name in TrainingConfig.__dataclass_fields__
+    }
+    training = TrainingConfig(**{**largest, "steps": None})
+    plan = RunPlan(training, 10**12)
+    assert plan.rates(RunState(), 3).shape == (3,)
+    assert RunPlan(dataclasses.replace(training, batch=1), 10**12).rates(RunState(), 3).size == 3
+    wide = ModelConfig(
+        vocab=1000, hidden=(8,), cutoffs=tuple(range(1, MOST_WIDTHS + 1)), tail_divisor=1000
+    )
+    assert {width for _, _, width in wide.clusters} == {1}
+
+
+def test_numbers_of_numpy_are_taken():
+    model = ModelConfig(
+        vocab=np.int64(9), context=np.uint8(3), hidden=np.array([8, 4]), tail_divisor=np.float32(2)
+    )
+    training = TrainingConfig(
+        batch=np.int32(16), lr=np.float32(0.5), steps=np.int64(3), seed=np.int64(1),
+        threads=np.int16(1),
+    )  # fmt: skip
+    assert model == ModelConfig(vocab=9, context=3, hidden=(8, 4))
+    assert training == TrainingConfig(batch=16, lr=0.5, steps=3, seed=1, threads=1)
+    json.dumps([model.to_dict(), training.to_dict()])
+    assert type(training.lr) is float
 
 
 def test_the_default_rate_follows_the_batch():

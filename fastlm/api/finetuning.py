@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.callbacks import Callback, Result
-from fastlm.checks import check_known
+from fastlm.checks import check_known, is_number
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.errors import ConfigError, CorpusError
@@ -71,10 +71,10 @@ def train_further(
     trained, details : how the model was trained before, and facts about it
     """
     training = finetuning_config(trained, settings)
-    fraction = valid if isinstance(valid, int | float) else 0
+    fraction = valid if is_number(valid) else 0
     dataset = _dataset(model, texts, fraction, training)
     held_out = dataset.valid
-    if valid is not None and not isinstance(valid, int | float):
+    if not (valid is None or is_number(valid) or isinstance(valid, int | float)):
         held_out = _dataset(model, valid, 0, training).train
     for tokens in (dataset.train, held_out):
         _check_unknown(model.tokenizer, tokens)

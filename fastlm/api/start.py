@@ -148,7 +148,7 @@ class RunStart:
             return ModelConfig(vocab=tokenizer.vocab_size, boundary=tokenizer.boundary_id, **given)
         for name, value in given.items():
             theirs = getattr(self.base.config, name)
-            if (tuple(value) if isinstance(value, list) else value) != theirs:
+            if (tuple(value) if isinstance(theirs, tuple) else value) != theirs:
                 raise ConfigError(
                     f"the model to start from has {name} {theirs}, but {value} is given; leave it "
                     "out, or start without it"

@@ -108,7 +108,7 @@ class TextMethods(ABC):
         **settings
             Those of ``generate``.
         """
-        check_whole("the number of samples", n, 1)
+        n = check_whole("the number of samples", n, 1)
         request = Request.make(self.text_model, prompt, settings)
         return list(request.texts(n, thread_count(threads)))
 
@@ -125,7 +125,7 @@ class TextMethods(ABC):
         They are written in batches, small ones first, so that the first text comes soon.
         """
         if n is not None:
-            check_whole("the number of samples", n, 1)
+            n = check_whole("the number of samples", n, 1)
         request = Request.make(self.text_model, prompt, settings)
         return request.texts(n, thread_count(threads), first_batch=16)
 
@@ -156,7 +156,7 @@ class TextMethods(ABC):
 
         All of them where the vocabulary has fewer; of equal ones the lower id comes first.
         """
-        check_whole("k", k, 1)
+        k = check_whole("k", k, 1)
         distribution = self.next_token_distribution(prompt)
         best = np.argsort(-distribution, kind="stable")[:k].tolist()
         token = self.text_model.tokenizer.token

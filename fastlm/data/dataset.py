@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.checks import is_number
 from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
 from fastlm.data.prepare import refuse_stores, write_store
@@ -144,8 +145,7 @@ def build_dataset(
         thread_count(threads),
         ProgressReporter() if reporter is None else reporter,
     )
-    held_out = valid if valid is None or isinstance(valid, int | float) else 0
-    check_fraction(held_out)
+    held_out = check_fraction(valid if valid is None or is_number(valid) else 0)
     store = corpus_store(corpus)
     if store is not None:
         _check_store_options(store, options, documents)
@@ -156,7 +156,7 @@ def build_dataset(
         spec.ready()  # refuses wrong settings before any work
         check_documents(options.documents)
         dataset = _of_text(inputs_of(corpus, options.reading, texts), held_out, options)
-    if valid is None or isinstance(valid, int | float):
+    if valid is None or is_number(valid):
         return dataset
     return _with_valid(dataset, valid, options)
 
@@ -188,7 +188,7 @@ def dataset_from_texts(
         For texts or a fraction that cannot be used.
     """
     check_documents(documents)
-    check_fraction(valid)
+    valid = check_fraction(valid)
     spec = TokenizerSpec.of(tokenizer)
     return _of_text(
         [TextsInput(texts)], valid, _Options(spec, documents, threads=thread_count(threads))

@@ -88,7 +88,7 @@ def prepare(
     spec = TokenizerSpec.of(tokenizer, vocab=vocab, min_count=min_count, max_vocab=max_vocab)
     spec.ready()  # refuses wrong settings before any work
     check_documents(documents)
-    check_fraction(valid)
+    valid = check_fraction(valid)
     workers = thread_count(threads)
     reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)
     if texts is not None and corpus is not None:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastlm.checks import is_number
 from fastlm.data.dataset import build_dataset
+from fastlm.data.split import check_fraction
 from fastlm.errors import ConfigError
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
@@ -37,8 +39,8 @@ def describe_source(corpus: Any, valid: Any, *, texts: bool) -> dict[str, Any]:
     """
     sources: dict[str, Any] = {}
     for name, source in (("corpus", GIVEN if texts else corpus), ("valid", valid)):
-        if source is None or source == GIVEN or isinstance(source, int | float):
-            sources[name] = source
+        if source is None or source == GIVEN or is_number(source):
+            sources[name] = check_fraction(source) if is_number(source) else source
             continue
         paths = [source] if isinstance(source, str | os.PathLike) else list(source)
         given = "-" in map(str, paths)
@@ -64,7 +66,7 @@ def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
     """
     source = (corpus["recipe"] or {}).get(name, GIVEN)
     paths = isinstance(source, list) and all(isinstance(path, str) for path in source)
-    if paths or source is None or (name == "valid" and isinstance(source, int | float)):
+    if paths or source is None or (name == "valid" and is_number(source)):
         return source
     option = "the corpus" if name == "corpus" else "--valid"
     raise ConfigError(

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-from fastlm.checks import is_number
+from fastlm.checks import is_number, shown
 from fastlm.data.scan import CorpusScan, ScannedInput, SeekPoint
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
@@ -34,14 +34,16 @@ TRAIN, VALID = 0, 1
 _SPACE = re.compile(r"\s")
 
 
-def check_fraction(fraction: float | None) -> None:
-    """Raise a CorpusError unless it is None, 0, or a number above 0 and below 1."""
+def check_fraction(fraction: float | None) -> float | None:
+    """Return a fraction as Python's; raise a CorpusError unless it is None or from 0 to below 1."""
     if fraction is None or fraction == 0:
-        return
+        return None if fraction is None else 0
     if not is_number(fraction) or not 0 < fraction < 1:
         raise CorpusError(
-            f"the fraction held out for validation must be above 0 and below 1, got {fraction!r}"
+            f"the fraction held out for validation must be above 0 and below 1, got "
+            f"{shown(fraction)}"
         )
+    return float(fraction)
 
 
 def find_cut(scan: CorpusScan, fraction: float | None, documents: str) -> int | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from fastlm.checks import check_known, check_seed, check_whole
+from fastlm.checks import check_known, check_seed
 from fastlm.engine.generation import Generation
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
+from fastlm.limits import check_setting
 from fastlm.text.documents import last_document
 from fastlm_kernels.passes.sampling import Rules
 
@@ -62,8 +63,7 @@ def resolve_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbits(63)
-    check_seed("seed", seed, ", or leave it out for new text every time")
-    return seed
+    return check_seed("seed", seed, ", or leave it out for new text every time")
 
 
 def kernel_rules(sampling: Sampling, vocab: int) -> Rules:
@@ -104,7 +104,6 @@ class Request:
         """
         check_known(settings, _DEFAULTS)
         chosen = _DEFAULTS | settings
-        check_whole("length", chosen["length"], 0)
         tokenizer = model.tokenizer
         excluded = [tokenizer.unk_id]
         if model.documents == "file":
@@ -113,7 +112,7 @@ class Request:
             model=model,
             prompt=prompt,
             prompt_ids=encode_prompt(model, prompt),
-            length=chosen["length"],
+            length=check_setting("length", chosen["length"]),
             sampling=Sampling(
                 temperature=chosen["temperature"],
                 top_k=chosen["top_k"],

@@ -47,10 +47,14 @@ class Sampling:
     greedy: bool = False
 
     def __post_init__(self) -> None:
-        check_number("temperature", self.temperature, least=0, advice=" (0 means greedy)")
+        temperature = check_number(
+            "temperature", self.temperature, least=0, advice=" (0 means greedy)"
+        )
         all_tokens = ", or leave it out to keep all tokens"
-        check_whole("top_k", self.top_k, 1, or_none=True, advice=all_tokens)
-        check_number("top_p", self.top_p, above=0, most=1, or_none=True, advice=all_tokens)
+        top_k = check_whole("top_k", self.top_k, 1, or_none=True, advice=all_tokens)
+        top_p = check_number("top_p", self.top_p, above=0, most=1, or_none=True, advice=all_tokens)
+        for name, value in (("temperature", temperature), ("top_k", top_k), ("top_p", top_p)):
+            object.__setattr__(self, name, value)
 
     @property
     def is_greedy(self) -> bool:

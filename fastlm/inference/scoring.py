@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import check_texts, check_whole
+from fastlm.checks import check_texts
 from fastlm.engine.losses import position_losses
 from fastlm.engine.network import first_target
 from fastlm.engine.tokens import token_array
@@ -23,6 +23,7 @@ from fastlm.inference.batching import (
     text_batches,
 )
 from fastlm.inference.text_model import TextModel
+from fastlm.limits import check_setting
 from fastlm.model.figures import Figures, Number, perplexity, ratio
 from fastlm.system.json_values import finite_values
 from fastlm_kernels.passes.scoring import sum_texts
@@ -128,7 +129,7 @@ def score_texts(
     threads: int = 1,
 ) -> Iterator[Score]:
     """Yield the score of each text, in order; see ``LanguageModel.score``."""
-    check_whole("batch_chars", batch_chars, 1)
+    batch_chars = check_setting("batch_chars", batch_chars)
     scorer = Scorer(model, count_end=count_end, threads=threads)
     batches = scorer.run(texts, batch_chars)
     return _scores_with_tokens(model, batches) if return_tokens else _scores(batches)

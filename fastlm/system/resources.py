@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastlm.checks import check_whole
+from fastlm.checks import check_most, shown
 from fastlm.errors import ConfigError
+from fastlm.limits import LIMITS, check_setting
 
 __all__ = ["available_processors", "thread_count", "usable_memory"]
 
@@ -27,14 +28,15 @@ def thread_count(threads: int | None = None) -> int:
         Where it is no whole number of at least 1.
     """
     if threads is not None:
-        check_whole("threads", threads, 1)
-        return threads
+        return int(check_setting("threads", threads))
     variable = os.environ.get("FASTLM_THREADS", "").strip()
     if variable:
-        if not variable.isdecimal() or int(variable) < 1:
+        # Digits of a limited number: Python converts no more than 4,300.
+        if not variable.isdecimal() or len(variable) > 18 or int(variable) < 1:
             raise ConfigError(
-                f"FASTLM_THREADS is {variable!r}; set it to a whole number of at least 1"
+                f"FASTLM_THREADS is {shown(variable)}; set it to a whole number of at least 1"
             )
+        check_most("FASTLM_THREADS", int(variable), LIMITS["threads"].most or 1)
         return int(variable)
     return available_processors()
 

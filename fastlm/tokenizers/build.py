@@ -77,7 +77,7 @@ def build_tokenizer(
         vocabulary file, and see `Vocabulary`.
     """
     _check_settings(kind, lowercase, pattern)
-    check_limits(min_count, max_vocab)
+    min_count, max_vocab = check_limits(min_count, max_vocab)
     if vocab_file is not None or kind == "byte":
         why = "the byte tokenizer" if vocab_file is None else "a vocabulary file"
         for name, value, default in (("min_count", min_count, 1), ("max_vocab", max_vocab, None)):

@@ -70,8 +70,15 @@ class TokenizerSpec:
             return cls(kind=wanted.kind, given=wanted)
         kind = wanted or default or DEFAULT_KIND
         options = (default_options or {}) if kind == default else {}
-        limits: dict[str, Any] = {"min_count": min_count, "max_vocab": max_vocab}
-        return cls(kind=kind, asked_for=wanted, vocab=vocab, options=options, **limits)
+        min_count, max_vocab = check_limits(min_count, max_vocab)
+        return cls(
+            kind=kind,
+            asked_for=wanted,
+            vocab=vocab,
+            min_count=min_count,
+            max_vocab=max_vocab,
+            options=options,
+        )
 
     def ready(self) -> Tokenizer | None:
         """Return the tokenizer, or None if a text is needed to make it.
@@ -87,7 +94,6 @@ class TokenizerSpec:
             return CharTokenizer.tiny()
         if self.vocab is not None or self.kind not in (*COUNTED_KINDS, "bpe"):
             return build_tokenizer(self.kind, vocab_file=self.vocab, **self._settings)
-        check_limits(self.min_count, self.max_vocab)
         return None
 
     def from_counts(self, counts: Mapping[str, int]) -> Tokenizer:

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from fastlm.checks import check_whole
 from fastlm.errors import CorpusError, TokenizerError
+from fastlm.limits import check_setting
 from fastlm.system.atomic_file import replace_file, unwritable
 from fastlm.text.reading import read_text
 
@@ -124,7 +124,7 @@ class Vocabulary:
             For a limit out of range, text of no symbol or of one, limits that leave no symbol,
             and limits that drop symbols without `<unk>` to stand for them.
         """
-        check_limits(min_count, max_vocab)
+        min_count, max_vocab = check_limits(min_count, max_vocab)
         counts = {s: n for s, n in counts.items() if s not in (END, UNK)}
         specials = [END] * boundary + [UNK] * unk
         if max_vocab is not None and max_vocab - len(specials) < 1:
@@ -243,10 +243,12 @@ class Vocabulary:
             raise TokenizerError(unwritable("vocabulary", path, error)) from None
 
 
-def check_limits(min_count: int, max_vocab: int | None) -> None:
-    """Raise a TokenizerError unless both limits are whole numbers of at least 1."""
-    check_whole("min_count", min_count, 1, error=TokenizerError)
-    check_whole("max_vocab", max_vocab, 1, or_none=True, error=TokenizerError)
+def check_limits(min_count: int, max_vocab: int | None) -> tuple[int, int | None]:
+    """Return both limits as ints; raise a TokenizerError unless they are at least 1."""
+    return (
+        check_setting("min_count", min_count, error=TokenizerError),
+        check_setting("max_vocab", max_vocab, error=TokenizerError),
+    )
 
 
 def counted_characters(counts: npt.NDArray[np.int64]) -> dict[str, int]:

@@ -144,7 +144,7 @@ class Checkpoint:
         """Raise ConfigError if a given setting of the model is not the checkpoint's."""
         for name, value in given.items():
             saved = getattr(self.model, name)
-            value = tuple(value) if isinstance(value, list) else value
+            value = tuple(value) if isinstance(saved, tuple) else value
             if value != saved:
                 raise setting_changed_error(self.path, name, saved, value)
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import check_whole
 from fastlm.config import Config
 from fastlm.engine.tokens import tokens_identity
 from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError, ModelFileError
+from fastlm.limits import check_setting
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
 from fastlm.training.checkpoint import ENDED, Checkpoint, Origin, read_checkpoint, write_checkpoint
@@ -97,7 +97,7 @@ class CheckpointFiles:
     """
 
     def __init__(self, path: FilePath, every: str | float = "60s", keep: int = 0) -> None:
-        check_whole("keep", keep, 0)
+        keep = check_setting("keep", keep)
         self.path = Path(path)
         self.interval = Interval(every)
         self.keep = keep

@@ -71,12 +71,14 @@ class _Schedule:
         training = plan.training
         self.by_time = training.minutes is not None and training.valid_every is None
         self._minutes = training.minutes or 0.0
-        self._every = 0.0
+        self._every = 1.0
         if training.valid_every is not None:
             self._every = training.valid_every * plan.examples / training.batch
         elif plan.total_steps is not None:
             count = validation_count(plan.total_steps * training.batch, valid_tokens)
             self._every = plan.total_steps / count
+        # Validations of every fraction of a step are validations of every step.
+        self._every = max(1.0, self._every)
 
     def next_point(self, position: float, last_seconds: float) -> float:
         """Return the first point after ``position``, infinite for none."""

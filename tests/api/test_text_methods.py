@@ -327,3 +327,18 @@ def test_top_k():
     for k in (0, -1, 1.5, True):
         with pytest.raises(ConfigError, match="k is"):
             lm.top_k("the ", k)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """Today: "length is np.int64(5); give a whole number of at least 0"."""
+    model = make_model()
+    settings = {"length": 5, "top_k": 3, "top_p": 0.5, "temperature": 0.5, "seed": 1}
+    numpys = {
+        "length": np.int64(5), "top_k": np.uint8(3), "top_p": np.float32(0.5),
+        "temperature": np.float32(0.5), "seed": np.int64(1),
+    }  # fmt: skip
+    assert model.generate("to", **numpys) == model.generate("to", **settings)
+    assert model.sample(np.int64(2), threads=np.int8(1), **numpys) == model.sample(2, **settings)
+    assert model.top_k("to", np.int16(2)) == model.top_k("to", 2)
+    scores = model.score(["to"], batch_chars=np.int64(1))
+    assert next(scores).tokens == 2

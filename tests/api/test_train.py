@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from numba import config as numba_config
 
@@ -337,3 +338,17 @@ def test_training_that_diverges_late_keeps_the_good_model(monkeypatch):
     assert caught.value.model.details["step"] == 2
     assert caught.value.model.details["reason"] == "diverged"
     assert len(caught.value.model.details["rollbacks"]) == 3
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    settings = {"texts": [TEXT], "context": 3, "embed": 4, "hidden": (8,), "steps": 4, "batch": 8}
+    expected = fastlm.train(valid=0.25, threads=1, seed=3, **settings)
+    numpys = {name: np.asarray(value)[()] for name, value in settings.items() if name != "texts"}
+    model = fastlm.train(
+        texts=[TEXT], valid=np.float32(0.25), seed=np.int64(3), threads=np.int8(1),
+        min_count=np.int64(1), keep=np.int64(0), **numpys,
+    )  # fmt: skip
+    np.testing.assert_array_equal(model.params, expected.params)
+    model.save(tmp_path / "model")  # all settings are types that JSON has
+    model.train_more([TEXT], valid=np.float64(0.25), epochs=np.int64(1), lr=np.float32(0.5))
+    assert model.result.best is not None
