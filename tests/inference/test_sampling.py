@@ -171,7 +171,7 @@ def test_no_draw_chooses_what_is_excluded(draw, chosen):
         ({"temperature": -0.5}, r"temperature is -0.5; give a number of at least 0 \(0 means gree"),
         ({"temperature": math.nan}, "temperature is nan; give"),
         ({"temperature": math.inf}, "temperature is inf; give"),
-        ({"temperature": 10**400}, "temperature is 10+; give"),
+        ({"temperature": 10**400}, "temperature is 10+… .401 characters.; give"),
         ({"temperature": "hot"}, "temperature is 'hot'; give"),
         ({"top_k": 0}, "top_k is 0; give a whole number of at least 1, or leave it out"),
         ({"top_k": -3}, "top_k is -3; give"),
