@@ -54,6 +54,10 @@ def whole_number(value: Any) -> int | None:
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it: its repr, or the beginning of a long one."""
+    if isinstance(value, (list, tuple)) and len(value) > _SHOWN:
+        return f"{type(value).__name__} of {len(value):,}"
+    if isinstance(value, dict) and len(value) > _SHOWN:
+        return f"an object of {len(value):,} keys"
     try:
         text = repr(value)
     except ValueError:  # Python writes no int of more than 4,300 digits

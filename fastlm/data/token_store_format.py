@@ -41,7 +41,6 @@ and the file gets its name when it is complete.
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from functools import partial
@@ -49,7 +48,7 @@ from typing import Any, NamedTuple
 
 from fastlm._version import __version__
 from fastlm.errors import StoreError
-from fastlm.system.json_values import LIST, OBJECT, TEXT, WHOLE, one_of, read_object
+from fastlm.system.json_values import LIST, OBJECT, TEXT, WHOLE, one_of, parse_json, read_object
 from fastlm.types import DOCUMENT_MODES, FilePath
 
 __all__ = [
@@ -169,8 +168,8 @@ def parse_metadata(path: FilePath, data: bytes, header: StoreHeader) -> dict[str
     if zlib.crc32(data) != header.metadata_crc:
         raise damaged(path, "its metadata does not have the checksum in the header")
     try:
-        metadata = json.loads(data)
-    except (ValueError, RecursionError):
+        metadata = parse_json(data)
+    except ValueError:
         raise damaged(path, "its metadata is not JSON") from None
     error = partial(damaged, path)
     read_object(metadata, "its metadata", _METADATA_KINDS, error, others=True)

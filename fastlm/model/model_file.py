@@ -38,8 +38,6 @@ import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,43 +45,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
-from fastlm.checks import is_whole
+from fastlm.checks import shown
 from fastlm.errors import ModelFileError
+from fastlm.model.model_header import (
+    DTYPES,
+    FORMAT_VERSION,
+    METADATA_KEY,
+    check_tensors,
+    damaged_error,
+    header_metadata,
+    read_header,
+)
 from fastlm.system.atomic_file import reason_of, replace_file, unwritable
-from fastlm.system.json_values import Kind, one_of, read_object
 from fastlm.types import FilePath
 
 __all__ = ["FORMAT_VERSION", "read_metadata", "read_model_file", "write_model_file"]
-
-FORMAT_VERSION = 1
-
-# The key of the metadata in the header.
-_KEY = "fastlm"
-
-# Bytes of the longest header that the safetensors library reads.
-_LONGEST_HEADER = 100_000_000
-
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "U8": np.dtype(np.uint8),
-    "U16": np.dtype(np.uint16),
-    "U32": np.dtype(np.uint32),
-    "U64": np.dtype(np.uint64),
-    "I8": np.dtype(np.int8),
-    "I16": np.dtype(np.int16),
-    "I32": np.dtype(np.int32),
-    "I64": np.dtype(np.int64),
-    "F32": np.dtype(np.float32),
-    "F64": np.dtype(np.float64),
-}
-
-_SIZES = Kind(
-    "a list of sizes",
-    lambda values: isinstance(values, list) and all(is_whole(v) and v >= 0 for v in values),
-)
-_OFFSETS = Kind("two offsets", lambda values: _SIZES.holds(values) and len(values) == 2)
-_ENTRY = {"dtype": one_of(*_DTYPES), "shape": _SIZES, "data_offsets": _OFFSETS}
-
 
 # ---------------------------------------------------------------------------- writing
 
@@ -126,7 +102,7 @@ def _arrange(
     """Return the arrays in the order of the file, and the bytes before them."""
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     for name, array in arrays.items():
-        if array.dtype not in _DTYPES.values():
+        if array.dtype not in DTYPES.values():
             raise ModelFileError(f"tensor {name} is {array.dtype}; model files do not hold these")
     described = {
         **metadata,
@@ -137,8 +113,8 @@ def _arrange(
     # Wide types first, so that all are aligned; otherwise in the given order, so that the file can
     # be mapped as one array.
     ordered = sorted(arrays, key=lambda name: -arrays[name].itemsize)
-    names = {dtype: name for name, dtype in _DTYPES.items()}
-    header: dict[str, Any] = {"__metadata__": {_KEY: _canonical_json(described)}}
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: _canonical_json(described)}}
     end = 0
     for name in ordered:
         begin, end = end, end + arrays[name].nbytes
@@ -190,7 +166,8 @@ def read_model_file(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return (tensors by name, metadata) of a file that may hold anything.
 
-    Everything is checked before it is used, and no more memory is taken than the file is long.
+    Everything is checked before it is used, and the tensors take no more memory than the file is
+    long. It is opened once, so that a file that takes its place meanwhile does not matter.
 
     Parameters
     ----------
@@ -207,11 +184,11 @@ def read_model_file(
         version, or is cut short or altered.
     """
     with _open_model_file(path) as (file, size):
-        header = _read_header(path, file, size)
-        metadata = _read_metadata(path, header)
+        header = read_header(path, file, size)
+        metadata = header_metadata(path, header)
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        _check_tensors(path, entries, size - file.tell())
-        tensors = _map_tensors(path) if mmap else _read_tensors(path)
+        check_tensors(path, entries, size - file.tell())
+        tensors = _read_tensors(path, file, entries, mmap)
     _check_checksum(path, tensors, metadata)
     return tensors, metadata
 
@@ -225,7 +202,7 @@ def read_metadata(path: FilePath) -> dict[str, Any]:
         As ``read_model_file`` does, but damage after the header is not found.
     """
     with _open_model_file(path) as (file, size):
-        return _read_metadata(path, _read_header(path, file, size))
+        return header_metadata(path, read_header(path, file, size))
 
 
 @contextmanager
@@ -255,122 +232,25 @@ def _check_regular(path: FilePath) -> None:
         raise ModelFileError(f"{path} is not a regular file; name a model file")
 
 
-def _read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
-    """Return the JSON header; leave ``file`` at the start of the data."""
-    prefix = file.read(8)
-    if len(prefix) < 8:
-        raise ModelFileError(
-            f"{path} is not a model file: it has {len(prefix)} bytes; name a file that fastlm wrote"
-        )
-    length = int.from_bytes(prefix, "little")
-    start = file.read(1)
-    if start != b"{":
-        raise _not_a_model_error(path)
-    if length > _LONGEST_HEADER:
-        raise ModelFileError(
-            f"{path} is damaged or not a model file: its header has {length} bytes by its own "
-            f"account, and {_LONGEST_HEADER} is the limit; use a copy that is whole"
-        )
-    if length > size - 8:
-        raise ModelFileError(
-            f"{path} is cut short or not a model file: its header has {length} bytes by its own "
-            f"account, but only {size - 8} follow; use a copy that is whole"
-        )
-    try:
-        header = json.loads(start + file.read(length - 1))
-    except (ValueError, RecursionError):
-        raise _not_a_model_error(path) from None
-    if not isinstance(header, dict):
-        raise _not_a_model_error(path)
-    return header
-
-
-def _read_metadata(path: FilePath, header: Mapping[str, Any]) -> dict[str, Any]:
-    described = header.get("__metadata__")
-    text = described.get(_KEY) if isinstance(described, dict) else None
-    if not isinstance(text, str):
-        raise ModelFileError(
-            f"{path} is a safetensors file, but not one of fastlm: it has no metadata "
-            f"{_KEY!r}; name a file that fastlm wrote"
-        )
-    try:
-        metadata = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _damaged_error(path, "its metadata is not JSON") from None
-    if not isinstance(metadata, dict):
-        raise _damaged_error(path, "its metadata is not a JSON object")
-    _check_version(path, metadata)
-    return metadata
-
-
-def _check_version(path: FilePath, metadata: Mapping[str, Any]) -> None:
-    version = metadata.get("format_version")
-    if not is_whole(version) or version < 1:
-        raise _damaged_error(path, f"its format version is {version!r}")
-    if version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format version {version}, written by fastlm "
-            f"{metadata.get('library_version', 'of an unknown version')}, but this is fastlm "
-            f"{__version__}, which reads up to {FORMAT_VERSION}; upgrade fastlm"
-        )
-
-
-def _check_tensors(path: FilePath, entries: Mapping[str, Any], data: int) -> None:
-    """Check that the tensors fill the ``data`` bytes without gaps."""
-    extents = [_extent(path, name, entry) for name, entry in entries.items()]
-    end = 0
-    for begin, stop, name in sorted(extents):
-        if begin != end:
-            raise _damaged_error(path, f"tensor {name} starts at {begin} of the data, not at {end}")
-        end = stop
-    if end > data:
-        raise ModelFileError(
-            f"{path} is cut short: its tensors have {end} bytes, but only {data} are there; use a "
-            "copy that is whole"
-        )
-    if end < data:
-        raise _damaged_error(path, f"{data - end} bytes follow its last tensor")
-
-
-def _extent(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
-    """Return (begin, end, name) of a tensor after checking its header entry."""
-    error = partial(_damaged_error, path)
-    fields = read_object(entry, f"tensor {name!r}", _ENTRY, error, others=True)
-    shape, offsets, dtype = fields["shape"], fields["data_offsets"], _DTYPES[fields["dtype"]]
-    size = prod(shape) * dtype.itemsize
-    if offsets[1] - offsets[0] != size:
-        raise _damaged_error(
-            path,
-            f"tensor {name!r} of shape {shape} takes {size} bytes, but lies from {offsets[0]} "
-            f"to {offsets[1]}",
-        )
-    return offsets[0], offsets[1], name
-
-
-def _read_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise _damaged_error(path, str(error)) from None
-
-
-def _map_tensors(path: FilePath) -> dict[str, NDArray[Any]]:
-    """Return the tensors as views of a file whose header has been checked."""
-    with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
+def _read_tensors(
+    path: FilePath, file: BinaryIO, entries: Mapping[str, Any], mmap: bool
+) -> dict[str, NDArray[Any]]:
+    """Return the tensors of a file whose header has been checked, and was just read."""
+    start = file.tell()
     # A plain array: Numba would compile its kernels once more for a subclass.
-    data = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length).view(np.ndarray)
+    mapped = np.memmap(file, dtype=np.uint8, mode="c").view(np.ndarray) if mmap else None
     tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        dtype = _DTYPES[entry["dtype"]].newbyteorder("<")
-        tensors[name] = data[begin:end].view(dtype).reshape(entry["shape"])
-    return tensors
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = (start + offset for offset in entry["data_offsets"])
+        dtype = DTYPES[entry["dtype"]].newbyteorder("<")
+        if mapped is not None:
+            data = mapped[begin:end]
+        else:
+            data = np.empty(end - begin, dtype=np.uint8)
+            if file.readinto(data) != data.size:  # type: ignore[attr-defined]
+                raise damaged_error(path, f"it ends inside tensor {shown(name)}")
+        tensors[name] = data.view(dtype).reshape(entry["shape"])
+    return {name: tensors[name] for name in entries}
 
 
 def _check_checksum(
@@ -380,18 +260,10 @@ def _check_checksum(
     try:
         found = _checksum(tensors, metadata)
     except ModelFileError:  # NaN in the metadata, which Python reads but this never writes
-        raise _damaged_error(path, "its metadata holds a number that is not finite") from None
+        raise damaged_error(path, "its metadata holds a number that is not finite") from None
+    except UnicodeEncodeError:
+        raise damaged_error(path, "the name of a tensor holds half of a character") from None
     if written != found:
-        raise _damaged_error(path, f"its checksum is {written!r}, but what it holds has {found!r}")
-
-
-def _not_a_model_error(path: FilePath) -> ModelFileError:
-    return ModelFileError(
-        f"{path} is not a model file: it does not begin like one; name a file that fastlm wrote"
-    )
-
-
-def _damaged_error(path: FilePath, what: str) -> ModelFileError:
-    return ModelFileError(
-        f"{path} is damaged or was altered: {' '.join(what.split())}; use a copy that is whole"
-    )
+        raise damaged_error(
+            path, f"its checksum is {shown(written)}, but what it holds has {found!r}"
+        )

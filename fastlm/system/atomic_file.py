@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import secrets
+import stat
 import time
 import zlib
 from collections.abc import Iterable
@@ -66,7 +67,7 @@ class NewFile:
     Parameters
     ----------
     path : path
-        Where it is to be; a symbolic link stays one.
+        Where it is to be; a symbolic link stays one, and a file that is there gives its mode.
 
     Raises
     ------
@@ -85,9 +86,17 @@ class NewFile:
         _being_written.add(self._temporary.name)
         try:
             self._file = self._temporary.open("xb", buffering=0)
+            self._keep_mode()
         except BaseException:
             _being_written.discard(self._temporary.name)
             raise
+
+    def _keep_mode(self) -> None:
+        """Make the file as readable as the one whose place it takes, before it holds anything."""
+        if os.name == "nt" or not self._target.exists():
+            return
+        with contextlib.suppress(OSError):  # some file systems have no modes
+            os.fchmod(self._file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
 
     def __enter__(self) -> Self:
         return self

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from fastlm.checks import is_number, is_whole
+from fastlm.checks import is_number, is_whole, shown
 
 __all__ = [
     "ANY",
@@ -23,6 +25,7 @@ __all__ = [
     "finite_values",
     "one_of",
     "or_null",
+    "parse_json",
     "read_object",
 ]
 
@@ -114,10 +117,40 @@ def read_object(
                 raise error(f"{what} lacks {key!r}")
             continue
         if not kind.holds(form[key]):
-            raise error(f"{what} has {key} {repr(form[key])[:40]}, not {kind.words}")
+            raise error(f"{what} has {key} {shown(form[key])}, not {kind.words}")
         if kind.read is not None:
             values[key] = kind.read(form[key])
     return values
+
+
+# A list or object takes up to 200 bytes of memory, and two characters of a text. What fastlm and
+# the tokenizers library write has at most one in twelve characters, but for short texts.
+_FREE_CONTAINERS = 1 << 16
+_CHARACTERS_PER_CONTAINER = 12
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that may be anything, in memory of 20 times its size.
+
+    Raises
+    ------
+    ValueError
+        For what is not JSON, is nested too deep, has a number of more than 4,300 digits, or far
+        more lists and objects than text.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    most = _FREE_CONTAINERS + len(text) // _CHARACTERS_PER_CONTAINER
+    if text.count("[") + text.count("{") > most:
+        bare = _STRING.sub("", text)
+        if bare.count("[") + bare.count("{") > most:
+            raise ValueError("it has more lists and objects than text")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its lists and objects are nested too deep") from None
 
 
 def finite_or_none(number: float) -> float | None:

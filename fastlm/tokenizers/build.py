@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from fastlm.errors import CorpusError, TokenizerError
+from fastlm.system.json_values import parse_json
 from fastlm.text.reading import read_text
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
@@ -202,10 +202,10 @@ def _from_json_file(
 ) -> Tokenizer:
     """Read a JSON form, or for `bpe` a file of the tokenizers library."""
     try:
-        form = json.loads(read_text(path))
+        form = parse_json(read_text(path))
     except CorpusError as error:
         raise TokenizerError(f"vocabulary file: {error}") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise TokenizerError(f"{path} is not JSON: {error}; write it with save_vocab") from None
     is_library_file = is_library_form(form)
     if is_library_file and kind != "bpe":

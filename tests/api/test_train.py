@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numba import config as numba_config
 
 import fastlm
+import fastlm.api.export
 import fastlm.engine.training
 from fastlm.callbacks import Callback
 from fastlm.errors import ConfigError, CorpusError, FastlmError, TrainingError, TrainingWarning
@@ -352,3 +355,26 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     model.save(tmp_path / "model")  # all settings are types that JSON has
     model.train_more([TEXT], valid=np.float64(0.25), epochs=np.int64(1), lr=np.float32(0.5))
     assert model.result.best is not None
+
+
+def test_a_model_holds_neither_paths_nor_keys_of_its_corpus(tmp_path):
+    """Today: "no field 'text' (it has 'patient_name', 'ssn')", and where the files lay."""
+    folder = tmp_path / "secret-folder"
+    folder.mkdir()
+    records = [json.dumps({"text": line}) for line in LINES]
+    records.insert(3, json.dumps({"patient_name": "x", "ssn": 1}))
+    (folder / "a.jsonl").write_text("\n".join(records))
+    (folder / "b.txt").write_text(TEXT)
+    (folder / "c.txt").write_text(" ")
+    (folder / "d.bin").write_bytes(bytes(9))
+    model = fastlm.train(folder, skip_bad=True, context=2, embed=2, hidden=(), steps=2)
+    expected = (
+        "2 files (", "); 1 line was left out; 1 file is not text and was left out; an empty file "
+        "was left out",
+    )  # fmt: skip
+    assert all(part in model.details["corpus"] for part in expected), model.details["corpus"]
+    path = tmp_path / "model"
+    for write in (model.save, lambda path: fastlm.api.export.export(model, path, "safetensors")):
+        write(path)
+        content = path.read_bytes()
+        assert not [word for word in (b"secret", b"patient", b"ssn", b"d.bin") if word in content]

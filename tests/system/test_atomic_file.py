@@ -142,3 +142,22 @@ def test_what_this_process_is_writing_stays(path, monkeypatch):
 
 def test_a_folder_that_is_not_there_has_nothing_to_remove(tmp_path):
     assert remove_stale(tmp_path / "nowhere" / "m.safetensors") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_a_file_keeps_the_mode_of_the_one_it_replaces(tmp_path, mode):
+    """Today 0644 after every save: a private model became readable for everybody."""
+    path = tmp_path / "model"
+    replace_file(path, [b"1"])
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+    path.chmod(mode)
+    with NewFile(path) as new:
+        (temporary,) = (other for other in tmp_path.iterdir() if other != path)
+        assert temporary.stat().st_mode & 0o777 == mode  # while it is written, too
+        new.write(b"2")
+        new.finish()
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.read_bytes() == b"2"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastlm.checks import shown
 from fastlm.errors import ModelFileError, StoreError
 from fastlm.system.json_values import (
     ANY,
@@ -23,6 +24,7 @@ from fastlm.system.json_values import (
     finite_values,
     one_of,
     or_null,
+    parse_json,
     read_object,
 )
 
@@ -53,7 +55,7 @@ def test_kinds(kind, good, bad):
     for value in bad:
         with pytest.raises(ModelFileError) as caught:
             read_object({"x": value}, "it", {"x": kind}, ModelFileError)
-        assert str(caught.value) == f"it has x {repr(value)[:40]}, not {kind.words}"
+        assert str(caught.value) == f"it has x {shown(value)}, not {kind.words}"
 
 
 def test_kinds_that_are_read_as_something_else():
@@ -102,3 +104,25 @@ def test_numbers_that_json_has_not_become_null():
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert finite_or_none(math.inf) is None
     assert finite_or_none(0.5) == 0.5
+
+
+@given(JSON)
+def test_what_json_writes_is_parsed(value):
+    text = json.dumps(value)
+    for form in (text, text.encode()):
+        assert json.dumps(parse_json(form)) == text
+
+
+def test_brackets_in_strings_are_no_lists():
+    symbols = ["[", "{", '[{"', "\\[", '\\"['] * 40_000
+    assert parse_json(json.dumps(symbols)) == symbols
+    merges = [[f"{number:04x}", "["] for number in range(60_000)]
+    assert parse_json(json.dumps(merges, separators=(",", ":"))) == merges
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "9" * 5000, "[" + "[]," * 100_000 + "0]", '["', b"\xff", "", "[1,]"]
+)
+def test_what_is_not_parsed_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
