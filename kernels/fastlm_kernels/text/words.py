@@ -42,12 +42,15 @@ class SymbolTable(NamedTuple):
     starts : int64[symbols + 1], the start of each symbol's bytes, then the end of the last one
     text : uint8[bytes + PADDING]
     used : int64[2], the number of symbols, and of bytes in ``text``
+    secret : uint64[1], mixed into every hash, so that no list of words collides by choice. It
+        decides which slot a symbol has, and nothing else
     """
 
     slots: np.ndarray
     starts: np.ndarray
     text: np.ndarray
     used: np.ndarray
+    secret: np.ndarray
 
 
 @inner_kernel
@@ -111,13 +114,13 @@ def next_token(data, i, byte_class, char_class, size):
 
 
 @inner_kernel
-def symbol_key(data, start, stop):
+def symbol_key(data, start, stop, secret):
     """Return the uint64 key of the bytes start to stop, see ``SymbolTable``."""
     size = stop - start
     if size <= _SHORT_BYTES:
         keep = (U64(1) << U64(8 * size)) - U64(1)
         return (load64(data, start) & keep) | (U64(size) << U64(56))
-    h = U64(size)
+    h = U64(size) ^ secret
     for i in range(start, stop - 8, 8):
         h = absorb(h, load64(data, i))
     return absorb(h, load64(data, stop - 8)) | _LONG
@@ -128,7 +131,7 @@ def find_slot(table, data, start, stop, key):
     """Return the slot of these bytes, or the empty one where they belong."""
     slots = table.slots
     mask = U64(slots.size // 2 - 1)
-    slot = np.int64(mix64(key) & mask)
+    slot = np.int64(mix64(key ^ table.secret[0]) & mask)
     while True:
         number = np.int64(slots[2 * slot + 1]) - 1
         if number < 0 or (
@@ -159,7 +162,7 @@ def index_symbols(table):
     for number in range(table.used[SYMBOLS]):
         start, stop = table.starts[number], table.starts[number + 1]
         if stop > start:
-            key = symbol_key(table.text, start, stop)
+            key = symbol_key(table.text, start, stop, table.secret[0])
             slot = find_slot(table, table.text, start, stop, key)
             table.slots[2 * slot] = key
             table.slots[2 * slot + 1] = U64(number + 1)
@@ -184,7 +187,7 @@ def count_words(counts, table, data, byte_class, char_class, first, size):
             return size
         if data[start] == END:
             continue
-        key = symbol_key(data, start, i)
+        key = symbol_key(data, start, i, table.secret[0])
         slot = find_slot(table, data, start, i, key)
         number = np.int64(slots[2 * slot + 1]) - 1
         if number < 0:
@@ -223,7 +226,8 @@ def encode_words(ids, data, table, byte_class, char_class, width, size, boundary
                 put_id(ids, width, k, boundary)
                 k += 1
             continue
-        slot = find_slot(table, data, start, i, symbol_key(data, start, i))
+        key = symbol_key(data, start, i, table.secret[0])
+        slot = find_slot(table, data, start, i, key)
         id = np.int64(table.slots[2 * slot + 1]) - 1
         if id < 0:
             id = unknown
