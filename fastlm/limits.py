@@ -50,7 +50,8 @@ LIMITS: dict[str, Limit] = {
     "tail_divisor": Limit(False, least=1, most=1000),
     # Training.
     "batch": Limit(True, least=1, most=1 << 24),
-    "lr": Limit(False, above=0, most=_LARGEST_REAL, or_none=True),
+    # A rate that ruins all weights is found by training, which says so.
+    "lr": Limit(False, above=0, most=1e300, or_none=True),
     "embed_lr_scale": Limit(False, least=0, most=_LARGEST_REAL),
     "momentum": Limit(False, least=0, below=1),
     "weight_decay": Limit(False, least=0, most=_LARGEST_REAL),

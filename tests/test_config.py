@@ -132,7 +132,7 @@ def test_configurations_do_not_change():
         (TrainingConfig, {"batch": 10**30}, "batch"),
         (TrainingConfig, {"minutes": 1e300}, "minutes"),
         (TrainingConfig, {"warmup": 10**400}, "warmup"),
-        (TrainingConfig, {"lr": 1e300}, "lr"),
+        (TrainingConfig, {"lr": 1e305}, "lr"),
         (TrainingConfig, {"threads": 10**6}, "threads"),
         (TrainingConfig, {"shuffle_window": 10**30}, "shuffle_window"),
     ],

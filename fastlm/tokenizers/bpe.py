@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -18,10 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastlm.checks import check_texts
-from fastlm.errors import MissingLibraryError, TokenizerError
+from fastlm.errors import TokenizerError
 from fastlm.system.json_values import OBJECT
 from fastlm.text.documents import split_documents
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
+from fastlm.tokenizers.library import (
+    call_library,
+    load_library_tokenizer,
+    tokenizers_library,
+)
 from fastlm.tokenizers.safe_cut import cut_text
 from fastlm.tokenizers.vocabulary import END, UNK, Vocabulary
 
@@ -62,19 +68,7 @@ class BpeTokenizer(Tokenizer):
     kind: ClassVar[str] = "bpe"
 
     def __init__(self, library_form: Mapping[str, Any], *, boundary: bool = False) -> None:
-        form = dict(library_form)
-        if isinstance(form.get("model"), dict) and form["model"].get("dropout"):
-            form["model"] = {**form["model"], "dropout": None}
-        from_str = _library().Tokenizer.from_str
-        try:
-            library = from_str(json.dumps(form))
-        except Exception as error:  # the library raises this class itself
-            raise TokenizerError(
-                f"the tokenizers library cannot read this tokenizer: {error}; write it with the "
-                "library's save, or update the library"
-            ) from None
-        library.no_padding()
-        library.no_truncation()
+        library = load_library_tokenizer(library_form)
         if boundary and library.token_to_id(END) is None:
             library.add_special_tokens([END])
         library.encode_special_tokens = True
@@ -112,14 +106,16 @@ class BpeTokenizer(Tokenizer):
 
     def _encode(self, text: str) -> TokenArray:
         if len(text) <= PART or not self.may_cut_before_space:
-            ids = self._library.encode(text, add_special_tokens=False).ids
+            with _encoding():
+                ids = self._library.encode(text, add_special_tokens=False).ids
             return self._without_boundary(np.array(ids, dtype=self.dtype))
         arrays: list[TokenArray] = []
         parts = list(cut_text(self, text, PART))
         for first in range(0, len(parts), PARTS):
-            batch = self._library.encode_batch_fast(
-                parts[first : first + PARTS], add_special_tokens=False
-            )
+            with _encoding():
+                batch = self._library.encode_batch_fast(
+                    parts[first : first + PARTS], add_special_tokens=False
+                )
             arrays += (np.array(encoding.ids, dtype=self.dtype) for encoding in batch)
         return self._without_boundary(np.concatenate(arrays))
 
@@ -135,8 +131,13 @@ class BpeTokenizer(Tokenizer):
         return ids
 
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
-        text: str = self._library.decode(ids.tolist(), skip_special_tokens=False)
+        with call_library("cannot decode these tokens", "use another tokenizer"):
+            text: str = self._library.decode(ids.tolist(), skip_special_tokens=False)
         return text
+
+
+def _encoding() -> AbstractContextManager[None]:
+    return call_library("cannot encode the text", "change the text, or use another tokenizer")
 
 
 def train_bpe(
@@ -184,7 +185,7 @@ def is_library_form(form: Any) -> bool:
 def _train_library(
     texts: Iterable[str], min_count: int, max_vocab: int | None, boundary: bool
 ) -> dict[str, Any]:
-    library = _library()
+    library = tokenizers_library()
     size = DEFAULT_BPE_VOCAB if max_vocab is None else max_vocab
     if size < 256 + boundary:
         raise TokenizerError(
@@ -245,19 +246,3 @@ def _cuts_before_space(form: Mapping[str, Any]) -> bool:
         and pattern.get("use_regex", True) is True
         and all(token.get("special") for token in form.get("added_tokens", ()))
     )
-
-
-def _library() -> Any:
-    try:
-        import tokenizers.decoders
-        import tokenizers.models
-        import tokenizers.pre_tokenizers
-        import tokenizers.trainers
-
-        import tokenizers
-    except ImportError:
-        raise MissingLibraryError(
-            "the bpe tokenizer needs the tokenizers library, which is not installed; install it "
-            "with: pip install tokenizers"
-        ) from None
-    return tokenizers
