@@ -246,7 +246,7 @@ def _counts_of_training_part(job: EncodingJob, counter: SymbolCounter) -> Counte
         before = 0
         for one in job.scan.inputs:
             if job.cut < before + one.bytes:
-                for data in one.source.read_from(max(job.cut - before, 0), one.bytes):
+                for data in one.read_from(max(job.cut - before, 0)):
                     held_out.add(data)
             before += one.bytes
         counts.subtract(held_out.counts())

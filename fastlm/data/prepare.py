@@ -21,6 +21,7 @@ from fastlm.data.scan import scan_corpus
 from fastlm.data.split import check_fraction
 from fastlm.data.token_store import StoreWriter, TokenStore, is_store
 from fastlm.errors import CorpusError, StoreError
+from fastlm.system.atomic_file import remove_stale
 from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import check_documents
@@ -100,6 +101,7 @@ def prepare(
             f"cannot write the token store to {path}: there is no folder {folder}; make it first "
             "or name another one"
         )
+    remove_stale(path)  # now: it may take the room that the new store needs
     inputs = inputs_of(corpus, reading, texts)
     reporter = ProgressReporter(callbacks)
     counter = scan_counter(inputs, spec, documents)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -83,38 +85,81 @@ class SeekPoint(NamedTuple):
 class ScannedInput:
     """An input that holds text, and what the scan found in it.
 
+    Whatever is read again is compared with the scan before it is handed on: the readers of the
+    text may trust it.
+
     source : can be read again
     characters, bytes, texts : of its texts, decoded; bytes of UTF-8
-    crc : CRC-32 of all texts, each followed by a byte 0xFF; tells whether a later reading is equal
     seek_points : about a megabyte apart, the first at the beginning
+    checksums : for each seek point, the CRC-32 of what follows up to the next; a byte 0xFF stands
+        for the end of a text
     """
 
     source: Input
     characters: int = 0
     bytes: int = 0
     texts: int = 0
-    crc: int = 0
     seek_points: list[SeekPoint] = field(default_factory=lambda: [SeekPoint(0, 0)])
+    checksums: list[int] = field(default_factory=lambda: [0])
 
     def parts(self) -> Iterator[TextPart]:
         """Read the input again.
 
         Raises CorpusError when it has changed.
         """
-        if isinstance(self.source, InputCopy):
-            yield from self.source.parts()
-            return
-        crc = size = 0
-        for part in self.source.parts(trusted=True):
-            crc = zlib.crc32(part.data, crc)
-            crc = zlib.crc32(_TEXT_END, crc) if part.ends_text else crc
-            size += len(part.data)
-            yield part
-        if (crc, size) != (self.crc, self.bytes):
-            raise CorpusError(
-                f"{self.source.name} changed while it was read; start again when nothing writes "
-                "to it any more"
-            )
+        return self._verified(self.source.parts(trusted=True), 0)
+
+    def read_from(self, offset: int) -> Iterator[builtins.bytes]:
+        """Read again what follows the first ``offset`` bytes of all texts put together.
+
+        Raises CorpusError when it has changed.
+        """
+        number = bisect_right(self.seek_points, offset, key=lambda point: point.bytes) - 1
+        start = self.seek_points[number].bytes
+        skipped = offset - start
+        for part in self._verified(self.source.parts_from(start, self.bytes), number):
+            if skipped < len(part.data):
+                yield part.data[skipped:] if skipped else part.data
+            skipped = max(skipped - len(part.data), 0)
+
+    def _verified(self, parts: Iterable[TextPart], number: int) -> Iterator[TextPart]:
+        """Yield the parts from a seek point on, once what lies before the next one is as it was."""
+        stops = [*(point.bytes for point in self.seek_points[1:]), self.bytes]
+        place = self.seek_points[number].bytes
+        crc = 0
+        held: list[TextPart] = []
+        for part in parts:
+            while part.data:
+                if place == self.bytes:
+                    raise self._changed()
+                head, part = _cut_part(part, stops[number] - place)
+                held.append(head)
+                crc = zlib.crc32(head.data, crc)
+                crc = zlib.crc32(_TEXT_END, crc) if head.ends_text else crc
+                place += len(head.data)
+                if place < stops[number]:
+                    continue
+                if crc != self.checksums[number]:
+                    raise self._changed()
+                yield from held
+                held, crc = [], 0
+                number += 1
+        # A last stretch may be empty.
+        if place < self.bytes:
+            raise self._changed()
+
+    def _changed(self) -> CorpusError:
+        return CorpusError(
+            f"{self.source.name} changed while it was read; start again when nothing writes to it "
+            "any more"
+        )
+
+
+def _cut_part(part: TextPart, size: int) -> tuple[TextPart, TextPart]:
+    """Return the first ``size`` bytes of a part, and what follows."""
+    if len(part.data) <= size:
+        return part, TextPart(b"", False)
+    return TextPart(part.data[:size], False), TextPart(part.data[size:], part.ends_text)
 
 
 @dataclass(frozen=True)
@@ -292,11 +337,12 @@ class _Sums:
     def _sum(self, data: bytes, ends: int) -> None:
         self._digest.update(data)
         of_input = self._input
-        of_input.crc = zlib.crc32(data, of_input.crc)
+        of_input.checksums[-1] = zlib.crc32(data, of_input.checksums[-1])
         of_input.characters += count_characters(data) - ends
         of_input.bytes += len(data) - ends
         of_input.texts += ends
         if of_input.bytes - of_input.seek_points[-1].bytes >= _SEEK_BYTES:
             of_input.seek_points.append(SeekPoint(of_input.characters, of_input.bytes))
+            of_input.checksums.append(0)
         if self._counter is not None:
             self._counter.add(data.replace(_TEXT_END, b"") if ends else data)

@@ -10,7 +10,7 @@ from fastlm.checks import is_number, shown
 from fastlm.data.scan import CorpusScan, ScannedInput, SeekPoint
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
-from fastlm.text.documents import first_document_end, split_documents
+from fastlm.text.documents import DocumentEndSearch, split_documents
 from fastlm.text.sources import TextPart
 from fastlm.tokenizers.safe_cut import safe_cut
 
@@ -127,35 +127,61 @@ def _is_too_little(scan: CorpusScan, documents: str) -> bool:
     if scan.characters < MIN_CHARACTERS:
         return True
     missing = 0 if documents == "file" else MIN_DOCUMENTS
-    rest = b""
+    rest = _Rest(documents)
     for part in scan.parts():
         if missing <= 0:
             break
-        rest += part.data
-        cut = safe_cut("byte", documents, rest, part.ends_text)
-        missing -= sum(1 for _ in split_documents(rest[:cut].decode("utf-8"), documents))
-        rest = rest[cut:]
+        whole = rest.add(part.data, part.ends_text)
+        missing -= sum(1 for _ in split_documents(whole.decode("utf-8"), documents))
     return missing > 0
+
+
+class _Rest:
+    """The end of a text that has come so far: what follows its last document that is complete.
+
+    A long document is not looked through again with every part: only when it has doubled.
+    """
+
+    def __init__(self, documents: str) -> None:
+        self._documents = documents
+        self._held: list[bytes] = []
+        self._size = self._wanted = 0
+
+    def add(self, data: bytes, ends_text: bool) -> bytes:
+        """Append to it; return the complete documents, which are no part of it any more."""
+        self._held.append(data)
+        self._size += len(data)
+        if self._size < self._wanted and not ends_text:
+            return b""
+        rest = self.take()
+        cut = safe_cut("byte", self._documents, rest, ends_text)
+        self._held, self._size = [rest[cut:]], len(rest) - cut
+        self._wanted = 2 * self._size
+        return rest[:cut]
+
+    def take(self) -> bytes:
+        """Return all of it, and begin anew."""
+        rest = b"".join(self._held)
+        self._held, self._size, self._wanted = [], 0, 0
+        return rest
 
 
 def _blocks_from(one: ScannedInput, characters: int) -> Iterator[tuple[bytes, SeekPoint]]:
     """Yield (data, where it begins), from ``characters`` on or a little before."""
     points = one.seek_points
     place = points[bisect_right(points, characters, key=lambda point: point.characters) - 1]
-    for data in one.source.read_from(place.bytes, one.bytes):
+    for data in one.read_from(place.bytes):
         yield data, place
         place = SeekPoint(place.characters + count_characters(data), place.bytes + len(data))
 
 
 def _has_text(one: ScannedInput, start: int, stop: int) -> bool:
     """Whether there is more than white space between two places in bytes."""
-    points = one.seek_points
-    at = points[bisect_right(points, start, key=lambda point: point.bytes) - 1].bytes
-    for data in one.source.read_from(at, one.bytes):
-        if data[max(start - at, 0) : stop - at].decode("utf-8").strip():
+    for data in one.read_from(start):
+        if data[: stop - start].decode("utf-8").strip():
             return True
-        at += len(data)
-        if at >= stop:
+        start += len(data)
+        if start >= stop:
             break
     return False
 
@@ -191,7 +217,7 @@ def _text_around(one: ScannedInput, held_out: float) -> tuple[int, int]:
     if one.texts == 1:
         return 0, one.characters
     begin = end = 0
-    for part in one.source.parts(trusted=True):
+    for part in one.parts():
         end += count_characters(part.data)
         if part.ends_text:
             if one.characters - end <= held_out:
@@ -207,23 +233,29 @@ def _document_ends_around(one: ScannedInput, kept: int, documents: str) -> list[
         for data, place in _blocks_from(one, max(kept - 1, 0))
         if kept <= place.characters + count_characters(data)
     )
-    before, rest, after = 0, b"", 0
-    for part in one.source.parts(trusted=True):
-        rest += part.data
-        after = before + len(rest)
-        if after <= target:
-            cut = safe_cut("byte", documents, rest, part.ends_text)
-        else:
-            cut = safe_cut("byte", documents, rest[: max(target - before, 0)], False)
-        before, rest = before + cut, rest[cut:]
-        if after > target:
-            text = rest.decode("utf-8")
-            end = first_document_end(text, documents)
-            if end is not None:
-                after = before + _size(text, end)
-                break
-            if part.ends_text:
-                break
+    before = after = 0
+    rest = _Rest(documents)
+    search: DocumentEndSearch | None = None
+    for part in one.parts():
+        data = part.data
+        if search is None and after + len(data) <= target:
+            before += len(rest.add(data, part.ends_text))
+            after += len(data)
+            continue
+        if search is None:
+            head = data[: target - after]
+            whole = rest.take() + head
+            cut = safe_cut("byte", documents, whole, False)
+            before += cut
+            search = DocumentEndSearch(documents)
+            data, after = whole[cut:] + data[len(head) :], before
+        end = search.feed(data)
+        if end is not None:
+            after = before + end
+            break
+        after += len(data)
+        if part.ends_text:
+            break
     return sorted((before, after), key=lambda cut: abs(cut - target))
 
 

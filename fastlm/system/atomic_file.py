@@ -68,6 +68,7 @@ class NewFile:
     ----------
     path : path
         Where it is to be; a symbolic link stays one, and a file that is there gives its mode.
+        What killed writers of it left is removed.
 
     Raises
     ------
@@ -83,6 +84,7 @@ class NewFile:
         self._temporary = self._target.with_name(
             f"{self._target.name}.tmp-{_this_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         )
+        remove_stale(self._target)
         _being_written.add(self._temporary.name)
         try:
             self._file = self._temporary.open("xb", buffering=0)

@@ -9,8 +9,8 @@ from fastlm.errors import CorpusError
 from fastlm.types import DOCUMENT_MODES
 
 __all__ = [
+    "DocumentEndSearch",
     "check_documents",
-    "first_document_end",
     "last_document",
     "split_documents",
     "with_line_feeds",
@@ -81,24 +81,47 @@ def _between(text: str, separator: re.Pattern[str], start: int) -> Iterator[str]
     yield text[start:]
 
 
-def first_document_end(text: str, mode: str) -> int | None:
-    """Return where the first document ends in a text that may go on.
+class DocumentEndSearch:
+    """The search for the end of the first document of a text that comes in blocks.
+
+    Each block is looked through once.
 
     Parameters
     ----------
-    text : str
     mode : {"paragraphs", "lines"}
-
-    Returns
-    -------
-    int or None
-        The position after the line ends that follow it; None where no document is sure to end.
     """
-    if mode == "lines":
-        return text.find("\n") + 1 or None
-    leading = _LEADING_BLANK_LINES.match(text)
-    end = _COMPLETE_BLANK_LINES.search(text, leading.end() if leading else 0)
-    return end.end() if end else None
+
+    def __init__(self, mode: str) -> None:
+        self._lines = mode == "lines"
+        self._size = 0  # bytes of the blocks before
+        self._begun = False  # there was more than blank lines
+        self._blank = False  # a line has ended, and the next one is blank so far
+
+    def feed(self, block: bytes) -> int | None:
+        r"""Take the next block, UTF-8 of whole characters.
+
+        Returns
+        -------
+        int or None
+            The bytes up to the end of the line ends that follow the document; None where it does
+            not end in the blocks so far.
+        """
+        before, self._size = self._size, self._size + len(block)
+        if self._lines:
+            end = block.find(b"\n") + 1
+            return before + end if end else None
+        text = "\n" * self._blank + block.decode("utf-8")
+        start = 0
+        if not self._begun:
+            leading = _LEADING_BLANK_LINES.match(text)
+            start = leading.end() if leading else 0
+            self._begun = bool(text[start:].strip())
+        found = _COMPLETE_BLANK_LINES.search(text, start)
+        if found is not None:
+            return before + len(text[: found.end()].encode("utf-8")) - self._blank
+        last = text.rfind("\n", start)
+        self._blank = self._begun and last >= 0 and text[last:].isspace()
+        return None
 
 
 def check_documents(documents: str) -> None:

@@ -116,7 +116,7 @@ class Input(ABC):
             When it cannot be read or holds no text.
         """
 
-    def read_from(self, offset: int, total: int) -> Iterator[bytes]:
+    def parts_from(self, offset: int, total: int) -> Iterator[TextPart]:
         """Yield what follows the first `offset` bytes of all texts put together.
 
         Parameters
@@ -128,7 +128,7 @@ class Input(ABC):
         """
         for part in self.parts(trusted=True):
             if offset < len(part.data):
-                yield part.data[offset:] if offset else part.data
+                yield TextPart(part.data[offset:], part.ends_text) if offset else part
             offset = max(offset - len(part.data), 0)
 
     @property
@@ -249,22 +249,24 @@ class FileInput(ByteInput):
                     self.bytes_read = file.tell()
                 yield chunk
 
-    def read_from(self, offset: int, total: int) -> Iterator[bytes]:
-        """See `Input.read_from`; plain text is not read before the offset."""
+    def parts_from(self, offset: int, total: int) -> Iterator[TextPart]:
+        """See `Input.parts_from`; plain text is not read before the offset."""
         # Decoding strict UTF-8 only takes bytes away: a file as large as its text is the text,
         # but for the kind of line ends.
         is_text = self.size == total and self.reading.utf8 and self.reading.errors == "strict"
         if not is_text or self._json_lines is not None or is_compressed(self.name):
-            yield from super().read_from(offset, total)
+            yield from super().parts_from(offset, total)
             return
         with self._opened() as file:
             file.seek(offset)
-            yield from text_blocks(
-                read_chunks(file, self.name),
-                self.name,
-                self.reading,
-                trusted=True,
-                at_start=offset == 0,
+            yield from _parts(
+                text_blocks(
+                    read_chunks(file, self.name),
+                    self.name,
+                    self.reading,
+                    trusted=True,
+                    at_start=offset == 0,
+                )
             )
 
     @contextmanager

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
 from fastlm.data.scan import scan_corpus
 from fastlm.errors import CorpusError
-from fastlm.text.decoding import Reading
 from fastlm.text.documents import split_documents
 from fastlm.text.paths import inputs_of
 from fastlm.tokenizers import build_tokenizer as tokenizer_from_texts
@@ -125,7 +124,7 @@ def test_characters_counted_by_the_scan_are_those_of_the_training_part(tmp_path,
     (tmp_path / "c.jsonl").write_text('{"text": "ab"}\n{"text": "cß"}\n', encoding="utf-8")
     if blank:
         (tmp_path / "blank.txt").write_text("\u2003\n", encoding="utf-8")
-    inputs = inputs_of(tmp_path, Reading(field="text"))
+    inputs = inputs_of(tmp_path)
     spec = TokenizerSpec(kind="char")
     scan = scan_corpus(inputs, counter=scan_counter(inputs, spec, "file"))
     # What is left out has been counted by then, and all is counted once more.

@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -110,6 +112,20 @@ def test_a_vocabulary_and_a_tokenizer_of_ones_own(tmp_path):
     assert store.tokenizer.vocab_size == 20
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    code = (
+        "import os, signal, fastlm.data.prepare as p\n"
+        "p.encode_corpus = lambda job, tokenizer, write: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "p.prepare(None, 's.tokens', texts=['some text'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    with pytest.raises(CorpusError):
+        fastlm.prepare(tmp_path / "absent.txt", tmp_path / "s.tokens")
+    assert os.listdir(tmp_path) == []
+
+
 def test_bad_lines_are_counted(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "one two"}\noops\n{"text": "three"}\n')
     told: list[Preparing] = []
@@ -121,7 +137,7 @@ def test_bad_lines_are_counted(tmp_path):
     store = fastlm.prepare(
         tmp_path / "a.jsonl", tmp_path / "s", tokenizer="word", skip_bad=True, callbacks=[Told()]
     )
-    assert "1 line was left out, the first: " in store.metadata["description"]
+    assert store.metadata["description"].endswith("; 1 line was left out")
     ended = [preparing for preparing in told if preparing.ended]
     assert [preparing.phase for preparing in ended] == ["reading", "counting", "encoding"]
     assert "1 line was left out" in ended[0].notes[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import json
 import os
 import sys
-import zlib
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.callbacks import Callback
+from fastlm.data.dataset import build_dataset
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import format_bytes, read_texts, scan_corpus
 from fastlm.data.spool import InputCopy
@@ -22,8 +24,9 @@ from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading
 from fastlm.text.default_corpus import default_corpus
 from fastlm.text.paths import inputs_of
-from fastlm.text.sources import Note
+from fastlm.text.sources import FileInput, Note
 from fastlm.tokenizers.blocks import symbol_counter
+from fastlm.tokenizers.spec import TokenizerSpec
 
 
 def write(path: Path, text: str) -> Path:
@@ -55,8 +58,10 @@ def test_what_is_measured(groups):
     for one, texts in zip(scan.inputs, encoded, strict=True):
         whole = b"".join(texts)
         assert one.texts == len(texts)
-        assert one.crc == zlib.crc32(b"".join(text + b"\xff" for text in texts))
         assert one.seek_points[0] == (0, 0)
+        assert [part.data for part in one.parts()] == texts
+        for offset in range(len(whole)):
+            assert b"".join(one.read_from(offset)) == whole[offset:]
         for characters, size in one.seek_points:
             assert len(whole[:size].decode()) == characters
 
@@ -117,6 +122,67 @@ def test_a_file_that_changes_between_two_readings(tmp_path):
     path.write_text("same size")
     with pytest.raises(CorpusError, match=r"a\.txt changed while it was read; start again"):
         list(scan.parts())
+
+
+TEXT = "".join(f"{number} nä и猫\n\n" for number in range(300))
+CHANGES = {
+    "cut": lambda data: data[: len(data) // 2 + 1],
+    "cut at the end": lambda data: data[:-3],
+    "longer": lambda data: data + b"x\n",
+    "one byte": lambda data: data[:2000] + b"\xff" + data[2001:],
+    "other bytes": lambda data: bytes(range(128, 256)) * (len(data) // 128) + b"\xff" * 127,
+    "other text": lambda data: b"a" * len(data),
+    "blank": lambda data: b"\n" * len(data),
+    "empty": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "documents"),
+    [("char", "file"), ("word", "lines"), ("byte", "paragraphs"), ("whitespace", "paragraphs")],
+)
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.txt.gz"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_between_two_passes_is_one_error(
+    tmp_path, monkeypatch, name, change, kind, documents
+):
+    """Whenever a file is cut or rewritten, it is a CorpusError, and no reader sees the change."""
+    monkeypatch.setattr("fastlm.data.scan._SUMMED_BYTES", 500)
+    monkeypatch.setattr("fastlm.data.scan._SEEK_BYTES", 1000)
+    monkeypatch.setattr("fastlm.data.dataset.IN_MEMORY", 0)
+    monkeypatch.setattr("fastlm.text.compression._CHUNK", 700)
+    data = TEXT.encode()
+    if name == "a.jsonl":
+        data = b"".join(json.dumps({"text": line}).encode() + b"\n" for line in TEXT.splitlines())
+    path = tmp_path / name
+    opened = FileInput._opened
+    readings = 0
+    changed_at = 2
+
+    @contextmanager
+    def counted(self):
+        nonlocal readings
+        readings += 1
+        if readings == changed_at:
+            path.write_bytes(CHANGES[change](path.read_bytes()))
+        with opened(self) as file:
+            yield file
+
+    monkeypatch.setattr(FileInput, "_opened", counted)
+    errors = 0
+    while True:
+        path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        readings = 0
+        try:
+            build_dataset(
+                path, TokenizerSpec(kind=kind), documents=documents, valid=0.3, cache=False
+            )
+        except CorpusError:
+            errors += 1
+        if readings < changed_at:
+            break
+        changed_at += 1
+    assert errors >= 2
 
 
 # ---------------------------------------------------------------------------- what holds no text

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from fastlm.data.scan import CorpusScan, scan_corpus
 from fastlm.data.split import MIN_CHARACTERS, TRAIN, VALID, check_fraction, find_cut, split_parts
 from fastlm.errors import CorpusError
-from fastlm.text.documents import split_documents
+from fastlm.text.documents import DocumentEndSearch, split_documents
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Input, TextPart, TextsInput
+from fastlm.tokenizers.safe_cut import safe_cut
 
 SOME_TEXT = st.text(st.sampled_from("ab é猫\U0001f600\n"), min_size=1, max_size=40)
 FRACTIONS = st.sampled_from([0.01, 0.05, 0.1, 0.25, 0.5, 0.77, 0.99])
@@ -181,6 +182,31 @@ def test_what_is_held_out_by_default(mode, sizes, held_out):
 
 def test_an_own_fraction_is_held_out_of_any_two_documents():
     assert list(map(len, split(["x" * 6000 + "\n" + "y" * 6000], 0.05, "lines"))) == [1, 1]
+
+
+@pytest.mark.parametrize("mode", ["lines", "paragraphs"])
+@pytest.mark.parametrize("fraction", [0.05, 0.5, None])
+def test_a_long_document_takes_linear_time(mode, fraction, monkeypatch):
+    """Each byte is looked through a few times, however many parts a line comes in."""
+    looked_through = 0
+    feed = DocumentEndSearch.feed
+
+    def counted_cut(source, documents, block, final):
+        nonlocal looked_through
+        looked_through += len(block)
+        return safe_cut(source, documents, block, final)
+
+    def counted_feed(self, block):
+        nonlocal looked_through
+        looked_through += len(block)
+        return feed(self, block)
+
+    monkeypatch.setattr("fastlm.data.split.safe_cut", counted_cut)
+    monkeypatch.setattr(DocumentEndSearch, "feed", counted_feed)
+    scan = scanned([SmallParts(["ab " * 4000, "c\n\nd"])])
+    monkeypatch.setattr("fastlm.data.split.MIN_DOCUMENTS", 9)
+    find_cut(scan, fraction, mode)
+    assert looked_through < 8 * scan.bytes
 
 
 # ---------------------------------------------------------------------------- what cannot be

@@ -161,3 +161,12 @@ def test_a_file_keeps_the_mode_of_the_one_it_replaces(tmp_path, mode):
         new.finish()
     assert path.stat().st_mode & 0o777 == mode
     assert path.read_bytes() == b"2"
+
+
+def test_a_new_file_removes_what_killed_writers_of_it_left(path):
+    leave(path, DEAD)
+    with NewFile(path) as new:
+        new.write(b"new")
+        assert len(os.listdir(path.parent)) == 2
+        new.finish()
+    assert os.listdir(path.parent) == ["a.bin"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fastlm.errors import CorpusError
 from fastlm.text.documents import (
-    first_document_end,
+    DocumentEndSearch,
     last_document,
     split_documents,
     with_line_feeds,
@@ -83,12 +83,25 @@ def test_unknown_mode() -> None:
         split_documents("a", "words")
 
 
+def first_end(blocks: list[str], mode: str) -> int | None:
+    """The characters up to the first end that a search in blocks finds."""
+    search = DocumentEndSearch(mode)
+    for block in blocks:
+        end = search.feed(block.encode())
+        if end is not None:
+            return len("".join(blocks).encode()[:end].decode())
+    return None
+
+
 @pytest.mark.parametrize("mode", ["lines", "paragraphs"])
-@given(text=LINE_TEXT, more=LINE_TEXT)
-def test_where_the_first_document_is_sure_to_end(mode: str, text: str, more: str) -> None:
-    text = with_line_feeds(text)
-    end = first_document_end(text, mode)
+@given(blocks=st.lists(LINE_TEXT, max_size=5), more=LINE_TEXT)
+def test_where_the_first_document_is_sure_to_end(mode: str, blocks: list[str], more: str) -> None:
+    blocks = [with_line_feeds(block) for block in blocks]
+    text = "".join(blocks)
+    end = first_end(blocks, mode)
     if end is None:
+        assert len(list(split_documents(text, mode))) <= 1
+        assert first_end([text], mode) is None
         return
     first = list(split_documents(text[:end], mode))
     assert len(first) <= 1
@@ -98,9 +111,10 @@ def test_where_the_first_document_is_sure_to_end(mode: str, text: str, more: str
 
 
 def test_where_no_document_is_sure_to_end() -> None:
-    assert first_document_end("one line", "lines") is None
-    assert first_document_end("one\ntwo\n", "paragraphs") is None
-    assert first_document_end("\n\none\n \n\ttwo", "paragraphs") == 8
+    assert first_end(["one line"], "lines") is None
+    assert first_end(["one\ntwo\n"], "paragraphs") is None
+    assert first_end(["\n\none\n \n\ttwo"], "paragraphs") == 8
+    assert first_end(["\n", " \none", "\n\u3000", "\ttwo\n ", " \n"], "paragraphs") == 16
 
 
 @pytest.mark.parametrize(

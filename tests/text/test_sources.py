@@ -85,7 +85,9 @@ def test_reading_from_an_offset(tmp_path, name):
     total = len(text.encode())
     for characters in range(len(text)):
         offset = len(text[:characters].encode())
-        assert b"".join(source.read_from(offset, total)).decode() == text[characters:]
+        parts = list(source.parts_from(offset, total))
+        assert b"".join(part.data for part in parts).decode() == text[characters:]
+        assert parts[-1].ends_text
 
 
 def test_an_empty_file_in_a_folder_is_a_note(tmp_path):
