@@ -47,8 +47,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from fastlm._version import __version__
+from fastlm.checks import is_number
 from fastlm.errors import StoreError
-from fastlm.system.json_values import LIST, OBJECT, TEXT, WHOLE, one_of, parse_json, read_object
+from fastlm.system.json_values import (
+    ANY,
+    LIST,
+    OBJECT,
+    TEXT,
+    WHOLE,
+    Kind,
+    one_of,
+    or_null,
+    parse_json,
+    read_object,
+)
 from fastlm.types import DOCUMENT_MODES, FilePath
 
 __all__ = [
@@ -67,6 +79,17 @@ HEADER_BYTES = 64
 
 _FIELDS = struct.Struct("<8sIIQQQQIII")
 _CRC = struct.Struct("<I")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 _SPLIT_KINDS = dict.fromkeys(("tokens", "documents", "characters", "bytes", "unknown"), WHOLE)
 _METADATA_KINDS = {
     "tokenizer": OBJECT,
@@ -76,6 +99,14 @@ _METADATA_KINDS = {
     "train": OBJECT,
     "valid": OBJECT,
     "counts": LIST,
+    "library_version": TEXT,
+    "valid_fraction": or_null(
+        Kind("a number above 0 and below 1", lambda value: is_number(value) and 0 < value < 1)
+    ),
+    "sources": LIST,
+    "text_sha256": TEXT,
+    "description": Kind("text", _is_text, _printable),
+    "settings": ANY,
 }
 
 
@@ -172,7 +203,7 @@ def parse_metadata(path: FilePath, data: bytes, header: StoreHeader) -> dict[str
     except ValueError:
         raise damaged(path, "its metadata is not JSON") from None
     error = partial(damaged, path)
-    read_object(metadata, "its metadata", _METADATA_KINDS, error, others=True)
+    metadata = read_object(metadata, "its metadata", _METADATA_KINDS, error, others=True)
     read_object(metadata["tokenizer"], "its tokenizer", {"kind": TEXT}, error, others=True)
     for split in ("train", "valid"):
         read_object(metadata[split], f"its {split} part", _SPLIT_KINDS, error, others=True)
@@ -186,7 +217,7 @@ def parse_metadata(path: FilePath, data: bytes, header: StoreHeader) -> dict[str
         and 0 <= min(counts) <= max(counts) < 1 << 63
     ):
         raise error("its metadata contradicts itself or its header")
-    return dict(metadata)
+    return metadata
 
 
 def _cut_short(path: FilePath, whole: int, size: int) -> StoreError:

@@ -126,9 +126,20 @@ def test_a_newer_version(path):
         ({"counts": [1, 2]}, "its metadata contradicts itself"),
         ({"counts": [1, 2, 3, -4]}, "its metadata contradicts itself"),
         ({"counts": {}}, "its metadata has counts {}, not a list"),
+        ({"valid_fraction": "0.1"}, "its metadata has valid_fraction '0.1', not a number above 0"),
+        ({"valid_fraction": 1}, "its metadata has valid_fraction 1, not a number above 0 and bel"),
+        ({"description": ["a"]}, r"its metadata has description \['a'\], not text"),
+        ({"description": "\ud800"}, "its metadata has description '.ud800', not text"),
+        ({"text_sha256": None}, "its metadata has text_sha256 None, not text"),
+        ({"sources": 1}, "its metadata has sources 1, not a list"),
     ],
 )
 def test_metadata_that_no_store_has(tmp_path, changes, reason):
     make(tmp_path / "a", **changes)
     with pytest.raises(StoreError, match=f"a is damaged or was altered: {reason}"):
         TokenStore.open(tmp_path / "a")
+
+
+def test_nothing_in_a_description_reaches_the_terminal_as_a_command(tmp_path):
+    store = TokenStore.open(make(tmp_path / "a", description="a\x1b[2J\nb\u202e.txt"))
+    assert store.metadata["description"] == "a?[2J?b?.txt"
