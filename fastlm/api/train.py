@@ -15,9 +15,10 @@ from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice
 from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.dataset import Dataset, automatic_window, build_dataset
+from fastlm.data.dataset import Dataset, build_dataset
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.reread import describe_source, reading_of
+from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.token_store import is_store
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached

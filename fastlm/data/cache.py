@@ -12,36 +12,27 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from fastlm.data.cache_folder import (
+    cache_folder,
+    is_finished_entry,
+    is_own_entry,
+    make_cache_folder,
+)
+from fastlm.data.progress import ProgressReporter
 from fastlm.data.token_store import TokenStore
 from fastlm.errors import ConfigError, StoreError
 
-__all__ = ["cache_folder", "cache_path", "open_cached", "remove_old_stores"]
+__all__ = ["cache_path", "open_cached", "remove_old_stores"]
 
 _DAY = 86_400  # seconds
 _STORE_DAYS = 30
 _UNFINISHED_DAYS = 1
 _LIMIT_GB = 20.0
 _SUFFIX = ".tokens"
-
-
-def cache_folder() -> Path:
-    """Return FASTLM_CACHE, else ``fastlm`` in the system's folder for caches."""
-    given = os.environ.get("FASTLM_CACHE", "").strip()
-    if given:
-        return Path(given).expanduser()
-    if os.name == "nt":
-        local = os.environ.get("LOCALAPPDATA", "")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "fastlm" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "fastlm"
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a path that is not absolute does not count.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "fastlm"
 
 
 def cache_path(settings: dict[str, Any]) -> Path:
@@ -54,52 +45,52 @@ def cache_path(settings: dict[str, Any]) -> Path:
     StoreError
         When it cannot be made.
     """
-    folder = cache_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_cache_folder()
     except OSError as error:
         raise StoreError(
-            f"the cache folder {folder} cannot be made: {error.strerror or error}; set "
+            f"the cache folder {cache_folder()} cannot be made: {error.strerror or error}; set "
             "FASTLM_CACHE to a folder that you may write to, or use --no-cache"
         ) from None
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}{_SUFFIX}"
 
 
-def open_cached(path: Path, settings: dict[str, Any]) -> TokenStore | None:
+def open_cached(
+    path: Path, settings: dict[str, Any], reporter: ProgressReporter | None = None
+) -> TokenStore | None:
     """Open the store that lies there; None where there is none, or one that is not sound."""
     try:
-        store = TokenStore.open(path)
+        store = TokenStore.open(path, reporter=reporter)
     except StoreError:
         return None
-    if store.metadata.get("settings") != settings:
+    if store.metadata["settings"] != settings:
         return None
-    with contextlib.suppress(OSError):
-        os.utime(path)  # used now
+    store.mark_used()
     return store
 
 
 def remove_old_stores(keep: Path) -> None:
-    """Remove stores that are old or too many; never ``keep``."""
+    """Remove stores that are old or too many; never ``keep``, nor what is not fastlm's."""
     limit = _limit_bytes()
     entries: list[tuple[float, int, Path]] = []
     now = time.time()
-    for path in keep.parent.glob(f"*{_SUFFIX}*"):
+    for path in filter(is_own_entry, list(keep.parent.iterdir())):
         with contextlib.suppress(OSError):
             status = path.stat()
-            # An interrupted process leaves files with longer names.
-            days = _STORE_DAYS if path.suffix == _SUFFIX else _UNFINISHED_DAYS
+            finished = is_finished_entry(path)
+            days = _STORE_DAYS if finished else _UNFINISHED_DAYS
             if path != keep and now - status.st_mtime > days * _DAY:
                 path.unlink()
-            elif path.suffix == _SUFFIX:
+            elif finished:
                 entries.append((status.st_mtime, status.st_size, path))
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
         if total <= limit:
             break
-        if path != keep:
-            # Windows does not remove a file that is in use.
-            with contextlib.suppress(OSError):
+        # Windows does not remove a file that is in use.
+        with contextlib.suppress(OSError):
+            if path != keep and path.suffix == _SUFFIX:
                 path.unlink()
                 total -= size
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 import fastlm
-from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
+from fastlm.data.cache import cache_path, open_cached, remove_old_stores
 from fastlm.errors import ConfigError, StoreError
 
 
@@ -18,22 +17,6 @@ from fastlm.errors import ConfigError, StoreError
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FASTLM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def test_the_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("FASTLM_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("FASTLM_CACHE")
-    if os.name == "nt":
-        monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-        assert cache_folder() == tmp_path / "fastlm" / "Cache"
-    elif sys.platform == "darwin":
-        assert cache_folder() == Path.home() / "Library" / "Caches" / "fastlm"
-    else:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert cache_folder() == tmp_path / "fastlm"
-        monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
-        assert cache_folder() == Path.home() / ".cache" / "fastlm"
 
 
 def test_a_name_for_all_settings(folder):
@@ -71,17 +54,35 @@ def entry(folder: Path, name: str, size: int, days: float) -> Path:
     return path
 
 
+def own(number: int, suffix: str = ".tokens") -> str:
+    return f"{number:032x}{suffix}"
+
+
 def test_old_stores_and_unfinished_files_are_removed(folder):
     keep = cache_path({})
     entry(folder, keep.name, 10, 40)
-    entry(folder, "new.tokens", 10, 20)
-    entry(folder, "old.tokens", 10, 31)
-    entry(folder, "a.tokens.tmp-1-ab", 10, 2)
-    entry(folder, "b.tokens.tmp-2-cd", 10, 0.1)
-    entry(folder, "something else", 10, 100)
+    entry(folder, own(1), 10, 20)
+    entry(folder, own(2), 10, 31)
+    entry(folder, own(3, ".tokens.tmp-0000000a-1-000000ab"), 10, 2)
+    entry(folder, own(4, ".tokens.tmp-0000000a-1-000000ab"), 10, 0.1)
+    entry(folder, own(5, ".checked"), 10, 20)
+    entry(folder, own(6, ".checked"), 10, 31)
     remove_old_stores(keep)
-    expected = {keep.name, "new.tokens", "b.tokens.tmp-2-cd", "something else"}
+    expected = {
+        keep.name, own(1), own(4, ".tokens.tmp-0000000a-1-000000ab"), own(5, ".checked")
+    }  # fmt: skip
     assert set(os.listdir(folder)) == expected
+
+
+def test_files_of_others_are_never_removed(folder, monkeypatch):
+    monkeypatch.setenv("FASTLM_CACHE_LIMIT", "0")
+    keep = cache_path({})
+    others = {"corpus.tokens", "corpus.tokens.txt", "a.tokens.tmp-1-ab", own(1, ".tokens.bak"), "x"}
+    for name in others:
+        entry(folder, name, 1000, 100)
+    (folder / own(2)).mkdir()
+    remove_old_stores(keep)
+    assert set(os.listdir(folder)) == others | {own(2)}
 
 
 def test_the_least_recently_used_are_removed_above_the_limit(folder, monkeypatch):
@@ -89,9 +90,9 @@ def test_the_least_recently_used_are_removed_above_the_limit(folder, monkeypatch
     keep = cache_path({})
     entry(folder, keep.name, 100, 9)
     for days in (1, 2, 3):
-        entry(folder, f"{days}.tokens", 100, days)
+        entry(folder, own(days), 100, days)
     remove_old_stores(keep)
-    assert set(os.listdir(folder)) == {keep.name, "1.tokens"}
+    assert set(os.listdir(folder)) == {keep.name, own(1)}
 
 
 @pytest.mark.parametrize("limit", ["lots", "-1", "nan"])
