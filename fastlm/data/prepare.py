@@ -16,6 +16,7 @@ from typing import Any
 
 from fastlm.callbacks import Callback
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
+from fastlm.data.permissions import store_mode
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import scan_corpus
 from fastlm.data.split import check_fraction
@@ -107,10 +108,12 @@ def prepare(
     counter = scan_counter(inputs, spec, documents)
     with closing(scan_corpus(inputs, folder=folder, reporter=reporter, counter=counter)) as scan:
         job = EncodingJob(scan, spec, documents, valid, workers, reporter)
-        return write_store(job, path)
+        return write_store(job, path, mode=store_mode(inputs, path))
 
 
-def write_store(job: EncodingJob, path: FilePath, settings: Any = None) -> TokenStore:
+def write_store(
+    job: EncodingJob, path: FilePath, settings: Any = None, *, mode: int = 0o666
+) -> TokenStore:
     """Write the token store of a scanned corpus.
 
     Parameters
@@ -119,6 +122,8 @@ def write_store(job: EncodingJob, path: FilePath, settings: Any = None) -> Token
     path : path
     settings : JSON value, optional
         Kept in the metadata.
+    mode : int
+        Permission bits that the store may have at most.
 
     Raises
     ------
@@ -128,12 +133,12 @@ def write_store(job: EncodingJob, path: FilePath, settings: Any = None) -> Token
         See ``build_tokenizer`` and ``encode_corpus``.
     """
     tokenizer = build_tokenizer(job)
-    with StoreWriter(path, tokenizer.dtype) as writer:
+    with StoreWriter(path, tokenizer.dtype, mode) as writer:
         metadata = encode_corpus(job, tokenizer, writer.write)
         metadata["tokenizer"] = tokenizer.to_dict()
         metadata["tokenizer_fingerprint"] = tokenizer.fingerprint()
-        writer.finish(metadata | {"settings": settings})
-    return TokenStore.open(path, check=False)
+        written = writer.finish(metadata | {"settings": settings})
+    return TokenStore.open(path, reporter=job.reporter, written=written)
 
 
 def refuse_stores(corpus: CorpusSource) -> None:

@@ -16,6 +16,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,6 +70,8 @@ class NewFile:
     path : path
         Where it is to be; a symbolic link stays one, and a file that is there gives its mode.
         What killed writers of it left is removed.
+    mode : int
+        Permission bits that it may have at most; the umask takes more away.
 
     Raises
     ------
@@ -76,7 +79,7 @@ class NewFile:
         From all methods; ValueError for a NUL in the name. `unwritable` makes a line of them.
     """
 
-    def __init__(self, path: FilePath) -> None:
+    def __init__(self, path: FilePath, mode: int = 0o666) -> None:
         self._target = Path(os.path.realpath(os.fspath(path)))
         if self._target.exists() and not self._target.is_file():
             what = "a folder" if self._target.is_dir() else "not a regular file"
@@ -87,18 +90,21 @@ class NewFile:
         remove_stale(self._target)
         _being_written.add(self._temporary.name)
         try:
-            self._file = self._temporary.open("xb", buffering=0)
-            self._keep_mode()
+            self._file = open(  # noqa: SIM115
+                self._temporary, "xb", buffering=0, opener=partial(os.open, mode=mode)
+            )
+            self._keep_mode(mode)
         except BaseException:
             _being_written.discard(self._temporary.name)
             raise
 
-    def _keep_mode(self) -> None:
+    def _keep_mode(self, most: int) -> None:
         """Make the file as readable as the one whose place it takes, before it holds anything."""
         if os.name == "nt" or not self._target.exists():
             return
         with contextlib.suppress(OSError):  # some file systems have no modes
-            os.fchmod(self._file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
+            mode = stat.S_IMODE(self._target.stat().st_mode)
+            os.fchmod(self._file.fileno(), mode & (most | ~0o666))
 
     def __enter__(self) -> Self:
         return self

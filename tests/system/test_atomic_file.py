@@ -170,3 +170,15 @@ def test_a_new_file_removes_what_killed_writers_of_it_left(path):
         assert len(os.listdir(path.parent)) == 2
         new.finish()
     assert os.listdir(path.parent) == ["a.bin"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_file_may_be_more_private_than_the_one_before(tmp_path):
+    path = tmp_path / "a"
+    for before, most, after in ((None, 0o600, 0o600), (0o664, 0o640, 0o640), (0o600, 0o666, 0o600)):
+        if before is not None:
+            path.chmod(before)
+        with NewFile(path, most) as file:
+            assert file._temporary.stat().st_mode & 0o777 == after
+            file.finish()
+        assert path.stat().st_mode & 0o777 == after
