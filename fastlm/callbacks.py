@@ -14,7 +14,7 @@ class Preparing:
     """Given several times a second while a large corpus becomes tokens, and after each phase."""
 
     phase: str
-    """``reading``, ``counting`` (for ``bpe`` ``learning``) or ``encoding``."""
+    """``reading``, ``counting`` (for ``bpe`` ``learning``), ``encoding``; ``checking`` a store."""
     done: int
     """Bytes done."""
     total: int | None

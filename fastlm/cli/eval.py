@@ -59,9 +59,16 @@ def evaluate(
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.data.dataset import check_no_reading, corpus_store
+    from fastlm.data.progress import ProgressReporter
     from fastlm.data.scan import read_texts
+    from fastlm.data.token_store import is_store
 
-    store = corpus_store(files)
+    store = None
+    if any(map(is_store, files)):
+        from fastlm.cli.display import ConsoleProgress
+
+        with ConsoleProgress() as progress:
+            store = corpus_store(files, ProgressReporter((progress,)))
     if store is not None:
         check_no_reading(store, reading)
     lm = LanguageModel.load(model)

@@ -123,7 +123,7 @@ def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
     from fastlm.data.token_store import TokenStore, is_store
 
     if is_store(path):
-        store = TokenStore.open(path)
+        store = TokenStore.open(path, check=False)
         return store.tokenizer, store.documents
     from fastlm.api.language_model import LanguageModel
 
@@ -134,10 +134,14 @@ def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
 def _check(paths: list[str], *, quiet: bool) -> int:
     if not paths:
         raise ConfigError("--check needs the name of a token store; write it after --check")
+    from fastlm.cli.display import ConsoleProgress
+    from fastlm.data.progress import ProgressReporter
     from fastlm.data.token_store import TokenStore
 
     for path in paths:
-        store = TokenStore.open(path, check=True)
+        with ConsoleProgress() as progress:
+            reporter = ProgressReporter(() if quiet else (progress,))
+            store = TokenStore.open(path, check=True, reporter=reporter)
         store.tokenizer  # noqa: B018  (it says what is wrong, if anything)
         if not quiet:
             _describe(store)
@@ -166,7 +170,7 @@ def _is_store(path: Path) -> bool:
     from fastlm.data.token_store import TokenStore
 
     try:
-        TokenStore.open(path)
+        TokenStore.open(path, check=False)
     except StoreError:
         return False
     return True

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.checks import is_number
-from fastlm.data.cache import cache_folder, cache_path, open_cached, remove_old_stores
+from fastlm.data.cache import cache_path, open_cached, remove_old_stores
+from fastlm.data.cache_folder import PRIVATE_FILE, spool_folder
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
 from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
-from fastlm.data.scan import IN_MEMORY, format_bytes, scan_corpus
+from fastlm.data.scan import IN_MEMORY, scan_corpus
 from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
 from fastlm.data.token_store import TokenStore, is_store
 from fastlm.data.token_store_format import FORMAT_VERSION
 from fastlm.errors import ConfigError, StoreError
-from fastlm.system.resources import thread_count, usable_memory
+from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import check_documents
 from fastlm.text.paths import inputs_of
@@ -34,38 +35,11 @@ from fastlm.types import CorpusSource, Documents
 
 __all__ = [
     "Dataset",
-    "automatic_window",
     "build_dataset",
     "check_no_reading",
     "corpus_store",
     "dataset_from_texts",
 ]
-
-# Fractions of the memory. The pages of the ids that a window is put together from have to stay in
-# it, beside the model and what other processes need.
-_LARGE_STORE = 1 / 2
-_WINDOW = 1 / 4
-
-
-def automatic_window(ids: Any) -> tuple[int | None, str]:
-    """Return (``shuffle_window`` for these ids, why); (None, "") where they fit into memory.
-
-    Ids in memory, and those that take up to half of it, are shuffled as a whole: read in random
-    order, a larger file would be brought from the disk page by page, for a token each.
-
-    Parameters
-    ----------
-    ids : uint16[T] or uint32[T]
-        Mapped (``fastlm.data.token_store``) or not.
-    """
-    memory = usable_memory()
-    if memory is None or not hasattr(ids, "ids_below") or ids.nbytes <= _LARGE_STORE * memory:
-        return None, ""
-    window = max(1, int(_WINDOW * memory) // ids.itemsize)
-    return window, (
-        f"the tokens ({format_bytes(ids.nbytes)}) take more than half of the memory "
-        f"({format_bytes(memory)}): shuffled within {window:,} at a time, from all over the text"
-    )
 
 
 @dataclass(frozen=True)
@@ -146,7 +120,7 @@ def build_dataset(
         ProgressReporter() if reporter is None else reporter,
     )
     held_out = check_fraction(valid if valid is None or is_number(valid) else 0)
-    store = corpus_store(corpus)
+    store = corpus_store(corpus, options.reporter)
     if store is not None:
         _check_store_options(store, options, documents)
         if held_out == valid:  # else validation text is read so
@@ -195,8 +169,16 @@ def dataset_from_texts(
     )
 
 
-def corpus_store(corpus: CorpusSource) -> TokenStore | None:
+def corpus_store(
+    corpus: CorpusSource, reporter: ProgressReporter | None = None
+) -> TokenStore | None:
     """Return the store that a corpus is; None where it is text.
+
+    Parameters
+    ----------
+    corpus : path, sequence of paths, or None
+    reporter : ProgressReporter, optional
+        Told while a store is read to be checked.
 
     Raises
     ------
@@ -205,7 +187,7 @@ def corpus_store(corpus: CorpusSource) -> TokenStore | None:
     """
     paths = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
     if isinstance(paths, Sequence) and len(paths) == 1 and is_store(paths[0]):
-        return TokenStore.open(cast(Any, paths[0]))
+        return TokenStore.open(cast(Any, paths[0]), reporter=reporter)
     refuse_stores(corpus)
     return None
 
@@ -219,10 +201,10 @@ def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dat
     if options.cache and large and all(one.rereadable and one.size is not None for one in inputs):
         # Names, sizes and times of the files say whether their store is there, without reading.
         settings["sources"] = [source.identity() for source in inputs]
-        store = open_cached(cache_path(settings), settings)
+        store = open_cached(cache_path(settings), settings, options.reporter)
         if store is not None:
             return _of_own_split(store, valid)
-    folder = cache_folder() if options.cache and cache_folder().is_dir() else None
+    folder = spool_folder() if options.cache else None
     counter = scan_counter(inputs, options.spec, options.documents)
     found = scan_corpus(
         inputs, keep=IN_MEMORY, folder=folder, reporter=options.reporter, counter=counter
@@ -236,10 +218,12 @@ def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dat
         if "sources" not in settings:
             settings["text_sha256"] = scan.digest
         path = cache_path(settings)
-        store = open_cached(path, settings) if "text_sha256" in settings else None
+        store = None
+        if "text_sha256" in settings:
+            store = open_cached(path, settings, options.reporter)
         if store is None:
             try:
-                store = write_store(job, path, settings)
+                store = write_store(job, path, settings, mode=PRIVATE_FILE)
             except StoreError as error:
                 raise StoreError(
                     f"{error}, set FASTLM_CACHE to another folder, or use --no-cache"
@@ -298,7 +282,7 @@ def _dataset(
 
 def _with_valid(dataset: Dataset, valid: Any, options: _Options) -> Dataset:
     """Return the dataset with validation files or a store in place of a held-out part."""
-    store = corpus_store(valid)
+    store = corpus_store(valid, options.reporter)
     if store is not None:
         store.require(tokenizer=dataset.tokenizer, documents=dataset.documents)
         ids: NDArray[Any] = store.ids

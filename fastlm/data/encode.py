@@ -23,7 +23,7 @@ from fastlm.text.decoding import count_characters
 from fastlm.text.documents import split_documents
 from fastlm.text.sources import Input, TextPart
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.backend import kernels_loaded
+from fastlm.tokenizers.backend import count_ids
 from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.spec import TokenizerSpec
@@ -215,7 +215,7 @@ def encode_corpus(
             characters, n_bytes = characters + size[0], n_bytes + size[1]
         ids = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
         with counters[task.split].borrow() as counts:
-            _count_ids(counts, ids)
+            count_ids(counts, ids)
         return _Encoded(task.split, ids, (characters, n_bytes), task.bytes)
 
     sizes = np.zeros((2, 2), dtype=np.int64)
@@ -325,16 +325,6 @@ def _size_of_documents(call: _EncoderCall, documents: str) -> tuple[int, int]:
     if call.data.isascii():
         return characters, characters
     return characters, sum(len(text.encode("utf-8")) for text in texts)
-
-
-def _count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
-    """Add to counts[V] how often each id occurs."""
-    if kernels_loaded():
-        from fastlm.tokenizers.compiled import count_ids
-
-        count_ids(counts, ids)
-    else:
-        counts += np.bincount(ids, minlength=counts.size)
 
 
 def _split_facts(

@@ -6,6 +6,7 @@ tokenizer's boundary token, where it has one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.data.progress import ProgressReporter
 from fastlm.data.token_store_format import (
     HEADER_BYTES,
     MAGIC,
@@ -27,25 +29,26 @@ from fastlm.data.token_store_format import (
     parse_header,
     parse_metadata,
 )
+from fastlm.data.token_store_stamps import is_stamped, stamp
 from fastlm.errors import StoreError, TokenizerError
 from fastlm.system.atomic_file import NewFile, unwritable
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
+from fastlm.tokenizers.backend import count_ids
 from fastlm.types import FilePath
 
 __all__ = ["StoreWriter", "StoredIds", "TokenStore", "is_store"]
 
-# Checksums run at 1 to 4 GB/s, so up to this size opening a store may check it as a whole.
-_CHECKED_ON_OPENING = 1 << 28
-_SLICE_IDS = 1 << 24  # checked at a time
+_SMALL = 1 << 24  # bytes of ids; reading fewer takes less time than a stamp is worth
+_SLICE_IDS = 1 << 18  # checked at a time, in the processor's cache
 _SYNCED_BYTES = 1 << 25  # written between two syncs
 
 
 class StoredIds(np.ndarray[Any, np.dtype[Any]]):
     """Token ids of a store, mapped from the file and not writable.
 
-    ids_below : V, checked when the store was written: all ids are below it. None for arrays made
-        from these, slices included.
-    counts : int64[V], how often each id occurs; None where that is not known
+    ids_below : V; every id was read and is below it. None where none was, and for arrays made from
+        these, slices included.
+    counts : int64[V], how often each id occurs, counted; None where that is not known
     """
 
     ids_below: int | None = None
@@ -63,23 +66,42 @@ class TokenStore:
     """
 
     def __init__(
-        self, path: FilePath, metadata: dict[str, Any], ids: NDArray[Any], crc: int
+        self,
+        path: FilePath,
+        metadata: dict[str, Any],
+        ids: NDArray[Any],
+        header: StoreHeader,
+        status: os.stat_result,
     ) -> None:
         self.path = Path(path)
         self.metadata = metadata
         self._mapped = ids
-        self._crc = crc
+        self._header = header
+        self._status = status
+        # Whether the ids are those of the header and the metadata: what kernels trust.
+        self._is_sound = False
 
     @classmethod
-    def open(cls, path: FilePath, *, check: bool | None = None) -> Self:
+    def open(
+        cls,
+        path: FilePath,
+        *,
+        check: bool | None = None,
+        reporter: ProgressReporter | None = None,
+        written: StoreHeader | None = None,
+    ) -> Self:
         """Open a store.
 
         Parameters
         ----------
         path : path
         check : bool, optional
-            Whether to read all ids for their checksum. None: up to 256 MB, which take a fraction
-            of a second.
+            Whether to read all ids (see ``check``). None: unless that was done before and the file
+            is unchanged; small files are always read. False: never, for a look at the metadata.
+        reporter : ProgressReporter, optional
+            Told of the phase ``checking``.
+        written : StoreHeader, optional
+            What ``StoreWriter.finish`` returned: a file with this header needs no reading.
 
         Raises
         ------
@@ -89,21 +111,25 @@ class TokenStore:
         """
         try:
             with open(path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                header = parse_header(path, file.read(HEADER_BYTES), size)
+                status = os.fstat(file.fileno())
+                header = parse_header(path, file.read(HEADER_BYTES), status.st_size)
                 file.seek(header.metadata_offset)
                 metadata = parse_metadata(path, file.read(header.metadata_bytes), header)
-            mapped = np.memmap(
-                path, dtype=f"<u{header.id_bytes}", mode="r", offset=HEADER_BYTES,
-                shape=(header.n_ids,),
-            )  # fmt: skip
+                mapped = np.memmap(
+                    file, dtype=f"<u{header.id_bytes}", mode="r", offset=HEADER_BYTES,
+                    shape=(header.n_ids,),
+                )  # fmt: skip
         except FileNotFoundError:
             raise StoreError(f"{path}: no such file; check the name, or prepare it first") from None
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
-        store = cls(path, metadata, mapped, header.ids_crc)
-        if check or (check is None and mapped.nbytes <= _CHECKED_ON_OPENING):
-            store.check()
+        store = cls(path, metadata, mapped, header, status)
+        if check is None and header == written:
+            store._accept()
+        elif check is None and mapped.nbytes > _SMALL and is_stamped(path, status, header):
+            store._is_sound = True
+        elif check is not False:
+            store.check(reporter)
         return store
 
     @property
@@ -125,7 +151,8 @@ class TokenStore:
     def train_ids(self) -> StoredIds:
         """The training part; all, where nothing is held out."""
         ids = self._part(0, self.metadata["train"]["tokens"])
-        ids.counts = np.array(self.metadata["counts"], dtype=np.int64)
+        if self._is_sound:
+            ids.counts = np.array(self.metadata["counts"], dtype=np.int64)
         return ids
 
     @property
@@ -135,16 +162,24 @@ class TokenStore:
 
     def _part(self, start: int, stop: int | None) -> StoredIds:
         ids = self._mapped[start:stop].view(StoredIds)
-        ids.ids_below = self.metadata["vocab"]
+        if self._is_sound:
+            ids.ids_below = self.metadata["vocab"]
         return ids
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the ids; a StoreError where the metadata holds none that is known."""
         try:
-            return tokenizer_from_dict(self.metadata["tokenizer"])
+            tokenizer = tokenizer_from_dict(self.metadata["tokenizer"])
         except TokenizerError as error:
             raise StoreError(f"{self.path}: {error}; prepare it again") from None
+        if tokenizer.vocab_size != self.metadata["vocab"]:
+            raise damaged(
+                self.path,
+                f"its tokenizer has {tokenizer.vocab_size:,} tokens, its ids are of "
+                f"{self.metadata['vocab']:,}",
+            )
+        return tokenizer
 
     def require(
         self, *, tokenizer: Tokenizer | str | None = None, documents: str | None = None
@@ -177,17 +212,42 @@ class TokenStore:
                 "same, or prepare the text again"
             )
 
-    def check(self) -> None:
-        """Read all ids; raise a StoreError unless they are what was written."""
+    def check(self, reporter: ProgressReporter | None = None) -> None:
+        """Read all ids; raise a StoreError unless they are what was written, and were counted."""
+        counts = np.zeros(self.metadata["vocab"], dtype=np.int64)
+        train = self.metadata["train"]["tokens"]
         crc = 0
-        for start in range(0, self.ids.size, _SLICE_IDS):
-            crc = zlib.crc32(self._mapped[start : start + _SLICE_IDS].view(np.uint8).data, crc)
-        if crc != self._crc:
-            raise damaged(self.path, f"its ids have the checksum {crc:08x}, not {self._crc:08x}")
-        # Another program may have written it, and kernels would read beyond their tables.
-        for start in range(0, self.ids.size, _SLICE_IDS):
-            if int(self._mapped[start : start + _SLICE_IDS].max()) >= self.metadata["vocab"]:
-                raise damaged(self.path, "it has ids beyond its vocabulary")
+        size = self._mapped.nbytes
+        with (reporter or ProgressReporter()).phase("checking", size) as progress:
+            for start in range(0, self.count, _SLICE_IDS):
+                ids = self._mapped[start : start + _SLICE_IDS]
+                crc = zlib.crc32(ids.view(np.uint8).data, crc)
+                # Another program may have written them, and kernels would read beyond their tables.
+                if int(ids.max()) >= counts.size:
+                    raise damaged(self.path, "it has ids beyond its vocabulary")
+                count_ids(counts, ids[: max(train - start, 0)])
+                progress.advance(ids.nbytes)
+        if crc != self._header.ids_crc:
+            raise damaged(
+                self.path,
+                f"its ids have the checksum {crc:08x}, not {self._header.ids_crc:08x}",
+            )
+        if counts.tolist() != self.metadata["counts"]:
+            raise damaged(self.path, "its counts are not those of its ids")
+        self._accept()
+
+    def mark_used(self) -> None:
+        """Set the time of the last change to now: the cache keeps what was used last."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+            self._status = os.stat(self.path)
+            if self._is_sound:
+                self._accept()
+
+    def _accept(self) -> None:
+        self._is_sound = True
+        if self._mapped.nbytes > _SMALL:
+            stamp(self.path, self._status, self._header)
 
     def __repr__(self) -> str:
         return f"TokenStore({str(self.path)!r}, count={self.count:,})"
@@ -202,6 +262,8 @@ class StoreWriter:
         A file of that name stays until the new store is complete.
     dtype : dtype
         uint16 or uint32.
+    mode : int
+        Permission bits that the file may have at most.
 
     Raises
     ------
@@ -209,8 +271,9 @@ class StoreWriter:
         When it cannot be written, a full disk included; the incomplete file is removed.
     """
 
-    def __init__(self, path: FilePath, dtype: np.dtype[Any]) -> None:
+    def __init__(self, path: FilePath, dtype: np.dtype[Any], mode: int = 0o666) -> None:
         self.path = path
+        self._mode = mode
         self._dtype = dtype.newbyteorder("<")
         self._count = 0
         self._crc = 0
@@ -220,7 +283,7 @@ class StoreWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._file = NewFile(self.path)
+            self._file = NewFile(self.path, self._mode)
         except (OSError, ValueError) as error:
             raise self._unwritable(error) from None
         try:
@@ -265,8 +328,8 @@ class StoreWriter:
         if self._syncing is not None:
             self._syncing.join()
 
-    def finish(self, metadata: Mapping[str, Any]) -> None:
-        """Write metadata and header, and give the file its name."""
+    def finish(self, metadata: Mapping[str, Any]) -> StoreHeader:
+        """Write metadata and header, give the file its name, and return the header."""
         if not self._count:
             raise StoreError(f"there is no token to write to {self.path}; use more text")
         text = json.dumps(
@@ -285,6 +348,7 @@ class StoreWriter:
             self._file.finish()
         except OSError as error:
             raise self._unwritable(error) from None
+        return header
 
     def _discard(self) -> None:
         self._end_sync()

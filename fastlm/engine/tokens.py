@@ -22,10 +22,6 @@ __all__ = [
     "tokens_identity",
 ]
 
-# Id arrays up to this many bytes are range-checked completely; larger trusted ones are sampled.
-_FULL_CHECK_BYTES = 1 << 28
-_SAMPLES, _SAMPLE_IDS = 64, 1 << 16
-
 _COUNT_IDS = 1 << 22  # ids per call of np.bincount, which copies them to 8 bytes each
 _FINGERPRINT_BYTES = 16
 _FINGERPRINT_IDS = 1 << 20  # ids hashed at a time
@@ -38,7 +34,8 @@ def token_array(ids: Any, vocab: int) -> Tokens:
     ----------
     ids : int[T]
         Ids in 0 .. vocab - 1; uint16 and uint32 arrays are not copied. An attribute ``ids_below``
-        of at most ``vocab`` vouches for them (``TokenStore``).
+        says that all were read and are below it (``TokenStore``): of at most ``vocab``, they are
+        not read again.
     vocab : int
         The number of ids.
 
@@ -53,8 +50,9 @@ def token_array(ids: Any, vocab: int) -> Tokens:
             f"tokens are {array.dtype} of shape {array.shape}; give a 1-D array of integer ids"
         )
     below = getattr(ids, "ids_below", None)
-    trusted = below is not None and below <= vocab
-    low, high = _extremes(array, trusted)
+    low = high = 0
+    if array.size and (below is None or below > vocab):
+        low, high = int(array.min()), int(array.max())
     if low < 0 or high >= vocab:
         worst = low if low < 0 else high
         raise ConfigError(
@@ -77,16 +75,6 @@ def flat_ids(tokens: Tokens) -> NDArray[np.uint16] | NDArray[np.uint32]:
     return tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
 
 
-def _extremes(array: NDArray[Any], trusted: bool) -> tuple[int, int]:
-    """Return the least and greatest id, (0, 0) of none; of a large trusted array from samples."""
-    parts = [array]
-    if trusted and array.nbytes > _FULL_CHECK_BYTES:
-        starts = np.linspace(0, array.size - _SAMPLE_IDS, _SAMPLES, dtype=np.int64)
-        parts = [array[start : start + _SAMPLE_IDS] for start in starts]
-    found = [(int(part.min()), int(part.max())) for part in parts if part.size]
-    return min((low for low, _ in found), default=0), max((high for _, high in found), default=0)
-
-
 class _Writable:
     """The memory of a read-only array, flagged as writable; kernels only read tokens."""
 
@@ -100,8 +88,8 @@ class _Writable:
 def token_counts(ids: Any, vocab: int) -> NDArray[np.int64]:
     """Return how often each id occurs, int64[V].
 
-    Takes and checks what ``token_array`` does, or Tokens. Counts that come with ``ids`` (attribute
-    ``counts``) are not counted again.
+    Takes and checks what ``token_array`` does, or Tokens. Counts of these very ids that come with
+    them (attribute ``counts``) are not counted again: kernels size their tables by them.
     """
     known = getattr(ids, "counts", None)
     if known is not None and known.size == vocab:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-__all__ = ["compiled_pays", "compiled_pays_for", "kernels_loaded"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["compiled_pays", "compiled_pays_for", "count_ids", "kernels_loaded"]
 
 READY_FROM = 2 << 20
 """Bytes from which kernels pay that are compiled already. Loading them takes 0.1 s, and 0.35 s
@@ -49,3 +53,13 @@ def compiled_pays_for(kind: str, lowercase: bool, documents: str) -> Callable[[i
     if kind in NUMPY_UP_TO and not lowercase and documents == "file":
         return partial(compiled_pays_beside_numpy, kind)
     return compiled_pays
+
+
+def count_ids(counts: NDArray[np.int64], ids: NDArray[Any]) -> None:
+    """Add to counts[V] how often each id, uint16[T] or uint32[T] below V, occurs."""
+    if kernels_loaded():
+        from fastlm.tokenizers import compiled
+
+        compiled.count_ids(counts, ids)
+    else:
+        counts += np.bincount(ids, minlength=counts.size)

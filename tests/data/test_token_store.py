@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastlm.data.token_store
+from fastlm.data.progress import ProgressReporter
 from fastlm.data.token_store import StoreWriter, TokenStore, is_store
 from fastlm.engine.tokens import token_array, token_counts
 from fastlm.errors import ConfigError, StoreError
@@ -122,23 +125,24 @@ def test_ids_for_another_vocabulary(path):
         token_array(TokenStore.open(path).ids, 3)
 
 
-def test_large_stores_are_only_sampled_but_others_are_read(path, monkeypatch):
-    monkeypatch.setattr("fastlm.engine.tokens._FULL_CHECK_BYTES", 1000)
-    monkeypatch.setattr("fastlm.engine.tokens._SAMPLES", 2)
-    monkeypatch.setattr("fastlm.engine.tokens._SAMPLE_IDS", 10)
+def test_kernels_trust_only_what_was_read(path):
+    unread, read = (TokenStore.open(path, check=check) for check in (False, None))
+    assert (unread.ids.ids_below, read.ids.ids_below) == (None, 4)
+    assert unread.train_ids.counts is None
+    assert read.train_ids.counts.tolist() == facts()["counts"]
+    unread.check()
+    assert (unread.valid_ids.ids_below, unread.ids[:3].ids_below) == (4, None)
+
+
+def test_what_was_read_is_not_read_again_by_the_engine():
     ids = np.zeros(1000, dtype=np.uint16)
     ids[500] = 9
     stored = ids.view(fastlm.data.token_store.StoredIds)
     stored.ids_below = 4
     token_array(stored, 4)
-    for unchecked in (ids, stored[:900]):
+    for unchecked, vocab in ((ids, 4), (stored[:900], 4), (stored, 3)):
         with pytest.raises(ConfigError, match="token id 9 is outside"):
-            token_array(unchecked, 4)
-    with pytest.raises(ConfigError, match="token id 9 is outside"):
-        token_array(stored, 3)  # checked for a larger vocabulary only
-    ids[995] = 9
-    with pytest.raises(ConfigError, match="token id 9 is outside"):
-        token_array(stored, 4)
+            token_array(unchecked, vocab)
 
 
 # ---------------------------------------------------------------------------- what is no store
@@ -162,16 +166,112 @@ def test_a_folder(tmp_path):
         TokenStore.open(tmp_path)
 
 
-def test_altered_ids_of_a_large_store_are_found_by_a_check(path, monkeypatch):
-    monkeypatch.setattr("fastlm.data.token_store._CHECKED_ON_OPENING", 4)
+# ---------------------------------------------------------------------------- large stores
+
+
+@pytest.fixture
+def large(path, tmp_path, monkeypatch):
+    """A store that counts as large, and the number of times that a store was read."""
+    monkeypatch.setattr("fastlm.data.token_store._SMALL", 4)
+    monkeypatch.setenv("FASTLM_CACHE", str(tmp_path / "cache"))
+    return path
+
+
+def flip(path: Path, at: int = 64) -> None:
     data = bytearray(path.read_bytes())
-    data[64] ^= 1
+    data[at] ^= 1
     path.write_bytes(data)
-    TokenStore.open(path)
-    with pytest.raises(StoreError, match=r"its ids have the checksum [0-9a-f]{8}, not"):
-        TokenStore.open(path, check=True)
+
+
+def test_an_altered_id_is_found_on_opening_whatever_the_size(large):
+    flip(large)
+    for check in (None, True):
+        with pytest.raises(StoreError, match=r"its ids have the checksum [0-9a-f]{8}, not"):
+            TokenStore.open(large, check=check)
     with pytest.raises(StoreError, match="checksum"):
-        TokenStore.open(path).check()
+        TokenStore.open(large, check=False).check()
+
+
+def test_an_unchanged_store_is_read_once(large, monkeypatch):
+    TokenStore.open(large)
+    calls = []
+    check = TokenStore.check
+    monkeypatch.setattr(
+        TokenStore, "check", lambda self, *rest: (calls.append(1), check(self, *rest))[0]
+    )
+    store = TokenStore.open(large)
+    assert (calls, store.ids.ids_below) == ([], 4)
+    store.mark_used()
+    assert TokenStore.open(large).train_ids.counts is not None
+    assert calls == []
+    TokenStore.open(large, check=True)
+    assert calls == [1]
+    os.utime(large, (1, 1))
+    TokenStore.open(large)
+    assert calls == [1, 1]
+
+
+def test_a_store_that_was_read_and_changed_is_read_again(large):
+    TokenStore.open(large)
+    flip(large, 66)
+    with pytest.raises(StoreError, match="checksum"):
+        TokenStore.open(large)
+
+
+def test_what_a_program_has_written_it_need_not_read(large, monkeypatch):
+    with StoreWriter(large, np.dtype(np.uint16)) as writer:
+        writer.write(np.array(IDS, dtype=np.uint16))
+        written = writer.finish(facts())
+    monkeypatch.setattr(TokenStore, "check", lambda self, *_: pytest.fail("read"))
+    assert TokenStore.open(large, written=written).ids.ids_below == 4
+    assert TokenStore.open(large).ids.ids_below == 4  # remembered
+    with pytest.raises(pytest.fail.Exception):
+        TokenStore.open(make(large, description="other"), written=written)
+
+
+def test_reading_reports_its_progress(path):
+    seen = []
+
+    class Listener(fastlm.Callback):
+        def on_prepare(self, preparing):
+            seen.append(preparing)
+
+    TokenStore.open(path, reporter=ProgressReporter((Listener(),)))
+    assert [(one.phase, one.done, one.total, one.ended) for one in seen] == [
+        ("checking", 18, 18, True)
+    ]
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0, 0], [2, 1, 2, 2], [0, 2, 2, 2], [2, 1, 1, 2**62]])
+def test_counts_that_are_not_those_of_the_ids(tmp_path, counts):
+    assert facts()["counts"] == [2, 1, 2, 1]
+    with pytest.raises(StoreError, match="its counts are not those of its ids; copy it again"):
+        TokenStore.open(make(tmp_path / "a", counts=counts))
+
+
+def test_ids_are_counted_across_slices(path, monkeypatch):
+    for size in (1, 2, 4, 5, 100):
+        monkeypatch.setattr("fastlm.data.token_store._SLICE_IDS", size)
+        TokenStore.open(path)
+
+
+def test_a_tokenizer_of_another_size(tmp_path):
+    store = TokenStore.open(make(tmp_path / "a", vocab=5, counts=[2, 1, 2, 1, 0]))
+    with pytest.raises(StoreError, match="its tokenizer has 4 tokens, its ids are of 5"):
+        _ = store.tokenizer
+
+
+def test_the_ids_are_those_of_the_file_that_was_opened(path, monkeypatch):
+    other = make(path.with_name("b"), description="another")
+    parse = fastlm.data.token_store.parse_metadata
+
+    def replace_then_parse(*arguments):
+        os.replace(other, path)
+        flip(path)
+        return parse(*arguments)
+
+    monkeypatch.setattr("fastlm.data.token_store.parse_metadata", replace_then_parse)
+    assert TokenStore.open(path).ids.tolist() == IDS
 
 
 def test_a_check_finds_ids_beyond_the_vocabulary(tmp_path):
@@ -275,6 +375,27 @@ def test_where_no_store_can_be(tmp_path):
     ):
         with pytest.raises(StoreError, match=message):
             make(target)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_store_is_as_private_as_it_must_be(tmp_path):
+    with StoreWriter(tmp_path / "a", np.dtype(np.uint16), 0o640) as writer:
+        writer.write(np.array(IDS, dtype=np.uint16))
+        (unfinished,) = tmp_path.iterdir()
+        assert unfinished.stat().st_mode & 0o137 == 0
+        writer.finish(facts())
+    assert (tmp_path / "a").stat().st_mode & 0o137 == 0
+
+
+def test_what_a_killed_program_left_is_removed(path):
+    code = (
+        "import os, sys, numpy as np; from fastlm.data.token_store import StoreWriter\n"
+        "StoreWriter(sys.argv[1], np.dtype(np.uint16)).__enter__(); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert len(os.listdir(path.parent)) == 2
+    make(path)
+    assert os.listdir(path.parent) == ["a.tokens"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
