@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.data.token_store import TokenStore
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.initialization import scaled_params
+from fastlm.system.resources import available_processors
+from fastlm.tokenizers import TOKENIZER_KINDS
 
+THREADS = sorted({1, available_processors()})
 COPIES = 200  # of 465 kB: as large as the corpus that the figures are stated for
 
 
@@ -25,14 +29,15 @@ def corpus(tmp_path_factory, text: str, smoke: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["byte", "char", "word"])
-def test_prepare(benchmark, corpus: Path, tmp_path, kind: str, smoke: bool):
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("documents", ["file", "lines"])
+@pytest.mark.parametrize("kind", [kind for kind in TOKENIZER_KINDS if kind != "bpe"])
+def test_prepare(benchmark, corpus: Path, tmp_path, kind, documents, threads: int, smoke: bool):
     """Count and encode, with the file in the cache and the kernels compiled."""
-    arguments = (str(corpus), tmp_path / "s.tokens")
-    fastlm.prepare(*arguments, tokenizer=kind)
-    store = benchmark.pedantic(
-        fastlm.prepare, arguments, {"tokenizer": kind}, rounds=1 if smoke else 3
-    )
+    prepare = partial(fastlm.prepare, str(corpus), tmp_path / "s.tokens", tokenizer=kind)
+    prepare(documents=documents)
+    settings = {"documents": documents, "threads": threads}
+    store = benchmark.pedantic(prepare, kwargs=settings, rounds=1 if smoke else 3)
     assert store.count > 0
     benchmark.extra_info["bytes"] = corpus.stat().st_size
 

@@ -41,30 +41,22 @@ class Row:
     def name(self) -> str:
         return f"{self.corpus}-{self.minutes:g}"
 
-    def settings_in(self, folder: Path) -> dict[str, Any]:
-        """``settings``, files with the corpora's folder before them."""
-        if "vocab" not in self.settings:
-            return self.settings
-        return self.settings | {"vocab": folder / self.corpus / self.settings["vocab"]}
-
     def figure(self, nats: float) -> float:
-        if self.unit == "perplexity":
-            return math.exp(nats)
-        return nats / math.log(2) if self.unit == "bits" else nats
+        return {"perplexity": math.exp(nats), "bits": nats / math.log(2), "nats": nats}[self.unit]
+
+    def of(self, runs: list[Run]) -> list[Run]:
+        return [run for run in runs if run.row == self.name]
 
 
 WORDS = {"tokenizer": "whitespace", "vocab": "vocab.txt"}
+CHARACTERS = {"tokenizer": "char"}
+NAMES = {"tokenizer": "char", "documents": "lines"}
+BOOKS = {"tokenizer": "word", "max_vocab": 30_000}
 ROWS = [
     *(Row("brown", minutes, WORDS, "perplexity", "347 (5-gram)") for minutes in (1, 3, 10)),
-    *(
-        Row("shakespeare", minutes, {"tokenizer": "char"}, "bits", "2.097 (7-gram)")
-        for minutes in (1, 5)
-    ),
-    *(
-        Row("names", minutes, {"tokenizer": "char", "documents": "lines"}, "nats", "1.975 (6-gram)")
-        for minutes in (0.5, 3)
-    ),
-    Row("books", 10, {"tokenizer": "word", "max_vocab": 30_000}, "perplexity", "159.9 (5-gram)"),
+    *(Row("shakespeare", minutes, CHARACTERS, "bits", "2.097 (7-gram)") for minutes in (1, 5)),
+    *(Row("names", minutes, NAMES, "nats", "1.975 (6-gram)") for minutes in (0.5, 3)),
+    Row("books", 10, BOOKS, "perplexity", "159.9 (5-gram)"),
 ]
 
 PAGE = """\
@@ -103,7 +95,6 @@ class _Curve(Callback):
     def __init__(self, row: Row) -> None:
         self.row = row
         self.points: list[tuple[float, float]] = []
-        self.start: Start | None = None
 
     def on_start(self, start: Start) -> None:
         self.start = start
@@ -114,19 +105,19 @@ class _Curve(Callback):
 
 def run(row: Row, folder: Path, seed: int) -> Run:
     """Train one model and return how it went."""
-    curve = _Curve(row)
+    curve, corpus = _Curve(row), folder / row.corpus
+    files = {"vocab": corpus / row.settings["vocab"]} if "vocab" in row.settings else {}
     lm = fastlm.train(
-        folder / row.corpus / "train.txt",
-        valid=folder / row.corpus / "valid.txt",
+        corpus / "train.txt",
+        valid=corpus / "valid.txt",
         seed=seed,
         callbacks=[curve],
         minutes=row.minutes,
-        **row.settings_in(folder),
+        **row.settings | files,
     )
     result, start = lm.result, curve.start
     assert result is not None
     assert result.best is not None
-    assert start is not None
     return Run(
         row=row.name,
         seed=seed,
@@ -150,63 +141,49 @@ def table(runs: list[Run]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in ROWS:
-        own = [run for run in runs if run.row == row.name]
-        if not own:
+        if not (own := row.of(runs)):
             continue
         figures = [run.figure for run in own]
         middle = median(figures)
         spread = "one seed"
         if len(own) > 1:
             spread = f"{(max(figures) - min(figures)) / middle:.1%} of {len(own)}"
+        # Seeds make different numbers of passes where the machine's speed changes.
+        epochs = dict.fromkeys(f"{end([run.epochs for run in own]):.1f}" for end in (min, max))
         digits = 1 if row.unit == "perplexity" else 3
         lines.append(
             f"| {row.corpus} | {row.minutes:g} | {middle:.{digits}f} {row.unit} | {spread} "
-            f"| {row.ngram} | {_range([run.epochs for run in own])} "
+            f"| {row.ngram} | {' to '.join(epochs)} "
             f"| {median(run.tokens_per_second for run in own):,.0f} | {own[0].parameters:,} |"
         )
     return "\n".join(lines)
 
 
-def _range(values: list[float]) -> str:
-    """3.6, or 2.1 to 4.4: seeds make different numbers of passes where the machine's speed
-    changes."""
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
-    return low if low == high else f"{low} to {high}"
-
-
 def plot(runs: list[Run], path: Path) -> None:
     """A panel for each corpus: the validation figure against seconds of training."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    corpora = list(dict.fromkeys(row.corpus for row in ROWS if _of(row, runs)))
-    figure, panels = plt.subplots(
-        1, len(corpora), figsize=(4.2 * len(corpora), 3.6), layout="constrained", squeeze=False
-    )
-    for panel, corpus in zip(panels[0], corpora, strict=True):
-        for row in (row for row in ROWS if row.corpus == corpus):
-            for number, one in enumerate(_of(row, runs)):
-                seconds, figures = zip(*one.curve, strict=True)
+    corpora: dict[str, list[Row]] = {}
+    for row in ROWS:
+        if row.of(runs):
+            corpora.setdefault(row.corpus, []).append(row)
+    figure = Figure(figsize=(4.2 * len(corpora), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(corpora), squeeze=False)[0]
+    for panel, (corpus, rows) in zip(panels, corpora.items(), strict=True):
+        for color, row in enumerate(rows):
+            for number, one in enumerate(row.of(runs)):
                 label = f"{row.minutes:g} min: {one.figure:.4g}" if number == 0 else None
-                color = f"C{[r.name for r in ROWS if r.corpus == corpus].index(row.name)}"
-                panel.plot(seconds, figures, label=label, color=color, marker=".", markersize=4)
-        panel.set_xscale("log")
+                points = zip(*one.curve, strict=True)
+                panel.plot(*points, label=label, color=f"C{color}", marker=".", markersize=4)
+        panel.set(xscale="log", title=corpus, xlabel="seconds of training")
+        panel.set_ylabel(f"validation, {rows[0].unit}")
         panel.set_xticks((3, 10, 30, 100, 300), ("3", "10", "30", "100", "300"))
         panel.minorticks_off()
-        panel.set_title(corpus)
-        panel.set_xlabel("seconds of training")
-        panel.set_ylabel(f"validation, {row.unit}")
-        best = min(one.figure for row in ROWS if row.corpus == corpus for one in _of(row, runs))
+        best = min(one.figure for row in rows for one in row.of(runs))
         panel.set_ylim(best * 0.97, best * 1.5)
         panel.grid(alpha=0.3)
         panel.legend()
     figure.savefig(path, dpi=140)
-
-
-def _of(row: Row, runs: list[Run]) -> list[Run]:
-    return [run for run in runs if run.row == row.name]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -172,5 +172,5 @@ def _blas() -> str:
         return "unknown"
     # SciPy brings one of its own.
     library = next((lib for lib in found if "numpy" in lib.get("filepath", "")), found[0])
-    parts = (library.get("internal_api"), library.get("version"), library.get("architecture"))
-    return " ".join(str(part) for part in parts if part) + f", {library['num_threads']} threads"
+    parts = filter(None, map(library.get, ("internal_api", "version", "architecture")))
+    return f"{' '.join(map(str, parts))}, {library['num_threads']} threads"

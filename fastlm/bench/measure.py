@@ -36,17 +36,13 @@ _LONGEST_WAIT = 0.3
 _CALLS = 4
 _LONGEST_RUN = 2.0
 
-# Rounds of a workload end after this many times ``workload_seconds``, however few there were.
-_LONGEST_WORKLOAD = 3.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How long to measure, times in seconds."""
 
-    rounds: int  # of each workload, at least, where that takes no more than 3 workload_seconds
+    rounds: int  # of each workload
     run_seconds: float  # of a timed run, which has at least one step
-    workload_seconds: float = 0.0  # rounds of a workload go on for this long; 0: no limit either
     budget: float | None = None  # no workload begins after it; compiling does not count
     start: bool = False  # whether to measure the cold and the warm start
 
@@ -105,11 +101,8 @@ def measure_rounds(
     restart = max(steps.values()) > 1
     rates: dict[str, list[float]] = {each.name: [] for each in implementations}
     sgemm: dict[int, list[float]] = {each.threads: [] for each in implementations}
-    began = time.perf_counter()
-    most = _LONGEST_WORKLOAD * settings.workload_seconds or math.inf
-    done, spent = 0, 0.0
-    while (done < settings.rounds and spent < most) or spent < settings.workload_seconds:
-        direction = 1 if done % 2 == 0 else -1
+    for number in range(settings.rounds):
+        direction = 1 if number % 2 == 0 else -1
         for threads in list(sgemm)[::direction]:
             _wait_for_threads()
             sgemm[threads].append(sgemm_gflops(threads))
@@ -121,8 +114,6 @@ def measure_rounds(
             timed = _timed_run(implementation, steps[implementation.name], settings.run_seconds)
             check_finite(workload, implementation.name, timed)
             rates[implementation.name].append(timed.steps * workload.batch / timed.seconds)
-        done += 1
-        spent = time.perf_counter() - began
     return Measurement(
         rates={name: figure(values) for name, values in rates.items()},
         sgemm={threads: figure(values) for threads, values in sgemm.items()},

@@ -43,8 +43,7 @@ class OtherProcess(Implementation):
 
     def run(self, steps: int) -> NDArray[np.floating]:
         """Do the next ``steps`` training steps; return the mean loss of each batch, nats."""
-        losses: NDArray[np.floating] = self._ask(("run", steps))
-        return losses
+        return np.asarray(self._ask(("run", steps)))
 
     def timed_run(self, steps: int) -> TimedRun:
         """Do the next ``steps`` training steps; the other process measures their wall time."""
@@ -53,8 +52,7 @@ class OtherProcess(Implementation):
 
     def params(self) -> NDArray[np.float32]:
         """Return the current weights, float32[n]."""
-        params: NDArray[np.float32] = self._ask(("params",))
-        return params
+        return np.asarray(self._ask(("params",)))
 
     def close(self) -> None:
         """Leave the process to the next workload, without the memory of this one."""

@@ -64,16 +64,12 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
         ticks.append(place + (len(bars) - 1) / 2)
         for label, row in bars.items():
             rate = row["tokens_per_second"]
-            axes.barh(place, rate["median"], 0.9, color=_BARS[label][1])
-            axes.plot([rate["low"], rate["high"]], [place, place], color="black", linewidth=0.8)
-            axes.annotate(
-                rate_text(rate["median"]),
-                (max(rate["median"], rate["high"]), place),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
+            median, colour = rate["median"], _BARS[label][1]
+            quartiles = [[median - rate["low"]], [rate["high"] - median]]
+            bar = axes.barh(
+                place, median, 0.9, color=colour, xerr=quartiles, error_kw={"linewidth": 0.8}
             )
+            axes.bar_label(bar, [rate_text(median)], padding=3, fontsize=7)
             place += 1
         place += _GAP_BARS
     rates = [tokens_per_second(row) for _, bars in groups for row in bars.values()]
@@ -88,12 +84,8 @@ def save_plot(result: dict[str, Any], path: Path) -> None:
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    labelled = {label for _, bars in groups for label in bars}
-    keys = [
-        Patch(color=colour, label=label)
-        for label, (_, colour) in _BARS.items()
-        if label in labelled
-    ]
+    labels = [label for label in _BARS if any(label in bars for _, bars in groups)]
+    keys = [Patch(color=_BARS[label][1], label=label) for label in labels]
     figure.legend(handles=keys, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     axes.set_title(f"{machine['processor']}, {machine['cores']} cores", fontsize=9)
     figure.savefig(path, dpi=150)

@@ -115,7 +115,7 @@ def _module(workload: Workload, tensors: dict[str, Any]) -> Any:
     embedding.weight = tensors["embeddings"]
     layers: list[Any] = [embedding, _Combine()]
     for name in Layout(workload.model).layer_names:
-        layers += [_linear(tensors, f"{name}.weight", f"{name}.bias"), nn.ReLU()]
+        layers += [_linear(tensors, name), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -131,12 +131,10 @@ def adaptive_softmax(
     layer = nn.AdaptiveLogSoftmaxWithLoss(
         width, vocab, list(cutoffs), div_value=2.0, head_bias="output.bias" in tensors
     )
-    layer.head = _linear(tensors, "output.weight", "output.bias")
+    layer.head = _linear(tensors, "output")
     for number in range(1, len(cutoffs) + 1):
-        layer.tail[number - 1] = nn.Sequential(
-            _linear(tensors, f"tail.{number}.projection", ""),
-            _linear(tensors, f"tail.{number}.weight", f"tail.{number}.bias"),
-        )
+        projection = _linear(tensors, f"tail.{number}.projection", "")
+        layer.tail[number - 1] = nn.Sequential(projection, _linear(tensors, f"tail.{number}"))
     return layer
 
 
@@ -147,12 +145,10 @@ def _adaptive(workload: Workload, tensors: dict[str, Any]) -> Any:
     return lambda contexts, targets: softmax(hidden(contexts), targets)
 
 
-def _linear(tensors: dict[str, Any], weight_name: str, bias_name: str) -> Any:
+def _linear(tensors: dict[str, Any], name: str, suffix: str = ".weight") -> Any:
     from torch import nn
 
-    weight = tensors[weight_name]
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias_name in tensors)
-    linear.weight = weight
-    if bias_name in tensors:
-        linear.bias = tensors[bias_name]
+    weight, bias = tensors[name + suffix], tensors.get(f"{name}.bias")
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    linear.weight, linear.bias = weight, bias
     return linear

@@ -51,26 +51,14 @@ class Workload:
     @property
     def model(self) -> ModelConfig:
         """Sizes and form of the model."""
-        return ModelConfig(
-            vocab=self.vocab,
-            embed=self.embed,
-            context=self.context,
-            hidden=self.hidden,
-            combine=self.combine,
-            bias=self.bias,
-            cutoffs=self.cutoffs,
-        )
+        sizes = ("vocab", "embed", "context", "hidden", "combine", "bias", "cutoffs")
+        return ModelConfig(**{name: getattr(self, name) for name in sizes})
 
     def training(self, threads: int | None) -> TrainingConfig:
         """Return how the engine trains it, with this number of threads or (None) its choice."""
+        settings = {name: getattr(self, name) for name in ("batch", "lr", "momentum")}
         return TrainingConfig(
-            batch=self.batch,
-            lr=self.lr,
-            momentum=self.momentum,
-            schedule="constant",
-            shuffle=True,
-            seed=_SEED,
-            threads=threads,
+            schedule="constant", shuffle=True, seed=_SEED, threads=threads, **settings
         )
 
     @property
@@ -120,9 +108,7 @@ _WITH_INITIAL_WEIGHTS = (
     Workload(name="mini-1", title="Mini, batch 1", batch=1, lr=0.1, **_MINI),
     Workload(name="mini-32", title="Mini, batch 32", batch=32, lr=0.5, **_MINI),
     Workload(name="mini-256", title="Mini, batch 256", batch=256, lr=4.0, **_MINI),
-    Workload(
-        name="char-256", title="character MLP, batch 256", batch=256, lr=4.0, **_CHARACTERS
-    ),
+    Workload(name="char-256", title="character MLP, batch 256", batch=256, lr=4.0, **_CHARACTERS),
     Workload(
         name="10k-256", title="V=10,000 H=256, batch 256", batch=256, lr=4.0,
         hidden=(256,), **_WORDS,
@@ -210,17 +196,11 @@ def batches(workload: Workload, steps: int) -> tuple[NDArray[np.int64], NDArray[
 
     Contexts are int64[steps, B, C], oldest token first, targets int64[steps, B].
     """
-    ids = tokens(workload).astype(np.int64)
-    examples = ids.size - workload.context
+    ids, context = tokens(workload).astype(np.int64), workload.context
+    found = np.empty((steps, workload.batch), dtype=np.int64)
     with np.errstate(over="ignore"):  # without JIT, NumPy warns of the hash that wraps around
-        positions = np.array(
-            [
-                example_position(counter, examples, workload.context, 1, 0, 0, _SEED)
-                for counter in range(steps * workload.batch)
-            ]
-        )
-    contexts = ids[positions[:, None] + np.arange(-workload.context, 0)]
-    return (
-        contexts.reshape(steps, workload.batch, workload.context),
-        ids[positions].reshape(steps, workload.batch),
-    )
+        for number in range(found.size):
+            found.flat[number] = example_position(
+                number, ids.size - context, context, 1, 0, 0, _SEED
+            )
+    return ids[found[..., None] + np.arange(-context, 0)], ids[found]

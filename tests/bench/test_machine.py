@@ -8,13 +8,7 @@ import json
 import pytest
 
 from fastlm.bench import machine
-from fastlm.bench.machine import (
-    copy_gbytes,
-    machine_facts,
-    machine_limits,
-    machine_line,
-    sgemm_gflops,
-)
+from fastlm.bench.machine import copy_gbytes, machine_facts, machine_line, sgemm_gflops
 
 
 def test_rate_is_amount_over_the_median_time(monkeypatch):
@@ -49,7 +43,7 @@ def test_limits_on_one_core_and_on_all(monkeypatch, obeys):
         assert machine_facts()["blas"] == "unknown"
     monkeypatch.setattr(machine, "sgemm_gflops", lambda threads, _: 10.0 * threads)
     monkeypatch.setattr(machine, "copy_gbytes", lambda threads: 1.0 * threads)
-    assert machine_limits(4) == {
+    assert machine.machine_limits(4) == {
         "sgemm_gflops": {"one": 10.0 if obeys else None, "all": 40.0},
         "copy_gbytes": {"one": 1.0, "all": 4.0},
     }

@@ -76,9 +76,6 @@ def test_the_projects_own_table_and_page_are_of_one_run():
     assert re.search(r"Measured on (.*?; threads)", table)[1] in page
 
 
-# ---------------------------------------------------------------------------- several runs
-
-
 def test_rounds_are_pooled(result):
     other = copy.deepcopy(result)
     our_row(other["workloads"][0])["tokens_per_second"]["rounds"] = [1.0, 2.0, 3.0]
@@ -106,18 +103,13 @@ def test_rounds_are_pooled(result):
 
 
 def test_runs_that_differ_are_not_pooled(result):
-    other = copy.deepcopy(result)
-    other["machine"]["cores"] = 4
-    with pytest.raises(FastlmError, match=r"in result\.machine\.cores cannot be pooled: 2 and 4"):
-        report.pool([result, other])
-    other = copy.deepcopy(result)
-    other["workloads"].pop()
-    with pytest.raises(
-        FastlmError, match=r"in result\.workloads cannot be pooled: 2 entries and 1"
+    for change, message in (
+        ({"machine": {**result["machine"], "cores": 4}}, r"machine\.cores .* pooled: 2 and 4"),
+        ({"workloads": result["workloads"][:1]}, r"workloads cannot be pooled: 2 entries and 1"),
+        ({"start": None}, r"start cannot be pooled: .* and None"),
     ):
-        report.pool([result, other])
-    with pytest.raises(FastlmError, match=r"in result\.start cannot be pooled: .* and None"):
-        report.pool([result, {**result, "start": None}])
+        with pytest.raises(FastlmError, match=rf"in result\.{message}"):
+            report.pool([result, {**result, **change}])
 
 
 def test_processes_are_started_and_pooled(files, result, monkeypatch, tmp_path):
@@ -151,9 +143,6 @@ def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit):
         report.main(arguments)
     assert "error: " in capsys.readouterr().err
-
-
-# ---------------------------------------------------------------------------- two runs
 
 
 def slowed(result, share: float, rate: float):
