@@ -23,8 +23,10 @@ from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
 from fastlm.cli.generate import generate
 from fastlm.cli.inspect import inspect
+from fastlm.cli.options import shell_path
 from fastlm.cli.prepare import prepare
 from fastlm.cli.score import score
+from fastlm.cli.screen import is_terminal, printable
 from fastlm.cli.train import train
 from fastlm.errors import FastlmError
 
@@ -127,24 +129,26 @@ def _until_closed(command: _Command) -> _Command:
 def _prepare_streams() -> None:
     """Let no closed stream, and no character that an encoding lacks, end a command.
 
-    If Windows redirects standard output, it becomes UTF-8, which `fastlm eval` reads again: the
-    encoding of the region could not hold most of the world's text.
+    Files and pipes become UTF-8, which every command reads again: the encoding of the region may
+    not hold the text. A terminal has its own encoding.
     """
     # Streams that the parent process has closed are None.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None or sys.stdout.closed:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None or sys.stderr.closed:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
             continue
-        if os.name == "nt" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+        if not is_terminal(stream):
             reconfigure(encoding="utf-8")
         reconfigure(errors="replace")
 
 
 def _fail(message: str, code: int = EXIT_ERROR) -> int:
     # Names of files may hold line ends; the message stays one line.
-    print("error:", " ".join(message.splitlines()), file=sys.stderr)
+    print("error:", printable(" ".join(message.splitlines()), sys.stderr), file=sys.stderr)
     return code
 
 
@@ -159,6 +163,9 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
         near = difflib.get_close_matches(error.option_name, error.possibilities or [], n=1)
         more = f"; did you mean {near[0]}?" if near else ""
         message = f"No such option: {error.option_name}{more}"
+        files = [each for each in arguments if each[:1] == "-" and os.path.exists(each)]
+        if files and files[0].startswith(error.option_name):
+            message += f"; the file of that name is {shell_path(files[0])}"
     elif given:
         number = "a whole number" if " int" in message else "a number"
         message = f"{given[0]} is {reprlib.repr(given[1])}; give {number}"

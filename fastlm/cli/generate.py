@@ -11,6 +11,7 @@ import typer
 from fastlm.checks import check_choice, check_whole
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import ModelArgument, flag, given_settings, option
+from fastlm.cli.screen import is_utf8, printable
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
@@ -79,18 +80,18 @@ def generate(
         for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
             new = text.removeprefix(prompt)
             line = {"sample": number, "seed": seed, "prompt": prompt, "text": new}
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.write(printable(json.dumps(line, ensure_ascii=not is_utf8(out)), out) + "\n")
     elif samples == 1:
         pieces = lm.stream(prompt, **options)
-        out.write(prompt)
+        out.write(printable(prompt, out))
         out.flush()
         for piece in pieces:
-            out.write(piece)
+            out.write(printable(piece, out))
             out.flush()
         out.write("\n")
     else:
         for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
-            out.write((separator if number else "") + text)
+            out.write((separator if number else "") + printable(text, out))
             out.flush()
         out.write("\n")
 

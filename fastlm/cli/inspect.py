@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from fastlm.cli.figures import (
     tokens_text,
 )
 from fastlm.cli.options import OneObjectOption, option
+from fastlm.cli.screen import printable
 from fastlm.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def inspect(
         typer.echo(json.dumps(facts, allow_nan=False))
         return
     for label, text in _lines(inspection):
-        typer.echo(f"{label:<12}{text}")
+        typer.echo(printable(f"{label:<12}{text}", sys.stdout))
     if near is not None:
         typer.echo(f"{'neighbors':<12}{'cosine':>7}")
         for token, cosine in near:

@@ -13,6 +13,7 @@ import typer
 
 from fastlm.cli.config_file import argument_from_config
 from fastlm.errors import ConfigError, ModelFileError
+from fastlm.types import FilePath
 
 if TYPE_CHECKING:
     from fastlm.text.decoding import Reading
@@ -40,6 +41,7 @@ __all__ = [
     "option",
     "parse_int_list",
     "parse_valid",
+    "shell_path",
     "shell_quote",
 ]
 
@@ -233,6 +235,12 @@ def _is_model(path: Path) -> bool:
     except ModelFileError:
         return False
     return True
+
+
+def shell_path(path: FilePath) -> str:
+    """Quote the name of a file for the user's shell; one that begins with a dash is no option."""
+    name = str(path)
+    return shell_quote(f".{os.sep}{name}" if name.startswith("-") else name)
 
 
 def shell_quote(text: str) -> str:

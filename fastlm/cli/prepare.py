@@ -28,7 +28,7 @@ from fastlm.cli.options import (
     flag,
     given_settings,
     option,
-    shell_quote,
+    shell_path,
 )
 from fastlm.errors import ConfigError, StoreError
 
@@ -114,7 +114,7 @@ def prepare(
             return 130
     if not quiet:
         _describe(store)
-        print(f"next\n  fastlm train {shell_quote(str(output))}")
+        print(f"next\n  fastlm train {shell_path(output)}")
     return 0
 
 

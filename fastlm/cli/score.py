@@ -25,6 +25,7 @@ from fastlm.cli.options import (
     given_reading,
     option,
 )
+from fastlm.cli.screen import is_terminal, printable
 from fastlm.errors import ConfigError, CorpusError, TextError
 from fastlm.types import DEFAULT_FIELD
 
@@ -126,7 +127,8 @@ def _run(
     skip_bad: bool,
 ) -> None:
     """Score block by block; each block is written before the next is read."""
-    out = getattr(sys.stdout, "buffer", None) or _TextOutput()
+    out = None if is_terminal(sys.stdout) else getattr(sys.stdout, "buffer", None)
+    out = out or _TextOutput()
     bad, first_bad = 0, ""
     with ScoreProgress() as progress:
         for block in reader.blocks():
@@ -150,7 +152,7 @@ def _run(
             progress.add(len(block), written, reader.bytes_read)
     if bad:
         records = "1 bad record" if bad == 1 else f"{bad:,} bad records, the first"
-        print(f"left out {records}: {first_bad}", file=sys.stderr)
+        print(printable(f"left out {records}: {first_bad}", sys.stderr), file=sys.stderr)
 
 
 def _longest_line() -> float:
@@ -227,10 +229,11 @@ def _is_within(limits: _Limits, result: Score) -> bool:
 
 
 class _TextOutput:
-    """Standard output that takes text only, as in a notebook."""
+    """Standard output that takes text only: a terminal, a notebook."""
 
     def writelines(self, parts: Iterable[bytes]) -> None:
-        sys.stdout.write(b"".join(parts).decode("utf-8", errors="replace"))
+        text = b"".join(parts).decode("utf-8", errors="replace")
+        sys.stdout.write(printable(text.replace("\r\n", "\n"), sys.stdout))
 
     def flush(self) -> None:
         sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -11,10 +12,39 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-__all__ = ["LABEL", "Screen"]
+__all__ = ["LABEL", "Screen", "is_terminal", "is_utf8", "printable"]
 
 LABEL = 12
 """Columns of the labels before the texts."""
+
+
+# Control characters of ASCII and of Latin-1, but for tab and line feed. Some, such as ESC, tell a
+# terminal what to do.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a person reads a stream as it is written."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def is_utf8(stream: TextIO) -> bool:
+    """Return whether a stream takes all characters."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+
+
+def printable(text: str, stream: TextIO) -> str:
+    r"""Return a text as it may be written to a stream.
+
+    On a terminal, control characters that come from a text are shown as \u001b, as JSON has them.
+    Elsewhere it stays as it is.
+    """
+    if not is_terminal(stream):
+        return text
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Screen:
@@ -31,6 +61,7 @@ class Screen:
     """
 
     def __init__(self, stream: TextIO, width: int) -> None:
+        self._terminal = stream
         self._stream = _Lenient(stream)
         self._width = width
         self._live: Live | None = None
@@ -55,6 +86,7 @@ class Screen:
             return
         from rich.text import Text
 
+        line = printable(line, self._terminal)
         self._console.print(Text(line, no_wrap=True, overflow="crop"))
 
     def describe(self, label: str, text: str) -> None:
@@ -67,6 +99,7 @@ class Screen:
 
         grid = Table.grid()
         grid.add_column(width=LABEL)
+        label, text = printable(label, self._terminal), printable(text, self._terminal)
         grid.add_row(Text(label), Text(text))
         self._console.print(grid)
 
@@ -85,6 +118,7 @@ class Screen:
                 console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
             )
             self._live.start()
+        line = printable(line, self._terminal)
         rows: list[RenderableType] = [Text(line, no_wrap=True, overflow="crop")]
         if fraction is not None:
             rows.append(self._bar(fraction))
@@ -135,8 +169,4 @@ class _Lenient:
 
 def _can_redraw(stream: TextIO) -> bool:
     """Whether a line written to ``stream`` can be written over."""
-    try:
-        terminal = stream.isatty()
-    except (AttributeError, ValueError):
-        return False
-    return terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    return is_terminal(stream) and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")

@@ -30,6 +30,7 @@ from fastlm.cli.options import (
     option,
     parse_int_list,
     parse_valid,
+    shell_path,
     shell_quote,
 )
 from fastlm.cli.train_summary import summarise
@@ -310,9 +311,8 @@ def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
     if corpus and "-" in corpus:
         words += corpus
     words.append("--resume")
-    if output != _DEFAULT_OUTPUT:
-        words += ["-o", str(output)]
-    return " ".join(map(shell_quote, words))
+    command = " ".join(map(shell_quote, words))
+    return command if output == _DEFAULT_OUTPUT else f"{command} -o {shell_path(output)}"
 
 
 def _settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]:

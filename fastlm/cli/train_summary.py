@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastlm.cli.figures import quality_text, size_text
-from fastlm.cli.options import shell_quote
+from fastlm.cli.options import shell_path, shell_quote
+from fastlm.cli.screen import printable
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
@@ -27,8 +28,8 @@ def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
     if sample:
         print("sample")
         for line in _sample(lm).splitlines():
-            print(f"  {line}".rstrip())
-    name = shell_quote(str(output))
+            print(printable(f"  {line}".rstrip(), sys.stdout))
+    name = shell_path(output)
     print("next")
     print(f"  fastlm generate {name} --prompt {shell_quote(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import fastlm
 from fastlm.cli import app as frame
 from fastlm.errors import CorpusError
 
-from .conftest import assert_one_line
+from .conftest import assert_one_line, make_model
 
 HEAVY = ("numpy", "numba", "scipy", "safetensors", "rich.progress", "rich.live")
 
@@ -91,11 +92,82 @@ def test_train_help_names_the_defaults(run, monkeypatch):
 
 @pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_closed_streams_are_no_error(closed, model):
-    command = f'"{sys.executable}" -m fastlm generate "{model}" --length 3 {closed}'
-    done = subprocess.run(command, shell=True, timeout=60, check=False)
-    assert done.returncode == 0
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "generate m.safetensors --length 3 --json",
+        "score m.safetensors corpus.txt",
+        "eval m.safetensors corpus.txt",
+        "train corpus.txt --steps 2 --hidden 8 -o t.safetensors",
+        "prepare corpus.txt",
+        "inspect m.safetensors",
+        "--version",
+    ],
+)
+def test_closed_streams_are_no_error(closed, arguments, corpus, tmp_path):
+    make_model().save(tmp_path / "m.safetensors")
+    command = f'"{sys.executable}" -m fastlm {arguments} {closed}'
+    done = subprocess.run(
+        command, shell=True, timeout=60, check=False, cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert (tmp_path / "t.safetensors").exists() == arguments.startswith("train")
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_this_process_closed(name, model, monkeypatch):
+    for stream in (None, io.TextIOWrapper(io.BytesIO())):
+        if stream is not None:
+            stream.close()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, name, stream)
+            assert frame.main(["generate", str(model), "--length", "3"]) == 0
+            getattr(sys, name).close()
+
+
+def test_ctrl_c_while_the_commands_are_loaded_is_quiet():
+    """From the first import of fastlm on; before it, Python itself is starting."""
+    code = (
+        "import builtins, os, signal, sys\n"
+        "load = builtins.__import__\n"
+        "def interrupted(name, *arguments):\n"
+        "    if name == sys.argv[1]: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *arguments)\n"
+        "from fastlm.cli import main\n"
+        "builtins.__import__ = interrupted\n"
+        "sys.exit(main(['--version']))\n"
+    )
+    for name in ("typer", "fastlm.cli.train", "fastlm.config"):
+        done = python("-c", code, name)
+        assert (done.returncode, done.stderr) == (130, ""), name
+
+
+def test_loading_the_entry_point_loads_no_command():
+    code = "import sys; import fastlm.cli; print('typer' in sys.modules)"
+    assert python("-c", code).stdout == "False\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locales")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_files_are_utf8_in_every_locale(as_json, tmp_path):
+    make_model().save(tmp_path / "m.safetensors")
+    arguments = ["generate", "m.safetensors", "--prompt", "é猫", "--length", "1"]
+    for encoding in ("ascii", "latin-1"):
+        done = subprocess.run(
+            [sys.executable, "-m", "fastlm", *arguments, *["--json"] * as_json],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
+            cwd=tmp_path,
+            timeout=60,
+            check=True,
+        )
+        assert "é猫" in done.stdout.decode("utf-8")
+
+
+def test_an_option_that_is_a_file(run, tmp_path):
+    (tmp_path / "-x.txt").write_text("text")
+    assert_one_line(run("eval", "m.safetensors", "-x.txt"), 2, f"is .{os.sep}-x.txt")
 
 
 def test_version(run):

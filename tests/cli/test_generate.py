@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from fastlm.api.language_model import LanguageModel
+from fastlm.cli import main
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 from .conftest import assert_one_line, make_model
@@ -175,3 +177,25 @@ def test_a_reader_that_leaves_is_no_error(model, how_much):
     process.stderr.close()
     assert process.wait(60) == 0, error
     assert error == b""
+
+
+class Terminal(io.StringIO):
+    encoding = "latin-1"
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("options", [(), ("--samples", 2), ("--json",)])
+def test_a_terminal_gets_no_control_characters(monkeypatch, tmp_path, options):
+    """A byte model writes all bytes; ESC and the like would be orders to the terminal."""
+    make_model(kind="byte").save(tmp_path / "m.safetensors")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    arguments = ["generate", tmp_path / "m.safetensors", "--prompt", "é\x1b[2J", "--length", 300]
+    assert main([*map(str, arguments), "--seed", "1", *map(str, options)]) == 0
+    text = terminal.getvalue()
+    assert "\\u001b[2J" in text
+    assert not set(text) & set(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+    if "--json" in options:
+        assert json.loads(text)["prompt"] == "é\x1b[2J"
+        assert text.isascii()

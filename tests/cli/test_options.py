@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastlm.cli.options import check_output, parse_int_list, parse_valid
+from fastlm.cli.options import check_output, parse_int_list, parse_valid, shell_path
 from fastlm.errors import ConfigError
 
 
@@ -100,3 +100,10 @@ def test_a_folder_without_permission(tmp_path):
     folder.mkdir(mode=0o500)
     with pytest.raises(ConfigError, match="no permission"):
         check_output(folder / "model.safetensors")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="quotes of POSIX")
+def test_a_file_is_no_option():
+    assert shell_path("-m.safetensors") == "./-m.safetensors"
+    assert shell_path("-a b") == "'./-a b'"
+    assert shell_path("a/-b") == "a/-b"

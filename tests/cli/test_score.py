@@ -382,3 +382,15 @@ def test_what_comes_is_answered_at_once_and_a_closed_pipe_is_no_error(model):
         process.stdin.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_a_terminal_gets_no_control_characters(model, feed, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for options in ((), ("--min-perplexity", "0")):
+        feed(b"the\x1b[2J\tfox\r\n")
+        monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+        assert main(["score", str(model), *options]) == 0
+        assert terminal.getvalue().endswith("the\\u001b[2J\tfox\n")

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from fastlm.cli.screen import Screen
+from fastlm.cli.screen import Screen, is_utf8, printable
 
 
 class Terminal(io.StringIO):
@@ -87,3 +87,23 @@ def test_a_terminal_that_cannot_redraw_is_a_pipe(monkeypatch, term):
     monkeypatch.setenv("TERM", term)
     assert not Screen(Terminal(), 79).can_redraw
     assert not Screen(object(), 79).can_redraw
+
+
+def test_control_characters_of_a_text_do_not_reach_a_terminal():
+    text = "a\x1b[2Jb\x07\r\x7f\x9b\tc\né"
+    shown = "a\\u001b[2Jb\\u0007\\u000d\\u007f\\u009b\tc\né"
+    assert printable(text, Terminal()) == shown
+    assert printable(text, io.StringIO()) == printable(text, object()) == text
+    stream = Terminal()
+    screen = Screen(stream, 79)
+    screen.print("\x1b[2Jone")
+    screen.describe("\x1b[2Jtwo", "\x1b[2Jtwo")
+    screen.redraw("\x1b[2Jthree")
+    screen.close()
+    assert "\x1b[2J" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("utf-8", True), ("UTF8", True), ("ascii", False)])
+def test_which_streams_take_all_characters(name, expected):
+    assert is_utf8(io.TextIOWrapper(io.BytesIO(), encoding=name)) is expected
+    assert is_utf8(io.StringIO())

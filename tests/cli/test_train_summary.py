@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import shlex
+import sys
 
 import pytest
 
@@ -44,3 +46,19 @@ def test_words_without_a_sample(tmp_path, capsys, loss):
     assert "sample" not in text.splitlines()
     assert "bits/" not in text
     assert ("validation  perplexity 7.39" in text) == (loss is not None)
+
+
+def test_a_sample_on_a_terminal_has_no_control_characters(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    lm = make_model(kind="byte")
+    lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, None)
+    lm.save(tmp_path / "m")
+    summarise(lm, tmp_path / "m", sample=True)
+    assert "\\u00" in terminal.getvalue()
+    assert not set(terminal.getvalue()) & set(
+        map(chr, [*range(9), *range(11, 32), *range(127, 160)])
+    )

@@ -296,3 +296,16 @@ def test_runs_as_a_program():
     assert all(LOSS_LINE.fullmatch(line) for line in losses)
     assert "'the c' continues: 'the cat sat on " in run.stdout
     assert "'sat o' continues: 'sat on " in run.stdout
+
+
+@pytest.mark.parametrize("name", ["tiny", "mini"])
+def test_a_file_is_not_ignored(name):
+    done = subprocess.run(
+        [sys.executable, "-m", f"fastlm.reference.{name}", "corpus.txt"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "fastlm train FILE --preset" in done.stderr
