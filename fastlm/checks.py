@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from fastlm.errors import ConfigError, FastlmError
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_whole",
     "is_number",
     "is_whole",
+    "one_or_several_texts",
     "shown",
     "whole_number",
 ]
@@ -138,7 +140,8 @@ def check_most(
     """Raise the error for a number above ``most``."""
     if value > most:
         kind = "whole number" if is_whole(value) else "number"
-        raise error(f"{name} is {shown(value)}; give a {kind} of at most {int(most):,}")
+        limit = f"{int(most):,}" if most < 1e16 else f"{most:g}"
+        raise error(f"{name} is {shown(value)}; give a {kind} of at most {limit}")
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -165,13 +168,56 @@ def check_known(names: Iterable[str], known: Iterable[str]) -> None:
         raise ConfigError(f"unknown setting {name!r};{hint} there are {', '.join(known)}")
 
 
+def one_or_several_texts(texts: Any, error: type[FastlmError]) -> Iterable[str]:
+    """Return one text as a list of it, several as they are; raise the error for what is neither.
+
+    One that is the name of a file is an error, too: nobody means the name.
+    """
+    if isinstance(texts, str):
+        if _is_file(texts):
+            raise _file_name_error(texts, error)
+        return [texts]
+    check_texts(texts, error)
+    return cast(Iterable[str], texts)
+
+
 def check_texts(texts: Any, error: type[FastlmError]) -> None:
-    """Raise the error unless there may be several texts: an iterable, and not one text."""
+    """Raise the error unless there may be several texts: an iterable, and not one text.
+
+    Nor is a mapping or a table, which gives the names of its columns, nor a list of file names.
+    """
     if isinstance(texts, (str, bytes)):
         raise error(f"expected several texts, got one {type(texts).__name__}; put it in a list")
+    if isinstance(texts, os.PathLike):
+        raise error(f"expected texts, got the path {shown(os.fspath(texts))}; read its text first")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns") or hasattr(texts, "column_names"):
+        raise error(
+            f"expected texts, got a {type(texts).__name__}, which gives the names of its columns; "
+            "pass one column, such as data['text']"
+        )
     try:
         iter(texts)
     except TypeError:
         raise error(
             f"expected an iterable of str, got {type(texts).__name__}; pass a list of texts"
         ) from None
+    first = texts[0] if isinstance(texts, (list, tuple)) and texts else None
+    # In a list of words one may be the name of a file by chance, but not with a suffix.
+    if isinstance(first, str) and os.path.splitext(first[-_LONGEST_SUFFIX:])[1] and _is_file(first):
+        raise _file_name_error(first, error)
+
+
+# Characters of the longest name of a file that a text is compared with, and of its suffix.
+_LONGEST_NAME = 1024
+_LONGEST_SUFFIX = 12
+
+
+def _is_file(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and "\n" not in text and os.path.isfile(text)
+
+
+def _file_name_error(name: str, error: type[FastlmError]) -> FastlmError:
+    return error(
+        f"expected text, got the name of a file, {shown(name)}; read it first, such as with "
+        f"open({shown(name)}, encoding='utf-8').read()"
+    )

@@ -2,7 +2,9 @@
 
 import math
 import sys
+from collections import UserDict
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from fastlm.checks import (
     check_whole,
     is_number,
     is_whole,
+    one_or_several_texts,
     shown,
     whole_number,
 )
@@ -132,6 +135,44 @@ def test_an_unknown_setting_gets_the_nearest():
 @pytest.mark.parametrize("texts", [["a"], (), iter("ab"), (text for text in "ab")])
 def test_texts_are_an_iterable(texts):
     check_texts(texts, CorpusError)
+
+
+class Table:
+    """What DataFrames, tables of Arrow and datasets have in common: names of columns."""
+
+    columns = ("text",)
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize("table", [{"text": ["the king"]}, UserDict(text=["the king"]), Table()])
+def test_a_mapping_or_a_table_is_no_list_of_texts(table):
+    """Today: one text, "text"."""
+    message = "which gives the names of its columns; pass one column, such as data"
+    for check in (check_texts, one_or_several_texts):
+        with pytest.raises(TokenizerError, match=message):
+            check(table, TokenizerError)
+
+
+def test_the_name_of_a_file_is_no_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text("text")
+    (tmp_path / "word").write_text("text")
+    message = (
+        r"expected text, got the name of a file, 'corpus\.txt'; read it first, such as with op"
+    )
+    for texts in ("corpus.txt", ["corpus.txt"], ("corpus.txt", "b")):
+        with pytest.raises(CorpusError, match=message):
+            one_or_several_texts(texts, CorpusError)
+    with pytest.raises(CorpusError, match="the name of a file"):
+        one_or_several_texts("word", CorpusError)
+    with pytest.raises(CorpusError, match=r"got the path 'corpus\.txt'; read its text first"):
+        one_or_several_texts(Path("corpus.txt"), CorpusError)
+    for text in ("", "other.txt", "corpus.txt\n", "a" * 10**6, "a\0b", "corpus.txt was read"):
+        assert one_or_several_texts(text, CorpusError) == [text]
+    # A word may be the name of a file by chance.
+    assert one_or_several_texts(["word", "corpus.txt"], CorpusError) == ["word", "corpus.txt"]
 
 
 @pytest.mark.parametrize("error", [CorpusError, TokenizerError])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.callbacks import Callback, Result
-from fastlm.checks import check_known, is_number
+from fastlm.checks import check_known, is_number, one_or_several_texts
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.errors import ConfigError, CorpusError
@@ -93,7 +93,7 @@ def _dataset(
     model: TextModel, texts: str | Iterable[str], valid: float, training: TrainingConfig
 ) -> Dataset:
     return dataset_from_texts(
-        [texts] if isinstance(texts, str) else texts,
+        one_or_several_texts(texts, CorpusError),
         model.tokenizer,
         documents=model.documents,
         valid=valid,

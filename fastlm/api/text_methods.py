@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Unpack
+from typing import Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import check_choice, check_whole
+from fastlm.checks import check_choice, check_whole, one_or_several_texts
 from fastlm.data.token_store import TokenStore
 from fastlm.engine.generation import context_logits, finite_logits, start_context
+from fastlm.errors import TokenizerError
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
 from fastlm.inference.generation import GenerationSettings, Request, encode_prompt
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
@@ -164,9 +165,42 @@ class TextMethods(ABC):
 
     # ------------------------------------------------------------------------ measuring
 
-    def perplexity(self, text: str | Iterable[str], threads: int | None = None) -> float:
-        """Return exp of the mean negative log-likelihood per token; see ``evaluate``."""
-        return self.evaluate(text, threads).perplexity
+    @overload  # a str is an iterable of str, too
+    def perplexity(  # type: ignore[overload-overlap]
+        self, text: str | TokenStore, threads: int | None = None
+    ) -> float: ...
+
+    @overload
+    def perplexity(
+        self, text: Iterable[str], threads: int | None = None
+    ) -> NDArray[np.float64]: ...
+
+    def perplexity(
+        self, text: str | Iterable[str] | TokenStore, threads: int | None = None
+    ) -> float | NDArray[np.float64]:
+        """Return exp of the mean negative log-likelihood per token: of one text, or of each.
+
+        Parameters
+        ----------
+        text : str, iterable of str or TokenStore
+        threads : int, optional
+            As for ``evaluate``.
+
+        Returns
+        -------
+        float or float64[n]
+            A number for one text or a store. For n texts an array of theirs, as ``score_arrays``
+            has them: NaN for one without a token to predict. That of all of them together is
+            ``evaluate(texts).perplexity``.
+
+        Raises
+        ------
+        CorpusError, TextError, StoreError, TrainingError
+            As ``evaluate``.
+        """
+        if isinstance(text, str | TokenStore):
+            return self.evaluate(text, threads).perplexity
+        return self.score_arrays(text, threads=threads).perplexity
 
     def evaluate(
         self,
@@ -208,7 +242,7 @@ class TextMethods(ABC):
             model = replace(model, documents=documents)
         if isinstance(text, TokenStore):
             return evaluate_store(model, text, threads=thread_count(threads))
-        texts = [text] if isinstance(text, str) else text
+        texts = one_or_several_texts(text, TokenizerError)
         return evaluate_texts(model, texts, threads=thread_count(threads))
 
     def score(

@@ -15,9 +15,9 @@ from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice
 from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.dataset import Dataset, build_dataset
+from fastlm.data.dataset import Dataset, build_dataset, valid_is_text
 from fastlm.data.progress import ProgressReporter
-from fastlm.data.reread import describe_source, reading_of
+from fastlm.data.reread import GIVEN, describe_source, reading_of
 from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.token_store import is_store
 from fastlm.engine.tokens import token_counts
@@ -75,7 +75,8 @@ def train(
         Text itself, in place of files; each is a text as a file is.
     valid : path, sequence of paths, float, or None
         What to validate on: files, a store, or the fraction of the corpus to hold out from its end;
-        0 for no validation. None: what a store holds out, else 5 % if that is enough text to
+        0 for no validation. Beside ``texts`` a str or an iterable of them is text as well, and
+        files are ``Path`` objects. None: what a store holds out, else 5 % if that is enough text to
         measure on.
     tokenizer : {"char", "word", "whitespace", "byte"} or Tokenizer
         Default ``char``.
@@ -289,7 +290,9 @@ def _read_corpus(
         threads=threads,
         reporter=ProgressReporter(request.callbacks),
     )
-    source = describe_source(corpus, valid, texts=request.texts is not None)
+    has_texts = request.texts is not None
+    valid = GIVEN if has_texts and valid_is_text(valid) else valid
+    source = describe_source(corpus, valid, texts=has_texts)
     return data, source | {"reading": asdict(reading)}
 
 

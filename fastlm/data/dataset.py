@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import is_number
+from fastlm.checks import is_number, one_or_several_texts
 from fastlm.data.cache import cache_path, open_cached, remove_old_stores
 from fastlm.data.cache_folder import PRIVATE_FILE, spool_folder
 from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
@@ -23,7 +23,7 @@ from fastlm.data.scan import IN_MEMORY, scan_corpus
 from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
 from fastlm.data.token_store import TokenStore, is_store
 from fastlm.data.token_store_format import FORMAT_VERSION
-from fastlm.errors import ConfigError, StoreError
+from fastlm.errors import ConfigError, CorpusError, StoreError
 from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import check_documents
@@ -39,6 +39,7 @@ __all__ = [
     "check_no_reading",
     "corpus_store",
     "dataset_from_texts",
+    "valid_is_text",
 ]
 
 
@@ -132,7 +133,7 @@ def build_dataset(
         dataset = _of_text(inputs_of(corpus, options.reading, texts), held_out, options)
     if valid is None or is_number(valid):
         return dataset
-    return _with_valid(dataset, valid, options)
+    return _with_valid(dataset, valid, options, is_text=texts is not None and valid_is_text(valid))
 
 
 def dataset_from_texts(
@@ -280,9 +281,16 @@ def _dataset(
     )
 
 
-def _with_valid(dataset: Dataset, valid: Any, options: _Options) -> Dataset:
-    """Return the dataset with validation files or a store in place of a held-out part."""
-    store = corpus_store(valid, options.reporter)
+def valid_is_text(valid: Any) -> bool:
+    """Tell whether what stands beside texts is text to validate on: it is but for Path objects."""
+    if valid is None or is_number(valid) or isinstance(valid, PathLike):
+        return False
+    return not (isinstance(valid, list | tuple) and any(isinstance(v, PathLike) for v in valid))
+
+
+def _with_valid(dataset: Dataset, valid: Any, options: _Options, *, is_text: bool) -> Dataset:
+    """Return the dataset with validation files, texts or a store in place of a held-out part."""
+    store = None if is_text else corpus_store(valid, options.reporter)
     if store is not None:
         store.require(tokenizer=dataset.tokenizer, documents=dataset.documents)
         ids: NDArray[Any] = store.ids
@@ -290,7 +298,11 @@ def _with_valid(dataset: Dataset, valid: Any, options: _Options) -> Dataset:
     else:
         spec = TokenizerSpec.of(dataset.tokenizer)
         options = dataclasses.replace(options, spec=spec, documents=dataset.documents, cache=False)
-        other = _of_text(inputs_of(valid, options.reading), 0, options)
+        if is_text:
+            inputs = inputs_of(texts=one_or_several_texts(valid, CorpusError))
+        else:
+            inputs = inputs_of(valid, options.reading)
+        other = _of_text(inputs, 0, options)
         ids, name = other.train, other.description
     return dataclasses.replace(
         dataset, valid=ids, description=f"{dataset.description}, validation: {name}"

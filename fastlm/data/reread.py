@@ -66,7 +66,9 @@ def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
     """
     source = (corpus["recipe"] or {}).get(name, GIVEN)
     paths = isinstance(source, list) and all(isinstance(path, str) for path in source)
-    if paths or source is None or (name == "valid" and is_number(source)):
+    if paths:
+        return [Path(one) for one in source]  # beside texts in memory a str would be text
+    if source is None or (name == "valid" and is_number(source)):
         return source
     option = "the corpus" if name == "corpus" else "--valid"
     raise ConfigError(

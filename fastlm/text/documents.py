@@ -50,10 +50,14 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
 
 
 def last_document(prompt: str, mode: str) -> str:
-    """Return the part of a prompt that a model sees: a context never leaves its document."""
+    r"""Return the part of a prompt that a model sees: a context never leaves its document.
+
+    \r\n and \r read as \n, as in every corpus.
+    """
+    prompt = with_line_feeds(prompt)
     if mode == "file":
         return prompt
-    return re.split(r"\n" if mode == "lines" else r"\n[^\S\n]*\n", with_line_feeds(prompt))[-1]
+    return re.split(r"\n" if mode == "lines" else r"\n[^\S\n]*\n", prompt)[-1]
 
 
 def with_line_feeds(text: str) -> str:

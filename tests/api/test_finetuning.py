@@ -131,3 +131,15 @@ def test_a_vocabulary_without_unk_refuses_what_it_does_not_know():
     model = trained(tokenizer=tokenizer, epochs=1)
     with pytest.raises(TokenizerError, match=r"the character 'd' .* is not among the"):
         model.train_more([NEW])
+
+
+def test_what_is_no_text_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text(NEW)
+    model = trained()
+    before = model.params
+    for wrong in ("corpus.txt", {"text": [NEW]}, tmp_path / "corpus.txt"):
+        for arguments in ({"texts": wrong}, {"texts": NEW, "valid": wrong}):
+            with pytest.raises(CorpusError, match="expected text"):
+                model.train_more(**arguments)
+    assert model.params is before

@@ -342,3 +342,44 @@ def test_numbers_of_numpy_are_numbers():
     assert model.top_k("to", np.int16(2)) == model.top_k("to", 2)
     scores = model.score(["to"], batch_chars=np.int64(1))
     assert next(scores).tokens == 2
+
+
+def test_the_perplexities_of_several_texts_are_an_array():
+    """Today every row of ``df["ppl"] = lm.perplexity(df.text)`` has the figure of all of them."""
+    model = make_model("word", documents="lines")
+    texts = ["To be, or not", "that's", "the question\nthe boys"]
+    found = model.perplexity(texts)
+    assert (found.dtype, found.shape) == (np.float64, (3,))
+    np.testing.assert_allclose(found, [model.perplexity(text) for text in texts], rtol=1e-12)
+    np.testing.assert_array_equal(found, model.perplexity(iter(texts), threads=1))
+    assert isinstance(model.perplexity(texts[0]), float)
+    assert model.perplexity([]).shape == (0,)
+    pooled = model.evaluate(texts).perplexity
+    assert min(found) < pooled < max(found)
+
+
+def test_what_is_no_text_is_refused(tmp_path, monkeypatch):
+    """Today they measure the name of a file, and of a column."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text("to be")
+    model = make_model()
+    for measure in (model.perplexity, model.evaluate):
+        with pytest.raises(TokenizerError, match="expected text, got the name of a file, 'corpus"):
+            measure("corpus.txt")
+        with pytest.raises(TokenizerError, match="expected text, got the name of a file, 'corpus"):
+            measure(["corpus.txt"])
+    for measure in (model.perplexity, model.evaluate, model.score, model.score_arrays):
+        with pytest.raises(TokenizerError, match="got a dict, which gives the names of its col"):
+            list(measure({"text": ["to be"]}))
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "word"])
+def test_a_prompts_line_ends_are_those_of_a_corpus(kind):
+    r"""Today \r\n gives other distributions where documents are files."""
+    model = make_model(kind)
+    expected = model.next_token_distribution("To be,\nor")
+    for prompt in ("To be,\r\nor", "To be,\ror"):
+        np.testing.assert_array_equal(model.next_token_distribution(prompt), expected)
+        text = model.generate(prompt, length=5, seed=1)
+        assert text.startswith(prompt)
+        assert text[len(prompt) :] == model.generate("To be,\nor", length=5, seed=1)[9:]

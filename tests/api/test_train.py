@@ -374,3 +374,43 @@ def test_a_model_holds_neither_paths_nor_keys_of_its_corpus(tmp_path):
         write(path)
         content = path.read_bytes()
         assert not [word for word in (b"secret", b"patient", b"ssn") if word in content]
+
+
+def test_beside_texts_the_validation_is_text(tmp_path, monkeypatch):
+    """Today ``valid=b`` beside ``texts=a`` is read as paths."""
+    monkeypatch.chdir(tmp_path)
+    held_out = "\n".join(LINES[:40])
+    (tmp_path / "valid.txt").write_text(held_out)
+    settings = {"texts": [TEXT], "context": 2, "embed": 2, "hidden": (), "steps": 3}
+    losses = {
+        fastlm.train(valid=valid, **settings).details["valid_loss"]
+        for valid in (
+            held_out, [held_out], iter([held_out]), tmp_path / "valid.txt",
+            [tmp_path / "valid.txt"],
+        )
+    }  # fmt: skip
+    assert len(losses) == 1
+    for wrong, message in (
+        ("valid.txt", "expected text, got the name of a file"),
+        (["valid.txt"], "expected text, got the name of a file"),
+        ({"text": [held_out]}, "names of its columns"),
+    ):
+        with pytest.raises(CorpusError, match=message):
+            fastlm.train(valid=wrong, **settings)
+    with pytest.raises(CorpusError, match="names of its columns"):
+        fastlm.train(texts={"text": [TEXT]})
+
+
+def test_a_run_with_validation_text_is_resumed_with_it(tmp_path):
+    held_out = "\n".join(LINES[:40])
+    path = tmp_path / "run.checkpoint"
+    settings = {"texts": [TEXT], "context": 2, "embed": 2, "hidden": (), "steps": 3}
+    fastlm.train(valid=held_out, checkpoint=path, **settings)
+    with pytest.raises(ConfigError, match="does not say where its valid text is"):
+        fastlm.train(texts=[TEXT], steps=4, checkpoint=path, resume=True)
+    again = fastlm.train(texts=[TEXT], valid=held_out, steps=4, checkpoint=path, resume=True)
+    assert again.details["step"] == 4
+    (tmp_path / "valid.txt").write_text(held_out)
+    fastlm.train(valid=tmp_path / "valid.txt", checkpoint=path, restart=True, **settings)
+    again = fastlm.train(texts=[TEXT], steps=4, checkpoint=path, resume=True)
+    assert again.details["step"] == 4

@@ -38,6 +38,15 @@ def test_file_mode_keeps_the_text_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("mode", DOCUMENT_MODES)
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_prompt_has_the_line_ends_of_a_corpus(mode: str, end: str) -> None:
+    for prompt in ("a{}b", "a{}", "{}", "a{0}{0}b", "a"):
+        other, plain = prompt.format(end), prompt.format("\n")
+        assert last_document(other, mode) == last_document(plain, mode)
+    assert last_document(f"a{end}b", "file") == "a\nb"
+
+
+@pytest.mark.parametrize("mode", DOCUMENT_MODES)
 def test_empty_text_holds_no_document(mode: str) -> None:
     assert list(split_documents("", mode)) == []
 
