@@ -129,7 +129,7 @@ def test_where_no_document_is_sure_to_end() -> None:
 @pytest.mark.parametrize(
     ("mode", "prompt", "seen"),
     [
-        ("file", "a\r\n\r\nb", "a\r\n\r\nb"),
+        ("file", "a\r\n\r\nb", "a\n\nb"),
         ("lines", "a\r\nb", "b"),
         ("lines", "a\n", ""),
         ("paragraphs", "a\n \r\nb\nc", "b\nc"),
