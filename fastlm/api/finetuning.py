@@ -12,8 +12,10 @@ from fastlm.callbacks import Callback, Result
 from fastlm.checks import check_known, is_number, one_or_several_texts
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
+from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.inference.text_model import TextModel
+from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.trainer import Trainer
 
@@ -65,8 +67,10 @@ def train_further(
     valid: str | Iterable[str] | float | None,
     callbacks: Sequence[Callback],
     settings: dict[str, Any],
-) -> tuple[NDArray[np.float32], TrainingConfig, dict[str, Any], Result]:
-    """Return new parameters, how they were trained, details and result; ``model`` stays as it is.
+) -> tuple[NDArray[np.float32], TrainingConfig, Seen, dict[str, Any], Result]:
+    """Return new parameters, how and on what they were trained, details and result.
+
+    ``model`` stays as it is.
 
     trained, details : how the model was trained before, and facts about it
     """
@@ -86,7 +90,13 @@ def train_further(
         params=model.params.copy(),
     )
     result = trainer.fit()
-    return trainer.params, training, _details(details, result, dataset.fingerprint), result
+    more = Seen.of(
+        token_counts(dataset.train, model.config.vocab),
+        model.config.boundary,
+        are_texts=model.documents == "file",
+    )
+    seen = model.seen.with_more(more)
+    return trainer.params, training, seen, _details(details, result, dataset.fingerprint), result
 
 
 def _dataset(

@@ -19,6 +19,7 @@ from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import config_from_json, params_from_tensors
+from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
 
@@ -39,6 +40,8 @@ class LanguageModel(TextMethods):
         What a document was in training, and is in ``generate`` and ``evaluate``.
     training : TrainingConfig, optional
         How it was trained.
+    seen : Seen, optional
+        What occurred in training: the rest is never generated. None: not known.
     details : dict, optional
         Facts about the run in types that JSON has, such as ``step`` and ``valid_loss``.
 
@@ -63,6 +66,7 @@ class LanguageModel(TextMethods):
         *,
         documents: Documents = "file",
         training: TrainingConfig | None = None,
+        seen: Seen | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
         check_choice("documents", documents, DOCUMENT_MODES)
@@ -79,6 +83,7 @@ class LanguageModel(TextMethods):
         self.tokenizer = tokenizer
         self.documents: Documents = documents
         self.training = training
+        self.seen = Seen() if seen is None else seen
         self.details: dict[str, Any] = dict(details or {})
         self.result: Result | None = None
 
@@ -108,6 +113,7 @@ class LanguageModel(TextMethods):
             config=self.config,
             tokenizer=self.tokenizer,
             documents=self.documents,
+            seen=self.seen,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,7 +123,7 @@ class LanguageModel(TextMethods):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state of ``__getstate__``."""
-        vars(self).update(state)
+        vars(self).update({"seen": Seen()} | state)
         self.layout = Layout(self.config)
         self.tokenizer = tokenizer_from_dict(state["tokenizer"])
         self.params = np.require(self.params, requirements=["C", "W"])
@@ -160,7 +166,7 @@ class LanguageModel(TextMethods):
         TrainingError
             When training diverges.
         """
-        self.params, self.training, self.details, self.result = train_further(
+        self.params, self.training, self.seen, self.details, self.result = train_further(
             self.text_model,
             texts,
             trained=self.training,
@@ -198,7 +204,7 @@ class LanguageModel(TextMethods):
             "tokenizer": self.tokenizer.to_dict(),
             "documents": self.documents,
             "details": self.details,
-        }
+        } | self.seen.to_dict()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
@@ -254,6 +260,7 @@ class LanguageModel(TextMethods):
             tokenizer,
             documents=metadata.get("documents", "file"),
             training=training,
+            seen=Seen.from_dict(metadata, config.vocab),
             details=details,
         )
 

@@ -13,6 +13,7 @@ from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.reread import source_of
 from fastlm.errors import ConfigError
+from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import (
     Checkpoint,
@@ -112,6 +113,12 @@ class RunStart:
         if self.saved is not None:
             return self.saved.documents
         return None if self.base is None else self.base.documents
+
+    def with_seen(self, seen: Seen) -> Seen:
+        """Return what occurred in this run and in those of the model that it starts from."""
+        if self.saved is not None:
+            return self.saved.seen
+        return seen if self.base is None else self.base.seen.with_more(seen)
 
     def source(self, name: str, given: Any, default: Any = None) -> Any:
         """Return the source ``corpus`` or ``valid``: as given, else the checkpoint's."""

@@ -37,7 +37,9 @@ class TextMethods(ABC):
     def generate(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> str:
         """Continue ``prompt``; return the prompt as it is, followed by new text.
 
-        ``<unk>`` is never chosen: its probability is zero, and the others are renormalised.
+        ``<unk>`` is never chosen, nor what did not occur in training, nor what holds the end of a
+        line or paragraph where that ends a document: the others are renormalised. Where the first
+        token would end the text, another one is drawn: no document is empty.
 
         Parameters
         ----------
@@ -65,7 +67,8 @@ class TextMethods(ABC):
         stop_at_end : bool, optional
             Whether the text ends where the model ends a document. Default: yes where documents
             are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
-            file, the boundary token is never chosen.
+            file, the boundary token is never chosen, unless the model was trained on several
+            ``texts`` in memory: then the default is yes.
 
         Raises
         ------

@@ -15,14 +15,16 @@ from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice
 from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.data.dataset import Dataset, build_dataset, valid_is_text
+from fastlm.data.dataset import Dataset, build_dataset
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.reread import GIVEN, describe_source, reading_of
 from fastlm.data.shuffle_window import automatic_window
+from fastlm.data.split import valid_is_text
 from fastlm.data.token_store import is_store
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
+from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
@@ -210,7 +212,7 @@ class _ResolvedRun:
     origin: Origin
     config: Config
     given: dict[str, Any]  # fields of config.training, which a checkpoint may refuse
-    counts: NDArray[np.int64] | None  # int64[V], how often each token occurs, if it was counted
+    counts: NDArray[np.int64]  # int64[V], how often each token occurs
     reasons: tuple[str, ...]  # why the settings that were not given are what they are
 
 
@@ -222,7 +224,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
     data, source = _read_corpus(start, request, preset, training.threads)
     start.check_documents(data.documents)
     start.check_tokenizer(data.tokenizer)
-    counts = None
+    counts = token_counts(data.train, data.tokenizer.vocab_size)
     reasons: tuple[str, ...] = ()
     window = ""
     if start.saved is None and training.shuffle and training.shuffle_window is None:
@@ -230,7 +232,6 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
         given["shuffle_window"], window = automatic_window(data.train)
         training = start.training_config(given)
     if start.from_scratch and request.preset is None:
-        counts = token_counts(data.train, data.tokenizer.vocab_size)
         chosen = choose_settings(
             counts,
             documents=data.documents,
@@ -250,12 +251,22 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
     _check_valid(data, model)
     return _ResolvedRun(
         data=data,
-        origin=Origin(tokenizer=data.tokenizer, description=data.description, corpus_source=source),
+        origin=Origin(
+            tokenizer=data.tokenizer,
+            description=data.description,
+            corpus_source=source,
+            seen=start.with_seen(_seen(data, counts, request)),
+        ),
         config=Config(model=model, training=training, documents=data.documents),
         given=given,
         counts=counts,
         reasons=(*reasons, window) if window else reasons,
     )
+
+
+def _seen(data: Dataset, counts: NDArray[np.int64], request: _Request) -> Seen:
+    are_texts = request.texts is not None and data.documents == "file"
+    return Seen.of(counts, data.tokenizer.boundary_id, are_texts=are_texts)
 
 
 def _read_corpus(
@@ -331,6 +342,7 @@ def _trained_model(trainer: Trainer, data: Dataset, reason: str) -> LanguageMode
         data.tokenizer,
         documents=trainer.config.documents,
         training=trainer.config.training,
+        seen=trainer.origin.seen,
         details=trainer.details(reason)
         | {"corpus": data.description, "corpus_fingerprint": data.fingerprint},
     )

@@ -20,7 +20,7 @@ from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan
 from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import IN_MEMORY, scan_corpus
-from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
+from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction, valid_is_text
 from fastlm.data.token_store import TokenStore, is_store
 from fastlm.data.token_store_format import FORMAT_VERSION
 from fastlm.errors import ConfigError, CorpusError, StoreError
@@ -39,7 +39,6 @@ __all__ = [
     "check_no_reading",
     "corpus_store",
     "dataset_from_texts",
-    "valid_is_text",
 ]
 
 
@@ -281,13 +280,6 @@ def _dataset(
     )
 
 
-def valid_is_text(valid: Any) -> bool:
-    """Tell whether what stands beside texts is text to validate on: it is but for Path objects."""
-    if valid is None or is_number(valid) or isinstance(valid, PathLike):
-        return False
-    return not (isinstance(valid, list | tuple) and any(isinstance(v, PathLike) for v in valid))
-
-
 def _with_valid(dataset: Dataset, valid: Any, options: _Options, *, is_text: bool) -> Dataset:
     """Return the dataset with validation files, texts or a store in place of a held-out part."""
     store = None if is_text else corpus_store(valid, options.reporter)
@@ -298,10 +290,8 @@ def _with_valid(dataset: Dataset, valid: Any, options: _Options, *, is_text: boo
     else:
         spec = TokenizerSpec.of(dataset.tokenizer)
         options = dataclasses.replace(options, spec=spec, documents=dataset.documents, cache=False)
-        if is_text:
-            inputs = inputs_of(texts=one_or_several_texts(valid, CorpusError))
-        else:
-            inputs = inputs_of(valid, options.reading)
+        texts = one_or_several_texts(valid, CorpusError) if is_text else None
+        inputs = inputs_of(None if is_text else valid, options.reading, texts)
         other = _of_text(inputs, 0, options)
         ids, name = other.train, other.description
     return dataclasses.replace(

@@ -14,7 +14,7 @@ from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
 from fastlm.limits import check_setting
-from fastlm.text.documents import last_document
+from fastlm.text.documents import DOCUMENT_ENDS, last_document
 from fastlm_kernels.passes.sampling import Rules
 
 __all__ = ["GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
@@ -105,9 +105,7 @@ class Request:
         check_known(settings, _DEFAULTS)
         chosen = _DEFAULTS | settings
         tokenizer = model.tokenizer
-        excluded = [tokenizer.unk_id]
-        if model.documents == "file":
-            excluded.append(tokenizer.boundary_id)
+        stops_at_end = _stops_at_end(model, chosen["stop_at_end"])
         return cls(
             model=model,
             prompt=prompt,
@@ -121,8 +119,8 @@ class Request:
             ),
             seed=resolve_seed(chosen["seed"]),
             stops=parse_stops(chosen["stop"]),
-            excluded=[id for id in excluded if id is not None],
-            end=tokenizer.boundary_id if _stops_at_end(model, chosen["stop_at_end"]) else None,
+            excluded=_excluded(model, stops_at_end),
+            end=tokenizer.boundary_id if stops_at_end else None,
         )
 
     def stream(self) -> Iterator[str]:
@@ -200,8 +198,30 @@ def encode_prompt(model: TextModel, prompt: str) -> list[int]:
     return ids
 
 
+def _excluded(model: TextModel, stops_at_end: bool) -> list[int]:
+    """Return the ids that are never chosen.
+
+    These are ``<unk>``, what did not occur in training, what holds the end of a document and,
+    where documents are files and the text does not stop at its end, the boundary token.
+    """
+    tokenizer = model.tokenizer
+    boundary, unk = tokenizer.boundary_id, tokenizer.unk_id
+    special = [unk]
+    if model.documents == "file" and not stops_at_end:
+        special.append(boundary)
+    others = [id for id in model.seen.unseen_ids if id != boundary]
+    if model.documents in DOCUMENT_ENDS:
+        others += tokenizer.ids_matching(DOCUMENT_ENDS[model.documents])
+    excluded = {id for id in special + others if id is not None}
+    # Of a model that knows nothing of its text, all may come but what is special.
+    if len(excluded | ({boundary} - {None})) == tokenizer.vocab_size:
+        excluded = {id for id in special if id is not None}
+    return sorted(excluded)
+
+
 def _stops_at_end(model: TextModel, asked: bool | None) -> bool:
-    possible = model.documents != "file" and model.tokenizer.boundary_id is not None
+    knows_ends = model.documents != "file" or model.seen.ends
+    possible = knows_ends and model.tokenizer.boundary_id is not None
     if asked and not possible:
         raise ConfigError(
             "stop_at_end is True, but this model knows no end of a line or paragraph; leave it "

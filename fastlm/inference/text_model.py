@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
+from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
 from fastlm.types import Documents
 
@@ -28,9 +29,12 @@ class TextModel:
         Of ``config.vocab`` tokens.
     documents : {"file", "paragraphs", "lines"}
         What a document is, which no context crosses.
+    seen : Seen
+        What occurred in training.
     """
 
     params: NDArray[np.float32]
     config: ModelConfig
     tokenizer: Tokenizer
     documents: Documents
+    seen: Seen = field(default_factory=Seen)

@@ -19,6 +19,7 @@ Metadata of every file: ``format_version`` (1), ``library_version`` (that wrote 
 
 - ``model``: the fields of ``ModelConfig``; ``training``: those of ``TrainingConfig``, or null;
 - ``tokenizer``: its JSON form; ``documents``: ``file``, ``paragraphs`` or ``lines``;
+- ``seen`` and ``ends``, which may be missing: what occurred in training (``model.seen``);
 - ``details``: facts about the run, such as its step and its validation loss.
 
 Its tensors, all F32, are those of ``fastlm.model.layout.Layout``: ``embeddings`` [V, E],

@@ -9,12 +9,16 @@ from fastlm.errors import CorpusError
 from fastlm.types import DOCUMENT_MODES
 
 __all__ = [
+    "DOCUMENT_ENDS",
     "DocumentEndSearch",
     "check_documents",
     "last_document",
     "split_documents",
     "with_line_feeds",
 ]
+
+DOCUMENT_ENDS = {"lines": re.compile(r"\n"), "paragraphs": re.compile(r"\n[^\S\n]*\n")}
+"""What no document holds, being its end."""
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*(?:\n|\Z))+")
 # Without the one that is blank because the text ends.
@@ -57,7 +61,7 @@ def last_document(prompt: str, mode: str) -> str:
     prompt = with_line_feeds(prompt)
     if mode == "file":
         return prompt
-    return re.split(r"\n" if mode == "lines" else r"\n[^\S\n]*\n", prompt)[-1]
+    return DOCUMENT_ENDS[mode].split(prompt)[-1]
 
 
 def with_line_feeds(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -163,6 +164,24 @@ class Tokenizer(ABC):
         """Return the id of the token with this name, or None when there is none."""
         return self.vocabulary.index.get(token)
 
+    def ids_matching(self, pattern: re.Pattern[str]) -> tuple[int, ...]:
+        """Return the ids of the ordinary tokens in whose text a pattern is found; kept."""
+        if pattern not in self._matching:
+            special = (self.boundary_id, self.unk_id)
+            self._matching[pattern] = tuple(
+                id
+                for id in range(self.vocab_size)
+                if id not in special and pattern.search(self._text_of(id))
+            )
+        return self._matching[pattern]
+
+    @cached_property
+    def _matching(self) -> dict[re.Pattern[str], tuple[int, ...]]:
+        return {}
+
+    def _text_of(self, id: int) -> str:
+        return self._decode(np.array([id]))
+
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return all that `tokenizer_from_dict` needs, in types that JSON has."""
@@ -281,6 +300,14 @@ class CountedTokenizer(Tokenizer):
         """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
         settings = cls._read(form, {**cls.form_kinds, "symbols": LIST})
         return cls(Vocabulary.from_ordered(settings.pop("symbols")), **settings)
+
+    def ids_matching(self, pattern: re.Pattern[str]) -> tuple[int, ...]:
+        """See ``Tokenizer.ids_matching``; one search tells that there are none, as in words."""
+        found = pattern.search("\0".join(self.vocabulary.symbols))
+        return () if found is None else super().ids_matching(pattern)
+
+    def _text_of(self, id: int) -> str:
+        return self.vocabulary.symbols[id]
 
     def _save_symbols(self, path: str | PathLike[str]) -> None:
         self.vocabulary.to_file(path)

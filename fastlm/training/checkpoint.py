@@ -48,6 +48,7 @@ from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFi
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import config_from_json, params_from_tensors
+from fastlm.model.seen import Seen
 from fastlm.system.json_values import OBJECT, TEXT, WHOLE, one_of, or_null, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.training.run_files import checkpoint_beside
@@ -85,6 +86,8 @@ class Origin:
     """Of the corpus, for people."""
     corpus_source: Mapping[str, Any] | None = None
     """What ``fastlm.train`` needs to read the corpus again, as JSON values."""
+    seen: Seen = field(default_factory=Seen)
+    """What occurs in it."""
 
 
 @dataclass(kw_only=True)
@@ -106,6 +109,8 @@ class Checkpoint:
     """float32[n] of the model so far: of the best validation, or current."""
     arrays: dict[str, NDArray[Any]]
     """The engine's ``State`` by field, with ``params`` and ``momentum`` float32[n]."""
+    seen: Seen = field(default_factory=Seen)
+    """What occurs in the training text."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """All metadata of the file that it was read from."""
     path: Path = Path()
@@ -114,7 +119,7 @@ class Checkpoint:
     @property
     def origin(self) -> Origin:
         """Where the tokens come from."""
-        return Origin(self.tokenizer, self.corpus["description"], self.corpus["recipe"])
+        return Origin(self.tokenizer, self.corpus["description"], self.corpus["recipe"], self.seen)
 
     @property
     def ended(self) -> bool:
@@ -277,7 +282,7 @@ def write_checkpoint(path: FilePath, checkpoint: Checkpoint) -> None:
         },
         "machine": f"{platform.system()} {platform.machine()}",
         "written": time.time(),
-    }
+    } | checkpoint.seen.to_dict()
     write_model_file(path, tensors, metadata, "checkpoint")
 
 
@@ -360,6 +365,7 @@ def _from_file(
         details=values["details"],
         params=params,
         arrays=arrays,
+        seen=Seen.from_dict(metadata, model.vocab),
         metadata=metadata,
         path=path,
     )

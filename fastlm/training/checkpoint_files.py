@@ -217,6 +217,7 @@ class CheckpointWriter:
             details=run.details(epoch, self.origin.description, reason),
             params=self.engine.snapshot()[0] if best is None else best,
             arrays=self.engine.state._asdict(),
+            seen=self.origin.seen,
         )
         try:
             self.reporter.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -414,3 +415,48 @@ def test_a_run_with_validation_text_is_resumed_with_it(tmp_path):
     fastlm.train(valid=tmp_path / "valid.txt", checkpoint=path, restart=True, **settings)
     again = fastlm.train(texts=[TEXT], steps=4, checkpoint=path, resume=True)
     assert again.details["step"] == 4
+
+
+NAMES = ["anna", "ben", "carla", "dora", "emil", "fritz", "gerda", "hans"] * 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "documents"), [("byte", "lines"), ("bpe", "lines"), ("byte", "file")]
+)
+def test_what_never_occurred_is_never_written(tmp_path, kind, documents):
+    """Today U+FFFD, NUL, ESC and line ends inside samples: ids of count 0 get half a count."""
+    if kind == "bpe":
+        pytest.importorskip("tokenizers")
+    corpus = tmp_path / "names.txt"
+    corpus.write_text("\n".join(NAMES))
+    settings = {"context": 2, "embed": 4, "hidden": (), "steps": 5, "batch": 16, "valid": 0}
+    path = tmp_path / "run.checkpoint"
+    model = fastlm.train(corpus, tokenizer=kind, documents=documents, checkpoint=path, **settings)
+    model.save(tmp_path / "model")
+    allowed = set("".join(NAMES)) | ({"\n"} if documents == "file" else set())
+    for lm in (model, fastlm.load(tmp_path / "model"), fastlm.load(path), copy.copy(model)):
+        samples = lm.sample(400, length=8, seed=1)
+        assert set("".join(samples)) <= allowed
+        assert all(samples)
+    model.train_more(["zoe"])
+    assert "z" in "".join(model.sample(400, length=8, seed=1))
+    resumed = fastlm.train(checkpoint=path, resume=True, steps=8)
+    assert set("".join(resumed.sample(200, length=8, seed=1))) <= allowed
+    started = fastlm.train(texts=["xyz"] * 9, documents=documents, init=resumed, steps=3)
+    assert set("".join(started.sample(400, length=8, seed=1))) > {"x", "y", "z", "a"}
+
+
+def test_short_texts_in_memory_end(tmp_path):
+    """Today ``<end>`` is trained, and ``generate`` never chooses it."""
+    settings = {"context": 2, "embed": 8, "hidden": (16,), "epochs": 30, "valid": 0, "seed": 1}
+    model = fastlm.train(texts=NAMES, **settings)
+    model.save(tmp_path / "model")
+    for lm in (model, fastlm.load(tmp_path / "model")):
+        samples = lm.sample(50, length=100, seed=1)
+        assert all(0 < len(sample) < 60 for sample in samples)
+        assert len(lm.generate(length=100, seed=1, stop_at_end=False)) == 100
+    one = fastlm.train(texts=["\n".join(NAMES)], **settings)
+    assert len(one.generate(length=100, seed=1)) == 100  # a single text is like a file
+    assert set(one.metadata()) == {
+        "kind", "model", "training", "tokenizer", "documents", "details"
+    } | ({"seen"} if one.seen.unseen_ids else set())  # fmt: skip

@@ -17,6 +17,7 @@ from fastlm.errors import TrainingError
 from fastlm.inference.generation import kernel_rules
 from fastlm.inference.sampling import Sampling
 from fastlm.model.layout import Layout
+from fastlm_kernels.passes.sampling import sampling_uniform
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 from tests import naive
 
@@ -154,7 +155,9 @@ def test_the_end_ends_and_is_not_part_of_the_text():
     config, params = model()
     texts = write(config, params, count=50, length=9, end=0)
     assert all(0 not in ids for ids in texts)
-    assert {len(ids) for ids in texts} >= {0, 1, 2, 9}
+    lengths = {len(ids) for ids in texts}
+    assert lengths >= {1, 2, 9}
+    assert 0 not in lengths
 
 
 def test_a_text_that_is_ended_from_outside_gets_no_more():
@@ -185,3 +188,35 @@ def test_logits_that_are_not_finite_are_refused():
             pytest.raises(TrainingError, match="logits are not finite"),
         ):
             write(config, params, count=2)
+
+
+# ---------------------------------------------------------------------------- empty documents
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(greedy=True), Sampling(top_k=3)])
+@pytest.mark.parametrize("ends", [True, False])
+def test_no_document_is_empty_and_the_others_keep_their_bits(sampling, ends):
+    config, params = model(boundary=2, hidden=())
+    params[:] = 0
+    bias = Layout(config).views(params)["output.bias"]
+    bias[:] = [0.1, 0, 1.0, 0, 0.2, 0.3]
+    end = 2 if ends else None
+    found = write(config, params, sampling, seed=4, count=200, length=6, end=end)
+    probabilities = sampling.probabilities(bias)
+    again = bias.copy()
+    again[2] = -np.inf
+    for number, text in enumerate(found):
+        expected = []
+        for position in range(6):
+            with np.errstate(over="ignore"):
+                first = sampling_uniform(4, number, position)
+                second = sampling_uniform(4, number, position + (1 << 62))
+            token = naive.drawn_token(probabilities, first)
+            if token == 2 and (not expected or expected[-1] == 2):
+                token = naive.drawn_token(sampling.probabilities(again), second)
+            if token == end:
+                break
+            expected.append(token)
+        assert text == expected
+        assert text
+    assert any(2 in text for text in found) != ends or sampling.greedy

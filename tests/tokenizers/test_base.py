@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -147,3 +148,15 @@ def test_tokenizers_pickle_and_copy(tokenizer: Tokenizer) -> None:
 def test_a_description_tells_tokenizers_apart() -> None:
     words = build_tokenizer("word", ["one two"])
     assert words.description == f"word of 4 tokens with fingerprint {words.fingerprint()[:12]}"
+
+
+def test_the_ids_whose_text_holds_a_pattern() -> None:
+    line_end = re.compile("\n")
+    char = build_tokenizer("char", ["a\nb"])
+    assert char.ids_matching(line_end) == (char.id_of("\n"),)
+    assert char.ids_matching(re.compile("\n\n")) == ()
+    byte = build_tokenizer("byte")
+    assert byte.ids_matching(line_end) == (byte.id_of("<0x0A>"),)
+    assert build_tokenizer("word", ["a\nb end"]).ids_matching(line_end) == ()
+    # The names of special tokens are no text.
+    assert char.ids_matching(re.compile("end|unk")) == ()

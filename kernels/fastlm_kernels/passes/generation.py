@@ -20,6 +20,9 @@ F = np.float32
 
 # States of a text.
 RUNNING, ENDED, NOT_FINITE = range(3)
+# Added to the position of a token that is drawn a second time: no text is as long.
+_AGAIN = np.int64(1 << 62)
+
 _EXPONENT = np.int32(0x7F800000)
 
 
@@ -105,6 +108,13 @@ def generate_tokens(
                     z[excluded[i]] = F(-np.inf)
                 uniform = sampling_uniform(seed, texts.numbers[text], texts.drawn[text])
                 token = choose(z, scratch.choice, uniform, rules)
+                if token == network.boundary and texts.contexts[(text + 1) * context - 1] == token:
+                    # The end of a document that is empty, as none was in training. Another one is
+                    # drawn here only, so that all other texts are the same with and without.
+                    z[token] = F(-np.inf)
+                    again = texts.drawn[text] + _AGAIN
+                    uniform = sampling_uniform(seed, texts.numbers[text], again)
+                    token = choose(z, scratch.choice, uniform, rules)
                 texts.drawn[text] += 1
                 if token == end:
                     texts.states[text] = ENDED
