@@ -105,7 +105,7 @@ def test_old_folders_of_other_versions_are_removed(places):
         "mine": True,
         "kernels-of-mine-numba-trials": True,
     }
-    for number, (name, stays) in enumerate(names.items()):
+    for number, name in enumerate(names):
         (places[1].parent / name).mkdir(parents=True)
         if number != 2:
             os.utime(places[1].parent / name, (0, 0))
