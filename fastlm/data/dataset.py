@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastlm.checks import is_number, one_or_several_texts
 from fastlm.data.cache import cache_path, open_cached, remove_old_stores
 from fastlm.data.cache_folder import PRIVATE_FILE, spool_folder
-from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
+from fastlm.data.encode import EncodingJob, corpus_tokenizer, encode_corpus, scan_counter
 from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import IN_MEMORY, scan_corpus
@@ -246,7 +246,7 @@ def _store_settings(valid: float | None, options: _Options) -> dict[str, Any]:
 
 
 def _in_memory(job: EncodingJob) -> Dataset:
-    tokenizer = build_tokenizer(job)
+    tokenizer = corpus_tokenizer(job)
     blocks: list[NDArray[Any]] = []
     metadata = encode_corpus(job, tokenizer, blocks.append)
     ids, n_train = np.concatenate(blocks), metadata["train"]["tokens"]

@@ -1,4 +1,4 @@
-"""Encoding a scanned corpus into token ids, block by block, on several threads.
+"""A scanned corpus to a vocabulary and to token ids, block by block, on several threads.
 
 The vocabulary is counted in a first pass, the ids are made in a second. Neither the size of blocks
 nor the number of threads changes what comes out, and memory does not grow with the text.
@@ -24,12 +24,13 @@ from fastlm.text.documents import split_documents
 from fastlm.text.sources import Input, TextPart
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.backend import count_ids
-from fastlm.tokenizers.blocks import SymbolCounter, block_encoder, symbol_counter
+from fastlm.tokenizers.blocks import block_encoder
+from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents
 
-__all__ = ["EncodingJob", "build_tokenizer", "encode_corpus", "scan_counter"]
+__all__ = ["EncodingJob", "corpus_tokenizer", "encode_corpus", "scan_counter"]
 
 # Each thread keeps freed memory for itself, the more the larger the blocks: 2 GB of text took 36 MB
 # more memory than 90 MB, and 76 MB with blocks of 256 kB.
@@ -126,7 +127,7 @@ def scan_counter(
     return symbol_counter("char", total=sum(source.size or 0 for source in inputs))
 
 
-def build_tokenizer(job: EncodingJob) -> Tokenizer:
+def corpus_tokenizer(job: EncodingJob) -> Tokenizer:
     """Return the tokenizer of a corpus, made from its training part unless the spec has it.
 
     Raises

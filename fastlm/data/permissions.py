@@ -1,4 +1,4 @@
-"""Permissions of what is made of text: no more readable than the text."""
+"""Permissions of the files that are made from text: nobody may read them who may not read it."""
 
 from __future__ import annotations
 

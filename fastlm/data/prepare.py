@@ -1,4 +1,4 @@
-"""Text of any size to a token store, ahead of training.
+"""``fastlm.prepare``: text of any size to a token store, ahead of training.
 
 A scan (``fastlm.data.scan``) reads everything once: what cannot be read is known before any work is
 done, and so is where the validation part begins. Then symbols are counted for the vocabulary, and
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.callbacks import Callback
-from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
+from fastlm.data.encode import EncodingJob, corpus_tokenizer, encode_corpus, scan_counter
 from fastlm.data.permissions import store_mode
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import scan_corpus
@@ -130,9 +130,9 @@ def write_store(
     StoreError
         When the store cannot be written; the incomplete file is removed.
     CorpusError, TokenizerError
-        See ``build_tokenizer`` and ``encode_corpus``.
+        See ``corpus_tokenizer`` and ``encode_corpus``.
     """
-    tokenizer = build_tokenizer(job)
+    tokenizer = corpus_tokenizer(job)
     with StoreWriter(path, tokenizer.dtype, mode) as writer:
         metadata = encode_corpus(job, tokenizer, writer.write)
         metadata["tokenizer"] = tokenizer.to_dict()

@@ -21,7 +21,7 @@ from fastlm.text.decoding import Reading, count_characters
 from fastlm.text.paths import inputs_of
 from fastlm.text.reading import whole_texts
 from fastlm.text.sources import FileInput, Input, Note, TextPart
-from fastlm.tokenizers.blocks import SymbolCounter
+from fastlm.tokenizers.counting import SymbolCounter
 from fastlm.types import CorpusSource
 
 __all__ = [

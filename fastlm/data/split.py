@@ -1,4 +1,8 @@
-"""The train/validation split of a corpus: where it is cut, and the two parts of it."""
+"""The train/validation split of a text: the byte where it is cut, and the two parts of it.
+
+Once the parts are encoded, the validation ids begin after ``metadata["train"]["tokens"]`` ids:
+``fastlm.data.token_store`` and ``fastlm.data.dataset`` slice them there.
+"""
 
 from __future__ import annotations
 

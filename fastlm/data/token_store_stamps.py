@@ -1,4 +1,4 @@
-"""Stamps: which token stores were read as a whole and found sound, so that they need not be again.
+"""Stamps: notes that a token store was read as a whole and found sound, so that once is enough.
 
 A stamp lies in the cache folder under a name that stands for the store's path. It holds what tells
 whether the file is unchanged: device, inode, size, times of the last change, checksums. Where none

@@ -1,4 +1,7 @@
-"""Evaluation: perplexity and bits per character of a model on text or a token store."""
+"""Evaluation: the figures of a model on all of a text or a token store, from summed losses.
+
+The formulas (perplexity, bits per character) are in ``fastlm.model.figures``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of language modelling: perplexity, bits per character and per byte."""
+"""The formulas of the figures: from losses to perplexity, bits per character and per byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Kinds of files that hold no text, known by their first bytes."""
+"""Kinds of files that are refused because they hold no text, known by their first bytes.
+
+What is read, and how, is in ``fastlm.text.sources`` and ``fastlm.text.compression``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole texts in memory."""
+"""Reading whole texts into memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: the lines of a source as they are, one by one, good or bad."""
+"""Records: the lines of a source, one by one, unchanged; a bad one comes with its reason."""
 
 from __future__ import annotations
 

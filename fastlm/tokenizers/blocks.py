@@ -1,4 +1,4 @@
-r"""Tokenizing a stream in blocks: counting its symbols, then encoding it.
+r"""Encoding a stream in blocks (``tokenizers.counting`` counts its symbols before).
 
 A block is UTF-8 with \n for every line end and no byte order mark, of any length. It begins where
 the text begins or where `safe_cut` cut it, and ends where `safe_cut` cuts it or where the text
@@ -16,26 +16,14 @@ from typing import TYPE_CHECKING
 from fastlm.text.documents import check_documents, split_documents
 from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import TokenArray, Tokenizer
-from fastlm.tokenizers.build import build_tokenizer_from_counts
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
-from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
-from fastlm.tokenizers.safe_cut import safe_cut
-from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.tokenizers.word_level import WordLevelTokenizer
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledEncoder
 
-__all__ = [
-    "COUNTED_KINDS",
-    "BlockEncoder",
-    "SymbolCounter",
-    "block_encoder",
-    "build_tokenizer_from_counts",
-    "safe_cut",
-    "symbol_counter",
-]
+__all__ = ["BlockEncoder", "block_encoder", "compiled_encoder"]
 
 
 class BlockEncoder:

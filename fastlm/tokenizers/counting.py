@@ -1,4 +1,8 @@
-"""Counting the symbols of a stream of text, for vocabularies that are built from counts."""
+"""Counting the symbols of a stream of text, for vocabularies that are built from counts.
+
+One counter takes one block after the other; ``fastlm.data.encode`` counts a corpus with one for
+each thread.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ __all__ = ["SymbolCounter", "count_symbols", "symbol_counter"]
 
 
 class SymbolCounter:
-    """Counts the symbols of a stream: one counter per worker, merged at the end.
+    """Counts the symbols of a stream; the counts of several counters may be added up.
 
-    The counts depend neither on the sizes and the order of the blocks, nor on which worker counted
+    They depend neither on the sizes and the order of the blocks, nor on which worker counted
     which. Made by `symbol_counter`.
     """
 

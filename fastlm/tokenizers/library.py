@@ -1,4 +1,4 @@
-"""The `tokenizers` library, for forms that may be anything: it raises nothing but our errors.
+"""Guarded use of the `tokenizers` library: whatever a file holds, only our errors come out.
 
 The library is written in Rust. What its authors did not expect ends there in a panic, which comes
 as a `BaseException`, or in memory that the system does not have, which ends the process. So a form

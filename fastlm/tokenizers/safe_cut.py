@@ -28,6 +28,7 @@ CAPITAL_SIGMA = "\u03a3"
 # Patterns whose matches begin where a text may be cut.
 _ANYWHERE = re.compile("")
 _BEFORE_SPACE = re.compile(r"\s")
+# For `bpe`, where its rules allow it (``BpeTokenizer.may_cut_before_space``); else at the end only.
 _BEFORE_SPACES = re.compile(r"(?<=\S)[ \n\t]")
 _AT_THE_END = re.compile(r"\Z")
 

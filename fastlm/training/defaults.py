@@ -1,4 +1,4 @@
-"""Default settings: sizes and rates that suit a corpus and the time there is.
+"""Default settings: sizes, rates and passes that suit a corpus and the time there is (--minutes).
 
 There are rules for *characters* (fewer than 1,000 ids: letters, bytes) and for *words*. Sizes
 follow from the passes over the corpus: more passes carry a larger model and need more dropout.

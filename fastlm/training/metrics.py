@@ -1,4 +1,7 @@
-"""The metrics file of a run: JSON lines that are appended, none lost and none doubled."""
+"""The metrics file of a run: a JSON line for each report, none lost and none written twice.
+
+What the numbers mean, perplexity for one, is in ``fastlm.model.figures``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Presets: the settings of the two reference systems, on the compiled engine."""
+"""Presets (--preset): the settings of the two reference systems, for the compiled engine."""
 
 from __future__ import annotations
 

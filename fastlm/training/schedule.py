@@ -1,4 +1,7 @@
-"""The length of a run, and the learning rate of each of its steps."""
+"""The length of a run, in steps or minutes, and the learning rate of each of its steps.
+
+Sizes that suit the minutes are chosen before, in ``fastlm.training.defaults``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled floor of fastlm: functions over arrays, offsets and integers.
+"""The compiled kernels of fastlm: functions over arrays, offsets and integers.
 
 It has no files, no classes with behaviour, no printing and no validation. ``fastlm`` casts and
 checks at its border; kernels trust what they get. Importing a module compiles nothing.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlm.data.encode import EncodingJob, build_tokenizer, encode_corpus, scan_counter
+from fastlm.data.encode import EncodingJob, corpus_tokenizer, encode_corpus, scan_counter
 from fastlm.data.scan import scan_corpus
 from fastlm.errors import CorpusError
 from fastlm.text.documents import split_documents
@@ -39,7 +39,7 @@ def encoded(texts, kind, mode, fraction, *, block, threads, part=5):
     job = EncodingJob(
         scan, TokenizerSpec(kind=kind), mode, fraction, threads=threads, block_bytes=block
     )
-    tokenizer = build_tokenizer(job)
+    tokenizer = corpus_tokenizer(job)
     blocks = []
     facts = encode_corpus(job, tokenizer, blocks.append)
     ids = np.concatenate(blocks)
@@ -130,7 +130,7 @@ def test_characters_counted_by_the_scan_are_those_of_the_training_part(tmp_path,
     # What is left out has been counted by then, and all is counted once more.
     assert (scan.counter is None) == blank
     early, late = (
-        build_tokenizer(EncodingJob(one, spec, "file", valid)).to_dict()
+        corpus_tokenizer(EncodingJob(one, spec, "file", valid)).to_dict()
         for one in (scan, dataclasses.replace(scan, counter=None))
     )
     assert early == late

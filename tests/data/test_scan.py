@@ -25,7 +25,7 @@ from fastlm.text.decoding import Reading
 from fastlm.text.default_corpus import default_corpus
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import FileInput, Note
-from fastlm.tokenizers.blocks import symbol_counter
+from fastlm.tokenizers.counting import symbol_counter
 from fastlm.tokenizers.spec import TokenizerSpec
 
 

@@ -10,12 +10,10 @@ from numba import config
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.text.documents import split_documents
 from fastlm.tokenizers import Tokenizer, build_tokenizer
-from fastlm.tokenizers.blocks import (
-    block_encoder,
-    build_tokenizer_from_counts,
-    safe_cut,
-    symbol_counter,
-)
+from fastlm.tokenizers.blocks import block_encoder
+from fastlm.tokenizers.build import build_tokenizer_from_counts
+from fastlm.tokenizers.counting import symbol_counter
+from fastlm.tokenizers.safe_cut import safe_cut
 
 from .samples import SAMPLES, STREAM_TEXTS
 

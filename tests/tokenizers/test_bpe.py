@@ -29,7 +29,8 @@ from fastlm.tokenizers import (
     tokenizer_from_dict,
     train_bpe,
 )
-from fastlm.tokenizers.blocks import block_encoder, safe_cut
+from fastlm.tokenizers.blocks import block_encoder
+from fastlm.tokenizers.safe_cut import safe_cut
 from fastlm.training.checkpoint import Origin
 from fastlm.training.checkpoint_files import CheckpointFiles
 from fastlm.training.trainer import Trainer

@@ -1,4 +1,4 @@
-"""Embeddings: the input of the first layer, their gradient and their momentum update.
+"""Embeddings and far-context pools: the first layer's input, gradients and momentum updates.
 
 Rows that do not occur in a batch have gradient zero: their momentum only decays, and moves the
 weights by what decays. This lazy update is applied in closed form before a row is next read (the

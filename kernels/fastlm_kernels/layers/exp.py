@@ -1,4 +1,4 @@
-"""The exponential that LLVM can vectorise."""
+"""The exponential in float32, as a polynomial that LLVM can vectorise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output layer of some rows, forward and backward, in blocks of columns.
+"""The output layer by tiles of rows, forward and backward, in blocks of columns.
 
 It is the head of an adaptive softmax; ``layers.output_columns`` has clusters and wide outputs, by
 the same blocks.

@@ -1,4 +1,4 @@
-"""The output layer swept by columns: a block of columns at a time, for all rows that have them.
+"""A wide output layer by tiles of columns: each block of columns for all rows that need it.
 
 A wide output's weights do not fit in a cache. Sweeping it with the rows, some at a time, would
 fetch them from memory for each tile of rows, forward and backward. Here a block of columns stays in
@@ -8,8 +8,8 @@ swept the same way: their tiles are of one size however the rows fall.
 
 The softmax needs sums over all columns, so there are three phases: the tiles up to their
 exponentials (``forward_columns``), the sums (``column_sums``), and the tiles from there to the
-gradient (``backward_block``) and the update. Each tile keeps what it adds to the gradient of its
-input apart, and ``add_columns`` adds it up in one order.
+gradient (``backward_columns_block``) and the update. Each tile keeps what it adds to the gradient
+of its input apart, and ``add_columns`` adds it up in one order.
 """
 
 from __future__ import annotations

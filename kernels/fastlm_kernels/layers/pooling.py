@@ -4,7 +4,7 @@
 
 A pool reads one embedding for each of its tokens, from anywhere in the table. As plain loops the
 three passes of a training step took 240 ns a token with E = 64. With JIT off NumPy twins do the
-same.
+same. ``layers.embedding`` calls them, for all pools of an example or for a row of the table.
 """
 
 from __future__ import annotations

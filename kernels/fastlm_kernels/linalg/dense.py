@@ -1,4 +1,4 @@
-"""The dense matrix product C = alpha * A @ op(B) + beta * C, blocked for registers and caches.
+"""The dense matrix product behind ``linalg.gemm``, blocked for registers and caches.
 
 ``linalg.sparse`` calls it where no zeros are left out; ``linalg.simd`` has the register blocks.
 Figures behind the constants: bench/CHOICES.md, "Kernels".

@@ -1,4 +1,4 @@
-"""The matrix product inside kernels: C = alpha * A @ B + beta * C in float32.
+"""The matrix product as kernels call it: C = alpha * A @ op(B) + beta * C in float32.
 
 BLAS libraries are made for large matrices. A small language model multiplies a few dozen rows with
 a matrix that is in the cache already, over and over, and OpenBLAS copies that matrix into its own

@@ -1,1 +1,1 @@
-"""What Python calls: training steps, losses, generation."""
+"""The kernels that ``fastlm`` calls: training steps, losses, scores, generation."""

@@ -1,6 +1,6 @@
-"""Sampling: a uniform random number, and the choice of a token from logits by it.
+"""Sampling: the choice of a token from logits, by temperature, top-k and top-p.
 
-Temperature, top-k (Fan et al. 2018) and top-p (Holtzman et al. 2020). The tokens that top-k and
+Top-k: Fan et al. 2018; top-p: Holtzman et al. 2020, in this order. The tokens that top-k and
 top-p keep are found without sorting: logits are mapped to integers in the same order, and bisection
 finds the smallest that stays. Each round sums the row in whole vectors.
 """

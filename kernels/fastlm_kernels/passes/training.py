@@ -1,7 +1,7 @@
-"""Many training steps in one call, shared by any number of threads.
+"""Many training steps in one call, shared by any number of threads (``runtime.scheduler``).
 
 Momentum is applied without a separate gradient: M = beta M + ((1 - beta) / B) A^T D is one product
-per tile of weights, then W -= rate M while M is in the cache.
+per tile of weights, then W -= rate M while M is in the cache (``layers.affine.apply_momentum``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels: keyed by what they are made from, never a reason to fail.
+"""The cache of compiled kernels: its folders, its key (all sources), and that it fails no program.
 
 Numba's own cache goes by the path of a source file and by that file alone: a copy of the package
 compiles everything again, a change in a called kernel of another file is not seen, a folder that
