@@ -143,6 +143,21 @@ def test_every_module_has_its_tests() -> None:
     assert untested(ROOT) == []
 
 
+# Folders below which docs/architecture.md names files.
+TOPS = ("", "fastlm", "kernels/fastlm_kernels", "fastlm/tokenizers", "fastlm/text", "fastlm/bench")
+
+
+def not_there(text: str) -> list[str]:
+    """The files and folders named in `code` of a text that do not exist."""
+    names = [name for name in re.findall(r"`([^`\n]+)`", text) if "/" in name or ".py" in name]
+    return [name for name in names if not any((ROOT / top / name).exists() for top in TOPS)]
+
+
+def test_the_files_that_the_map_names_exist() -> None:
+    assert not_there((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")) == []
+    assert not_there("`cli/train.py`, `cli/gone.py`, `base.py`") == ["cli/gone.py"]
+
+
 def test_these_guards_can_fail(tmp_path: Path) -> None:
     module = tmp_path / "fastlm" / "room" / "new.py"
     module.parent.mkdir(parents=True)
