@@ -19,6 +19,7 @@ import typer
 
 from fastlm._version import __version__
 from fastlm.cli.bench import bench
+from fastlm.cli.compile import compile_command
 from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
 from fastlm.cli.generate import generate
@@ -193,5 +194,6 @@ for _function, _name in (
     (export, "export"),
     (score, "score"),
     (bench, "bench"),
+    (compile_command, "compile"),
 ):
     app.command(_name)(_until_closed(_function))

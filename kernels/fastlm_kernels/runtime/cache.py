@@ -19,7 +19,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -36,9 +35,6 @@ from fastlm_kernels.runtime.sources import PACKAGE, sources_digest
 
 # Days after which a folder of other sources or versions, unused since, is removed.
 UNUSED_DAYS = 60
-
-# Names that ``cache_key`` gives: a folder that the user chose holds other things, too.
-_OWN_FOLDER = re.compile(r"kernels-[0-9a-f]{16}-numba[\w.+]+-llvmlite[\w.+]+-[\w.-]+")
 
 _problem = [""]
 
@@ -59,12 +55,12 @@ def cache_key():
     )
 
 
-def package_folder():
+def package_folder() -> Path:
     """Return the folder inside the package, which an image brings along."""
     return PACKAGE / "__pycache__" / cache_key()
 
 
-def user_folder():
+def user_folder() -> Path:
     """Return the folder in the user's cache."""
     return Path(AppDirs(appname="fastlm", appauthor=False).user_cache_dir) / cache_key()
 
@@ -78,13 +74,19 @@ def _places():
     return (package_folder(), user_folder()), (user_folder(), package_folder())
 
 
-_written = []
+_written = []  # the folder that kernels are written into, once it is chosen
+_only = []  # the folder of ``write_into``
 
 
-def write_into(folder):
-    """Write what is compiled from now on into ``folder``; OSError if it cannot be written."""
+def write_into(folder: Path) -> Path:
+    """Read and write kernels in ``folder`` alone, or in ``NUMBA_CACHE_DIR`` where that is set.
+
+    Returns that folder. Raises OSError if it cannot be written.
+    """
+    folder = _places()[1][0] if config.CACHE_DIR else Path(folder)
     _check_writable(folder)
-    _written[:] = [Path(folder)]
+    _only[:] = _written[:] = [folder]
+    return folder
 
 
 def _check_writable(folder):
@@ -115,9 +117,8 @@ def _remove_unused(folder):
     oldest = time.time() - UNUSED_DAYS * 86400
     with contextlib.suppress(OSError):
         os.utime(folder)
-        for other in folder.parent.iterdir():
-            own = _OWN_FOLDER.fullmatch(other.name) and other != folder
-            if own and other.stat().st_mtime < oldest:
+        for other in folder.parent.glob("kernels-*-numba*"):
+            if other != folder and other.stat().st_mtime < oldest:
                 shutil.rmtree(other, ignore_errors=True)
 
 
@@ -171,7 +172,7 @@ class KernelCache(caching.FunctionCache):
 
     def load_overload(self, sig, target_context):
         """Return what is compiled for the types ``sig``, or None."""
-        for folder in (*_places()[0], *_written):
+        for folder in _only or (*_places()[0], *_written):
             self._cache_file = self._file_in(folder)
             try:
                 found = super().load_overload(sig, target_context)

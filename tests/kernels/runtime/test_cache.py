@@ -29,6 +29,7 @@ def places(tmp_path, monkeypatch):
     folders = (tmp_path / "package", tmp_path / "user")
     monkeypatch.setattr(cache, "_places", lambda: (folders, folders[::-1]))
     monkeypatch.setattr(cache, "_written", [])
+    monkeypatch.setattr(cache, "_only", [])
     monkeypatch.setattr(cache, "_problem", [""])
     return folders
 
@@ -98,25 +99,22 @@ def test_a_full_disk(places, monkeypatch):
 
 
 def test_old_folders_of_other_versions_are_removed(places):
-    names = {
-        f"kernels-{'01' * 8}-numba0.1-llvmlite0.1-cpython-311": False,
-        f"kernels-{'23' * 8}-numba0.2rc1+x-llvmlite0.1-cpython-311d-checked": False,
-        f"kernels-{'45' * 8}-numba0.1-llvmlite0.1-cpython-311": True,  # used lately
-        "mine": True,
-        "kernels-of-mine-numba-trials": True,
-    }
-    for number, name in enumerate(names):
-        (places[1].parent / name).mkdir(parents=True)
-        if number != 2:
-            os.utime(places[1].parent / name, (0, 0))
+    old = places[1].parent / "kernels-0123-numba0.1-llvmlite0.1-cpython-311"
+    new = places[1].parent / "kernels-4567-numba0.1-llvmlite0.1-cpython-311"
+    mine = places[1].parent / "mine"
+    for folder in (old, new, mine):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    os.utime(mine, (0, 0))
     hits(kernel())
-    assert {name: (places[1].parent / name).exists() for name in names} == names
-    assert cache._OWN_FOLDER.fullmatch(cache.cache_key())
+    assert [folder.exists() for folder in (old, new, mine)] == [False, True, True]
 
 
-def test_the_folder_that_is_asked_for_is_written(places, tmp_path):
-    cache.write_into(tmp_path / "image")
-    hits(kernel())
+def test_the_folder_that_is_asked_for_is_written(places, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache.config, "CACHE_DIR", "")
+    hits(kernel())  # in another folder, which does not count
+    assert cache.write_into(tmp_path / "image") == tmp_path / "image"
+    assert hits(kernel()) == 0
     assert any((tmp_path / "image").glob("*.nbi"))
 
 
