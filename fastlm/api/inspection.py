@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fastlm.engine.network import first_target
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_metadata
+from fastlm.system.json_values import LIST, NUMBER, TEXT, WHOLE, Kind
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import Checkpoint, read_checkpoint
 from fastlm.training.metrics import read_rows
@@ -25,6 +27,9 @@ from fastlm.types import FilePath
 __all__ = ["Inspection"]
 
 _NEIGHBORS = 10
+
+# Of a run; more is no time that one took.
+_LONGEST_SECONDS = 1e12
 
 
 class Inspection:
@@ -53,18 +58,19 @@ class Inspection:
             "format_version": metadata.get("format_version"),
             "library_version": metadata.get("library_version"),
         }
+        details: dict[str, Any]
         self.tokenizer: Tokenizer | None
         if metadata.get("kind") == "checkpoint":
             saved = read_checkpoint(path)
             self._take(saved.model, saved.params, saved.tokenizer, saved)
+            details = saved.details
             self.facts |= _run_facts(saved)
         else:
             lm: LanguageModel = load(path)
             self._take(lm.config, lm.params, lm.tokenizer, lm)
-            self.facts |= {"history": []} | lm.details
-        self.facts["history"] = [
-            row for row in self.facts["history"] if isinstance(row, dict) and "step" in row
-        ]
+            details = lm.details
+        # What the file says of itself never takes the place of what was found.
+        self.facts = _sound_details(details) | self.facts
 
     def _take(
         self,
@@ -148,13 +154,50 @@ def _id_of(tokenizer: Tokenizer, token: str, path: Path) -> int:
     )
 
 
+_TIME = Kind("a number", lambda value: NUMBER.holds(value) and 0 <= value < _LONGEST_SECONDS)
+_DETAILS = {
+    "reason": TEXT,
+    "step": WHOLE,
+    "epoch": _TIME,
+    "seconds": _TIME,
+    "train_loss": NUMBER,
+    "valid_loss": NUMBER,
+    "best_step": WHOLE,
+    "corpus": TEXT,
+    "history": LIST,
+}
+# Facts of a checkpoint's run and of the command, which details cannot give.
+_NO_DETAILS = {
+    "ended", "fraction", "lr", "machine", "neighbors", "rate_factor", "resume",
+    "tokenizer_fingerprint", "total_epochs", "total_steps", "train", "valid", "versions", "written",
+}  # fmt: skip
+_ROW = {"step": WHOLE, "valid_loss": NUMBER}
+
+
+def _sound_details(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the details of a file, without those that cannot be what they are called.
+
+    The others, which only people or ``--json`` read, may be anything.
+    """
+    sound = {
+        name: value
+        for name, value in details.items()
+        if name not in _NO_DETAILS and (name not in _DETAILS or _DETAILS[name].holds(value))
+    }
+    sound["history"] = [
+        row | {"train_loss": row["train_loss"] if NUMBER.holds(row.get("train_loss")) else None}
+        for row in sound.get("history", ())
+        if isinstance(row, dict) and all(kind.holds(row.get(key)) for key, kind in _ROW.items())
+    ]
+    return sound
+
+
 def _run_facts(saved: Checkpoint) -> dict[str, Any]:
     run, training = saved.run, saved.training
     examples = max(1, saved.corpus["train"]["tokens"] - first_target(saved.model))
     plan = RunPlan(training, examples)
     total = plan.total_steps
-    details = dict(saved.details)
-    return details | {
+    return {
         "reason": saved.reason,
         "step": run.step,
         "total_steps": total,
@@ -172,5 +215,4 @@ def _run_facts(saved: Checkpoint) -> dict[str, Any]:
         "machine": saved.metadata.get("machine"),
         "written": saved.metadata.get("written"),
         "ended": saved.ended,
-        "history": details.get("history", []),
     }

@@ -123,7 +123,7 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
             lines["lr now"] += f", {facts['rate_factor']:g} of the plan after {back}"
     if facts.get("train_loss") is not None:
         lines["train loss"] = f"{facts['train_loss']:.4f} nats per token"
-    if facts.get("valid_loss") is not None:
+    if facts.get("valid_loss") is not None and "best_step" in facts:
         quality = quality_text(facts["valid_loss"], tokenizer["kind"] if tokenizer else "")
         lines["best"] = f"{quality}, at step {facts['best_step']:,}"
     found = [*lines.items(), *_history(facts)]

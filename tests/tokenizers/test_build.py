@@ -166,3 +166,14 @@ def test_a_vocabulary_file_round_trips_by_kind(kind: str, tmp_path: Path) -> Non
     tokenizer.save_vocab(tmp_path / "v.txt")
     again = build_tokenizer(kind, vocab_file=tmp_path / "v.txt", boundary=False, lowercase=True)
     assert again == tokenizer
+
+
+@pytest.mark.parametrize(
+    "text", ['{"kind": ' + "9" * 5000 + "}", "[" * 10**5, '{"a": [' + "[]," * 10**5 + "0]}"]
+)
+def test_a_file_of_too_long_numbers_or_too_many_lists(tmp_path, text) -> None:
+    path = tmp_path / "v.json"
+    path.write_text(text)
+    with pytest.raises(TokenizerError, match="is not JSON") as caught:
+        build_tokenizer("char", vocab_file=path)
+    assert len(str(caught.value)) < 400
