@@ -125,28 +125,37 @@ class ScannedInput:
     def _verified(self, parts: Iterable[TextPart], number: int) -> Iterator[TextPart]:
         """Yield the parts from a seek point on, once what lies before the next one is as it was."""
         stops = [*(point.bytes for point in self.seek_points[1:]), self.bytes]
-        place = self.seek_points[number].bytes
-        crc = 0
+        place, stop = self.seek_points[number].bytes, stops[number]
         held: list[TextPart] = []
         for part in parts:
-            while part.data:
-                if place == self.bytes:
-                    raise self._changed()
-                head, part = _cut_part(part, stops[number] - place)
-                held.append(head)
-                crc = zlib.crc32(head.data, crc)
-                crc = zlib.crc32(_TEXT_END, crc) if head.ends_text else crc
-                place += len(head.data)
-                if place < stops[number]:
+            fits = place + len(part.data) <= stop
+            for piece in (part,) if fits else self._cut_at(stops[number:], place, part):
+                held.append(piece)
+                place += len(piece.data)
+                if place < stop:
                     continue
-                if crc != self.checksums[number]:
+                if _checksum(held) != self.checksums[number]:
                     raise self._changed()
                 yield from held
-                held, crc = [], 0
-                number += 1
-        # A last stretch may be empty.
+                held = []
+                # A last stretch may be empty.
+                if place < self.bytes:
+                    number += 1
+                    stop = stops[number]
         if place < self.bytes:
             raise self._changed()
+
+    def _cut_at(self, stops: list[int], place: int, part: TextPart) -> Iterator[TextPart]:
+        """Yield the pieces of a part that begins at ``place``; CorpusError if it goes too far."""
+        start = 0
+        for stop in stops:
+            if stop - place >= len(part.data):
+                break
+            yield TextPart(part.data[start : stop - place], False)
+            start = stop - place
+        if place + len(part.data) > self.bytes:
+            raise self._changed()
+        yield TextPart(part.data[start:], part.ends_text)
 
     def _changed(self) -> CorpusError:
         return CorpusError(
@@ -155,11 +164,10 @@ class ScannedInput:
         )
 
 
-def _cut_part(part: TextPart, size: int) -> tuple[TextPart, TextPart]:
-    """Return the first ``size`` bytes of a part, and what follows."""
-    if len(part.data) <= size:
-        return part, TextPart(b"", False)
-    return TextPart(part.data[:size], False), TextPart(part.data[size:], part.ends_text)
+def _checksum(parts: list[TextPart]) -> int:
+    return zlib.crc32(
+        b"".join(part.data + _TEXT_END if part.ends_text else part.data for part in parts)
+    )
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ Numba compiles one function at a time, but finds in its cache what another proce
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
-__all__ = ["compile_half", "start_compiling"]
+__all__ = ["compile_half", "end_with_parent", "start_compiling"]
 
 _PROGRAM = f"from {__name__} import compile_half; compile_half()"
+_WATCH = f"from {__name__} import end_with_parent; end_with_parent(); "
 
 _started: list[subprocess.Popen[bytes]] = []  # kept: collecting one that runs is a ResourceWarning
 
@@ -19,22 +22,39 @@ _started: list[subprocess.Popen[bytes]] = []  # kept: collecting one that runs i
 def start_compiling() -> None:
     """Start a second process that compiles part of the kernels, if none is compiled yet.
 
-    It ends by itself. If it cannot start or fails, the first process compiles everything.
+    It ends by itself, at the latest when this process does. If it cannot start or fails, the first
+    process compiles everything.
     """
     from fastlm.engine.training import kernels_cached
     from fastlm.system.resources import available_processors
 
     if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
         return
+    _start(_PROGRAM)
+
+
+def _start(program: str) -> None:
+    """Run a program beside this process until one of the two ends."""
     with suppress(OSError):
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-c", _WATCH + program],
+            stdin=subprocess.PIPE,  # the system closes it when this process ends, however it does
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
         _started.append(process)
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its standard input, a pipe from the parent, is closed."""
+
+    def watch() -> None:
+        with suppress(OSError):
+            os.read(0, 1)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="fastlm-parent", daemon=True).start()
 
 
 def compile_half() -> None:

@@ -104,14 +104,16 @@ class RecordReader:
         if not reading.has_ascii_line_ends:
             chunks = text_blocks(chunks, self.name, reading)
             reading = Reading()
+        utf8 = reading.utf8
+        as_it_is = utf8 and reading.errors == "strict"
         for lines in split_lines(chunks, self.name, self._longest):
             block = []
             for line in lines:
                 number += 1
-                if number == 1 and reading.utf8:
+                if utf8 and (number == 1 or self.field is not None):
                     line = line.removeprefix(BYTE_ORDER_MARK)
                 if self.field is None or line.strip():
-                    block.append(self._record(number, line, reading))
+                    block.append(self._record(number, line, reading, as_it_is))
             if block:
                 yield block
 
@@ -120,13 +122,13 @@ class RecordReader:
             self.bytes_read += len(chunk)
             yield chunk
 
-    def _record(self, number: int, raw: bytes, reading: Reading) -> Record | BadRecord:
+    def _record(
+        self, number: int, raw: bytes, reading: Reading, as_it_is: bool
+    ) -> Record | BadRecord:
         line = raw.rstrip(_LINE_ENDS)
         try:
             text = decode_line(line, reading)
-            if self.field is not None:
-                text = text.removeprefix("\ufeff")
-            if not reading.utf8 or reading.errors != "strict":
+            if not as_it_is:
                 line = text.encode("utf-8")
             if self.field is None:
                 return Record(number, raw, line, text)
@@ -134,6 +136,4 @@ class RecordReader:
         except CorpusError as error:
             plain = "" if self.field is None or is_json_lines(self.name) else _PLAIN
             return BadRecord(number, f"{error}{plain}")
-        if self.field is not None and reading.utf8:
-            raw, line = raw.removeprefix(BYTE_ORDER_MARK), line.removeprefix(BYTE_ORDER_MARK)
         return Record(number, raw, line, fields[self.field], fields)

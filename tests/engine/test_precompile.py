@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
 
@@ -89,4 +93,43 @@ def test_a_second_process_that_cannot_start_is_no_error(monkeypatch):
     monkeypatch.setattr("fastlm.system.resources.available_processors", lambda: 2)
     monkeypatch.setattr(subprocess, "Popen", no_process)
     precompile.start_compiling()
-    assert started == [[sys.executable, "-c", precompile._PROGRAM]]
+    assert started == [[sys.executable, "-c", precompile._WATCH + precompile._PROGRAM]]
+
+
+def has_ended(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        # An orphan stays a zombie where nothing collects it.
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill(number, 0) ends a process on Windows")
+@pytest.mark.parametrize("end", ["kill", "return"])
+def test_a_second_process_ends_with_the_first(end):
+    parent = textwrap.dedent(
+        """
+        import sys
+        from fastlm.engine import precompile
+        precompile._start("import time; time.sleep(120)")
+        print(precompile._started[0].pid, flush=True)
+        sys.stdin.read()
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        second = int(first.stdout.readline())
+        time.sleep(1)
+        assert not has_ended(second)
+        first.kill() if end == "kill" else first.stdin.close()
+    until = time.monotonic() + 10
+    while not has_ended(second) and time.monotonic() < until:
+        time.sleep(0.05)
+    ended = has_ended(second)
+    if not ended:
+        os.kill(second, signal.SIGKILL)
+    assert ended

@@ -19,6 +19,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,9 @@ from fastlm_kernels.runtime.sources import PACKAGE, sources_digest
 
 # Days after which a folder of other sources or versions, unused since, is removed.
 UNUSED_DAYS = 60
+
+# Names that ``cache_key`` gives: a folder that the user chose holds other things, too.
+_OWN_FOLDER = re.compile(r"kernels-[0-9a-f]{16}-numba[\w.+]+-llvmlite[\w.+]+-[\w.-]+")
 
 _problem = [""]
 
@@ -117,8 +121,9 @@ def _remove_unused(folder):
     oldest = time.time() - UNUSED_DAYS * 86400
     with contextlib.suppress(OSError):
         os.utime(folder)
-        for other in folder.parent.glob("kernels-*-numba*"):
-            if other != folder and other.stat().st_mtime < oldest:
+        for other in folder.parent.iterdir():
+            own = _OWN_FOLDER.fullmatch(other.name) and other != folder
+            if own and other.stat().st_mtime < oldest:
                 shutil.rmtree(other, ignore_errors=True)
 
 

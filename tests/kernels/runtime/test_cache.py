@@ -99,15 +99,20 @@ def test_a_full_disk(places, monkeypatch):
 
 
 def test_old_folders_of_other_versions_are_removed(places):
-    old = places[1].parent / "kernels-0123-numba0.1-llvmlite0.1-cpython-311"
-    new = places[1].parent / "kernels-4567-numba0.1-llvmlite0.1-cpython-311"
-    mine = places[1].parent / "mine"
-    for folder in (old, new, mine):
-        folder.mkdir(parents=True)
-    os.utime(old, (0, 0))
-    os.utime(mine, (0, 0))
+    names = {
+        f"kernels-{'01' * 8}-numba0.1-llvmlite0.1-cpython-311": False,
+        f"kernels-{'23' * 8}-numba0.2rc1+x-llvmlite0.1-cpython-311d-checked": False,
+        f"kernels-{'45' * 8}-numba0.1-llvmlite0.1-cpython-311": True,  # used lately
+        "mine": True,
+        "kernels-of-mine-numba-trials": True,
+    }
+    for number, name in enumerate(names):
+        (places[1].parent / name).mkdir(parents=True)
+        if number != 2:
+            os.utime(places[1].parent / name, (0, 0))
     hits(kernel())
-    assert [folder.exists() for folder in (old, new, mine)] == [False, True, True]
+    assert {name: (places[1].parent / name).exists() for name in names} == names
+    assert cache._OWN_FOLDER.fullmatch(cache.cache_key())
 
 
 def test_the_folder_that_is_asked_for_is_written(places, tmp_path, monkeypatch):
