@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,32 @@ class TrainingEngine:
     def is_single_example(self) -> bool:
         """Whether steps run by the kernels for a batch of one."""
         return self.training.batch == 1 and not self.model.cutoffs and not self.model.far
+
+    def may_hold(self, state: Mapping[str, NDArray[Any]], step: int) -> bool:
+        """Return whether arrays, by field of ``State``, may be this engine's after ``step`` steps.
+
+        Kernels trust what this checks: at every step, rows are settled up to the last multiple of
+        SETTLE_EVERY at least, and ``fill_decays`` tabulates no step before it. Rows that no kernel
+        settles (weights but for a batch of one, and any row of a batch of one without momentum)
+        may have any step.
+        """
+        own = self.state._asdict()
+        if state.keys() != own.keys() or any(
+            state[name].shape != array.shape or state[name].dtype != array.dtype
+            for name, array in own.items()
+        ):
+            return False
+        rows = state["row_steps"]
+        settled = rows if self.is_single_example else rows[: self.model.vocab]
+        if self.is_single_example and self.plan.beta == 0:
+            settled = rows[:0]
+        return bool(
+            np.isfinite(state["momentum"]).all()
+            and np.isfinite(state["rates"]).all()
+            and rows.min(initial=0) >= 0
+            and rows.max(initial=0) <= step
+            and settled.min(initial=step) >= step - step % SETTLE_EVERY
+        )
 
     def compile(self) -> None:
         """Compile the training kernel or load it from the cache; otherwise the first ``run`` does.

@@ -54,7 +54,6 @@ from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
 from fastlm.types import DOCUMENT_MODES, Documents, FilePath
-from fastlm_kernels.layers.embedding import SETTLE_EVERY
 
 __all__ = [
     "ENDED",
@@ -200,29 +199,13 @@ class Checkpoint:
                     f"{self.path} is damaged: its {name} is {given.dtype} of shape "
                     f"{given.shape}, not {array.dtype} of shape {array.shape}"
                 )
-        if not self._is_sound(engine):
+        if not engine.may_hold(self.arrays, self.run.step):
             raise ModelFileError(
                 f"{self.path} is damaged: its state cannot be that after step {self.run.step}"
             )
         for name, array in state.items():
             np.copyto(array, self.arrays[name])
         engine.step = self.run.step
-
-    def _is_sound(self, engine: TrainingEngine) -> bool:
-        """Tell whether the arrays may be those of an engine after ``run.step`` steps.
-
-        A row that claims to lag far would keep a kernel busy for hours to bring it up to date.
-        """
-        rows, step = self.arrays["row_steps"], self.run.step
-        by_example = engine.is_single_example
-        settled = rows if by_example else rows[: self.model.vocab]
-        return bool(
-            np.isfinite(self.arrays["momentum"]).all()
-            and np.isfinite(self.arrays["rates"]).all()
-            and rows.min(initial=0) >= 0
-            and rows.max(initial=0) <= step
-            and settled.min(initial=step) >= step - SETTLE_EVERY
-        )
 
 
 def setting_changed_error(path: Path, name: str, saved: Any, given: Any) -> ConfigError:

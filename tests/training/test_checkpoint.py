@@ -304,3 +304,63 @@ def test_the_settled_state_is_that_of_the_last_step(path, batch):
     found = settled_state(read_checkpoint(path))
     for expected, array in zip(trainer.engine.snapshot(), found, strict=True):
         assert array.tobytes() == expected.tobytes()
+
+
+# ---------------------------------------------------------------------------- row steps
+
+
+@pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    ("step", "oldest", "sound"),
+    [
+        (255, 0, True),
+        (256, 0, False),
+        (256, 255, False),
+        (256, 256, True),
+        (300, 255, False),
+        (300, 256, True),
+        (511, 255, False),
+        (511, 256, True),
+        (511, 512, False),
+        (511, -1, False),
+    ],
+)
+def test_rows_that_claim_to_lag_too_far_are_refused(path, batch, step, oldest, sound):
+    """Kernels would read beyond the decays that they tabulate."""
+    cut(path, step, every=f"{step} steps", batch=batch, lr=0.05, steps=600, valid_every=50.0)
+    saved = read_checkpoint(path)
+    saved.arrays["row_steps"] = saved.arrays["row_steps"].copy()
+    saved.arrays["row_steps"][2] = oldest
+    write_checkpoint(path, saved)
+    if sound:
+        assert resumed(path).engine.step == step
+        settled_state(read_checkpoint(path))
+        return
+    with pytest.raises(ModelFileError, match=f"cannot be that after step {step}"):
+        resumed(path)
+    with pytest.raises(ModelFileError, match=f"cannot be that after step {step}"):
+        settled_state(read_checkpoint(path))
+
+
+@pytest.mark.skipif(NO_JIT, reason="takes long without compiled kernels")
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_row_that_never_occurs_stops_no_run(path, batch, momentum):
+    tokens = np.where(TOKENS == 3, 4, TOKENS)
+
+    def trainer(files=None):
+        training = TrainingConfig(batch=batch, momentum=momentum, lr=0.05, steps=700, seed=1)
+        config = Config(model=MODEL, training=training)
+        return Trainer(config, tokens, checkpoints=files)
+
+    whole = trainer()
+    whole.fit()
+    part = trainer(CheckpointFiles(path, "600 steps"))
+    part.callbacks.append(Listener(stop_at=600))
+    part.callbacks[0].trainer = part
+    part.fit()
+    again = Trainer.resume(path, tokens)
+    assert again.engine.step == 600
+    again.fit()
+    assert_same(again, whole)

@@ -133,7 +133,8 @@ class State(NamedTuple):
 
     params, momentum : float32[n]
     row_steps : int64[V + sum of fan-ins], the step up to which the momentum of a row is applied:
-        rows of the embeddings, then, for a batch of one, of every weight
+        rows of the embeddings, then, for a batch of one, of every weight. Between two steps it is
+        at least step - step mod SETTLE_EVERY, before which no rate is tabulated
     rates : float64[SETTLE_EVERY + 1], the learning rate of step s at s mod (SETTLE_EVERY + 1)
     """
 
