@@ -23,7 +23,7 @@ from typing import Self
 
 from fastlm.types import FilePath
 
-__all__ = ["NewFile", "reason_of", "remove_stale", "replace_file", "unwritable"]
+__all__ = ["NewFile", "reason_of", "remove_stale", "replace_file", "sync_file", "unwritable"]
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or name another disk",
@@ -130,7 +130,7 @@ class NewFile:
 
     def sync(self) -> None:
         """Bring what is written onto the disk; another thread may write meanwhile."""
-        os.fsync(self._file.fileno())
+        sync_file(self._file.fileno())
 
     def finish(self) -> None:
         """Bring the file onto the disk and give it its name."""
@@ -146,6 +146,19 @@ class NewFile:
         with contextlib.suppress(OSError):
             self._temporary.unlink()
         _being_written.discard(self._temporary.name)
+
+
+# What file systems and devices answer that cannot sync, or need not.
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+def sync_file(descriptor: int) -> None:
+    """Bring an open file onto the disk, where its file system has a way to; raise OSError."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def replace_file(path: FilePath, parts: Iterable[bytes | memoryview]) -> None:

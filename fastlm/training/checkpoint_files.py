@@ -243,6 +243,8 @@ def check_unfinished(path: FilePath) -> None:
     try:
         if not path.exists() or (path.is_file() and not path.stat().st_size):
             return
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise ModelFileError(f"{path} is not a regular file")
         metadata = read_metadata(path)
     except (OSError, ModelFileError) as error:
         raise ConfigError(f"{error}: remove it, or name another checkpoint") from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastlm.errors import ConfigError
-from fastlm.system.atomic_file import reason_of
+from fastlm.system.atomic_file import reason_of, sync_file
 from fastlm.system.json_values import finite_values
 from fastlm.types import FilePath
 
@@ -33,7 +34,8 @@ class MetricsFile:
     Every row has ``event`` (``progress``, ``validation`` or ``rollback``), ``step`` and
     ``seconds``; a number that is not finite is null. ``rows`` counts those of the run.
 
-    Raises ConfigError if ``path`` is a file of another kind, or cannot be opened.
+    A character device (``/dev/null``) takes rows too, but keeps none. Raises ConfigError if
+    ``path`` is a file of another kind, or cannot be opened.
     """
 
     def __init__(self, path: FilePath) -> None:
@@ -42,6 +44,7 @@ class MetricsFile:
         self._waiting: list[bytes] = []
         self._end = 0
         check_metrics(self.path)
+        self._is_device = self.path.is_char_device()
 
     def start(self, rows: int = 0) -> None:
         """Keep the first ``rows`` rows, those that a checkpoint counts; raise OSError.
@@ -49,6 +52,9 @@ class MetricsFile:
         Truncating a file is atomic.
         """
         self._waiting.clear()
+        if self._is_device:
+            self.rows = rows
+            return
         self.rows = self._end = 0
         try:
             with self.path.open("rb") as file:
@@ -74,9 +80,9 @@ class MetricsFile:
         """Bring all rows to the disk, before a checkpoint that counts them; raise OSError."""
         if self._waiting:
             self._write()
-        if self.rows:
+        if self.rows and not self._is_device:
             with self.path.open("ab") as file:
-                os.fsync(file.fileno())
+                sync_file(file.fileno())
 
     def _write(self) -> None:
         content = b"".join(self._waiting)
@@ -97,6 +103,13 @@ def check_metrics(path: FilePath) -> None:
     """Raise ConfigError if ``path`` is a file that is not empty and holds no metrics."""
     path = Path(path)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISCHR(mode):
+            return
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe may wait for ever
+            raise ConfigError(
+                f"cannot write metrics to {path}: it is a pipe or a device, not a file; name a file"
+            )
         with path.open("rb") as file:
             first = file.readline(65536)
     except FileNotFoundError:

@@ -34,6 +34,7 @@ class Reporter:
     callbacks: list[Callback]
     metrics: MetricsFile | None
     _row_failed: bool = False
+    _sync_failed: bool = False
     _last_row: float = 0.0
 
     def start(
@@ -163,9 +164,19 @@ class Reporter:
             self._add_row("progress", run)
 
     def sync(self) -> None:
-        """Bring the rows to the disk, before a checkpoint that counts them; raise OSError."""
-        if self.metrics is not None and not self._row_failed:
+        """Bring the rows to the disk, before a checkpoint that counts them.
+
+        A failure is reported once. It stops no checkpoint: without a row a run goes on all the
+        same, and a resumed run keeps as many rows as there are.
+        """
+        if self.metrics is None or self._row_failed:
+            return
+        try:
             self.metrics.sync()
+        except OSError as error:
+            if not self._sync_failed:
+                self.notice("metrics", f"cannot sync {self.metrics.path}: {error.strerror}")
+            self._sync_failed = True
 
     def _add_row(self, event: str, run: RunState, **values: Any) -> None:
         self._last_row = time.monotonic()

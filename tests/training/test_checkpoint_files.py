@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from fastlm.errors import ConfigError, ModelFileError
@@ -12,6 +15,7 @@ from fastlm.training.checkpoint_files import (
     check_unfinished,
     newest_checkpoint,
 )
+from fastlm.training.metrics import MetricsFile
 from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.trainer import Trainer
 from tests.training.runs import (
@@ -146,4 +150,26 @@ def test_a_new_run_does_not_replace_one_that_has_not_ended(path):
     check_unfinished(path)
     path.write_bytes(b"my notes")
     with pytest.raises(ConfigError, match="remove it, or name another checkpoint"):
+        check_unfinished(path)
+
+
+def test_metrics_that_cannot_be_synced_stop_no_checkpoint(path, tmp_path, monkeypatch):
+    metrics = MetricsFile(tmp_path / "m.metrics.jsonl")
+
+    def fail():
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(metrics, "sync", fail)
+    listener = Listener()
+    trainer = new_trainer(path, every="6 steps", listener=listener)
+    trainer._reporter.metrics = metrics
+    trainer.fit()
+    assert read_checkpoint(path).run.step == STEPS
+    assert [notice.kind for notice in listener.notices] == ["metrics"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_checkpoint(path):
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="not a regular file"):
         check_unfinished(path)

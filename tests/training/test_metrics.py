@@ -122,3 +122,31 @@ def test_a_full_disk_loses_no_row(path, monkeypatch):
     metrics.append(row(4))
     assert steps(path) == [1, 2, 3, 4]
     assert metrics.rows == 4
+
+
+def test_a_device_takes_rows_and_keeps_none():
+    metrics = MetricsFile("/dev/null")
+    metrics.start(3)
+    metrics.append(row(1))
+    metrics.sync()
+    assert metrics.rows == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        MetricsFile(path)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_without_sync_is_good_enough(path, number, monkeypatch):
+    def cannot(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", cannot)
+    metrics = MetricsFile(path)
+    metrics.start()
+    metrics.append(row(1))
+    metrics.sync()
+    assert steps(path) == [1]
