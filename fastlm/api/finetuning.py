@@ -17,6 +17,7 @@ from fastlm.errors import ConfigError, CorpusError
 from fastlm.inference.text_model import TextModel
 from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
+from fastlm.training.defaults import default_rate
 from fastlm.training.trainer import Trainer
 
 __all__ = ["LR_FACTOR", "finetuning_config", "train_further"]
@@ -53,7 +54,7 @@ def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -
     if not {"epochs", "steps", "minutes"} & given.keys():
         kept["epochs"] = 1
     if "lr" not in given:
-        scale = given.get("batch", chosen.batch) / chosen.batch
+        scale = default_rate(given.get("batch", chosen.batch)) / default_rate(chosen.batch)
         kept["lr"] = chosen.base_lr * scale * LR_FACTOR
     return TrainingConfig(**kept | given)
 

@@ -23,7 +23,7 @@ from fastlm.model.adaptive_softmax import choose_cutoffs, output_cost
 from fastlm.training.schedule import default_epochs
 from fastlm.types import Documents
 
-__all__ = ["SOFTMAXES", "ChosenSettings", "choose_settings"]
+__all__ = ["SOFTMAXES", "ChosenSettings", "choose_settings", "default_rate"]
 
 SOFTMAXES = ("auto", "full", "adaptive")
 
@@ -34,6 +34,13 @@ _PRIOR = 30.0
 _MOST_DECAY = 2e-4
 # An adaptive softmax is chosen if a step costs at most this share of one with a full softmax.
 _WORTH_IT = 0.6
+# Examples in a batch beyond which the learning rate no longer grows. At 8,192 most runs diverged
+# with lr = batch / 64 (bench/CHOICES.md, "Default rates on text that is not prose").
+_MOST_RATE_BATCH = 512
+# Share of the context's positions that the most frequent token may have. With more, its embedding
+# moves further in a step than all others together, and the embeddings' rate is lowered.
+_COMMON = 0.2
+_COMMON_RATE = 0.5
 # More passes over words make the model worse.
 _MOST_WORD_PASSES = 9
 
@@ -50,6 +57,11 @@ class SizeRule:
     rate: float = 1.0
     """The learning rate in units of batch / 64."""
     tokens: int = 0
+
+
+def default_rate(batch: int) -> float:
+    """Return the learning rate for a batch size, before the factor that comes with a size."""
+    return min(batch, _MOST_RATE_BATCH) / 64
 
 
 _CHARACTER_TRAINING = {"batch": 256}
@@ -103,6 +115,7 @@ def choose_settings(
     documents: Documents,
     model: Mapping[str, Any],
     training: Mapping[str, Any],
+    boundary: int | None = None,
     softmax: str = "auto",
     speed: Callable[[ModelConfig, TrainingConfig], float] | None = None,
 ) -> ChosenSettings:
@@ -115,6 +128,8 @@ def choose_settings(
     documents : {"file", "paragraphs", "lines"}
     model, training : mapping
         Fields of ModelConfig and of TrainingConfig.
+    boundary : int, optional
+        Id of the boundary token.
     softmax : {"auto", "full", "adaptive"}
         ``auto`` chooses an adaptive softmax if it makes the training step much cheaper.
     speed : callable, optional
@@ -144,6 +159,11 @@ def choose_settings(
             shape["cutoffs"] = _cutoffs(counts, shape, chosen_training["batch"], softmax)
         return shape
 
+    common = _common_share(counts, boundary, ModelConfig(**{"vocab": vocab, **chosen}).context)
+    scale = min(chosen_training.get("embed_lr_scale", 1.0), _COMMON_RATE / common)
+    lowers_scale = words and "embed_lr_scale" not in training and common > _COMMON
+    if lowers_scale:
+        chosen_training["embed_lr_scale"] = scale
     config = TrainingConfig(**chosen_training)
     most = _most_passes(words, config, total)
     chooses_length = words and config.epochs is None and config.steps is None
@@ -168,11 +188,12 @@ def choose_settings(
     passes = expected[picked]
     shape, chosen_training = with_size(picked), with_dropout(picked)
     chosen_training.setdefault("weight_decay", min(_MOST_DECAY, _PRIOR / total))
-    if picked.rate != 1:
-        chosen_training.setdefault("lr", picked.rate * config.base_lr)
+    rate = picked.rate * default_rate(config.batch)
+    if rate != config.base_lr:
+        chosen_training.setdefault("lr", rate)
     limited = chooses_length and passes == _MOST_WORD_PASSES
     reasons = [
-        f"{'words' if words else 'characters'}, about {passes:.3g} passes over {total:,} tokens"
+        f"{'large' if words else 'small'} vocabulary, about {passes:.3g} passes over {total:,} tokens"
         f"{' (more would make it worse)' if limited else ''}: "
         f"hidden {', '.join(map(str, shape['hidden'])) or 'none'}, dropout "
         f"{chosen_training['dropout']:g}, weight decay {chosen_training['weight_decay']:.2g}"
@@ -180,7 +201,27 @@ def choose_settings(
     if shape["cutoffs"] and "cutoffs" not in model:
         cuts = ", ".join(f"{cut:,}" for cut in shape["cutoffs"])
         reasons.append(f"adaptive softmax, cut at {cuts}")
+    if lowers_scale:
+        reasons.append(
+            f"one token has {common:.0%} of the context: the embeddings' rate is {scale:.2g} times "
+            "the others'"
+        )
     return ChosenSettings(shape, chosen_training, tuple(reasons))
+
+
+def _common_share(counts: NDArray[Any], boundary: int | None, context: int) -> float:
+    """Return the share of all contexts' positions that the most frequent token has, about.
+
+    The boundary token fills what lies before the start of a document: in one of L tokens, min(L, C)
+    contexts have C, C - 1, ... of it.
+    """
+    total = max(1, int(counts.sum()))
+    share = float(counts.max(initial=0)) / total
+    if boundary is not None and counts[boundary]:
+        length = total / int(counts[boundary])
+        first = min(length, context)
+        share = max(share, (first * context - first * (first - 1) / 2) / (length * context))
+    return max(share, 1e-9)
 
 
 def _most_passes(words: bool, training: TrainingConfig, total: int) -> float:

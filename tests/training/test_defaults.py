@@ -21,10 +21,12 @@ CHARACTERS = np.full(60, 20_000)
 WORDS = zipf(20_000, 1_000_000)
 
 
-def chosen(counts, *, documents="file", model=None, softmax="auto", speed=None, **training):
+def chosen(
+    counts, *, documents="file", model=None, softmax="auto", speed=None, boundary=None, **training
+):
     return choose_settings(
         counts, documents=documents, model=model or {}, training=training, softmax=softmax,
-        speed=speed,
+        speed=speed, boundary=boundary,
     )  # fmt: skip
 
 
@@ -155,3 +157,36 @@ def test_the_adaptive_softmax_is_taken_where_it_pays():
 def test_what_cannot_be(arguments, message):
     with pytest.raises(ConfigError, match=message):
         chosen(CHARACTERS, epochs=1, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("batch", "lr"), [(64, None), (256, None), (512, None), (8192, 8.0), (16_384, 8.0)]
+)
+def test_large_batches_do_not_raise_the_rate_for_ever(batch, lr):
+    letters = chosen(zipf(60, 400_000), batch=batch, epochs=4).training
+    assert letters.get("lr") == lr
+    words = chosen(zipf(5000, 400_000), batch=batch, epochs=4).training
+    assert words["lr"] == 0.625 * min(batch, 512) / 64
+    assert chosen(zipf(60, 400_000), batch=batch, lr=40.0).training["lr"] == 40
+
+
+def test_a_token_that_is_everywhere_lowers_the_rate_of_the_embeddings():
+    def scale(counts, **arguments):
+        return chosen(counts, **arguments).training.get("embed_lr_scale")
+
+    prose = zipf(5000, 400_000)
+    prose[0] = 0.06 * prose.sum()
+    assert scale(prose) == 8
+    table = prose.copy()
+    table[0] = prose.sum()  # half of all
+    assert scale(table) == pytest.approx(1, rel=0.05)
+    assert scale(table, embed_lr_scale=8.0) == 8
+    assert scale(zipf(60, 400_000)) is None  # letters have one rate
+
+
+def test_the_boundary_token_fills_the_context_before_short_documents():
+    counts = np.ones(3001, dtype=np.int64)
+    counts[0] = 3000  # documents of one word each: of 4 positions 4 and 3 are boundary tokens
+    found = chosen(counts, documents="lines", boundary=0)
+    assert found.training["embed_lr_scale"] == pytest.approx(0.5 / (7 / 8), rel=1e-3)
+    assert "one token has 88% of the context" in found.reasons[-1]
