@@ -18,6 +18,10 @@ The metadata is that of a model, and:
 
 - ``run``: the fields of ``RunState``;
 - ``reason``: why training ended, ``running`` if it has not;
+- ``checkpoints``: ``every`` and ``keep``, how often they are written and how many older ones stay;
+- ``good``: the fields of ``RunState`` of the last snapshot, to which a divergence is rolled back.
+  Its arrays are ``state.good.FIELD``, and ``state.good.best`` where its best weights are not the
+  file's. Left out where the snapshot is of this step, and of a run that has ended;
 - ``corpus``: ``train`` and ``valid``, each ``{"tokens": T, "fingerprint": ...}`` (``valid`` may be
   null), ``description``, and ``recipe``: what ``fastlm.train`` needs to read it again, or null;
 - ``tokenizer_fingerprint``, ``versions`` (of Python, NumPy, Numba), ``machine``, ``written``
@@ -49,8 +53,16 @@ from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import config_from_json, params_from_tensors
 from fastlm.model.seen import Seen
-from fastlm.system.json_values import OBJECT, TEXT, WHOLE, one_of, or_null, read_object
+from fastlm.system.json_values import OBJECT, TEXT, one_of, or_null, read_object
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
+from fastlm.training.checkpoint_parts import (
+    check_params,
+    read_corpus,
+    read_intervals,
+    read_snapshot,
+    with_prefix,
+)
+from fastlm.training.divergence import Snapshot
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
 from fastlm.types import DOCUMENT_MODES, Documents, FilePath
@@ -110,6 +122,12 @@ class Checkpoint:
     """The engine's ``State`` by field, with ``params`` and ``momentum`` float32[n]."""
     seen: Seen = field(default_factory=Seen)
     """What occurs in the training text."""
+    good: Snapshot | None = None
+    """The snapshot that a divergence goes back to; None: this state itself."""
+    every: str = "60s"
+    """How often checkpoints are written."""
+    keep: int | None = None
+    """How many older ones stay; None: a file of a version that did not say."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """All metadata of the file that it was read from."""
     path: Path = Path()
@@ -199,7 +217,10 @@ class Checkpoint:
                     f"{self.path} is damaged: its {name} is {given.dtype} of shape "
                     f"{given.shape}, not {array.dtype} of shape {array.shape}"
                 )
-        if not engine.may_hold(self.arrays, self.run.step):
+        good = self.good
+        if not engine.may_hold(self.arrays, self.run.step) or not (
+            good is None or engine.may_hold(good.arrays, good.run.step)
+        ):
             raise ModelFileError(
                 f"{self.path} is damaged: its state cannot be that after step {self.run.step}"
             )
@@ -247,6 +268,11 @@ def write_checkpoint(path: FilePath, checkpoint: Checkpoint) -> None:
     tensors = dict(layout.views(checkpoint.params))
     tensors |= {f"momentum.{name}": view for name, view in layout.views(arrays["momentum"]).items()}
     tensors |= {f"state.{name}": array for name, array in arrays.items() if name != "momentum"}
+    good = checkpoint.good
+    if good is not None:
+        tensors |= {f"state.good.{name}": array for name, array in good.arrays.items()}
+        if good.best is not None and good.best is not checkpoint.params:
+            tensors["state.good.best"] = good.best
     metadata = {
         "kind": "checkpoint",
         "model": checkpoint.model.to_dict(),
@@ -256,7 +282,9 @@ def write_checkpoint(path: FilePath, checkpoint: Checkpoint) -> None:
         "documents": checkpoint.documents,
         "details": checkpoint.details,
         "run": checkpoint.run.to_dict(),
+        "good": None if good is None else good.run.to_dict(),
         "reason": checkpoint.reason,
+        "checkpoints": {"every": checkpoint.every, "keep": checkpoint.keep or 0},
         "corpus": checkpoint.corpus,
         "versions": {
             "python": platform.python_version(),
@@ -308,13 +336,6 @@ _FILE_KINDS = {
     "reason": TEXT,
     "details": OBJECT,
 }
-_CORPUS_KINDS = {
-    "train": OBJECT,
-    "valid": or_null(OBJECT),
-    "description": TEXT,
-    "recipe": or_null(OBJECT),
-}
-_PART_KINDS = {"tokens": WHOLE, "fingerprint": TEXT}
 
 
 def _from_file(
@@ -334,45 +355,28 @@ def _from_file(
     run = RunState.from_dict(values["run"])
     # Sizes are compared before memory is taken.
     params = params_from_tensors(layout, tensors)
-    arrays = _with_prefix("state.", tensors)
-    arrays["momentum"] = params_from_tensors(layout, _with_prefix("momentum.", tensors))
-    _check_params(arrays.get("params"), layout)
+    arrays = with_prefix("state.", tensors)
+    good_arrays = with_prefix("good.", arrays)
+    arrays = {name: array for name, array in arrays.items() if not name.startswith("good.")}
+    arrays["momentum"] = params_from_tensors(layout, with_prefix("momentum.", tensors))
+    check_params("state.params", arrays.get("params"), layout)
+    files = metadata.get("checkpoints", {"every": Checkpoint.every, "keep": None})
+    files = read_intervals(files)
     return Checkpoint(
         model=model,
         training=training,
         documents=values["documents"],
         tokenizer=tokenizer,
-        corpus=_corpus(values["corpus"]),
+        corpus=read_corpus(values["corpus"]),
         run=run,
         reason=values["reason"],
         details=values["details"],
         params=params,
         arrays=arrays,
         seen=Seen.from_dict(metadata, model.vocab),
+        good=read_snapshot(layout, good_arrays, metadata.get("good"), run, params),
+        every=files["every"],
+        keep=files["keep"],
         metadata=metadata,
         path=path,
     )
-
-
-def _with_prefix(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the tensors whose names have a prefix, under the rest of their names."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _check_params(params: NDArray[Any] | None, layout: Layout) -> None:
-    if params is None or params.shape != (layout.size,) or params.dtype != np.float32:
-        raise ModelFileError(f"state.params is not float32 of shape ({layout.size},)")
-    if not np.isfinite(params).all():
-        raise ModelFileError("state.params holds numbers that are not finite")
-
-
-def _corpus(form: Any) -> dict[str, Any]:
-    corpus = read_object(form, "its corpus", _CORPUS_KINDS, ModelFileError)
-    for part in ("train", "valid"):
-        if corpus[part] is not None:
-            read_object(corpus[part], f"its {part} corpus", _PART_KINDS, ModelFileError)
-    return corpus

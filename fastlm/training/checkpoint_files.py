@@ -23,6 +23,7 @@ from fastlm.limits import check_setting
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
 from fastlm.training.checkpoint import ENDED, Checkpoint, Origin, read_checkpoint, write_checkpoint
+from fastlm.training.divergence import Snapshot
 from fastlm.training.reporting import Reporter
 from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.run_state import RunState
@@ -92,15 +93,20 @@ class CheckpointFiles:
     """The checkpoint files of one run: ``path``, and the ``keep`` older ones beside it.
 
     ``every`` says when to write one: see ``Interval``. The older ones are named by their step.
+    Not given, both are as before where a run is resumed, else 60 s and none.
     ``written`` is (step, reason) of the checkpoint at ``path``, None if this run has none yet.
     Raises ConfigError for an ``every`` or a ``keep`` that cannot be used.
     """
 
-    def __init__(self, path: FilePath, every: str | float = "60s", keep: int = 0) -> None:
-        keep = check_setting("keep", keep)
+    def __init__(
+        self, path: FilePath, every: str | float | None = None, keep: int | None = None
+    ) -> None:
+        keep = None if keep is None else check_setting("keep", keep)
         self.path = Path(path)
-        self.interval = Interval(every)
-        self.keep = keep
+        self._given = every, keep
+        self.every = str(Checkpoint.every if every is None else every)
+        self.interval = Interval(self.every)
+        self.keep = keep or 0
         self.written: tuple[int, str] | None = None
         self._is_numbered = False  # whether the newest sound one has its number already
         self._started = False
@@ -118,6 +124,12 @@ class CheckpointFiles:
         if resumed is not None:
             self.written = resumed.run.step, resumed.reason
             self._is_numbered = resumed.path != self.path
+            every, keep = self._given
+            if every is None:
+                self.every, self.interval = resumed.every, Interval(resumed.every)
+            if keep is None:
+                older = len(numbered_checkpoints(self.path))
+                self.keep = older if resumed.keep is None else resumed.keep
         self._last = time.monotonic()
 
     @property
@@ -125,12 +137,17 @@ class CheckpointFiles:
         """Step of the checkpoint at ``path``."""
         return None if self.written is None else self.written[0]
 
-    def due(self, step: int) -> bool:
-        """Tell whether to write a checkpoint after ``step`` steps."""
+    def due(self, step: int, at_snapshot: bool = True) -> bool:
+        """Tell whether to write a checkpoint after ``step`` steps.
+
+        Elsewhere than at a snapshot the file would hold the snapshot too, and be two thirds larger:
+        up to a tenth of the interval is waited for the next one.
+        """
         if self.interval.steps is not None:
             return step % self.interval.steps == 0 and step != self.written_step
         assert self.interval.seconds is not None
-        return time.monotonic() - self._last >= self.interval.seconds
+        wait = self.interval.seconds * (1.0 if at_snapshot else 1.1)
+        return time.monotonic() - self._last >= wait
 
     def next_step(self, step: int) -> float:
         """Return the step at which one is due next, infinite if time decides."""
@@ -196,11 +213,12 @@ class CheckpointWriter:
         run: RunState,
         best: NDArray[np.float32] | None,
         reason: str,
+        good: Snapshot | None,
     ) -> None:
         """Write a checkpoint. A failure is reported as a notice; training continues.
 
         Nothing is written before the first step, or if the newest checkpoint is the same. ``best``
-        are the best parameters, None for the current ones.
+        are the best parameters, None for the current ones; ``good`` is the last snapshot.
         """
         if files is None or not run.step or files.written == (run.step, reason):
             return
@@ -218,6 +236,9 @@ class CheckpointWriter:
             params=self.engine.snapshot()[0] if best is None else best,
             arrays=self.engine.state._asdict(),
             seen=self.origin.seen,
+            good=good if good and good.run.step < run.step and reason not in ENDED else None,
+            every=files.every,
+            keep=files.keep,
         )
         try:
             self.reporter.sync()

@@ -66,6 +66,10 @@ class Snapshot:
     best: NDArray[np.float32] | None
     """The best parameters so far; shared, since they are never modified."""
 
+    def copy(self) -> Snapshot:
+        """Return a copy whose arrays may be written to."""
+        return Snapshot(self.run.copy(), {k: v.copy() for k, v in self.arrays.items()}, self.best)
+
 
 def take_snapshot(
     engine: TrainingEngine,

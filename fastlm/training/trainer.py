@@ -128,8 +128,8 @@ class Trainer:
         valid_tokens: Any = None,
         *,
         callbacks: Sequence[Callback] = (),
-        checkpoint_every: str | float = "60s",
-        keep: int = 0,
+        checkpoint_every: str | float | None = None,
+        keep: int | None = None,
         metrics: FilePath | None = None,
         **changes: Any,
     ) -> Self:
@@ -210,6 +210,7 @@ class Trainer:
         trainer.run = saved.run.copy()
         if trainer.run.best is not None:
             trainer._validator.best = saved.params
+        trainer._snapshot = saved.good and saved.good.copy()  # it is written to again
         if saved.training.lr != training.lr:
             trainer.run.rate_factor, trainer.run.rollbacks = 1.0, []
         trainer._resumed = True
@@ -271,7 +272,8 @@ class Trainer:
     def _fit(self) -> Result:
         self._start()
         self.engine.compile()
-        self._take_snapshot()
+        if self._snapshot is None:
+            self._take_snapshot()
         size, throughput = CallSize(), Throughput()
         reason = None
         while reason is None:
@@ -320,8 +322,7 @@ class Trainer:
     def _run_call(self, size: CallSize, throughput: Throughput) -> None:
         """Run a compiled call and check its numbers; raise BadNumbers."""
         run = self.run
-        steps = self._bounded(size.steps)
-        rates = self._plan.rates(run, steps)
+        rates = self._plan.rates(run, steps := self._bounded(size.steps))
         started = time.perf_counter()
         losses = self.engine.run(rates)
         seconds = time.perf_counter() - started
@@ -344,8 +345,9 @@ class Trainer:
     def _bounded(self, steps: int) -> int:
         """Return ``steps``, or as many as are left to the end and to what is due at a step."""
         step = self.run.step
-        stop: float = (step // self._snapshot_steps + 1) * self._snapshot_steps
-        stop = min(stop, self._validator.next_step, self._plan.last_step(self.run))
+        snapshot = (step // self._snapshot_steps + 1) * self._snapshot_steps
+        row, last = self._reporter.next_row_step(step), self._plan.last_step(self.run)
+        stop = min(snapshot, row, last, self._validator.next_step)
         if self.checkpoints is not None:
             stop = min(stop, self.checkpoints.next_step(step))
         return max(1, min(steps, int(stop) - step))
@@ -365,11 +367,11 @@ class Trainer:
     def _roll_back(self, cause: str) -> None:
         """Go back to the last snapshot with half the learning rate; raise TrainingError."""
         assert self._snapshot is not None
-        rollbacks = self.run.rollbacks
+        before = len(self.run.rollbacks)
         self.run = rollback(self.engine, self._snapshot, self.run, cause)
         self._validator.best = self._snapshot.best
         self._validator.schedule_next(self.run)
-        if self.run.rollbacks == rollbacks:
+        if len(self.run.rollbacks) == before:
             self._write_checkpoint("diverged")
             raise diverged_error(cause, self.config.training.base_lr)
         self._reporter.rollback(self.run)
@@ -378,12 +380,13 @@ class Trainer:
 
     def _write_checkpoint_if_due(self) -> None:
         files, step = self.checkpoints, self.run.step
+        due = files and step and files.due(step, at_snapshot=step % self._snapshot_steps == 0)
         # A state that is about to be rolled back is not worth a checkpoint.
-        if files and step and files.due(step) and not self._recent_loss.exploded(self.run):
+        if due and not self._recent_loss.exploded(self.run):
             self._write_checkpoint("running")
 
     def _write_checkpoint(self, reason: str) -> None:
-        self._writer.write(self.checkpoints, self.run, self._validator.best, reason)
+        self._writer.write(self.checkpoints, self.run, self._validator.best, reason, self._snapshot)
 
 
 def _initial_params(

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from fastlm.errors import ConfigError, ModelFileError
+from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.training.checkpoint import read_checkpoint
 from fastlm.training.checkpoint_files import (
     CheckpointFiles,
@@ -173,3 +174,41 @@ def test_a_pipe_is_no_checkpoint(path):
     os.mkfifo(path)
     with pytest.raises(ConfigError, match="not a regular file"):
         check_unfinished(path)
+
+
+def test_a_resumed_run_keeps_as_many_as_before(path):
+    cut(path, 12, every="4 steps", keep=3)
+    resumed(path, every=None).fit()
+    assert [read_checkpoint(older).run.step for older in numbered_checkpoints(path)] == [20, 16, 12]
+    assert (read_checkpoint(path).every, read_checkpoint(path).keep) == ("4 steps", 3)
+
+
+def test_a_resumed_run_may_keep_fewer(path):
+    cut(path, 12, every="4 steps", keep=3)
+    resumed(path, every=None, keep=1).fit()
+    assert [read_checkpoint(older).run.step for older in numbered_checkpoints(path)] == [20]
+
+
+def test_of_a_file_that_does_not_say_all_are_kept(path):
+    """As versions wrote it that did not say how many to keep."""
+    cut(path, 12, every="4 steps", keep=2)
+    tensors, metadata = read_model_file(path)
+    for name in ("format_version", "library_version", "checkpoints", "good"):
+        metadata.pop(name)
+    old = {name: array for name, array in tensors.items() if not name.startswith("state.good.")}
+    write_model_file(path, old, metadata, "checkpoint")
+    resumed(path, every="4 steps").fit()
+    assert len(numbered_checkpoints(path)) == 2
+
+
+def test_between_snapshots_a_checkpoint_waits_a_little(path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    files = CheckpointFiles(path, "60s")
+    now += 59
+    assert not files.due(1, at_snapshot=True)
+    now += 2
+    assert files.due(1, at_snapshot=True)
+    assert not files.due(1, at_snapshot=False)
+    now += 6
+    assert files.due(1, at_snapshot=False)

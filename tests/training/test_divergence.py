@@ -10,8 +10,8 @@ import pytest
 import fastlm
 from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
-from fastlm.errors import TrainingError, TrainingWarning
-from fastlm.training.checkpoint import Origin, read_checkpoint
+from fastlm.errors import ModelFileError, TrainingError, TrainingWarning
+from fastlm.training.checkpoint import Origin, read_checkpoint, write_checkpoint
 from fastlm.training.checkpoint_files import CheckpointFiles
 from fastlm.training.divergence import BadNumbers, RecentLoss, check_finite, snapshot_steps
 from fastlm.training.metrics import MetricsFile, read_rows
@@ -115,6 +115,70 @@ def test_what_comes_after_is_what_would_come_at_half_the_rate(short_blocks):
     expected.engine.run(np.full(20, 0.5))
     expected.engine.run(np.full(20, 0.25))
     assert trainer.params.tobytes() == expected.engine.snapshot()[0].tobytes()
+
+
+@pytest.mark.parametrize("valid", [None, VALID], ids=["unwatched", "validated"])
+@pytest.mark.parametrize("step", [1, 19, 20, 21, 23])
+def test_a_run_cut_shortly_before_goes_back_as_far(tmp_path, short_blocks, step, valid):
+    """The state to go back to is in the checkpoint."""
+    settings = {"valid_every": 0.6, "schedule": "constant"}  # every 6.6 steps
+    whole = new_trainer(Listener(), valid=valid, **settings)
+    poison(whole, [24], nan_weight)
+    whole.fit()
+    path = tmp_path / "c.safetensors"
+    part = new_trainer(path=path, valid=valid, **settings)
+    part.callbacks.append(Stopper(part, step))
+    part.fit()
+    again = Trainer.resume(path, TOKENS, valid, callbacks=[Listener()])
+    assert again.engine.step == step
+    poison(again, [24], nan_weight)
+    again.fit()
+    assert [r["back_to"] for r in again.run.rollbacks] == [20]
+    assert again.params.tobytes() == whole.params.tobytes()
+    for name, array in whole.engine.state._asdict().items():
+        assert getattr(again.engine.state, name).tobytes() == array.tobytes()
+    assert [v.loss for v in again.history] == [v.loss for v in whole.history]
+
+
+def test_what_the_state_to_go_back_to_costs(tmp_path, short_blocks):
+    """Nothing at a snapshot and at the end of a run; else weights and momentum once more."""
+    size = {}
+    for step in (10, 11, 40):
+        path = tmp_path / f"{step}.safetensors"
+        trainer = new_trainer(path=path)
+        trainer.callbacks.append(Stopper(trainer, step))
+        trainer.fit()
+        saved = read_checkpoint(path)
+        assert (saved.good is None) == (step != 11)
+        size[step] = sum(a.nbytes for a in (saved.params, *saved.arrays.values()))
+        if saved.good is not None:
+            assert saved.good.best is None
+            assert saved.good.run.step == 10
+    assert size[10] == size[11] == size[40]
+
+
+def test_a_state_to_go_back_to_is_checked(tmp_path, short_blocks):
+    path = tmp_path / "c.safetensors"
+    trainer = new_trainer(path=path)
+    trainer.callbacks.append(Stopper(trainer, 11))
+    trainer.fit()
+    for name, value in (("row_steps", 11), ("momentum", math.nan), ("params", math.inf)):
+        saved = read_checkpoint(path)
+        saved.good.arrays[name] = saved.good.arrays[name].copy()
+        saved.good.arrays[name][0] = value
+        bad = tmp_path / "bad.safetensors"
+        write_checkpoint(bad, saved)
+        with pytest.raises(ModelFileError):
+            Trainer.resume(bad, TOKENS)
+
+
+class Stopper(Callback):
+    def __init__(self, trainer, step):
+        self.trainer, self.step = trainer, step
+
+    def on_progress(self, progress):
+        if progress.step >= self.step:
+            self.trainer.stop()
 
 
 def test_three_times_then_it_stops_with_the_good_state(tmp_path, short_blocks):
