@@ -26,7 +26,8 @@ def save_curve(inspection: Inspection, path: Path) -> None:
     for name, points in curve.items():
         if points:
             steps, losses = zip(*points, strict=True)
-            marker = "o" if name == "validation" else ""
+            # A line of one point would not show.
+            marker = "o" if name == "validation" or len(points) == 1 else ""
             axes.plot(steps, losses, label=name, marker=marker, markersize=3, linewidth=1.2)
     best = inspection.facts.get("best_step")
     if best is not None and inspection.facts.get("valid_loss"):

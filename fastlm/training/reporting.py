@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from fastlm.training.schedule import RunPlan
 
 __all__ = ["Reporter"]
 
-# Least seconds between rows of the metrics file, other than those of validations and rollbacks.
+# A row of the metrics file, other than those of validations and rollbacks, covers at most this long
+# and this share of the run, so that a curve has as many points and its end is that of the run.
 _ROW_SECONDS = 5.0
+_ROWS = 50
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Reporter:
     _row_failed: bool = False
     _sync_failed: bool = False
     _last_row: float = 0.0
+    _last_row_step: int = 0
 
     def start(
         self,
@@ -63,7 +67,7 @@ class Reporter:
         )
         for callback in self.callbacks:
             callback.on_start(start)
-        self._last_row = time.monotonic()
+        self._last_row, self._last_row_step = time.monotonic(), run.step
         if self.metrics is not None and not self._row_failed:
             try:
                 self.metrics.start(run.rows)
@@ -114,7 +118,8 @@ class Reporter:
         )
         for callback in self.callbacks:
             callback.on_progress(progress)
-        if time.monotonic() - self._last_row >= _ROW_SECONDS:
+        due = run.step >= self.next_row_step(self._last_row_step)
+        if due or time.monotonic() - self._last_row >= _ROW_SECONDS:
             self._add_row("progress", run, lr=lr, tokens_per_second=speed)
 
     def validation(self, validation: Validation, run: RunState) -> None:
@@ -124,7 +129,7 @@ class Reporter:
         self._add_row(
             "validation",
             run,
-            loss=validation.train_loss,
+            train_loss=validation.train_loss,
             valid_loss=validation.loss,
             perplexity=validation.perplexity,
             best=validation.best,
@@ -158,6 +163,14 @@ class Reporter:
             callback.on_end(result)
         return result
 
+    def next_row_step(self, step: int) -> float:
+        """Return the step of the next row after one at ``step``, infinite if only time decides."""
+        total = self.plan.total_steps
+        if total is None:
+            return math.inf
+        number = step * _ROWS // total + 1
+        return max(step + 1, math.ceil(number * total / _ROWS))
+
     def add_last_row(self, run: RunState) -> None:
         """Add a row for the steps since the last one, if there are any."""
         if run.since_row.steps:
@@ -179,7 +192,7 @@ class Reporter:
             self._sync_failed = True
 
     def _add_row(self, event: str, run: RunState, **values: Any) -> None:
-        self._last_row = time.monotonic()
+        self._last_row, self._last_row_step = time.monotonic(), run.step
         if self.metrics is None:
             return
         row = {
@@ -188,9 +201,8 @@ class Reporter:
             "epoch": self.plan.epoch(run.step),
             "seconds": run.seconds,
         }
-        if event == "progress":
-            row["loss"] = run.since_row.value
         if event != "rollback":
+            row["loss"] = run.since_row.value
             run.since_row = RunningMean()
         try:
             self.metrics.append(row | values)

@@ -81,3 +81,18 @@ def test_another_file_is_refused(tmp_path):
     (tmp_path / "text").write_text(TEXT)
     with pytest.raises(ModelFileError, match="not a model file"):
         Inspection(tmp_path / "text")
+
+
+def test_the_curve_of_a_run_without_validation_ends_with_its_last_steps(tmp_path):
+    """Not with the mean of all epochs; and it has points, however short the run."""
+    model = tmp_path / "m.safetensors"
+    lm = fastlm.train(
+        texts=["the quick brown fox jumps over the lazy dog. " * 4],
+        preset="tiny",
+        metrics=tmp_path / "m.metrics.jsonl",
+    )
+    lm.save(model)
+    losses = [loss for _, loss in Inspection(model).curve()["training"]]
+    assert len(losses) >= 50
+    assert losses[-1] < 0.5 * losses[0]
+    assert Inspection(model).facts["train_loss"] == pytest.approx(losses[-1], rel=0.2)

@@ -136,7 +136,7 @@ def check_metrics(run):
     whole = Trainer(killed_run.config(run.steps, 1), killed_run.TOKENS, killed_run.VALID)
     whole.fit()
     rows = [row for row in read_rows(run.folder / METRICS) if row["event"] == "validation"]
-    assert [(row["step"], row["valid_loss"], row["loss"]) for row in rows] == [
+    assert [(row["step"], row["valid_loss"], row["train_loss"]) for row in rows] == [
         (validation.step, validation.loss, validation.train_loss) for validation in whole.history
     ]
     saved = read_checkpoint(run.folder / CHECKPOINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from fastlm.callbacks import Callback, Validation
@@ -82,8 +83,9 @@ def test_rows_of_the_metrics_file(tmp_path):
     reports.add_last_row(run)
     reports.sync()
     first, second = read_rows(path)
-    assert (first["event"], first["loss"], first["valid_loss"], first["best"]) == (
-        "validation", 2.5, 2.0, True,
+    assert first["event"] == "validation"
+    assert (first["loss"], first["train_loss"], first["valid_loss"], first["best"]) == (
+        2.0, 2.5, 2.0, True,
     )  # fmt: skip
     assert second == {"event": "progress", "step": 5, "epoch": 0.5, "seconds": 1.0, "loss": 2.0}
     assert run.rows == 2
@@ -131,3 +133,29 @@ def test_the_result():
     assert (result.epoch, result.tokens, result.tokens_per_second) == (2.0, 200, 50.0)
     assert (result.best, result.checkpoint) == (None, "c.safetensors")
     assert reporter([]).end(RunState(), "interrupted", None).tokens_per_second == 0
+
+
+def test_every_row_has_the_loss_since_the_row_before(tmp_path):
+    """At a validation too: the curve of the losses has no jump there."""
+    path = tmp_path / "m.jsonl"
+    reports = reporter([], MetricsFile(path), steps=100)
+    run = RunState()
+    losses = 4.0 - np.arange(100) / 50
+    for run.step in range(2, 102, 2):
+        run.since_row = run.since_row.add(losses[run.step - 2 : run.step])
+        if run.step == 50:
+            reports.validation(Validation(50, 1.0, 1.0, 2.0, 7.4, 3.5, True), run)
+        reports.progress(run, 0.1, 1.0)
+    rows = [row for row in read_rows(path) if row["loss"] is not None]
+    assert [row["step"] for row in rows] == list(range(2, 102, 2))
+    np.testing.assert_allclose([row["loss"] for row in rows], losses.reshape(-1, 2).mean(1))
+
+
+@pytest.mark.parametrize("total", [1, 7, 50, 1000])
+def test_rows_are_due_at_every_fiftieth_of_a_run(total):
+    reports, steps = reporter([], steps=total), [0]
+    while steps[-1] < total:
+        steps.append(int(reports.next_row_step(steps[-1])))
+    assert steps[-1] == total
+    assert len(steps) - 1 == min(50, total)
+    assert reporter([], minutes=1.0).next_row_step(5) == math.inf
