@@ -79,7 +79,7 @@ def inspect(
 
 
 def _resume(checkpoint: Path) -> str:
-    from fastlm.cli.train import resume_command
+    from fastlm.cli.train_run import resume_command
     from fastlm.training.run_files import model_beside
 
     return resume_command(model_beside(checkpoint))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,29 +24,16 @@ from fastlm.cli.options import (
     VocabOption,
     check_output,
     flag,
-    given_settings,
     option,
-    parse_int_list,
-    parse_valid,
-    shell_path,
-    shell_quote,
 )
-from fastlm.cli.train_summary import summarise
+from fastlm.cli.train_run import DEFAULT_OUTPUT, train_and_save, training_settings
 from fastlm.config import ModelConfig, TrainingConfig
-from fastlm.errors import ConfigError, TrainingError
 
-if TYPE_CHECKING:
-    from fastlm.api.language_model import LanguageModel
-
-__all__ = ["resume_command", "train"]
+__all__ = ["train"]
 
 _MODEL = "Model"
 _TRAINING = "Training"
 _CHECKPOINTS = "Checkpoints"
-
-_DEFAULT_OUTPUT = Path("model.safetensors")
-
-_EXIT_CODES = {"interrupted": 130, "terminated": 143}
 
 
 def train(
@@ -60,9 +45,10 @@ def train(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to save the model. A model already there is replaced.",
+            help="Where to save the model. That of another text or settings is replaced only with "
+            "--force.",
         ),
-    ] = _DEFAULT_OUTPUT,
+    ] = DEFAULT_OUTPUT,
     valid: Annotated[
         str | None,
         option(
@@ -169,7 +155,20 @@ def train(
         option("N", f"Examples per step (default {TrainingConfig.batch}; words 512).", _TRAINING),
     ] = None,
     lr: Annotated[
-        float | None, option("X", "Learning rate (default: batch / 64).", _TRAINING)
+        float | None,
+        option("X", "Learning rate (default: about batch / 64, at most 8).", _TRAINING),
+    ] = None,
+    embed_lr_scale: Annotated[
+        float | None,
+        option(
+            "X",
+            "Learning rate of the embeddings in units of --lr (default 1; words at most 8).",
+            _TRAINING,
+        ),
+    ] = None,
+    warmup: Annotated[
+        int | None,
+        option("N", "Steps over which the learning rate rises from zero (default 0).", _TRAINING),
     ] = None,
     momentum: Annotated[
         float | None,
@@ -192,6 +191,10 @@ def train(
             f"{TrainingConfig.schedule}).",
             _TRAINING,
         ),
+    ] = None,
+    valid_every: Annotated[
+        float | None,
+        option("X", "Epochs between validations (default: up to twenty over the run).", _TRAINING),
     ] = None,
     patience: Annotated[
         int | None,
@@ -230,16 +233,26 @@ def train(
             "--restart", "Discard the checkpoint of an unfinished run and start over.", _CHECKPOINTS
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        flag("--force", "Replace the model of another text or other settings.", _CHECKPOINTS),
+    ] = False,
     checkpoint_every: Annotated[
         str | None,
         option(
             "X",
-            "Time or steps between checkpoints: 60s, 5m, '2000 steps', or never (default 60s).",
+            "Time or steps between checkpoints: 60s, 5m, '2000 steps', or never (default 60s; "
+            "resumed: as before).",
             _CHECKPOINTS,
         ),
     ] = None,
     keep: Annotated[
-        int | None, option("N", "Number of older checkpoints to keep (default 0).", _CHECKPOINTS)
+        int | None,
+        option(
+            "N",
+            "Number of older checkpoints to keep (default 0; resumed: as before).",
+            _CHECKPOINTS,
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -271,95 +284,5 @@ def train(
     Ctrl-C stops early and saves the model so far; --resume continues from there.
     """
     check_output(output)
-    settings = _settings(invocation.params, output)
-    checkpoint = settings.get("checkpoint")
-    from fastlm.engine.precompile import start_compiling
-    from fastlm.system.atomic_file import remove_stale
-
-    remove_stale(output)
-    start_compiling()
-    try:
-        lm = _fit(corpus or None, settings, quiet=quiet)
-    except KeyboardInterrupt:  # while reading, say; training itself ends with a result
-        return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
-    except TrainingError as error:
-        if error.model is not None:
-            error.model.save(output)
-            step = error.model.details.get("step")
-            raise TrainingError(f"{error}; the good model of step {step} is {output}") from None
-        raise
-    result = lm.result
-    assert result is not None
-    code = _EXIT_CODES.get(result.reason, 0)
-    if result.step == 0:
-        # Never put untrained weights in the place of an older model.
-        return _nothing_saved(code, checkpoint, quiet=quiet)
-    lm.save(output)
-    if not quiet:
-        summarise(lm, output, sample=not code)
-        if code and result.checkpoint is not None:
-            print(f"to continue: {resume_command(output, corpus)}", file=sys.stderr)
-    return code
-
-
-def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
-    """Return the command that continues a run.
-
-    It names the corpus only if that is standard input, which no checkpoint can read again.
-    """
-    words = ["fastlm", "train"]
-    if corpus and "-" in corpus:
-        words += corpus
-    words.append("--resume")
-    command = " ".join(map(shell_quote, words))
-    return command if output == _DEFAULT_OUTPUT else f"{command} -o {shell_path(output)}"
-
-
-def _settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    """Return the settings for `fastlm.train`, with checkpoint and metrics beside the model."""
-    settings = given_settings(params, "corpus", "output", "config", "quiet")
-    if "valid" in settings:
-        settings["valid"] = parse_valid(settings["valid"])
-    for name, example in (("hidden", "256,128"), ("far", "12,48")):
-        if name in settings:
-            settings[name] = parse_int_list(name, settings[name], example)
-    if "init" in settings:
-        settings["init"] = Path(settings["init"])  # as text it could be a way to draw weights
-    if settings.pop("no_cache", False):
-        settings["cache"] = False
-    if settings.get("checkpoint_every") == "never":
-        if any(map(settings.get, ("resume", "restart", "keep"))):
-            raise ConfigError(
-                "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
-            )
-        del settings["checkpoint_every"]
-        return settings
-    from fastlm.training.run_files import checkpoint_beside, metrics_beside
-
-    settings["checkpoint"] = checkpoint_beside(output)
-    settings.setdefault("metrics", metrics_beside(output))
-    return settings
-
-
-def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
-    if not quiet:
-        stays = checkpoint is not None and checkpoint.exists()
-        more = f"; {checkpoint} stays as it is" if stays else ""
-        print(f"interrupted; nothing is saved{more}", file=sys.stderr)
-    return code
-
-
-def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
-    if quiet:
-        from fastlm.api.train import train as fit
-        from fastlm.cli.display import QuietNotices
-
-        return fit(corpus, callbacks=[QuietNotices()], **settings)
-
-    from fastlm.cli.display import ConsoleProgress
-
-    with ConsoleProgress() as progress:
-        progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
-        from fastlm.api.train import train as fit
-
-        return fit(corpus, callbacks=[progress], **settings)
+    settings = training_settings(invocation.params, output)
+    return train_and_save(corpus, output, settings, quiet=quiet)

@@ -1,0 +1,144 @@
+"""The run of `fastlm train`: its settings, its files, and what is saved however it ends."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastlm.cli.options import given_settings, parse_int_list, parse_valid, shell_path, shell_quote
+from fastlm.cli.train_summary import summarise
+from fastlm.errors import ConfigError, FastlmError, TrainingError
+
+if TYPE_CHECKING:
+    from fastlm.api.language_model import LanguageModel
+
+__all__ = ["DEFAULT_OUTPUT", "resume_command", "train_and_save", "training_settings"]
+
+DEFAULT_OUTPUT = Path("model.safetensors")
+
+_EXIT_CODES = {"interrupted": 130, "terminated": 143}
+
+
+def train_and_save(
+    corpus: list[str] | None, output: Path, settings: dict[str, Any], *, quiet: bool
+) -> int:
+    """Train with ``settings`` of `fastlm.train`, save the model, and return the exit code."""
+    from fastlm.training.replaced_run import run_lock
+
+    with run_lock(output):
+        return _train_and_save(corpus, output, settings, quiet=quiet)
+
+
+def _train_and_save(
+    corpus: list[str] | None, output: Path, settings: dict[str, Any], *, quiet: bool
+) -> int:
+    checkpoint = settings.get("checkpoint")
+    from fastlm.engine.precompile import start_compiling
+    from fastlm.system.atomic_file import remove_stale
+
+    remove_stale(output)
+    start_compiling()
+    try:
+        lm = _fit(corpus or None, settings, quiet=quiet)
+    except KeyboardInterrupt:  # while reading, say; training itself ends with a result
+        return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
+    except TrainingError as error:
+        if error.model is not None:
+            _save(error.model, output)
+            step = error.model.details.get("step")
+            raise TrainingError(f"{error}; the good model of step {step} is {output}") from None
+        raise
+    result = lm.result
+    assert result is not None
+    code = _EXIT_CODES.get(result.reason, 0)
+    if result.step == 0:
+        # Never put untrained weights in the place of an older model.
+        return _nothing_saved(code, checkpoint, quiet=quiet)
+    _save(lm, output)
+    if not quiet:
+        summarise(lm, output, sample=not code)
+        if code and result.checkpoint is not None:
+            print(f"to continue: {resume_command(output, corpus)}", file=sys.stderr)
+    return code
+
+
+def _save(lm: LanguageModel, output: Path) -> None:
+    """Save a model; if that fails, save it to a temporary folder, which the error names."""
+    try:
+        lm.save(output)
+    except FastlmError as error:
+        try:
+            rescued = Path(tempfile.mkdtemp(prefix="fastlm-")) / output.name
+            lm.save(rescued)
+        except (FastlmError, OSError):
+            raise error from None
+        raise type(error)(f"{error}; the model is saved as {rescued}") from None
+
+
+def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
+    """Return the command that continues a run.
+
+    It names the corpus only if that is standard input, which no checkpoint can read again.
+    """
+    words = ["fastlm", "train"]
+    if corpus and "-" in corpus:
+        words += corpus
+    words.append("--resume")
+    command = " ".join(map(shell_quote, words))
+    return command if output == DEFAULT_OUTPUT else f"{command} -o {shell_path(output)}"
+
+
+def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """Return the settings for `fastlm.train`, with checkpoint and metrics beside the model."""
+    settings = given_settings(params, "corpus", "output", "config", "quiet")
+    if "valid" in settings:
+        settings["valid"] = parse_valid(settings["valid"])
+    for name, example in (("hidden", "256,128"), ("far", "12,48")):
+        if name in settings:
+            settings[name] = parse_int_list(name, settings[name], example)
+    if "init" in settings:
+        settings["init"] = Path(settings["init"])  # as text it could be a way to draw weights
+    settings["replaces"] = output
+    if settings.pop("force", False):
+        settings["overwrite"] = True
+    if settings.pop("no_cache", False):
+        settings["cache"] = False
+    if settings.get("checkpoint_every") == "never":
+        if any(map(settings.get, ("resume", "restart", "keep"))):
+            raise ConfigError(
+                "--checkpoint-every never leaves nothing to resume or to keep; leave it out"
+            )
+        del settings["checkpoint_every"]
+        return settings
+    from fastlm.training.run_files import checkpoint_beside, metrics_beside
+
+    settings["checkpoint"] = checkpoint_beside(output)
+    settings.setdefault("metrics", metrics_beside(output))
+    return settings
+
+
+def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
+    if not quiet:
+        stays = checkpoint is not None and checkpoint.exists()
+        more = f"; {checkpoint} stays as it is" if stays else ""
+        print(f"interrupted; nothing is saved{more}", file=sys.stderr)
+    return code
+
+
+def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
+    if quiet:
+        from fastlm.api.train import train as fit
+        from fastlm.cli.display import QuietNotices
+
+        return fit(corpus, callbacks=[QuietNotices()], **settings)
+
+    from fastlm.cli.display import ConsoleProgress
+
+    with ConsoleProgress() as progress:
+        progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
+        from fastlm.api.train import train as fit
+
+        return fit(corpus, callbacks=[progress], **settings)

@@ -1,0 +1,44 @@
+"""The run of `fastlm train`: what continues it, and a model that a full disk does not lose."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from fastlm.api.language_model import LanguageModel
+from fastlm.cli.train_run import DEFAULT_OUTPUT, resume_command
+from fastlm.errors import ModelFileError
+
+from .conftest import SMALL
+
+
+def test_the_command_that_continues():
+    assert resume_command(DEFAULT_OUTPUT) == "fastlm train --resume"
+    assert resume_command(Path("m.safetensors"), ["-"]) == (
+        "fastlm train - --resume -o m.safetensors"
+    )
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_full_disk_at_the_end(run, corpus, tmp_path, monkeypatch, elsewhere):
+    save = LanguageModel.save
+    rescue = tmp_path / "rescue"
+    rescue.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(rescue))
+
+    def full(self, path, *arguments, **options):
+        if elsewhere and path.parent != tmp_path:
+            return save(self, path, *arguments, **options)
+        raise ModelFileError(f"cannot write the model to {path}: No space left on device")
+
+    monkeypatch.setattr(LanguageModel, "save", full)
+    outcome = run("train", corpus, *SMALL, "--steps", "5", "--quiet", "-o", tmp_path / "m")
+    assert outcome.code == 1
+    assert "No space left on device" in outcome.err
+    found = re.search(r"the model is saved as (\S+)", outcome.err)
+    assert (found is not None) == elsewhere
+    if found:
+        assert LanguageModel.load(found[1]).config.context == 3
