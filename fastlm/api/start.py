@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,9 @@ from fastlm.training.checkpoint import (
     settled_state,
 )
 from fastlm.training.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
+from fastlm.training.defaults import default_rate
 from fastlm.training.metrics import MetricsFile
+from fastlm.training.replaced_run import NewRun, check_replaced
 from fastlm.training.trainer import Trainer
 from fastlm.types import Documents, FilePath
 
@@ -52,13 +56,15 @@ class RunStart:
         self,
         *,
         checkpoint: FilePath | None,
-        checkpoint_every: str | float,
-        keep: int,
+        checkpoint_every: str | float | None,
+        keep: int | None,
         resume: bool,
         restart: bool,
         init: FilePath | LanguageModel | None,
         init_momentum: bool,
         metrics: FilePath | None,
+        overwrite: bool = False,
+        replaces: FilePath | None = None,
     ) -> None:
         if (resume or restart) and checkpoint is None:
             asked = "resume" if resume else "restart"
@@ -66,6 +72,9 @@ class RunStart:
         if resume and (restart or init is not None):
             other = "restart" if restart else "init"
             raise ConfigError(f"resume and {other} are both given; choose one of them")
+        self._replaced = [Path(path) for path in (replaces, checkpoint) if path is not None]
+        self._overwrite = overwrite
+        self._restart = restart
         self.files = None
         self._resume_notice: str | None = None
         self.saved: Checkpoint | None = None
@@ -128,6 +137,12 @@ class RunStart:
             default if self.saved is None else source_of(self.saved.corpus, name, self.saved.path)
         )
 
+    def check_replaced(self, run: NewRun) -> None:
+        """Raise ConfigError if ``run`` would replace the files of another run unasked."""
+        if self.saved is None and not self._overwrite:
+            for path in self._replaced:
+                check_replaced(path, run, unfinished_too=self._restart)
+
     def check_documents(self, documents: Documents) -> None:
         """Raise ConfigError for other documents than the checkpoint's."""
         if self.saved is not None and documents != self.saved.documents:
@@ -166,7 +181,11 @@ class RunStart:
         """Return how to train; ConfigError for a change that a checkpoint does not allow."""
         if self.saved is not None:
             return self.saved.training_with(given)
-        return TrainingConfig(**given)
+        config = TrainingConfig(**given)
+        rate = default_rate(config.batch)
+        if config.lr is None and rate < config.base_lr:
+            return dataclasses.replace(config, lr=rate)
+        return config
 
     def trainer(
         self,

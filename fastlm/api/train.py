@@ -21,7 +21,8 @@ from fastlm.data.reread import GIVEN, describe_source, reading_of
 from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.split import valid_is_text
 from fastlm.data.token_store import is_store
-from fastlm.engine.tokens import token_counts
+from fastlm.engine.network import first_target
+from fastlm.engine.tokens import token_array, token_counts, tokens_identity
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.model.seen import Seen
@@ -31,6 +32,7 @@ from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
 from fastlm.training.defaults import choose_settings
 from fastlm.training.presets import Preset, preset_named
+from fastlm.training.replaced_run import NewRun, run_lock
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
 from fastlm.types import CorpusSource, Documents, FilePath, FirstWeights
@@ -57,10 +59,12 @@ def train(
     preset: str | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: FilePath | None = None,
-    checkpoint_every: str | float = "60s",
-    keep: int = 0,
+    checkpoint_every: str | float | None = None,
+    keep: int | None = None,
     resume: bool = False,
     restart: bool = False,
+    overwrite: bool = False,
+    replaces: FilePath | None = None,
     init: FilePath | LanguageModel | None = None,
     init_momentum: bool = False,
     metrics: FilePath | None = None,
@@ -102,13 +106,17 @@ def train(
     callbacks : sequence of Callback
         Told how it goes (``fastlm.callbacks``).
     checkpoint : path, optional
-        Where to write checkpoints, every ``checkpoint_every`` ("60s", "5m", "2000 steps"), at the
-        end, and when interrupted; ``keep`` older ones stay beside it.
+        Where to write checkpoints, every ``checkpoint_every`` ("60s", "5m", "2000 steps"; default
+        60 s), at the end, and when interrupted; ``keep`` older ones (default none) stay beside it.
     resume : bool
         Go on from the checkpoint. What is not given is as it was: text, tokenizer, settings. Only
         the length, patience, threads and lr may be others.
     restart : bool
         Begin anew although the checkpoint is one of a run that has not ended.
+    overwrite : bool
+        Replace the checkpoint of a run on another text or with other settings.
+    replaces : path, optional
+        A model file that the caller will put the result into: it is protected like the checkpoint.
     init : path or LanguageModel, optional
         A model to start from: its weights, tokenizer and shape. With ``init_momentum`` it is a
         checkpoint, and the run starts from the weights and the momentum of its last step. (The
@@ -140,16 +148,6 @@ def train(
     """
     if isinstance(init, str) and init in get_args(FirstWeights):
         settings["init"], init = init, None
-    start = RunStart(
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        keep=keep,
-        resume=resume,
-        restart=restart,
-        init=init,
-        init_momentum=init_momentum,
-        metrics=metrics,
-    )
     request = _Request(
         corpus=corpus,
         texts=texts,
@@ -175,7 +173,20 @@ def train(
         settings=settings,
         callbacks=callbacks,
     )
-    return _fit(start, _resolve(start, request), callbacks)
+    with run_lock(checkpoint):
+        start = RunStart(
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+            resume=resume,
+            restart=restart,
+            init=init,
+            init_momentum=init_momentum,
+            metrics=metrics,
+            overwrite=overwrite,
+            replaces=replaces,
+        )
+        return _fit(start, _resolve(start, request), callbacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +248,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
             documents=data.documents,
             model=model_settings,
             training=given,
+            boundary=data.tokenizer.boundary_id,
             softmax=request.softmax or "auto",
             speed=_speed_probe(data, training, request.callbacks),
         )
@@ -248,7 +260,18 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
             "model or a preset; leave softmax out"
         )
     model = start.model_config(data.tokenizer, model_settings)
-    _check_valid(data, model)
+    data, no_valid = _with_valid(data, model, request, preset)
+    if no_valid:
+        source["valid"] = 0
+    config = Config(model=model, training=training, documents=data.documents)
+    start.check_replaced(
+        NewRun(
+            config=config,
+            given=frozenset(name for name, value in request.settings.items() if value is not None),
+            corpus_fingerprint=data.fingerprint,
+            train=lambda: tokens_identity(token_array(data.train, model.vocab)),
+        )
+    )
     return _ResolvedRun(
         data=data,
         origin=Origin(
@@ -257,10 +280,10 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
             corpus_source=source,
             seen=start.with_seen(_seen(data, counts, request)),
         ),
-        config=Config(model=model, training=training, documents=data.documents),
+        config=config,
         given=given,
         counts=counts,
-        reasons=(*reasons, window) if window else reasons,
+        reasons=(*reasons, *filter(None, (window, no_valid))),
     )
 
 
@@ -359,12 +382,25 @@ def _speed_probe(
     return SpeedProbe(data.train)
 
 
-def _check_valid(data: Dataset, model: ModelConfig) -> None:
-    if data.valid is not None and data.valid.size < model.span + 1:
-        raise CorpusError(
-            f"the validation text has {data.valid.size} tokens, but a context of "
-            f"{model.span} needs at least {model.span + 1}; hold out more or none (0)"
-        )
+def _with_valid(
+    data: Dataset, model: ModelConfig, request: _Request, preset: Preset
+) -> tuple[Dataset, str]:
+    """Return the data, and a reason if it loses a validation part too short to predict in.
+
+    Raises CorpusError where the caller asked for that part.
+    """
+    needed = first_target(model) + 1
+    if data.valid is None or data.valid.size >= needed:
+        return data, ""
+    if request.valid is None and preset.valid is None:
+        train = np.concatenate((data.train, data.valid))
+        fingerprint = f"{data.fingerprint.rpartition(':')[0]}:{train.size}"
+        whole = replace(data, train=train, valid=None, fingerprint=fingerprint)
+        return whole, "no validation: the text is too short to hold out a part of it"
+    raise CorpusError(
+        f"the validation text has {data.valid.size} tokens, but a context of {model.span} needs at "
+        f"least {needed}; hold out more or none (0)"
+    )
 
 
 def _split_settings(

@@ -120,7 +120,7 @@ def count_examples(tokens: Tokens, model: ModelConfig) -> int:
     Raises ConfigError if there are fewer tokens than one example needs.
     """
     count = tokens.ids.size // tokens.width
-    needed = model.span + 1
+    needed = first_target(model) + 1
     if count < needed:
         raise ConfigError(
             f"the text has {count} tokens, but a context of {model.span} needs at least "

@@ -14,7 +14,7 @@ import fastlm.api.export
 import fastlm.engine.training
 from fastlm.callbacks import Callback
 from fastlm.errors import ConfigError, CorpusError, FastlmError, TrainingError, TrainingWarning
-from fastlm.tokenizers import ByteTokenizer, CharTokenizer
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 
@@ -104,9 +104,44 @@ def test_a_long_text_is_split_by_default():
 
 
 def test_too_little_to_validate_on(tmp_path):
-    (tmp_path / "valid.txt").write_text("a", encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"the validation text has \d+ tokens, but a context of"):
-        small(valid=tmp_path / "valid.txt", context=5)
+    """Without a boundary token the first positions cannot be predicted."""
+    (tmp_path / "valid.txt").write_text("cat", encoding="utf-8")
+    plain = build_tokenizer("word", [TEXT], boundary=False)
+    with pytest.raises(CorpusError, match="the validation text has 1 tokens, but a context of 5"):
+        small(valid=tmp_path / "valid.txt", context=5, tokenizer=plain)
+    assert small(valid=tmp_path / "valid.txt", context=5).result.best is not None
+
+
+def test_where_nobody_asked_for_validation_there_is_none_of_too_few_tokens():
+    texts = [" ".join(letter * 300 for letter in "abcdefghij" * 10)]
+    settings = {"texts": texts, "context": 64, "steps": 2}
+    starts = []
+
+    class Listener(Callback):
+        def on_start(self, start):
+            starts.append(start)
+
+    plain = build_tokenizer("word", texts, boundary=False)
+    lm = small(**settings, tokenizer=plain, valid=None, callbacks=[Listener()])
+    assert lm.result.best is None
+    assert (starts[0].train_tokens, starts[0].valid_tokens) == (100, 0)
+    assert "no validation: the text is too short" in starts[0].reasons[-1]
+    lm = small(**settings, tokenizer="word", valid=None)
+    assert lm.result.best is not None  # the boundary token makes every position predictable
+    with pytest.raises(CorpusError, match="hold out more or none"):
+        small(**settings, tokenizer=plain, valid=0.05)
+
+
+@pytest.mark.parametrize("ends", [1, 3000])
+def test_a_text_that_ends_in_line_ends_is_trained_on(ends):
+    lm = small(texts=["the cat sat on a mat " * 700 + "\n" * ends], valid=None, steps=2)
+    assert lm.result.step == 2
+
+
+def test_a_text_shorter_than_the_context():
+    lm = small(texts=["abcdefg abcdefg"], context=500, valid=0, steps=3)
+    assert lm.result.step == 3
+    lm.train_more(["gfedcba"], steps=2)
 
 
 @pytest.mark.parametrize("fraction", [1.0, 1.5, -0.1, float("nan")])
@@ -189,7 +224,7 @@ def test_bad_settings_are_one_clear_line(settings, message):
 
 @pytest.mark.parametrize(
     ("texts", "message"),
-    [([], "no text|empty|no "), ([""], "empty|no "), (["ab"], "tokens, but a context of 3")],
+    [([], "no text|empty|no "), ([""], "empty|no ")],
 )
 def test_bad_corpora_are_one_clear_line(texts, message):
     with pytest.raises((CorpusError, ConfigError), match=message) as caught:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastlm.config import TrainingConfig
+from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.engine.losses import position_losses
-from fastlm.engine.tokens import token_array
+from fastlm.engine.tokens import count_examples, token_array
 from fastlm.engine.training import TrainingEngine
 from fastlm.errors import ConfigError
 from tests import naive
@@ -102,3 +102,11 @@ def test_bad_params_are_refused():
     for bad in (params.astype(np.float64), params[:-1], params[None]):
         with pytest.raises(ConfigError, match=rf"give float32 of shape \({params.size},\)"):
             TrainingEngine(model, TrainingConfig(), random_tokens(11, 50), bad)
+
+
+def test_a_boundary_token_makes_every_position_predictable():
+    tokens = token_array([1], 3)
+    model = ModelConfig(vocab=3, context=4, boundary=0)
+    assert count_examples(tokens, model) == 1
+    with pytest.raises(ConfigError, match="needs at least 5"):
+        count_examples(tokens, ModelConfig(vocab=3, context=4))
