@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from fastlm.api.language_model import LanguageModel
 from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.data.dataset import Dataset
 from fastlm.data.reread import source_of
+from fastlm.engine.tokens import token_array, tokens_identity
 from fastlm.errors import ConfigError
 from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
@@ -137,11 +139,21 @@ class RunStart:
             default if self.saved is None else source_of(self.saved.corpus, name, self.saved.path)
         )
 
-    def check_replaced(self, run: NewRun) -> None:
-        """Raise ConfigError if ``run`` would replace the files of another run unasked."""
-        if self.saved is None and not self._overwrite:
-            for path in self._replaced:
-                check_replaced(path, run, unfinished_too=self._restart)
+    def check_replaced(self, config: Config, data: Dataset, given: Mapping[str, Any]) -> None:
+        """Raise ConfigError if a new run would replace the files of another run unasked.
+
+        given : the settings that the caller gave; None stands for no setting
+        """
+        if self.saved is not None or self._overwrite:
+            return
+        run = NewRun(
+            config=config,
+            given=frozenset(name for name, value in given.items() if value is not None),
+            corpus_fingerprint=data.fingerprint,
+            train=lambda: tokens_identity(token_array(data.train, config.model.vocab)),
+        )
+        for path in self._replaced:
+            check_replaced(path, run, unfinished_too=self._restart)
 
     def check_documents(self, documents: Documents) -> None:
         """Raise ConfigError for other documents than the checkpoint's."""

@@ -22,7 +22,7 @@ from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.split import valid_is_text
 from fastlm.data.token_store import is_store
 from fastlm.engine.network import first_target
-from fastlm.engine.tokens import token_array, token_counts, tokens_identity
+from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.model.seen import Seen
@@ -32,7 +32,7 @@ from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
 from fastlm.training.defaults import choose_settings
 from fastlm.training.presets import Preset, preset_named
-from fastlm.training.replaced_run import NewRun, run_lock
+from fastlm.training.replaced_run import run_lock
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
 from fastlm.types import CorpusSource, Documents, FilePath, FirstWeights
@@ -264,14 +264,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
     if no_valid:
         source["valid"] = 0
     config = Config(model=model, training=training, documents=data.documents)
-    start.check_replaced(
-        NewRun(
-            config=config,
-            given=frozenset(name for name, value in request.settings.items() if value is not None),
-            corpus_fingerprint=data.fingerprint,
-            train=lambda: tokens_identity(token_array(data.train, model.vocab)),
-        )
-    )
+    start.check_replaced(config, data, request.settings)
     return _ResolvedRun(
         data=data,
         origin=Origin(

@@ -193,7 +193,8 @@ def choose_settings(
         chosen_training.setdefault("lr", rate)
     limited = chooses_length and passes == _MOST_WORD_PASSES
     reasons = [
-        f"{'large' if words else 'small'} vocabulary, about {passes:.3g} passes over {total:,} tokens"
+        f"{'large' if words else 'small'} vocabulary, "
+        f"about {passes:.3g} passes over {total:,} tokens"
         f"{' (more would make it worse)' if limited else ''}: "
         f"hidden {', '.join(map(str, shape['hidden'])) or 'none'}, dropout "
         f"{chosen_training['dropout']:g}, weight decay {chosen_training['weight_decay']:.2g}"

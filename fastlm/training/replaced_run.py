@@ -12,7 +12,7 @@ from typing import Any
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError, FastlmError, ModelFileError
 from fastlm.model.model_file import read_metadata
-from fastlm.model.saved_model import saved_config
+from fastlm.model.saved_model import config_from_json
 from fastlm.system.file_lock import FileLock
 from fastlm.training.checkpoint import ENDED
 from fastlm.types import FilePath
@@ -86,14 +86,12 @@ def _difference(metadata: Mapping[str, Any], details: Mapping[str, Any], run: Ne
         known = corpus.get("description") if isinstance(corpus, dict) else details.get("corpus")
         return f"of another text or tokenizer ({' '.join(str(known or 'unknown').split())})"
     try:
-        pairs = (
-            (run.config.model, saved_config(ModelConfig, metadata.get("model"), "model")),
-            (run.config.training, saved_config(TrainingConfig, metadata.get("training"), "how")),
-        )
+        model = config_from_json(ModelConfig, metadata.get("model"), "model")
+        training = config_from_json(TrainingConfig, metadata.get("training"), "training")
     except FastlmError:
         return "with other settings"
     by_speed = run.config.training.minutes is not None
-    for mine, theirs in pairs:
+    for mine, theirs in ((run.config.model, model), (run.config.training, training)):
         for name, value in mine.to_dict().items():
             other = theirs.to_dict()[name]
             chosen = by_speed and name not in run.given
