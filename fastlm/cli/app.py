@@ -127,6 +127,27 @@ def _until_closed(command: _Command) -> _Command:
     return run  # type: ignore[return-value]
 
 
+def _interruptible(command: _Command) -> _Command:
+    """Let Ctrl-C end a command at once and quietly while kernels are compiled."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from fastlm.system.interrupts import watch_interrupts
+
+        quiet, terminal = kwargs.get("quiet", False), sys.stderr.isatty()
+        with watch_interrupts(terminal and not quiet, _leave_terminal):
+            return command(*args, **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def _leave_terminal() -> None:
+    """Show the cursor, which a display may have hidden, and what is still buffered."""
+    sys.stdout.flush()
+    if sys.stderr.isatty():
+        print("\x1b[?25h", file=sys.stderr, flush=True)
+
+
 def _prepare_streams() -> None:
     """Let no closed stream, and no character that an encoding lacks, end a command.
 
@@ -196,4 +217,4 @@ for _function, _name in (
     (bench, "bench"),
     (compile_command, "compile"),
 ):
-    app.command(_name)(_until_closed(_function))
+    app.command(_name)(_interruptible(_until_closed(_function)))

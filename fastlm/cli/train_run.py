@@ -101,7 +101,8 @@ def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]
             settings[name] = parse_int_list(name, settings[name], example)
     if "init" in settings:
         settings["init"] = Path(settings["init"])  # as text it could be a way to draw weights
-    settings["replaces"] = output
+    if output.exists():
+        settings["replaces"] = output
     if settings.pop("force", False):
         settings["overwrite"] = True
     if settings.pop("no_cache", False):

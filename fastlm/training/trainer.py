@@ -263,7 +263,8 @@ class Trainer:
         TrainingError
             If three rollbacks do not help; ``params`` are then those of the last snapshot.
         """
-        with signals_stop(self.stop, lambda: self._stop_reason is not None):
+        is_stopping, has_steps = lambda: self._stop_reason is not None, lambda: self.run.step > 0
+        with signals_stop(self.stop, is_stopping, has_steps):
             try:
                 return self._fit()
             finally:
@@ -288,8 +289,7 @@ class Trainer:
         return self._end(reason)
 
     def _start(self) -> None:
-        valid_tokens, origin = self._validator.size, self.origin
-        self._reporter.start(self.run, self.engine, valid_tokens, origin, self.reasons)
+        self._reporter.start(self.run, self.engine, self._validator.size, self.origin, self.reasons)
         if self.checkpoints is not None:
             self.checkpoints.start()
         if self._resumed and (reason := self._end_reason()) is not None:

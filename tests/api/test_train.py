@@ -301,7 +301,7 @@ def test_a_corpus_named_again_is_read_as_before(tmp_path):
     reading = {"encoding": "latin-1", "field": "body", "skip_bad": True}
     settings = {"checkpoint": tmp_path / "c.safetensors", "hidden": (8,)}
     whole = fastlm.train(path, **reading, **settings, steps=40, restart=True)
-    fastlm.train(path, **reading, **settings, steps=20, restart=True)
+    fastlm.train(path, **reading, **settings, steps=20, overwrite=True)
     renamed = path.rename(tmp_path / "b.txt")
     more = fastlm.train(renamed, **settings, steps=40, resume=True)
     assert more.result.step == whole.result.step == 40

@@ -193,7 +193,7 @@ def test_no_command_shows_help_as_wrong_usage(run):
         (("frobnicate",), ("frobnicate",)),
         (("train", "--hiden", "8"), ("--hiden; did you mean --hidden?",)),
         (("train", "--lr", "fast"), ("--lr is 'fast'; give a number",)),
-        (("train", "--frobnicate"), ("--frobnicate", "fastlm train --help")),
+        (("train", "--zzyzx"), ("--zzyzx", "fastlm train --help")),
         (
             ("train", "--context", "many"),
             ("--context is 'many'; give a whole number; see",),

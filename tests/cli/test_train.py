@@ -88,7 +88,7 @@ def test_only_what_is_given_is_passed_on(run, fake):
     assert run("train", "--quiet", "--checkpoint-every", "never").code == 0
     ((arguments, settings),) = calls
     assert arguments == (None,)
-    assert settings.keys() == {"callbacks", "replaces"}
+    assert settings.keys() == {"callbacks"}
 
 
 def test_checkpoint_and_metrics_lie_beside_the_model(run, fake):
@@ -142,7 +142,6 @@ def test_every_option_reaches_training(run, fake):
     ((corpus, settings),) = calls
     assert corpus == (["a.txt", "b.txt"],)
     del settings["callbacks"], settings["checkpoint"]
-    expected["replaces"] = Path("model.safetensors")
     expected["overwrite"] = expected.pop("force")
     assert settings == expected
 
