@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fastlm.api.language_model import LanguageModel
 from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice
-from fastlm.checks import check_known
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, build_dataset
 from fastlm.data.progress import ProgressReporter
@@ -31,7 +30,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
 from fastlm.training.defaults import choose_settings
-from fastlm.training.presets import Preset, preset_named
+from fastlm.training.presets import Preset, preset_named, split_settings
 from fastlm.training.replaced_run import run_lock
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
@@ -230,7 +229,7 @@ class _ResolvedRun:
 def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
     """Read the text, and choose the settings that are not given."""
     preset = preset_named(request.preset)
-    model_settings, given = _split_settings(request.settings, preset)
+    model_settings, given = split_settings(request.settings, preset)
     training = start.training_config(given)
     data, source = _read_corpus(start, request, preset, training.threads)
     start.check_documents(data.documents)
@@ -393,21 +392,4 @@ def _with_valid(
     raise CorpusError(
         f"the validation text has {data.valid.size} tokens, but a context of {model.span} needs at "
         f"least {needed}; hold out more or none (0)"
-    )
-
-
-def _split_settings(
-    settings: dict[str, Any], preset: Preset
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields of ModelConfig and those of TrainingConfig: given, else the preset's."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    in_model = ModelConfig.__dataclass_fields__.keys() - {"vocab", "boundary"}
-    in_training = TrainingConfig.__dataclass_fields__.keys()
-    check_known(given, in_model | in_training)
-    training = dict(preset.training)
-    if {"epochs", "steps", "minutes"} & given.keys():
-        training.pop("epochs", None)  # another length replaces the preset's
-    return (
-        preset.model | {name: value for name, value in given.items() if name in in_model},
-        training | {name: value for name, value in given.items() if name in in_training},
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastlm.checks import check_choice
+from fastlm.checks import check_choice, check_known
+from fastlm.config import ModelConfig, TrainingConfig
 
-__all__ = ["PRESETS", "Preset", "preset_named"]
+__all__ = ["PRESETS", "Preset", "preset_named", "split_settings"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,20 @@ def preset_named(name: str | None) -> Preset:
         return Preset()
     check_choice("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def split_settings(
+    settings: dict[str, Any], preset: Preset
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of ModelConfig and those of TrainingConfig: given, else the preset's."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    in_model = ModelConfig.__dataclass_fields__.keys() - {"vocab", "boundary"}
+    in_training = TrainingConfig.__dataclass_fields__.keys()
+    check_known(given, in_model | in_training)
+    training = dict(preset.training)
+    if {"epochs", "steps", "minutes"} & given.keys():
+        training.pop("epochs", None)  # another length replaces the preset's
+    return (
+        preset.model | {name: value for name, value in given.items() if name in in_model},
+        training | {name: value for name, value in given.items() if name in in_training},
+    )

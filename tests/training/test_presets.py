@@ -14,7 +14,7 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.reference import tiny
 from fastlm.reference.mini import PARAGRAPH, TextPreprocessor
-from fastlm.training.presets import PRESETS, Preset, preset_named
+from fastlm.training.presets import PRESETS, Preset, preset_named, split_settings
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
 LINE = "the cat sat on the mat " * 4
@@ -88,3 +88,14 @@ def test_settings_override_a_preset():
     assert lm.config.combine == "mean"
     assert (lm.training.lr, lm.training.steps, lm.training.epochs) == (0.5, 3, None)
     assert lm.training.batch == 1
+
+
+def test_settings_of_the_model_and_of_training_given_before_the_presets():
+    model, training = split_settings(
+        {"embed": 7, "lr": None, "steps": 9, "seed": 3}, preset_named("mini")
+    )
+    assert (model["embed"], model["context"]) == (7, 4)
+    assert (training["lr"], training["steps"], training["seed"]) == (0.1, 9, 3)
+    assert "epochs" not in training  # another length replaces the preset's
+    with pytest.raises(ConfigError, match="did you mean 'seed'"):
+        split_settings({"sede": 1}, preset_named(None))
