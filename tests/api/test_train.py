@@ -447,7 +447,7 @@ def test_a_run_with_validation_text_is_resumed_with_it(tmp_path):
     again = fastlm.train(texts=[TEXT], valid=held_out, steps=4, checkpoint=path, resume=True)
     assert again.details["step"] == 4
     (tmp_path / "valid.txt").write_text(held_out)
-    fastlm.train(valid=tmp_path / "valid.txt", checkpoint=path, restart=True, **settings)
+    fastlm.train(valid=tmp_path / "valid.txt", checkpoint=path, overwrite=True, **settings)
     again = fastlm.train(texts=[TEXT], steps=4, checkpoint=path, resume=True)
     assert again.details["step"] == 4
 
