@@ -19,7 +19,7 @@ __all__ = [
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Combine = Literal["concat", "mean"]
-Documents = Literal["file", "paragraphs", "lines"]
+Documents = Literal["file", "paragraphs", "lines", "stream"]
 DOCUMENT_MODES: tuple[str, ...] = get_args(Documents)
 """The values of `Documents`: what counts as a document of a text."""
 

@@ -16,6 +16,7 @@ from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.inference.text_model import TextModel
 from fastlm.model.seen import Seen
+from fastlm.text.documents import is_one_document
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.defaults import default_rate
 from fastlm.training.trainer import Trainer
@@ -94,7 +95,7 @@ def train_further(
     more = Seen.of(
         token_counts(dataset.train, model.config.vocab),
         model.config.boundary,
-        are_texts=model.documents == "file",
+        are_texts=is_one_document(model.documents),
     )
     seen = model.seen.with_more(more)
     return trainer.params, training, seen, _details(details, result, dataset.fingerprint), result

@@ -36,7 +36,7 @@ class LanguageModel(TextMethods):
         All weights (see ``fastlm.model.layout.Layout``).
     tokenizer : Tokenizer
         Of ``config.vocab`` tokens, with ``config.boundary`` as its boundary token (``<end>``).
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
         What a document was in training, and is in ``generate`` and ``evaluate``.
     training : TrainingConfig, optional
         How it was trained.

@@ -19,6 +19,7 @@ from fastlm.inference.generation import GenerationSettings, Request, encode_prom
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.inference.text_model import TextModel
 from fastlm.system.resources import thread_count
+from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import DOCUMENT_MODES, Documents
 
 __all__ = ["TextMethods"]
@@ -225,8 +226,9 @@ class TextMethods(ABC):
         threads : int, optional
             None: FASTLM_THREADS, or the processors this process may use. The figures are the same
             for any number.
-        documents : {"file", "paragraphs", "lines"}, optional
-            What a document is. Default: as in training (``self.documents``).
+        documents : {"file", "paragraphs", "lines", "stream"}, optional
+            What a document is. Default: as in training (``self.documents``). A model of words
+            knows "stream" only if it was trained so.
 
         Raises
         ------
@@ -242,6 +244,7 @@ class TextMethods(ABC):
         model = self.text_model
         if documents is not None:
             check_choice("documents", documents, DOCUMENT_MODES)
+            TokenizerSpec.of(model.tokenizer).for_documents(documents)
             model = replace(model, documents=documents)
         if isinstance(text, TokenStore):
             return evaluate_store(model, text, threads=thread_count(threads))

@@ -26,6 +26,7 @@ from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
+from fastlm.text.documents import is_one_document
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
@@ -89,7 +90,7 @@ def train(
         A vocabulary file in place of counting the corpus.
     min_count, max_vocab : int
         See ``fastlm.tokenizers.build_tokenizer``.
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
         What a document is: contexts do not reach across its end. Default ``file``, or as a store
         was made.
     encoding, errors, field, skip_bad
@@ -280,7 +281,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
 
 
 def _seen(data: Dataset, counts: NDArray[np.int64], request: _Request) -> Seen:
-    are_texts = request.texts is not None and data.documents == "file"
+    are_texts = request.texts is not None and is_one_document(data.documents)
     return Seen.of(counts, data.tokenizer.boundary_id, are_texts=are_texts)
 
 

@@ -39,7 +39,9 @@ def evaluate(
     documents: Annotated[
         str | None,
         option(
-            "KIND", "What a document is: file, paragraphs or lines (default: as in training).", DATA
+            "KIND",
+            "What a document is: file, paragraphs, lines or stream (default: as in training).",
+            DATA,
         ),
     ] = None,
     field: FieldOption = None,

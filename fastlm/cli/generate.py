@@ -43,7 +43,9 @@ def generate(
     ] = None,
     documents: Annotated[
         str | None,
-        option("KIND", "Stop at the end of: lines or paragraphs (default: as in training)."),
+        option(
+            "KIND", "Stop at the end of: lines, paragraphs or stream (default: as in training)."
+        ),
     ] = None,
     samples: Annotated[
         int,
@@ -62,7 +64,7 @@ def generate(
     """Generate text."""
     check_whole("--samples", samples, 1)
     if documents is not None:
-        check_choice("--documents", documents, ("lines", "paragraphs"))
+        check_choice("--documents", documents, ("lines", "paragraphs", "stream"))
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.inference.generation import resolve_seed
@@ -101,7 +103,12 @@ def _ends(lm: Any, documents: str | None, stops: list[str]) -> tuple[list[str], 
     kind = documents or lm.documents
     end = "\n" if kind == "lines" else "\n\n"
     if documents is not None and documents != lm.documents:
-        if lm.tokenizer.kind in ("word", "whitespace"):
+        if documents == "stream":
+            raise ConfigError(
+                f"--documents is 'stream', but this model's documents are {lm.documents!r}; leave "
+                "it out, or train it with --documents stream"
+            )
+        if lm.tokenizer.kind in ("word", "whitespace") and lm.documents != "stream":
             raise ConfigError(
                 f"--documents is {documents!r}, but this {lm.tokenizer.kind} model has no line "
                 f"ends, as its documents are {lm.documents!r}; train it with --documents "

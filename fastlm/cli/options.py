@@ -89,8 +89,8 @@ DocumentsOption = Annotated[
     str | None,
     option(
         "KIND",
-        "What a document is: file, paragraphs or lines (default file). No context crosses the end "
-        "of a document.",
+        "What a document is: file, paragraphs, lines or stream (default file). No context crosses "
+        "the end of a document. stream: a file, whose line ends are tokens of words, too.",
         DATA,
     ),
 ]

@@ -26,7 +26,7 @@ from fastlm.data.token_store_format import FORMAT_VERSION
 from fastlm.errors import ConfigError, CorpusError, StoreError
 from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
-from fastlm.text.documents import check_documents
+from fastlm.text.documents import check_documents, is_one_document
 from fastlm.text.paths import inputs_of
 from fastlm.text.sources import Input, TextsInput
 from fastlm.tokenizers import Tokenizer
@@ -112,7 +112,7 @@ def build_dataset(
     if texts is not None and corpus is not None:
         raise ConfigError("corpus and texts are both given; choose one of them")
     options = _Options(
-        spec,
+        spec.for_documents(documents or "file"),
         documents or "file",
         Reading() if reading is None else reading,
         cache,
@@ -150,7 +150,7 @@ def dataset_from_texts(
     texts : iterable of str
         Read once. More than 8 MB is copied to a temporary file if it cannot be read again.
     tokenizer : Tokenizer
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
     valid : float, optional
         The fraction to hold out from the end; 0: none. None: see ``fastlm.prepare``.
     threads : int, optional
@@ -163,7 +163,7 @@ def dataset_from_texts(
     """
     check_documents(documents)
     valid = check_fraction(valid)
-    spec = TokenizerSpec.of(tokenizer)
+    spec = TokenizerSpec.of(tokenizer).for_documents(documents)
     return _of_text(
         [TextsInput(texts)], valid, _Options(spec, documents, threads=thread_count(threads))
     )
@@ -359,8 +359,8 @@ def _token_cut(store: TokenStore, valid: float | None) -> int:
     tokenizer = store.tokenizer
     at = round(store.count * (1 - fraction))
     ends = {tokenizer.boundary_id}
-    if store.documents == "file":
-        ends.add(tokenizer.id_of("\n") if tokenizer.kind == "char" else None)
+    if is_one_document(store.documents):
+        ends.add(tokenizer.id_of("\n") if tokenizer.kind != "bpe" else None)
         ends.add(tokenizer.id_of("<0x0A>") if tokenizer.kind == "byte" else None)
     start = max(at - 1, 0)
     window = store.ids[start : at + (store.count - at) // 2]
@@ -368,7 +368,7 @@ def _token_cut(store: TokenStore, valid: float | None) -> int:
     cut = 0
     if places.size:
         cut = start + int(places[0]) + 1
-    elif store.documents == "file" or tokenizer.boundary_id is None:
+    elif is_one_document(store.documents) or tokenizer.boundary_id is None:
         cut = at
     if 0 < cut < store.count:
         return cut

@@ -20,7 +20,7 @@ from fastlm.data.scan import CorpusScan
 from fastlm.data.split import TRAIN, VALID, VALID_FRACTION, find_cut, split_parts
 from fastlm.data.workers import ObjectPool, map_in_order
 from fastlm.text.decoding import count_characters
-from fastlm.text.documents import split_documents
+from fastlm.text.documents import is_one_document, split_documents
 from fastlm.text.sources import Input, TextPart
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.backend import count_ids
@@ -93,7 +93,8 @@ class EncodingJob:
         limit = self.block_bytes
         held: list[bytes] = []
         size, wanted = 0, limit
-        for split, part in split_parts(self.scan.parts(), self.cut):
+        parts = split_parts(self.scan.parts(), self.cut)
+        for split, part in _with_line_ends(parts) if self.documents == "stream" else parts:
             if part.ends_text and not held and len(part.data) <= limit:
                 yield split, part
                 continue
@@ -150,7 +151,7 @@ def corpus_tokenizer(job: EncodingJob) -> Tokenizer:
             return job.spec.from_blocks(blocks, job.documents)
     options = {
         name: job.spec.options[name]
-        for name in ("lowercase", "pattern")
+        for name in ("lowercase", "pattern", "line_ends")
         if name in job.spec.options
     }
 
@@ -291,9 +292,21 @@ class _Encoded(NamedTuple):
     bytes: int
 
 
+def _with_line_ends(parts: Iterable[tuple[int, TextPart]]) -> Iterator[tuple[int, TextPart]]:
+    """Give each text that is not empty a line end after its last line, where it has none."""
+    last = b""
+    for split, part in parts:
+        last = part.data[-1:] or last
+        if part.ends_text:
+            if last not in (b"", b"\n"):
+                part = TextPart(part.data + b"\n", True)
+            last = b""
+        yield split, part
+
+
 def _encoder_calls(parts: list[TextPart], documents: str) -> Iterator[_EncoderCall]:
     """Join short texts, so that fewer calls do more each."""
-    if documents != "file":
+    if not is_one_document(documents):
         # A blank line ends lines and paragraphs alike, and is none itself.
         joined = b"".join(part.data + b"\n\n" if part.ends_text else part.data for part in parts)
         yield _EncoderCall(joined if len(parts) > 1 else parts[0].data, False, False, 1)
@@ -318,7 +331,7 @@ def _is_one_line(data: bytes) -> bool:
 
 def _size_of_documents(call: _EncoderCall, documents: str) -> tuple[int, int]:
     """Return (characters, bytes) of the documents, without what stands between them."""
-    if documents == "file":
+    if is_one_document(documents):
         between = call.texts - 1
         return count_characters(call.data) - between, len(call.data) - between
     texts = list(split_documents(call.data.decode("utf-8"), documents))

@@ -88,8 +88,9 @@ def prepare(
         When the store cannot be written; the incomplete file is removed.
     """
     spec = TokenizerSpec.of(tokenizer, vocab=vocab, min_count=min_count, max_vocab=max_vocab)
-    spec.ready()  # refuses wrong settings before any work
     check_documents(documents)
+    spec = spec.for_documents(documents)
+    spec.ready()  # refuses wrong settings before any work
     valid = check_fraction(valid)
     workers = thread_count(threads)
     reading = Reading(encoding=encoding, errors=errors, field=field, skip_bad=skip_bad)

@@ -94,7 +94,7 @@ def reread_tokens(
     corpus, path
         See ``source_of``.
     tokenizer : Tokenizer
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
 
     Returns
     -------

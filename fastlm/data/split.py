@@ -16,7 +16,7 @@ from fastlm.checks import is_number, shown
 from fastlm.data.scan import CorpusScan, ScannedInput, SeekPoint
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import count_characters
-from fastlm.text.documents import DocumentEndSearch, split_documents
+from fastlm.text.documents import DocumentEndSearch, is_one_document, split_documents
 from fastlm.text.sources import TextPart
 from fastlm.tokenizers.safe_cut import safe_cut
 
@@ -74,7 +74,7 @@ def find_cut(scan: CorpusScan, fraction: float | None, documents: str) -> int | 
     fraction : float, optional
         What to hold out; 0: nothing. None: 5 %, or nothing from less than 10,000 characters or
         fewer than 40 lines or paragraphs.
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
 
     Returns
     -------
@@ -99,7 +99,7 @@ def find_cut(scan: CorpusScan, fraction: float | None, documents: str) -> int | 
         number += 1
         after -= scan.inputs[number].characters
     one = scan.inputs[number]
-    if documents == "file":
+    if is_one_document(documents):
         cuts = [_cut_inside_text(one, held_out - after)]
     else:
         kept = round(one.characters - (held_out - after))
@@ -140,7 +140,7 @@ def _is_too_little(scan: CorpusScan, documents: str) -> bool:
     """Whether 5 % of a corpus is too little to measure on."""
     if scan.characters < MIN_CHARACTERS:
         return True
-    missing = 0 if documents == "file" else MIN_DOCUMENTS
+    missing = 0 if is_one_document(documents) else MIN_DOCUMENTS
     rest = _Rest(documents)
     for part in scan.parts():
         if missing <= 0:

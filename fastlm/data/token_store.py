@@ -190,7 +190,7 @@ class TokenStore:
         ----------
         tokenizer : Tokenizer or str, optional
             The tokenizer, or the kind of one.
-        documents : {"file", "paragraphs", "lines"}, optional
+        documents : {"file", "paragraphs", "lines", "stream"}, optional
         """
         own = self.metadata["tokenizer"]["kind"]
         wanted = tokenizer if isinstance(tokenizer, str) else tokenizer and tokenizer.kind

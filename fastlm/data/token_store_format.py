@@ -24,7 +24,7 @@ The metadata:
 
 - ``library_version``: that wrote it;
 - ``tokenizer``: its JSON form; ``tokenizer_fingerprint``; ``vocab``: V, all ids are below it;
-- ``documents``: ``file``, ``paragraphs`` or ``lines``;
+- ``documents``: ``file``, ``paragraphs``, ``lines`` or ``stream``;
 - ``train``, ``valid``: of each part ``tokens``, ``documents``, ``characters``, ``bytes``,
   ``unknown``. ``tokens`` counts the ids, ends of documents included; ``characters`` and ``bytes``
   (of UTF-8) are those of the documents; ``unknown`` counts the ids of ``<unk>``. All are 0 for

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.errors import TextError, TokenizerError
-from fastlm.text.documents import split_documents, with_line_feeds
+from fastlm.text.documents import is_one_document, split_documents, with_line_feeds
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenizer
 from fastlm.tokenizers.safe_cut import safe_cut_text
 from fastlm.types import Documents
@@ -31,7 +31,7 @@ PART_CHARS = 1 << 18
 
 # Characters that the end of a document stands for in a file: a line end; a line end and a blank
 # line. The end of a file stands for none, and is not counted as a token either.
-END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2}
+END_CHARS: dict[str, int] = {"file": 0, "lines": 1, "paragraphs": 2, "stream": 0}
 
 
 @dataclass
@@ -120,7 +120,7 @@ def _parts(
             start = stop
         yield document[start:], True
     if not found and keep_empty:
-        yield text.strip("\n") if documents != "file" else text, True
+        yield text if is_one_document(documents) else text.strip("\n"), True
 
 
 def encode_batch(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TextBatch, TokenArray, Ends]:

@@ -18,6 +18,7 @@ from fastlm.inference.scoring import Scorer
 from fastlm.inference.text_model import TextModel
 from fastlm.model.figures import Figures
 from fastlm.system.json_values import finite_values
+from fastlm.text.documents import is_one_document
 
 __all__ = ["Evaluation", "evaluate_store", "evaluate_texts"]
 
@@ -114,7 +115,7 @@ def evaluate_store(model: TextModel, store: TokenStore, *, threads: int = 1) -> 
         model.params,
         model.config,
         store.ids,
-        count_boundary=model.documents != "file",
+        count_boundary=not is_one_document(model.documents),
         unk=model.tokenizer.unk_id,
         threads=threads,
     )

@@ -14,7 +14,7 @@ from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
 from fastlm.limits import check_setting
-from fastlm.text.documents import DOCUMENT_ENDS, last_document
+from fastlm.text.documents import DOCUMENT_ENDS, is_one_document, last_document
 from fastlm_kernels.passes.sampling import Rules
 
 __all__ = ["GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
@@ -207,7 +207,7 @@ def _excluded(model: TextModel, stops_at_end: bool) -> list[int]:
     tokenizer = model.tokenizer
     boundary, unk = tokenizer.boundary_id, tokenizer.unk_id
     special = [unk]
-    if model.documents == "file" and not stops_at_end:
+    if is_one_document(model.documents) and not stops_at_end:
         special.append(boundary)
     others = [id for id in model.seen.unseen_ids if id != boundary]
     if model.documents in DOCUMENT_ENDS:
@@ -220,7 +220,7 @@ def _excluded(model: TextModel, stops_at_end: bool) -> list[int]:
 
 
 def _stops_at_end(model: TextModel, asked: bool | None) -> bool:
-    knows_ends = model.documents != "file" or model.seen.ends
+    knows_ends = not is_one_document(model.documents) or model.seen.ends
     possible = knows_ends and model.tokenizer.boundary_id is not None
     if asked and not possible:
         raise ConfigError(

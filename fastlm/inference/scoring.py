@@ -26,6 +26,7 @@ from fastlm.inference.text_model import TextModel
 from fastlm.limits import check_setting
 from fastlm.model.figures import Figures, Number, perplexity, ratio
 from fastlm.system.json_values import finite_values
+from fastlm.text.documents import is_one_document
 from fastlm_kernels.passes.scoring import sum_texts
 
 __all__ = ["BATCH_CHARS", "Score", "ScoreArrays", "Scorer", "score_arrays", "score_texts"]
@@ -218,7 +219,9 @@ class Scorer:
         self._model = model
         self._threads = threads
         self._keep_empty = keep_empty
-        self._count_end = has_end and model.documents != "file" if count_end is None else count_end
+        if count_end is None:
+            count_end = has_end and not is_one_document(model.documents)
+        self._count_end = count_end
         self._end_chars = END_CHARS[model.documents] if self._count_end else 0
         self._skip = first_target(model.config)
         # Of the text that the last batch left open: its sums, its last tokens, and the number of

@@ -27,7 +27,7 @@ class TextModel:
         The shape.
     tokenizer : Tokenizer
         Of ``config.vocab`` tokens.
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
         What a document is, which no context crosses.
     seen : Seen
         What occurred in training.

@@ -12,7 +12,7 @@ from fastlm.types import Documents
 __all__ = ["TextStream", "parse_stops"]
 
 # What stands between two documents in a text.
-_SEPARATORS: dict[str, str] = {"file": "", "lines": "\n", "paragraphs": "\n\n"}
+_SEPARATORS: dict[str, str] = {"file": "", "stream": "", "lines": "\n", "paragraphs": "\n\n"}
 
 
 def parse_stops(stop: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ class TextStream:
     Parameters
     ----------
     tokenizer : Tokenizer
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
         What begins after a boundary token (``<end>``).
     prompt, prompt_ids : str, sequence of int
         What the text continues.

@@ -12,6 +12,7 @@ __all__ = [
     "DOCUMENT_ENDS",
     "DocumentEndSearch",
     "check_documents",
+    "is_one_document",
     "last_document",
     "split_documents",
     "with_line_feeds",
@@ -32,14 +33,15 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
     Parameters
     ----------
     text : str
-    mode : {"file", "paragraphs", "lines"}
+    mode : {"file", "paragraphs", "lines", "stream"}
         "file": the text as it is, one document.
+        "stream": the same, with a line end after the last line, as after all others.
         "paragraphs": what stands between blank lines (lines of nothing but white space), without
         the line ends around it; line ends inside stay.
         "lines": each line without its line end.
 
-    In the last two, \r\n and \r read as \n, and what is only white space is no document. An
-    empty text holds none in any mode.
+    In paragraphs and lines, \r\n and \r read as \n, and what is only white space is no document.
+    An empty text holds none in any mode.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
     if mode == "file":
         return iter((text,) if text else ())
     text = with_line_feeds(text)
+    if mode == "stream":
+        return iter((text.removesuffix("\n") + "\n",) if text else ())
     return _lines(text) if mode == "lines" else _paragraphs(text)
 
 
@@ -59,9 +63,14 @@ def last_document(prompt: str, mode: str) -> str:
     \r\n and \r read as \n, as in every corpus.
     """
     prompt = with_line_feeds(prompt)
-    if mode == "file":
+    if is_one_document(mode):
         return prompt
     return DOCUMENT_ENDS[mode].split(prompt)[-1]
+
+
+def is_one_document(mode: str) -> bool:
+    """Tell whether a text is one document, whatever line ends it has."""
+    return mode in ("file", "stream")
 
 
 def with_line_feeds(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.text.documents import is_one_document
+
 __all__ = ["compiled_pays", "compiled_pays_for", "count_ids", "kernels_loaded"]
 
 READY_FROM = 2 << 20
@@ -50,7 +52,7 @@ def kernels_loaded() -> bool:
 
 def compiled_pays_for(kind: str, lowercase: bool, documents: str) -> Callable[[int], bool]:
     """Return the function of a size in bytes that tells whether kernels pay for a tokenizer."""
-    if kind in NUMPY_UP_TO and not lowercase and documents == "file":
+    if kind in NUMPY_UP_TO and not lowercase and is_one_document(documents):
         return partial(compiled_pays_beside_numpy, kind)
     return compiled_pays
 

@@ -192,11 +192,13 @@ class Tokenizer(ABC):
         """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
 
     @classmethod
-    def _read(cls, form: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    def _read(
+        cls, form: Mapping[str, Any], kinds: Mapping[str, Kind], optional: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Return the values of a JSON form of this kind, after checking them."""
         kinds = {"kind": one_of(cls.kind), **kinds}
         what = f"the {cls.kind} tokenizer's JSON form"
-        values = read_object(form, what, kinds, TokenizerError)
+        values = read_object(form, what, kinds, TokenizerError, optional=optional)
         del values["kind"]
         return values
 

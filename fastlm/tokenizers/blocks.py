@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastlm.text.documents import check_documents, split_documents
+from fastlm.text.documents import check_documents, is_one_document, split_documents
 from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.byte import ByteTokenizer
@@ -56,7 +56,7 @@ class BlockEncoder:
             return self._compiled.encode(block)
         self._seen += len(block)
         text = block.decode("utf-8")
-        if self._documents == "file":
+        if is_one_document(self._documents):
             return self._tokenizer.encode(text)
         return self._tokenizer.encode_documents(split_documents(text, self._documents))
 
@@ -69,8 +69,9 @@ def block_encoder(
     Parameters
     ----------
     tokenizer : Tokenizer
-    documents : {"file", "lines", "paragraphs"}
-        "file": no boundary token is inserted; the reader of the files adds one after each.
+    documents : {"file", "lines", "paragraphs", "stream"}
+        "file", "stream": no boundary token is inserted; the reader of the files adds one after
+        each.
         Otherwise each document of a block (see `split_documents`) ends with the boundary token,
         if there is one.
     total : int, optional

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from fastlm.checks import check_texts
 from fastlm.errors import TokenizerError
 from fastlm.system.json_values import OBJECT
-from fastlm.text.documents import split_documents
+from fastlm.text.documents import is_one_document, split_documents
 from fastlm.tokenizers.base import TokenArray, Tokenizer, iter_texts
 from fastlm.tokenizers.library import (
     call_library,
@@ -162,7 +162,7 @@ def train_bpe(
         Pairs seen fewer times, or only once, are not merged.
     boundary : bool
         Whether there is `<end>`, with id 0.
-    documents : {"file", "lines", "paragraphs"}
+    documents : {"file", "lines", "paragraphs", "stream"}
         What is not part of a document (see `split_documents`) is not learnt.
 
     Raises
@@ -173,7 +173,11 @@ def train_bpe(
     """
     check_texts(texts, TokenizerError)
     decoded = (text.decode("utf-8") if isinstance(text, bytes) else text for text in texts)
-    parts = (document for text in decoded for document in split_documents(text, documents))
+    parts = (
+        decoded
+        if is_one_document(documents)
+        else (document for text in decoded for document in split_documents(text, documents))
+    )
     return BpeTokenizer(_train_library(parts, min_count, max_vocab, boundary))
 
 

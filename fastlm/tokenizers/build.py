@@ -16,11 +16,18 @@ from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer, character_of_line
 from fastlm.tokenizers.counting import count_symbols
 from fastlm.tokenizers.splitter import Splitter
-from fastlm.tokenizers.vocabulary import COUNTED_KINDS, Vocabulary, check_limits
+from fastlm.tokenizers.vocabulary import (
+    COUNTED_KINDS,
+    LINE_END,
+    LINE_END_NAME,
+    Vocabulary,
+    check_limits,
+)
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
 
 __all__ = [
+    "LINE_END_KINDS",
     "TOKENIZER_KINDS",
     "build_tokenizer",
     "build_tokenizer_from_counts",
@@ -36,6 +43,10 @@ TOKENIZER_KINDS = tuple(_CLASSES)
 """The kinds of tokenizer."""
 
 
+LINE_END_KINDS = ("word", "whitespace")
+"""The kinds to which line ends are nothing but white space, unless they are asked for."""
+
+
 def build_tokenizer(
     kind: str,
     texts: Iterable[str] = (),
@@ -47,6 +58,7 @@ def build_tokenizer(
     unk: bool = True,
     lowercase: bool = False,
     pattern: str = "unicode",
+    line_ends: bool = False,
 ) -> Tokenizer:
     """Build a tokenizer from texts, or from a vocabulary file.
 
@@ -69,6 +81,9 @@ def build_tokenizer(
         Read `text.lower()` in place of the text.
     pattern : {"unicode", "mini"}
         How `word` splits text (see `word_pattern`).
+    line_ends : bool
+        Read each line end as a token, for `word` and `whitespace`; the others always do. In a
+        vocabulary file of one symbol a line it is `<eos>`, which is added where it is missing.
 
     Raises
     ------
@@ -76,7 +91,7 @@ def build_tokenizer(
         For an unknown kind, a setting that the kind does not have or that contradicts the
         vocabulary file, and see `Vocabulary`.
     """
-    _check_settings(kind, lowercase, pattern)
+    _check_settings(kind, lowercase, pattern, line_ends)
     min_count, max_vocab = check_limits(min_count, max_vocab)
     if vocab_file is not None or kind == "byte":
         why = "the byte tokenizer" if vocab_file is None else "a vocabulary file"
@@ -86,16 +101,16 @@ def build_tokenizer(
     if vocab_file is not None:
         is_json = Path(vocab_file).suffix.lower() == ".json"
         read_file = _from_json_file if is_json else _from_symbol_file
-        return read_file(vocab_file, kind, boundary, unk, lowercase, pattern)
+        return read_file(vocab_file, kind, boundary, unk, lowercase, pattern, line_ends)
     if kind == "byte":
         return ByteTokenizer(boundary=boundary)
     if kind == "bpe":
         return train_bpe(texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary)
-    counts = count_symbols(texts, kind, lowercase, pattern)
-    vocabulary = Vocabulary.from_counts(
-        counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk
-    )
-    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
+    counts = count_symbols(texts, kind, lowercase, pattern, line_ends)
+    return build_tokenizer_from_counts(
+        kind, counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk,
+        lowercase=lowercase, pattern=pattern, line_ends=line_ends,
+    )  # fmt: skip
 
 
 def build_tokenizer_from_counts(
@@ -108,6 +123,7 @@ def build_tokenizer_from_counts(
     unk: bool = True,
     lowercase: bool = False,
     pattern: str = "unicode",
+    line_ends: bool = False,
 ) -> Tokenizer:
     """Build the tokenizer that `build_tokenizer` gives for texts with these counts.
 
@@ -115,8 +131,8 @@ def build_tokenizer_from_counts(
     ----------
     kind : {"char", "word", "whitespace"}
     counts : mapping of symbol to the number of times it occurs
-        Of text that was read with the same `lowercase` and `pattern`.
-    min_count, max_vocab, boundary, unk, lowercase, pattern
+        Of text that was read with the same `lowercase`, `pattern` and `line_ends`.
+    min_count, max_vocab, boundary, unk, lowercase, pattern, line_ends
         As for `build_tokenizer`.
 
     Raises
@@ -129,11 +145,13 @@ def build_tokenizer_from_counts(
             f"the kinds built from counts are {', '.join(COUNTED_KINDS)}, got {kind!r}; use "
             "build_tokenizer"
         )
-    _check_settings(kind, lowercase, pattern)
+    _check_settings(kind, lowercase, pattern, line_ends)
+    if line_ends:
+        counts = {**counts, LINE_END: max(counts.values(), default=0) + 1}  # it is always kept
     vocabulary = Vocabulary.from_counts(
         counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk
     )
-    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
+    return _with_vocabulary(vocabulary, kind, lowercase, pattern, line_ends)
 
 
 def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
@@ -158,25 +176,30 @@ def _check_kind(kind: object) -> None:
         )
 
 
-def _check_settings(kind: str, lowercase: bool, pattern: str) -> None:
+def _check_settings(kind: str, lowercase: bool, pattern: str, line_ends: bool) -> None:
     _check_kind(kind)
     if pattern != "unicode" and kind != "word":
         raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
     if lowercase and kind not in COUNTED_KINDS:
         raise TokenizerError(f"the {kind} tokenizer keeps the case of letters; leave lowercase out")
+    if line_ends and kind not in LINE_END_KINDS:
+        raise TokenizerError(f"the {kind} tokenizer reads line ends by itself; leave line_ends out")
 
 
-def _with_vocabulary(vocabulary: Vocabulary, kind: str, lowercase: bool, pattern: str) -> Tokenizer:
+def _with_vocabulary(
+    vocabulary: Vocabulary, kind: str, lowercase: bool, pattern: str, line_ends: bool
+) -> Tokenizer:
     if kind == "char":
         return CharTokenizer(vocabulary, lowercase=lowercase)
     if kind == "word":
-        return WordTokenizer(vocabulary, lowercase=lowercase, pattern=pattern)
-    return WhitespaceTokenizer(vocabulary, lowercase=lowercase)
+        return WordTokenizer(vocabulary, lowercase=lowercase, pattern=pattern, line_ends=line_ends)
+    return WhitespaceTokenizer(vocabulary, lowercase=lowercase, line_ends=line_ends)
 
 
 def _from_symbol_file(
-    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str
-) -> Tokenizer:
+    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str,
+    line_ends: bool,
+) -> Tokenizer:  # fmt: skip
     """Read one symbol a line; for `char`, a line may be an escape."""
     if kind == "byte":
         raise TokenizerError(
@@ -192,14 +215,22 @@ def _from_symbol_file(
             path, lambda line: character_of_line(line, lowercase), boundary=boundary, unk=unk
         )
     else:
-        splitter = Splitter.of(kind, lowercase, pattern)
-        vocabulary = Vocabulary.from_file(path, splitter.check_symbol, boundary=boundary, unk=unk)
-    return _with_vocabulary(vocabulary, kind, lowercase, pattern)
+        splitter = Splitter.of(kind, lowercase, pattern, line_ends)
+
+        def read_line(line: str) -> str:
+            is_line_end = line_ends and line == LINE_END_NAME
+            return LINE_END if is_line_end else splitter.check_symbol(line)
+
+        vocabulary = Vocabulary.from_file(path, read_line, boundary=boundary, unk=unk)
+        if line_ends and LINE_END not in vocabulary.index:
+            vocabulary = Vocabulary.from_ordered((*vocabulary.symbols, LINE_END))
+    return _with_vocabulary(vocabulary, kind, lowercase, pattern, line_ends)
 
 
 def _from_json_file(
-    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str
-) -> Tokenizer:
+    path: str | PathLike[str], kind: str, boundary: bool, unk: bool, lowercase: bool, pattern: str,
+    line_ends: bool,
+) -> Tokenizer:  # fmt: skip
     """Read a JSON form, or for `bpe` a file of the tokenizers library."""
     try:
         form = parse_json(read_text(path))
@@ -224,6 +255,7 @@ def _from_json_file(
         "boundary=False": not boundary and tokenizer.boundary_id is not None,
         "unk=False": not unk and tokenizer.unk_id is not None and kind != "bpe",
         "lowercase=True": lowercase and not tokenizer.lowercase,
+        "documents='stream'": line_ends and not getattr(tokenizer, "line_ends", False),
         f"pattern={pattern!r}": pattern not in ("unicode", getattr(tokenizer, "pattern", pattern)),
     }
     for setting, contradicts in contradictions.items():

@@ -13,9 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.text.documents import is_one_document
 from fastlm.tokenizers.base import TokenArray, Tokenizer
 from fastlm.tokenizers.char import CharTokenizer, name_character
 from fastlm.tokenizers.character_tables import (
+    CharacterClasses,
     character_classes,
     lower_case_table,
     space_table,
@@ -54,12 +56,14 @@ def kernels_ready() -> bool:
     return is_cached(words.encode_words)
 
 
-def compiled_counter(kind: str, lowercase: bool, pattern: str, documents: str) -> CompiledCounter:
+def compiled_counter(
+    kind: str, lowercase: bool, pattern: str, documents: str, line_ends: bool = False
+) -> CompiledCounter:
     """Return a counter that counts like the tokenizer of this kind."""
     text = _BlockText(lowercase, documents)
     if kind == "char":
         return _CharacterCounter(text)
-    return _WordCounter(text, pattern if kind == "word" else kind)
+    return _WordCounter(text, character_classes(pattern if kind == "word" else kind, line_ends))
 
 
 def count_ids(counts: NDArray[np.int64], ids: TokenArray) -> None:
@@ -101,7 +105,7 @@ class _BlockText:
         return self._lower, self._with_ends(self._lower, size)
 
     def _with_ends(self, data: NDArray[np.uint8], size: int) -> int:
-        if self._documents == "file":
+        if is_one_document(self._documents):
             return size
         paragraphs = int(self._documents == "paragraphs")
         return int(utf8.end_documents(data, space_table(), size, paragraphs))
@@ -125,9 +129,9 @@ class _CharacterCounter:
 
 
 class _WordCounter:
-    def __init__(self, text: _BlockText, pattern: str) -> None:
+    def __init__(self, text: _BlockText, classes: CharacterClasses) -> None:
         self._text = text
-        self._classes = character_classes(pattern)
+        self._classes = classes
         self._table = new_table(FIRST_SYMBOLS, FIRST_SYMBOLS * BYTES_PER_SYMBOL + PADDING)
         self._counts = np.zeros(FIRST_SYMBOLS, dtype=np.int64)
 
@@ -231,7 +235,7 @@ class WordEncoder(_Encoder):
     ) -> None:
         super().__init__(tokenizer, documents)
         self._split = splitter
-        self._classes = character_classes(splitter.pattern)
+        self._classes = character_classes(splitter.pattern, splitter.line_ends)
         self._table = table
 
     def encode(self, block: bytes) -> TokenArray:

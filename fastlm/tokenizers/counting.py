@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fastlm.errors import TokenizerError
-from fastlm.text.documents import check_documents, split_documents
+from fastlm.text.documents import check_documents, is_one_document, split_documents
 from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import iter_texts
 from fastlm.tokenizers.char import CharacterCounts
@@ -34,12 +34,14 @@ class SymbolCounter:
     """
 
     def __init__(
-        self, kind: str, lowercase: bool, pattern: str, documents: str, total: int | None
+        self, kind: str, splitter: Splitter, pattern: str, documents: str, total: int | None
     ) -> None:
-        self._settings = (kind, lowercase, pattern, documents)
+        lowercase = splitter.lowercase
+        self._settings = (kind, lowercase, pattern, documents, splitter.line_ends)
+        self._documents = documents
         self._counts: Counter[str] = Counter()
         self._characters = CharacterCounts(lowercase) if kind == "char" else None
-        self._split = Splitter.of(kind, lowercase, pattern)
+        self._split = splitter
         self._compiled: CompiledCounter | None = None
         self._compiled_pays = compiled_pays_for(kind, lowercase, documents)
         self._seen = total or 0
@@ -54,7 +56,7 @@ class SymbolCounter:
             self._compiled.add(block)
             return
         self._seen += len(block)
-        for text in split_documents(block.decode("utf-8"), self._settings[-1]):
+        for text in texts_of_block(block, self._documents):
             if self._characters is not None:
                 self._characters.add(text)
             else:
@@ -90,6 +92,7 @@ def symbol_counter(
     lowercase: bool = False,
     pattern: str = "unicode",
     documents: str = "file",
+    line_ends: bool = False,
     total: int | None = None,
 ) -> SymbolCounter:
     """Return a counter for a kind of tokenizer.
@@ -98,9 +101,9 @@ def symbol_counter(
     ----------
     kind : {"char", "word", "whitespace"}
         One of `COUNTED_KINDS`.
-    lowercase, pattern
+    lowercase, pattern, line_ends
         As for `build_tokenizer`.
-    documents : {"file", "lines", "paragraphs"}
+    documents : {"file", "lines", "paragraphs", "stream"}
         What stands between documents (see `split_documents`) is not counted.
     total : int, optional
         The number of bytes to come, if it is known.
@@ -118,12 +121,21 @@ def symbol_counter(
             "without counts"
         )
     check_documents(documents)
-    return SymbolCounter(kind, lowercase, pattern, documents, total)
+    splitter = Splitter.of(kind, lowercase, pattern, line_ends)
+    return SymbolCounter(kind, splitter, pattern, documents, total)
 
 
-def count_symbols(texts: Iterable[str], kind: str, lowercase: bool, pattern: str) -> Counter[str]:
+def texts_of_block(block: bytes, documents: str) -> Iterable[str]:
+    """Return the documents of a block; of a text that is one document, the part of it."""
+    text = block.decode("utf-8")
+    return (text,) if is_one_document(documents) else split_documents(text, documents)
+
+
+def count_symbols(
+    texts: Iterable[str], kind: str, lowercase: bool, pattern: str, line_ends: bool = False
+) -> Counter[str]:
     """Return how often each symbol occurs in all texts."""
-    counter = symbol_counter(kind, lowercase=lowercase, pattern=pattern)
+    counter = symbol_counter(kind, lowercase=lowercase, pattern=pattern, line_ends=line_ends)
     for text in iter_texts(texts):
         for part in cut_text(kind, text, CHUNK):
             counter.add(part.encode())

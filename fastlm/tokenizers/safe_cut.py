@@ -40,7 +40,7 @@ def safe_cut(source: Tokenizer | str, documents: str, block: bytes, final: bool)
     ----------
     source : Tokenizer, or the kind of one that is still to be built
         For a kind, the cut is right for all settings (lower case, pattern) of this kind.
-    documents : {"file", "lines", "paragraphs"}
+    documents : {"file", "lines", "paragraphs", "stream"}
     block : bytes
         UTF-8, possibly ending inside a character; line ends are \n. It begins where the text
         begins or where this function cut.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Self
 
+from fastlm.errors import TokenizerError
 from fastlm.tokenizers import CharTokenizer, Tokenizer, build_tokenizer
 from fastlm.tokenizers.bpe import train_bpe
-from fastlm.tokenizers.build import build_tokenizer_from_counts
+from fastlm.tokenizers.build import LINE_END_KINDS, build_tokenizer_from_counts
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS, check_limits
 
 __all__ = ["TokenizerSpec"]
@@ -79,6 +80,25 @@ class TokenizerSpec:
             max_vocab=max_vocab,
             options=options,
         )
+
+    def for_documents(self, documents: str) -> Self:
+        """Return the specification for text of this kind: words of a stream know line ends.
+
+        Raises
+        ------
+        TokenizerError
+            For a given tokenizer of words that reads line ends as white space.
+        """
+        if documents != "stream" or self.kind not in LINE_END_KINDS:
+            return self
+        if self.given is None:
+            return replace(self, options={**self.options, "line_ends": True})
+        if not getattr(self.given, "line_ends", False):
+            raise TokenizerError(
+                f"documents are 'stream', but this {self.kind} tokenizer has no token for line "
+                "ends; leave it out, or build it with line_ends=True"
+            )
+        return self
 
     def ready(self) -> Tokenizer | None:
         """Return the tokenizer, or None if a text is needed to make it.

@@ -20,6 +20,8 @@ __all__ = [
     "CODE_POINTS",
     "COUNTED_KINDS",
     "END",
+    "LINE_END",
+    "LINE_END_NAME",
     "UNK",
     "Vocabulary",
     "check_limits",
@@ -32,6 +34,12 @@ END = "<end>"
 
 UNK = "<unk>"
 """The special token for every symbol that is not in the vocabulary."""
+
+LINE_END = "\n"
+"""The symbol of a line end, where line ends are tokens of words."""
+
+LINE_END_NAME = "<eos>"
+"""What stands for it in a file of one symbol a line."""
 
 COUNTED_KINDS = ("char", "word", "whitespace")
 """The kinds of tokenizer whose vocabulary is built from counts."""

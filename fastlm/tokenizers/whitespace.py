@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_level import WordLevelTokenizer
@@ -25,12 +22,16 @@ class WhitespaceTokenizer(WordLevelTokenizer):
     vocabulary : Vocabulary
     lowercase : bool
         Read `text.lower()` in place of the text.
+    line_ends : bool
+        Read each line end as a token.
     """
 
     kind: ClassVar[str] = "whitespace"
 
-    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool = False) -> None:
-        super().__init__(vocabulary, Splitter(self.kind, lowercase))
+    def __init__(
+        self, vocabulary: Vocabulary, *, lowercase: bool = False, line_ends: bool = False
+    ) -> None:
+        super().__init__(vocabulary, Splitter(self.kind, lowercase, line_ends))
 
-    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
-        return " ".join(self._symbols(ids))
+    def _join(self, symbols: list[str]) -> str:
+        return " ".join(symbols)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from fastlm.system.json_values import FLAG, TEXT, Kind
 from fastlm.tokenizers.detokenize import detokenize
 from fastlm.tokenizers.splitter import Splitter
@@ -35,15 +32,22 @@ class WordTokenizer(WordLevelTokenizer):
     lowercase : bool
         Read `text.lower()` in place of the text.
     pattern : {"unicode", "mini"}
+    line_ends : bool
+        Read each line end as a token.
     """
 
     kind: ClassVar[str] = "word"
     form_kinds: ClassVar[Mapping[str, Kind]] = {"pattern": TEXT, "lowercase": FLAG}
 
     def __init__(
-        self, vocabulary: Vocabulary, *, lowercase: bool = False, pattern: str = "unicode"
+        self,
+        vocabulary: Vocabulary,
+        *,
+        lowercase: bool = False,
+        pattern: str = "unicode",
+        line_ends: bool = False,
     ) -> None:
-        super().__init__(vocabulary, Splitter.of(self.kind, lowercase, pattern))
+        super().__init__(vocabulary, Splitter.of(self.kind, lowercase, pattern, line_ends))
 
-    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
-        return detokenize(self._symbols(ids), self.pattern)
+    def _join(self, symbols: list[str]) -> str:
+        return detokenize(symbols, self.pattern)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.errors import TokenizerError
+from fastlm.system.json_values import FLAG, LIST
 from fastlm.tokenizers.backend import compiled_pays
 from fastlm.tokenizers.base import CountedTokenizer, TokenArray
 from fastlm.tokenizers.safe_cut import cut_text
 from fastlm.tokenizers.splitter import Splitter
-from fastlm.tokenizers.vocabulary import Vocabulary, unknown_symbol
+from fastlm.tokenizers.vocabulary import LINE_END, LINE_END_NAME, Vocabulary, unknown_symbol
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import WordEncoder
@@ -33,21 +37,42 @@ class WordLevelTokenizer(CountedTokenizer):
     splitter : Splitter
     pattern : str
         The splitter's.
+    line_ends : bool
+        The splitter's: whether line ends are tokens.
 
     Raises
     ------
     TokenizerError
-        For a symbol of the vocabulary that the splitter can never give.
+        For a symbol of the vocabulary that the splitter can never give, and a vocabulary without
+        the line end where that is a symbol.
     """
 
     def __init__(self, vocabulary: Vocabulary, splitter: Splitter) -> None:
         super().__init__(vocabulary, lowercase=splitter.lowercase)
         self.splitter = splitter
         self.pattern = splitter.pattern
+        self.line_ends = splitter.line_ends
         self._index = _Index(vocabulary)
-        if splitter("\n".join(self._index)) != list(self._index):
+        if self.line_ends and LINE_END not in self._index:
+            raise TokenizerError(
+                f"line ends are tokens, but the vocabulary has none; add {LINE_END_NAME} to it"
+            )
+        if splitter(" ".join(self._index)) != list(self._index):
             for symbol in self._index:
                 splitter.check_symbol(symbol)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return kind, settings and symbols."""
+        form = super().to_dict()
+        # Left out where it is false: forms and fingerprints of older versions stay.
+        return form | {"line_ends": True} if self.line_ends else form
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
+        kinds = {**cls.form_kinds, "symbols": LIST, "line_ends": FLAG}
+        settings = cls._read(form, kinds, ("line_ends",))
+        return cls(Vocabulary.from_ordered(settings.pop("symbols")), **settings)
 
     @cached_property
     def table(self) -> SymbolTable:
@@ -82,8 +107,29 @@ class WordLevelTokenizer(CountedTokenizer):
             ids.append(np.fromiter(map(id_of, symbols), dtype=self.dtype, count=len(symbols)))
         return np.concatenate(ids)
 
-    def _symbols(self, ids: npt.NDArray[Any]) -> Iterator[str]:
-        return map(self.vocabulary.symbols.__getitem__, ids.tolist())
+    def _decode(self, ids: npt.NDArray[np.int64]) -> str:
+        symbols = list(map(self.vocabulary.symbols.__getitem__, ids.tolist()))
+        if not self.line_ends:
+            return self._join(symbols)
+        lines: list[list[str]] = [[]]
+        for symbol in symbols:
+            if symbol == LINE_END:
+                lines.append([])
+            else:
+                lines[-1].append(symbol)
+        return LINE_END.join(map(self._join, lines))
+
+    @abstractmethod
+    def _join(self, symbols: list[str]) -> str:
+        """Return the text of symbols on one line."""
+
+    def _save_symbols(self, path: str | PathLike[str]) -> None:
+        if self.line_ends and LINE_END_NAME in self.vocabulary.index:
+            raise TokenizerError(
+                f"{LINE_END_NAME} is a word of this vocabulary, and stands for line ends in such a "
+                "file; write it to a name that ends in .json"
+            )
+        self.vocabulary.to_file(path, lambda symbol: symbol.replace(LINE_END, LINE_END_NAME))
 
 
 class _Index(dict[str, int]):

@@ -76,7 +76,7 @@ def is_mark(character: str) -> bool:
 
 
 @cache
-def word_pattern(name: str, ascii_only: bool) -> re.Pattern[str]:
+def word_pattern(name: str, ascii_only: bool, line_ends: bool = False) -> re.Pattern[str]:
     r"""Return the expression whose matches are the tokens of a text.
 
     "unicode"
@@ -93,10 +93,14 @@ def word_pattern(name: str, ascii_only: bool) -> re.Pattern[str]:
     ascii_only : bool
         Whether an expression for ASCII text alone will do. Building the classes of the other
         takes some 70 ms, once.
+    line_ends : bool
+        Whether each line feed is a token.
     """
     if name == "mini":
-        return re.compile(r"\w+|[^\w\s]")
-    return re.compile(rf"[0-9A-Za-z]++|{_ASCII_SYMBOL}" if ascii_only else _unicode_pattern())
+        pattern = r"\w+|[^\w\s]"
+    else:
+        pattern = rf"[0-9A-Za-z]++|{_ASCII_SYMBOL}" if ascii_only else _unicode_pattern()
+    return re.compile(rf"\n|{pattern}" if line_ends else pattern)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def choose_settings(
     ----------
     counts : int[V]
         How often each token occurs in the training text.
-    documents : {"file", "paragraphs", "lines"}
+    documents : {"file", "paragraphs", "lines", "stream"}
     model, training : mapping
         Fields of ModelConfig and of TrainingConfig.
     boundary : int, optional

@@ -19,6 +19,7 @@ from fastlm.engine.training import TrainingEngine
 from fastlm.model.figures import perplexity
 from fastlm.model.initialization import log_unigram
 from fastlm.system.resources import thread_count
+from fastlm.text.documents import is_one_document
 from fastlm.training.divergence import BadNumbers
 from fastlm.training.run_state import RunState
 from fastlm.training.schedule import RunPlan
@@ -139,7 +140,7 @@ class Validator:
             params,
             self._config.model,
             self.tokens,
-            count_boundary=self._config.documents != "file",
+            count_boundary=not is_one_document(self._config.documents),
             threads=thread_count(self._config.training.threads),
         )
         loss = total / count
@@ -170,7 +171,7 @@ class Validator:
             return None
         model = self._config.model
         measured = token_counts(self.tokens, model.vocab)
-        if model.boundary is not None and self._config.documents == "file":
+        if model.boundary is not None and is_one_document(self._config.documents):
             measured[model.boundary] = 0
         # The validation text's own frequencies predict it best, and are counted at once.
         if best.loss < _NOTHING_LEARNED * unigram_loss(measured, measured):

@@ -21,10 +21,14 @@ from fastlm.tokenizers.spec import TokenizerSpec
 from .test_split import SmallParts, naive_file_split
 
 KINDS = ["char", "word", "whitespace", "byte"]
-MODES = ["file", "lines", "paragraphs"]
+MODES = ["file", "lines", "paragraphs", "stream"]
 TEXT = "\n".join(f"Line {n}: né, 猫は魚を見た,\twords\u00a0and {n * n}!\n" for n in range(300))
 
 some_text = st.text(st.sampled_from("abz '.é猫\U0001f600\u0301\n\n"), max_size=60)
+
+
+def options_of(kind, mode):
+    return {"line_ends": True} if mode == "stream" and kind in ("word", "whitespace") else {}
 
 
 def documents_of(texts, mode):
@@ -37,7 +41,12 @@ def encoded(texts, kind, mode, fraction, *, block, threads, part=5):
     source.characters = part
     scan = scan_corpus([source])
     job = EncodingJob(
-        scan, TokenizerSpec(kind=kind), mode, fraction, threads=threads, block_bytes=block
+        scan,
+        TokenizerSpec(kind=kind).for_documents(mode),
+        mode,
+        fraction,
+        threads=threads,
+        block_bytes=block,
     )
     tokenizer = corpus_tokenizer(job)
     blocks = []
@@ -63,7 +72,7 @@ def test_blocks_give_what_all_text_at_once_gives(texts, kind, mode, block, threa
         texts, kind, mode, 0, block=block, threads=threads, part=part
     )
     documents = documents_of(texts, mode)
-    expected = tokenizer_from_texts(kind, documents)
+    expected = tokenizer_from_texts(kind, documents, **options_of(kind, mode))
     assert tokenizer == expected
     assert ids.tolist() == expected.encode_documents(documents).tolist()
     assert ids.dtype == expected.dtype
@@ -98,13 +107,27 @@ def test_the_held_out_part_counts_for_no_vocabulary(texts, kind, block, fraction
     assert facts["valid_fraction"] == fraction
 
 
+def test_a_stream_has_a_token_for_each_line_end():
+    texts = ["a b\nb\n\n", "b", "a\n"]
+    for block, threads in ((1, 2), (3, 1), (100, 2)):
+        tokenizer, ids, _, facts = encoded(
+            texts, "whitespace", "stream", 0, block=block, threads=threads
+        )
+        symbols = [tokenizer.token(id) for id in ids.tolist()]
+        assert symbols == [
+            *("a", "b", "\n", "b", "\n", "\n", "<end>"), *("b", "\n", "<end>"),
+            *("a", "\n", "<end>"),
+        ]  # fmt: skip
+        assert facts["train"]["characters"] == len("a b\nb\n\n" + "b\n" + "a\n")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
     pytest.importorskip("tokenizers")
     whole, ids, valid, facts = encoded([TEXT] * 3, "bpe", mode, 0.1, block=500, threads=2, part=99)
     assert encoded([TEXT] * 3, "bpe", mode, 0.1, block=10**6, threads=1)[0] == whole
     documents = documents_of([TEXT] * 3, mode)
-    if mode == "file":
+    if mode in ("file", "stream"):
         documents, held_out = naive_file_split(documents, 0.1)
         assert tokenizer_from_texts("bpe", documents) == whole
         assert valid.tolist() == whole.encode_documents(held_out).tolist()

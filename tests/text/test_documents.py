@@ -37,6 +37,14 @@ def test_file_mode_keeps_the_text_as_it_is(text: str) -> None:
     assert list(split_documents(text, "file")) == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "documents"),
+    [("", []), ("a", ["a\n"]), ("a\n", ["a\n"]), ("a\r\n\r\nb", ["a\n\nb\n"]), ("\n", ["\n"])],
+)
+def test_every_line_of_a_stream_ends(text: str, documents: list[str]) -> None:
+    assert list(split_documents(text, "stream")) == documents
+
+
 @pytest.mark.parametrize("mode", DOCUMENT_MODES)
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_a_prompt_has_the_line_ends_of_a_corpus(mode: str, end: str) -> None:
@@ -88,7 +96,7 @@ def test_paragraphs_of_a_large_text_take_linear_time() -> None:
 
 
 def test_unknown_mode() -> None:
-    with pytest.raises(CorpusError, match="one of file, paragraphs, lines, got 'words'"):
+    with pytest.raises(CorpusError, match="one of file, paragraphs, lines, stream, got 'words'"):
         split_documents("a", "words")
 
 

@@ -177,3 +177,41 @@ def test_a_file_of_too_long_numbers_or_too_many_lists(tmp_path, text) -> None:
     with pytest.raises(TokenizerError, match="is not JSON") as caught:
         build_tokenizer("char", vocab_file=path)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace"])
+def test_line_ends_are_kept_whatever_the_limits(kind: str) -> None:
+    texts = ["a a a b b c\n"]
+    for limits in ({}, {"min_count": 2}, {"max_vocab": 4}):
+        tokenizer = build_tokenizer(kind, texts, line_ends=True, **limits)
+        assert tokenizer.id_of("\n") == 2
+        assert tokenizer.id_of("a") == 3
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace"])
+def test_line_ends_in_files(kind: str, tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(kind, ["a b\n"], line_ends=True)
+    for name in ("v.txt", "v.json"):
+        tokenizer.save_vocab(tmp_path / name)
+        again = build_tokenizer(kind, vocab_file=tmp_path / name, line_ends=True)
+        assert again == tokenizer
+    assert (tmp_path / "v.txt").read_text() == "<end>\n<unk>\n<eos>\na\nb\n"
+    (tmp_path / "v.txt").write_text("b\na\n")
+    symbols = build_tokenizer(kind, vocab_file=tmp_path / "v.txt", line_ends=True).vocabulary
+    assert symbols.symbols == ("<end>", "<unk>", "b", "a", "\n")
+    build_tokenizer(kind, ["a b"]).save_vocab(tmp_path / "w.json")
+    with pytest.raises(TokenizerError, match="documents='stream' contradicts the tokenizer in"):
+        build_tokenizer(kind, vocab_file=tmp_path / "w.json", line_ends=True)
+
+
+def test_a_word_that_stands_for_line_ends_in_files(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer("whitespace", ["a <eos>\n"], line_ends=True)
+    with pytest.raises(TokenizerError, match="<eos> is a word of this vocabulary, and stands for"):
+        tokenizer.save_vocab(tmp_path / "v.txt")
+    tokenizer.save_vocab(tmp_path / "v.json")
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "bpe"])
+def test_line_ends_that_are_tokens_anyway(kind: str) -> None:
+    with pytest.raises(TokenizerError, match=f"the {kind} tokenizer reads line ends by itself"):
+        build_tokenizer(kind, ["a b"], line_ends=True)

@@ -44,6 +44,24 @@ def test_ids_of_documents(kind: str, options: dict, documents: str, boundary: bo
         assert np.array_equal(ids, expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("word", {"pattern": "mini"}), ("word", {"lowercase": True}), ("whitespace", {})],
+)
+def test_line_ends_as_tokens(kind: str, options: dict) -> None:
+    tokenizer = build_tokenizer(kind, [TEXT], line_ends=True, **options)
+    encoder = compiled_encoder(tokenizer, "stream")
+    assert encoder is not None
+    ids = encoder.encode(TEXT.encode())
+    assert np.array_equal(ids, tokenizer.encode(TEXT))
+    assert (ids == tokenizer.id_of("\n")).sum() == TEXT.count("\n")
+    counter = compiled_counter(
+        kind, tokenizer.lowercase, options.get("pattern", "unicode"), "stream", True
+    )
+    counter.add(TEXT.encode())
+    assert counter.counts() == Counter(map(tokenizer.token, ids.tolist()))
+
+
 @pytest.mark.parametrize("kind", ["char", "word", "whitespace"])
 def test_counts(kind: str) -> None:
     counter = compiled_counter(kind, False, "mini", "file")

@@ -63,3 +63,20 @@ def test_settings_that_no_tokenizer_has_are_found_without_text() -> None:
     for kind, limits in (("char", {"min_count": 0}), ("byte", {"max_vocab": 9}), ("klingon", {})):
         with pytest.raises(TokenizerError):
             TokenizerSpec.of(kind, **limits).ready()
+
+
+def test_words_of_a_stream_know_line_ends() -> None:
+    for kind in ("word", "whitespace"):
+        spec = TokenizerSpec.of(kind)
+        assert spec.for_documents("lines") == spec
+        assert spec.for_documents("stream").options == {"line_ends": True}
+        assert spec.for_documents("stream").settings()["line_ends"]
+        without, with_line_ends = (
+            TokenizerSpec.of(build_tokenizer(kind, ["a b"], line_ends=line_ends))
+            for line_ends in (False, True)
+        )
+        assert with_line_ends.for_documents("stream") == with_line_ends
+        with pytest.raises(TokenizerError, match="has no token for line ends; leave it out, or bu"):
+            without.for_documents("stream")
+    for kind in ("char", "byte", "bpe"):
+        assert TokenizerSpec.of(kind).for_documents("stream") == TokenizerSpec.of(kind)

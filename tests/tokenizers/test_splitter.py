@@ -25,6 +25,19 @@ def test_symbols(kind: str, pattern: str, lowercase: bool, symbols: list[str]) -
         assert splitter.check_symbol(symbol) == symbol
 
 
+@pytest.mark.parametrize(
+    ("kind", "pattern"), [("word", "unicode"), ("word", "mini"), ("whitespace", "unicode")]
+)
+def test_line_ends_as_symbols(kind: str, pattern: str) -> None:
+    splitter = Splitter.of(kind, False, pattern, line_ends=True)
+    for word in ("bc", "é", "猫"):
+        assert splitter(f"\n a\t{word}\n\n a \n") == ["\n", "a", word, "\n", "\n", "a", "\n"]
+    assert splitter("") == []
+    assert splitter.check_symbol("\n") == "\n"
+    with pytest.raises(TokenizerError, match="can never occur"):
+        Splitter.of(kind, False, pattern).check_symbol("\n")
+
+
 @pytest.mark.parametrize("pattern", ["maxi", "whitespace"])
 def test_patterns_that_word_does_not_have(pattern: str) -> None:
     with pytest.raises(TokenizerError, match=f"must be one of unicode, mini, got '{pattern}'"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,8 @@ OPTIONS = [
     ("word", {"pattern": "mini"}),
     ("whitespace", {}),
     ("whitespace", {"lowercase": True}),
+    ("word", {"line_ends": True}),
+    ("whitespace", {"line_ends": True, "lowercase": True}),
 ]
 
 
@@ -55,3 +59,32 @@ def test_the_last_word_is_not_stable(kind: str) -> None:
     assert [tokenizer.stable_text(ids[:n]) for n in (1, 2, 3)] == [
         "", "one", "one two",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace"])
+def test_line_ends_come_back_and_words_as_ever(kind: str) -> None:
+    tokenizer = build_tokenizer(kind, ["it is so , too\n"], line_ends=True)
+    text = "\nit is so\n\n too\nso\n"
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text.replace(" too", "too")
+    assert np.array_equal(tokenizer.encode(tokenizer.decode(ids)), ids)
+    # What is certain grows, and ends as the whole.
+    texts = [tokenizer.stable_text(ids[:n].tolist()) for n in range(1, len(ids) + 1)]
+    assert all(later.startswith(text) for text, later in pairwise(texts))
+    assert tokenizer.decode(ids).startswith(texts[-1])
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace"])
+def test_the_form_says_that_line_ends_are_tokens_only_if_they_are(kind: str) -> None:
+    without = build_tokenizer(kind, ["a b\n"])
+    assert "line_ends" not in without.to_dict()
+    tokenizer = build_tokenizer(kind, ["a b\n"], line_ends=True)
+    assert tokenizer.to_dict()["line_ends"] is True
+    assert type(tokenizer).from_dict(tokenizer.to_dict()) == tokenizer
+    assert tokenizer.fingerprint() != without.fingerprint()
+    with pytest.raises(TokenizerError, match="the vocabulary has none; add <eos> to it"):
+        type(tokenizer).from_dict(without.to_dict() | {"line_ends": True})
+    form = tokenizer.to_dict()
+    del form["line_ends"]
+    with pytest.raises(TokenizerError, match="can never occur"):
+        type(tokenizer).from_dict(form)
