@@ -75,7 +75,10 @@ def remove_old_stores(keep: Path) -> None:
     limit = _limit_bytes()
     entries: list[tuple[float, int, Path]] = []
     now = time.time()
-    for path in filter(is_own_entry, list(keep.parent.iterdir())):
+    paths: list[Path] = []
+    with contextlib.suppress(OSError):
+        paths += keep.parent.iterdir()
+    for path in filter(is_own_entry, paths):
         with contextlib.suppress(OSError):
             status = path.stat()
             finished = is_finished_entry(path)
