@@ -54,6 +54,7 @@ def make_stores(folder):
         ("word", "paragraphs", 0.1),
         ("word", "file", 0),
         ("whitespace", "lines", 0.2),
+        ("whitespace", "stream", 0.1),
     ]
     if importlib.util.find_spec("tokenizers"):
         kinds.append(("bpe", "file", 0.1))
