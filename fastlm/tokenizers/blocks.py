@@ -16,14 +16,28 @@ from typing import TYPE_CHECKING
 from fastlm.text.documents import check_documents, is_one_document, split_documents
 from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import TokenArray, Tokenizer
+from fastlm.tokenizers.build import build_tokenizer_from_counts
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer
+from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
+from fastlm.tokenizers.safe_cut import safe_cut
+from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.tokenizers.word_level import WordLevelTokenizer
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledEncoder
 
-__all__ = ["BlockEncoder", "block_encoder", "compiled_encoder"]
+# Public: the guide names this module for all that tokenizes a stream.
+__all__ = [
+    "COUNTED_KINDS",
+    "BlockEncoder",
+    "SymbolCounter",
+    "block_encoder",
+    "build_tokenizer_from_counts",
+    "compiled_encoder",
+    "safe_cut",
+    "symbol_counter",
+]
 
 
 class BlockEncoder:
