@@ -40,7 +40,7 @@ _MOST_RATE_BATCH = 512
 # Share of the context's positions that the most frequent token may have. With more, its embedding
 # moves further in a step than all others together, and the embeddings' rate is lowered.
 _COMMON = 0.2
-_COMMON_RATE = 0.5
+_COMMON_RATE = 0.125
 # More passes over words make the model worse.
 _MOST_WORD_PASSES = 9
 
