@@ -11,7 +11,8 @@ from fastlm import types
 
 def test_documents_has_one_list_of_values() -> None:
     assert get_args(types.Documents) == types.DOCUMENT_MODES
-    assert types.DOCUMENT_MODES == ("file", "paragraphs", "lines")  # as files on disk have them
+    # As files on disk have them.
+    assert types.DOCUMENT_MODES == ("file", "paragraphs", "lines", "stream")
 
 
 def test_it_imports_nothing_of_ours() -> None:
