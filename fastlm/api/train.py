@@ -21,6 +21,7 @@ from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.split import valid_is_text
 from fastlm.data.token_store import is_store
 from fastlm.engine.network import first_target
+from fastlm.engine.precompile import compiling_text
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
@@ -369,9 +370,8 @@ def _speed_probe(
 ) -> SpeedProbe:
     # Only a run bounded by time measures the speed, before the trainer announces the compiler.
     if training.minutes is not None and not kernels_cached():
-        message = "kernels for the first time: 10 to 30 s; later starts use a cache"
         for callback in callbacks:
-            callback.on_notice(Notice("compiling", message))
+            callback.on_notice(Notice("compiling", compiling_text()))
     return SpeedProbe(data.train)
 
 

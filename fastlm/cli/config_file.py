@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import reprlib
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -98,6 +97,8 @@ def _defaults(context: typer.Context, path: str) -> dict[str, Any]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -278,9 +278,9 @@ def _facts(start: Start) -> list[tuple[str, str]]:
     if start.step:
         facts.append(("resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"))
     if start.compiling:
-        facts.append(
-            ("compiling", "kernels for the first time: 10 to 30 s; later starts use a cache ...")
-        )
+        from fastlm.engine.precompile import compiling_text
+
+        facts.append(("compiling", f"{compiling_text()} ..."))
     return facts
 
 

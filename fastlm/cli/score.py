@@ -13,7 +13,6 @@ import typer
 
 from fastlm.checks import check_number
 from fastlm.cli.config_file import ConfigOption
-from fastlm.cli.display import ScoreProgress
 from fastlm.cli.options import (
     DATA,
     EncodingOption,
@@ -130,6 +129,8 @@ def _run(
     out = None if is_terminal(sys.stdout) else getattr(sys.stdout, "buffer", None)
     out = out or _TextOutput()
     bad, first_bad = 0, ""
+    from fastlm.cli.display import ScoreProgress
+
     with ScoreProgress() as progress:
         for block in reader.blocks():
             written = 0

@@ -11,7 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 
-__all__ = ["compile_half", "end_with_parent", "start_compiling"]
+__all__ = ["compile_half", "compiling_text", "end_with_parent", "start_compiling"]
 
 _PROGRAM = f"from {__name__} import compile_half; compile_half()"
 _WATCH = f"from {__name__} import end_with_parent; end_with_parent(); "
@@ -31,6 +31,17 @@ def start_compiling() -> None:
     if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
         return
     _start(_PROGRAM)
+
+
+def compiling_text() -> str:
+    """Return what a start that has to compile waits for, and whether the next one will."""
+    from fastlm_kernels.runtime.cache import cache_problem
+
+    problem = cache_problem()
+    later = "later starts use a cache"
+    if problem:
+        later = f"every start does, since {problem}; set NUMBA_CACHE_DIR to a folder to write in"
+    return f"kernels for the first time: 10 to 30 s; {later}"
 
 
 def _start(program: str) -> None:

@@ -30,8 +30,6 @@ _TOLD_SECONDS = 1.0
 # Seconds that a second Ctrl-C leaves for an orderly end.
 _LAST_SECONDS = 0.3
 
-_MESSAGE = "compiling kernels for the first time: 10 to 30 s; later starts use a cache ..."
-
 
 def is_compiling(frame: FrameType | None) -> bool:
     """Tell whether Numba is at work in a frame or in what called it."""
@@ -43,15 +41,17 @@ def is_compiling(frame: FrameType | None) -> bool:
 
 
 @contextlib.contextmanager
-def watch_interrupts(tell: bool, leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+def watch_interrupts(
+    waiting: Callable[[], str] | None, leave: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Let SIGINT end the process at once while kernels are compiled, within the context.
 
     Outside the main thread, which alone may handle signals, nothing changes.
 
     Parameters
     ----------
-    tell : bool
-        Whether to say on standard error what is waited for.
+    waiting : callable, optional
+        Returns what is waited for, to be said on standard error; None: say nothing.
     leave : callable
         Called before the process ends.
     """
@@ -61,7 +61,7 @@ def watch_interrupts(tell: bool, leave: Callable[[], None] = lambda: None) -> It
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     reader.settimeout(_LOOK_SECONDS)
-    watcher = _Watcher(reader, tell, leave)
+    watcher = _Watcher(reader, waiting, leave)
     old_handler = signal.signal(signal.SIGINT, _on_interrupt)
     old_writer = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     watcher.start()
@@ -82,11 +82,16 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 class _Watcher(threading.Thread):
     """Reads the signals of the process, and looks at the main thread between them."""
 
-    def __init__(self, reader: socket.socket, tell: bool, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reader: socket.socket,
+        waiting: Callable[[], str] | None,
+        leave: Callable[[], None],
+    ) -> None:
         super().__init__(name="fastlm-interrupts", daemon=True)
         self.done = False
         self._reader = reader
-        self._tell = tell
+        self._waiting = waiting
         self._leave = leave
         self._main = threading.main_thread().ident
 
@@ -105,9 +110,9 @@ class _Watcher(threading.Thread):
                 compiling = self._compiles()
                 if not compiling:
                     since = time.monotonic()
-                elif self._tell and time.monotonic() - since > _TOLD_SECONDS:
-                    self._tell = False
-                    print(_MESSAGE, file=sys.stderr, flush=True)
+                elif self._waiting and time.monotonic() - since > _TOLD_SECONDS:
+                    print(self._waiting(), file=sys.stderr, flush=True)
+                    self._waiting = None
                 presses = data.count(signal.SIGINT)
                 pressed += presses
                 may_end |= presses > 0 and not at_stake()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fastlm.engine import precompile
+from fastlm.engine.precompile import compiling_text
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 
 FIRST_PROCESS = """
@@ -133,3 +134,10 @@ def test_a_second_process_ends_with_the_first(end):
     if not ended:
         os.kill(second, signal.SIGKILL)
     assert ended
+
+
+def test_what_is_waited_for_says_whether_the_next_start_waits_too(monkeypatch):
+    monkeypatch.setattr("fastlm_kernels.runtime.cache.cache_problem", lambda: "")
+    assert compiling_text() == "kernels for the first time: 10 to 30 s; later starts use a cache"
+    monkeypatch.setattr("fastlm_kernels.runtime.cache.cache_problem", lambda: "place: Read-only")
+    assert "every start does, since place: Read-only; set NUMBA_CACHE_DIR" in compiling_text()

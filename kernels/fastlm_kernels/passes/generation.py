@@ -106,15 +106,17 @@ def generate_tokens(
                     continue
                 for i in range(excluded.size):
                     z[excluded[i]] = F(-np.inf)
-                uniform = sampling_uniform(seed, texts.numbers[text], texts.drawn[text])
-                token = choose(z, scratch.choice, uniform, rules)
-                if token == network.boundary and texts.contexts[(text + 1) * context - 1] == token:
-                    # The end of a document that is empty, as none was in training. Another one is
+                position = texts.drawn[text]
+                while True:
+                    uniform = sampling_uniform(seed, texts.numbers[text], position)
+                    token = choose(z, scratch.choice, uniform, rules)
+                    last = texts.contexts[(text + 1) * context - 1]
+                    if token != network.boundary or token != last or position >= _AGAIN:
+                        break
+                    # The end of a document that is empty, as none was in training. Another token is
                     # drawn here only, so that all other texts are the same with and without.
                     z[token] = F(-np.inf)
-                    again = texts.drawn[text] + _AGAIN
-                    uniform = sampling_uniform(seed, texts.numbers[text], again)
-                    token = choose(z, scratch.choice, uniform, rules)
+                    position += _AGAIN
                 texts.drawn[text] += 1
                 if token == end:
                     texts.states[text] = ENDED

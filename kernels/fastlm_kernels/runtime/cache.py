@@ -45,6 +45,8 @@ _problem = [""]
 
 def cache_problem() -> str:
     """Return why compiled kernels cannot be kept for the next start, or ""."""
+    with contextlib.suppress(OSError):  # not even a temporary folder: the problem is known by then
+        _write_folder()
     return _problem[0]
 
 
@@ -190,12 +192,11 @@ class KernelCache(caching.FunctionCache):
 
     def save_overload(self, sig, data):
         """Keep what was compiled for the types ``sig``; a failure is a ``cache_problem``."""
-        folder = _write_folder()
-        self._cache_file = self._file_in(folder)
         try:
+            self._cache_file = self._file_in(_write_folder())
             super().save_overload(sig, data)
         except OSError as error:
-            _problem[0] = f"{folder}: {error.strerror}"
+            _problem[0] = _problem[0] or f"{_written[0]}: {error.strerror}"
             self.disable()
 
     def holds_any(self):

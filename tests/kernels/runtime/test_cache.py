@@ -89,6 +89,17 @@ def test_no_folder_can_be_written(places):
     assert str(places[1]) in cache.cache_problem()
 
 
+def test_not_even_a_temporary_folder(places, monkeypatch):
+    def fail(**_):
+        raise FileNotFoundError(errno.ENOENT, "no usable temporary directory")
+
+    for place in places:
+        place.write_text("a file where the folder should be")
+    monkeypatch.setattr("tempfile.mkdtemp", fail)
+    assert hits(kernel()) == 0
+    assert str(places[1]) in cache.cache_problem()
+
+
 def test_a_full_disk(places, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
