@@ -1,0 +1,1 @@
+"""Counts of n-grams: back-off models estimated by modified Kneser-Ney, beside the network."""
