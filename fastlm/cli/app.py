@@ -27,8 +27,8 @@ from fastlm.cli.inspect import inspect
 from fastlm.cli.options import shell_path
 from fastlm.cli.prepare import prepare
 from fastlm.cli.score import score
-from fastlm.cli.screen import is_terminal, printable
 from fastlm.cli.train import train
+from fastlm.display.screen import is_terminal, printable
 from fastlm.errors import FastlmError
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_USAGE", "app", "main"]

@@ -67,7 +67,7 @@ def evaluate(
 
     store = None
     if any(map(is_store, files)):
-        from fastlm.cli.display import ConsoleProgress
+        from fastlm.display.progress import ConsoleProgress
 
         with ConsoleProgress() as progress:
             store = corpus_store(files, ProgressReporter((progress,)))

@@ -11,7 +11,7 @@ import typer
 from fastlm.checks import check_choice, check_whole
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import ModelArgument, flag, given_settings, option
-from fastlm.cli.screen import is_utf8, printable
+from fastlm.display.screen import is_utf8, printable
 from fastlm.errors import ConfigError
 
 __all__ = ["generate"]

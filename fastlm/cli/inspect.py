@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastlm.cli.config_file import ConfigOption
-from fastlm.cli.figures import (
+from fastlm.cli.options import OneObjectOption, option
+from fastlm.config import TrainingConfig
+from fastlm.display.figures import (
     count_text,
     duration_text,
     model_text,
@@ -21,9 +23,7 @@ from fastlm.cli.figures import (
     size_text,
     tokens_text,
 )
-from fastlm.cli.options import OneObjectOption, option
-from fastlm.cli.screen import printable
-from fastlm.config import TrainingConfig
+from fastlm.display.screen import printable
 
 if TYPE_CHECKING:
     from fastlm.api.inspection import Inspection

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastlm.cli.config_file import ConfigOption
-from fastlm.cli.figures import size_text, tokens_text
 from fastlm.cli.options import (
     DATA,
     CorpusArgument,
@@ -30,6 +29,7 @@ from fastlm.cli.options import (
     option,
     shell_path,
 )
+from fastlm.display.figures import size_text, tokens_text
 from fastlm.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def prepare(
         return _check(corpus or [], quiet=quiet)
     check_output(output, _is_store, what="a token store", example=_DEFAULT_OUTPUT.name)
 
-    from fastlm.cli.display import ConsoleProgress
     from fastlm.data.prepare import prepare as prepare_store
+    from fastlm.display.progress import ConsoleProgress
     from fastlm.system.resources import thread_count
 
     thread_count(threads)  # checked before the text is read
@@ -134,9 +134,9 @@ def _tokenizer_of(path: Path) -> tuple[Tokenizer, str]:
 def _check(paths: list[str], *, quiet: bool) -> int:
     if not paths:
         raise ConfigError("--check needs the name of a token store; write it after --check")
-    from fastlm.cli.display import ConsoleProgress
     from fastlm.data.progress import ProgressReporter
     from fastlm.data.token_store import TokenStore
+    from fastlm.display.progress import ConsoleProgress
 
     for path in paths:
         with ConsoleProgress() as progress:

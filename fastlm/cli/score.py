@@ -24,7 +24,7 @@ from fastlm.cli.options import (
     given_reading,
     option,
 )
-from fastlm.cli.screen import is_terminal, printable
+from fastlm.display.screen import is_terminal, printable
 from fastlm.errors import ConfigError, CorpusError, TextError
 from fastlm.types import DEFAULT_FIELD
 
@@ -129,7 +129,7 @@ def _run(
     out = None if is_terminal(sys.stdout) else getattr(sys.stdout, "buffer", None)
     out = out or _TextOutput()
     bad, first_bad = 0, ""
-    from fastlm.cli.display import ScoreProgress
+    from fastlm.display.progress import ScoreProgress
 
     with ScoreProgress() as progress:
         for block in reader.blocks():

@@ -132,11 +132,11 @@ def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
 def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
     if quiet:
         from fastlm.api.train import train as fit
-        from fastlm.cli.display import QuietNotices
+        from fastlm.display.progress import QuietNotices
 
         return fit(corpus, callbacks=[QuietNotices()], **settings)
 
-    from fastlm.cli.display import ConsoleProgress
+    from fastlm.display.progress import ConsoleProgress
 
     with ConsoleProgress() as progress:
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastlm.cli.figures import quality_text, size_text
 from fastlm.cli.options import shell_path, shell_quote
-from fastlm.cli.screen import printable
+from fastlm.display.figures import quality_text, size_text
+from fastlm.display.screen import printable
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel

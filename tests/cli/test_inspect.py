@@ -134,7 +134,7 @@ def test_details_of_any_type_are_no_raw_error(run, tmp_path, details):
 
 
 def test_escape_sequences_of_metadata_do_not_reach_a_terminal(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("fastlm.cli.screen.is_terminal", lambda stream: True)
+    monkeypatch.setattr("fastlm.display.screen.is_terminal", lambda stream: True)
     lm = make_model()
     lm.details = {"corpus": "a\x1b[31mred", "step": 3, "reason": "\x1b]0;title\x07"}
     lm.save(tmp_path / "m.safetensors")

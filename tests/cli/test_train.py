@@ -12,7 +12,7 @@ import pytest
 import fastlm.api.train
 from fastlm.api.language_model import LanguageModel
 from fastlm.callbacks import Result, Validation
-from fastlm.cli.display import ConsoleProgress
+from fastlm.display.progress import ConsoleProgress
 from fastlm.errors import TrainingError
 from fastlm.training.replaced_run import run_lock
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from fastlm.cli.screen import Screen, is_utf8, printable
+from fastlm.display.screen import Screen, is_utf8, printable
 
 
 class Terminal(io.StringIO):

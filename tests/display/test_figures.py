@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fastlm.cli.figures import (
+from fastlm.display.figures import (
     count_text,
     duration_text,
     model_text,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Self, TextIO
 
 from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Start, Validation
-from fastlm.cli.figures import (
+from fastlm.display.figures import (
     count_text,
     duration_text,
     model_text,
@@ -20,7 +20,7 @@ from fastlm.cli.figures import (
     size_text,
     tokens_text,
 )
-from fastlm.cli.screen import LABEL, Screen
+from fastlm.display.screen import LABEL, Screen
 
 __all__ = ["ConsoleProgress", "QuietNotices", "ScoreProgress"]
 

@@ -10,8 +10,15 @@ import sys
 import pytest
 
 from fastlm.callbacks import Notice, Preparing, Progress, Result, Start, Validation
-from fastlm.cli.display import ConsoleProgress, QuietNotices, ScoreProgress, _epochs, _rate, _steps
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.display.progress import (
+    ConsoleProgress,
+    QuietNotices,
+    ScoreProgress,
+    _epochs,
+    _rate,
+    _steps,
+)
 
 
 class Clock:
