@@ -150,11 +150,17 @@ def check_flag(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {shown(value)}; give True or False")
 
 
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    """Raise ConfigError unless a value is one of the choices."""
+def check_choice(
+    name: str, value: Any, choices: Iterable[str], error: type[FastlmError] = ConfigError
+) -> None:
+    """Raise the error unless a value is one of the choices; it names the nearest one."""
     choices = tuple(choices)
     if value not in choices:
-        raise ConfigError(f"{name} is {shown(value)}; choose one of {', '.join(choices)}")
+        import difflib
+
+        near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise error(f"{name} is {shown(value)}; {hint}choose one of {', '.join(choices)}")
 
 
 def check_known(names: Iterable[str], known: Iterable[str]) -> None:

@@ -23,6 +23,7 @@ from fastlm.cli.compile import compile_command
 from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
 from fastlm.cli.generate import generate
+from fastlm.cli.help_pages import SETTINGS, Command, Group
 from fastlm.cli.inspect import inspect
 from fastlm.cli.options import shell_path
 from fastlm.cli.prepare import prepare
@@ -40,9 +41,10 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(
     name="fastlm",
     help="Small neural language models on a CPU: train in minutes, then generate and evaluate.",
-    add_completion=False,
+    cls=Group,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
 
 
@@ -75,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}; check the disk and the permissions")
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
+    except SystemExit as end:  # of --show-completion
+        return end.code if isinstance(end.code, int) else EXIT_ERROR
     except Exception as error:
         # Some versions of typer contain click: no name of its usage errors holds for all.
         if not hasattr(error, "format_message"):
@@ -223,4 +227,4 @@ for _function, _name in (
     (bench, "bench"),
     (compile_command, "compile"),
 ):
-    app.command(_name)(_interruptible(_until_closed(_function)))
+    app.command(_name, cls=Command)(_interruptible(_until_closed(_function)))

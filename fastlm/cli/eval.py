@@ -19,7 +19,7 @@ from fastlm.cli.options import (
     given_reading,
     option,
 )
-from fastlm.types import Documents
+from fastlm.types import DOCUMENT_MODES, Documents
 
 __all__ = ["evaluate"]
 
@@ -42,6 +42,7 @@ def evaluate(
             "KIND",
             "What a document is: file, paragraphs, lines or stream (default: as in training).",
             DATA,
+            choices=DOCUMENT_MODES,
         ),
     ] = None,
     field: FieldOption = None,

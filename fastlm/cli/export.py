@@ -26,6 +26,7 @@ def export(
             help="onnx (needs the onnx library); safetensors, a checkpoint's model alone; or "
             "tokenizer, as JSON.",
             show_default=False,
+            autocompletion=lambda: list(_KINDS),
         ),
     ],
     output: Annotated[

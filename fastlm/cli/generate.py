@@ -16,19 +16,29 @@ from fastlm.errors import ConfigError
 
 __all__ = ["generate"]
 
+# What a text may end with.
+_ENDS = ("lines", "paragraphs", "stream")
+
 
 def generate(
     invocation: typer.Context,
     model: ModelArgument,
-    prompt: Annotated[str, option("TEXT", "Text to continue.")] = "",
-    length: Annotated[int, option("N", "Maximum number of new tokens.")] = 200,
+    prompt: Annotated[str, option("TEXT", "Text to continue.", names=("-p", "--prompt"))] = "",
+    length: Annotated[
+        int, option("N", "Maximum number of new tokens.", names=("-n", "--length"))
+    ] = 200,
     temperature: Annotated[
         float,
         option(
-            "T", "Below 1: safer text; above 1: more surprising; 0: always the likeliest token."
+            "T",
+            "Below 1: safer text; above 1: more surprising; 0: always the likeliest token.",
+            names=("-t", "--temperature"),
         ),
     ] = 1.0,
-    top_k: Annotated[int | None, option("K", "Choose among the K likeliest tokens only.")] = None,
+    top_k: Annotated[
+        int | None,
+        option("K", "Choose among the K likeliest tokens only.", names=("-k", "--top-k")),
+    ] = None,
     top_p: Annotated[
         float | None,
         option(
@@ -44,14 +54,18 @@ def generate(
     documents: Annotated[
         str | None,
         option(
-            "KIND", "Stop at the end of: lines, paragraphs or stream (default: as in training)."
+            "KIND",
+            "Stop at the end of: lines, paragraphs or stream (default: as in training).",
+            choices=_ENDS,
         ),
     ] = None,
     samples: Annotated[
         int,
         option("N", "Number of texts: one a line if documents are lines, else with blank lines."),
     ] = 1,
-    seed: Annotated[int | None, option("N", "The same seed gives the same text.")] = None,
+    seed: Annotated[
+        int | None, option("N", "The same seed gives the same text.", names=("-s", "--seed"))
+    ] = None,
     threads: Annotated[
         int | None, option("N", "Threads for several texts (default: all processors).")
     ] = None,
@@ -64,7 +78,7 @@ def generate(
     """Generate text."""
     check_whole("--samples", samples, 1)
     if documents is not None:
-        check_choice("--documents", documents, ("lines", "paragraphs", "stream"))
+        check_choice("--documents", documents, _ENDS)
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.inference.generation import resolve_seed

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fastlm.checks import shown
 from fastlm.cli.config_file import argument_from_config
 from fastlm.errors import ConfigError, ModelFileError
-from fastlm.types import FilePath
+from fastlm.types import DOCUMENT_MODES, FilePath
 
 if TYPE_CHECKING:
     from fastlm.text.decoding import Reading
 
 __all__ = [
     "DATA",
+    "TOKENIZERS",
     "CorpusArgument",
     "DocumentsOption",
     "EncodingOption",
@@ -40,15 +44,37 @@ __all__ = [
     "given_settings",
     "option",
     "parse_int_list",
+    "parse_minutes",
     "parse_valid",
     "shell_path",
     "shell_quote",
 ]
 
 
-def option(metavar: str, help: str, panel: str | None = None) -> Any:
-    """Return an option named as its parameter, in a panel of the help."""
-    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel)
+def option(
+    metavar: str,
+    help: str,
+    panel: str | None = None,
+    *,
+    names: Sequence[str] = (),
+    choices: Sequence[str] = (),
+) -> Any:
+    """Return an option in a panel of the help.
+
+    Parameters
+    ----------
+    metavar, help : str
+        What the help calls its value, and what it says.
+    panel : str, optional
+    names : sequence of str
+        With their dashes. Default: that of the parameter.
+    choices : sequence of str
+        What the shell completes; the command itself checks the value.
+    """
+    complete = (lambda: list(choices)) if choices else None
+    return typer.Option(
+        *names, metavar=metavar, help=help, rich_help_panel=panel, autocompletion=complete
+    )
 
 
 def flag(name: str, help: str, panel: str | None = None) -> Any:
@@ -58,6 +84,9 @@ def flag(name: str, help: str, panel: str | None = None) -> Any:
 
 # The panel of the help for these options.
 DATA = "Text and tokens"
+
+TOKENIZERS = ("char", "word", "whitespace", "byte", "bpe")
+"""The kinds of tokenizer, which are listed here so that no help imports them."""
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model written by fastlm.", show_default=False)
@@ -74,7 +103,13 @@ CorpusArgument = Annotated[
 ]
 TokenizerOption = Annotated[
     str | None,
-    option("KIND", "What a token is: char, word, whitespace, byte or bpe (default char).", DATA),
+    option(
+        "KIND",
+        "What a token is: char, word, whitespace, byte or bpe (default char).",
+        DATA,
+        names=("-t", "--tokenizer"),
+        choices=TOKENIZERS,
+    ),
 ]
 VocabOption = Annotated[
     str | None,
@@ -92,6 +127,7 @@ DocumentsOption = Annotated[
         "What a document is: file, paragraphs, lines or stream (default file). No context crosses "
         "the end of a document. stream: a file, whose line ends are tokens of words, too.",
         DATA,
+        choices=DOCUMENT_MODES,
     ),
 ]
 FieldOption = Annotated[
@@ -113,6 +149,7 @@ ErrorsOption = Annotated[
         "HOW",
         "Bytes that cannot be decoded: strict (stop) or replace (by U+FFFD); default strict.",
         DATA,
+        choices=("strict", "replace"),
     ),
 ]
 ThreadsOption = Annotated[
@@ -120,7 +157,7 @@ ThreadsOption = Annotated[
     option("N", "Processors to use (default: FASTLM_THREADS, or all). The result is the same."),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")
+    bool, typer.Option("-q", "--quiet", help="Print nothing but warnings and errors.")
 ]
 OneObjectOption = Annotated[bool, flag("--json", "Print one JSON object.")]
 
@@ -142,6 +179,26 @@ def parse_int_list(name: str, text: str, example: str) -> tuple[int, ...]:
             f"{name} is {text!r}; give whole numbers separated by commas, such as {example}, or "
             "none"
         ) from None
+
+
+_UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+_TIME = r"(\d+(?:\.\d*)?|\.\d+)\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\s*"
+
+
+def parse_minutes(text: str) -> float:
+    """Return the minutes in "1.5", "90s", "5m", "1h" or "1h 30m".
+
+    Raises
+    ------
+    ConfigError
+        For anything else. Whether the number is allowed, `TrainingConfig` decides.
+    """
+    form = text.strip().lower()
+    with contextlib.suppress(ValueError):
+        return float(form)
+    if not re.fullmatch(f"(?:{_TIME})+", form):
+        raise ConfigError(f"--minutes is {shown(text)}; give minutes, such as 1.5, or 90s, 5m, 1h")
+    return sum(float(number) * _UNITS[unit[0]] for number, unit in re.findall(_TIME, form))
 
 
 def parse_valid(text: str) -> float | str:

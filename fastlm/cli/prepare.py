@@ -47,8 +47,8 @@ def prepare(
     output: Annotated[
         Path,
         typer.Option(
-            "--output",
             "-o",
+            "--output",
             metavar="STORE",
             help="Where to write the store. A store already there is replaced.",
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -26,8 +26,14 @@ from fastlm.cli.options import (
     flag,
     option,
 )
-from fastlm.cli.train_run import DEFAULT_OUTPUT, train_and_save, training_settings
+from fastlm.cli.train_run import (
+    DEFAULT_OUTPUT,
+    resumed_run,
+    train_and_save,
+    training_settings,
+)
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.types import Combine, Schedule
 
 __all__ = ["train"]
 
@@ -42,8 +48,8 @@ def train(
     output: Annotated[
         Path,
         typer.Option(
-            "--output",
             "-o",
+            "--output",
             metavar="FILE",
             help="Where to save the model. That of another text or settings is replaced only with "
             "--force.",
@@ -76,6 +82,7 @@ def train(
             "NAME",
             "Settings of a reference system: tiny or mini. Other options override them.",
             _MODEL,
+            choices=("tiny", "mini"),
         ),
     ] = None,
     context: Annotated[
@@ -102,6 +109,7 @@ def train(
             "Output for large vocabularies: full, adaptive or auto (default auto: adaptive if a "
             "step gets much cheaper).",
             _MODEL,
+            choices=("auto", "full", "adaptive"),
         ),
     ] = None,
     hidden: Annotated[
@@ -119,6 +127,7 @@ def train(
             "How the embeddings of the context become one vector: concat or mean (default "
             f"{ModelConfig.combine}).",
             _MODEL,
+            choices=get_args(Combine),
         ),
     ] = None,
     dropout: Annotated[
@@ -147,8 +156,14 @@ def train(
     ] = None,
     steps: Annotated[int | None, option("N", "Steps, instead of epochs.", _TRAINING)] = None,
     minutes: Annotated[
-        float | None,
-        option("X", "Time limit. Sizes and steps are chosen to make good use of it.", _TRAINING),
+        str | None,
+        option(
+            "TIME",
+            "Time limit in minutes, or 90s, 5m, 1h. Sizes and steps are chosen to make good use "
+            "of it.",
+            _TRAINING,
+            names=("-m", "--minutes"),
+        ),
     ] = None,
     batch: Annotated[
         int | None,
@@ -190,6 +205,7 @@ def train(
             "Course of the learning rate: constant, linear or cosine (default "
             f"{TrainingConfig.schedule}).",
             _TRAINING,
+            choices=get_args(Schedule),
         ),
     ] = None,
     valid_every: Annotated[
@@ -207,6 +223,7 @@ def train(
             "Random seed for initial weights, data order and dropout (default "
             f"{TrainingConfig.seed}).",
             _TRAINING,
+            names=("-s", "--seed"),
         ),
     ] = None,
     shuffle_window: Annotated[
@@ -222,8 +239,9 @@ def train(
         bool,
         flag(
             "--resume",
-            "Continue from the checkpoint beside the model. Settings you leave out keep their "
-            "earlier values; only epochs, steps, minutes, patience, threads and lr may change.",
+            "Continue the run of a model: fastlm train --resume MODEL. Settings you leave out keep "
+            "their earlier values; only epochs, steps, minutes, patience, threads and lr may "
+            "change.",
             _CHECKPOINTS,
         ),
     ] = False,
@@ -283,6 +301,10 @@ def train(
 
     Ctrl-C stops early and saves the model so far; --resume continues from there.
     """
+    if resume:
+        given = invocation.get_parameter_source("output")
+        is_given = given is not None and given.name != "DEFAULT"
+        corpus, output = resumed_run(corpus, output, output_given=is_given)
     check_output(output)
     settings = training_settings(invocation.params, output)
     return train_and_save(corpus, output, settings, quiet=quiet)

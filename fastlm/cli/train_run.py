@@ -8,14 +8,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastlm.cli.options import given_settings, parse_int_list, parse_valid, shell_path, shell_quote
+from fastlm.cli.options import (
+    given_settings,
+    parse_int_list,
+    parse_minutes,
+    parse_valid,
+    shell_path,
+    shell_quote,
+)
 from fastlm.cli.train_summary import summarise
 from fastlm.errors import ConfigError, FastlmError, TrainingError
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
 
-__all__ = ["DEFAULT_OUTPUT", "resume_command", "train_and_save", "training_settings"]
+__all__ = [
+    "DEFAULT_OUTPUT",
+    "resume_command",
+    "resumed_run",
+    "train_and_save",
+    "training_settings",
+]
 
 DEFAULT_OUTPUT = Path("model.safetensors")
 
@@ -91,6 +104,30 @@ def resume_command(output: Path, corpus: Sequence[str] | None = None) -> str:
     return command if output == DEFAULT_OUTPUT else f"{command} -o {shell_path(output)}"
 
 
+def resumed_run(
+    corpus: list[str] | None, output: Path, *, output_given: bool
+) -> tuple[list[str] | None, Path]:
+    """Return the corpus and the output of a run to resume; its model may stand among the corpus.
+
+    Files that end in .safetensors are models or checkpoints: no corpus is one.
+
+    Raises
+    ------
+    ConfigError
+        For several runs.
+    """
+    from fastlm.training.run_files import model_beside
+
+    runs = {name: model_beside(name) for name in corpus or [] if name.endswith(".safetensors")}
+    found = {*runs.values(), *([output] if output_given else [])}
+    if not runs:
+        return corpus, output
+    if len(found) > 1:
+        names = " and ".join(sorted(map(str, found)))
+        raise ConfigError(f"--resume is given two runs, {names}; name one")
+    return [name for name in corpus or [] if name not in runs], found.pop()
+
+
 def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]:
     """Return the settings for `fastlm.train`, with checkpoint and metrics beside the model."""
     settings = given_settings(params, "corpus", "output", "config", "quiet")
@@ -99,6 +136,8 @@ def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]
     for name, example in (("hidden", "256,128"), ("far", "12,48")):
         if name in settings:
             settings[name] = parse_int_list(name, settings[name], example)
+    if "minutes" in settings:
+        settings["minutes"] = parse_minutes(settings["minutes"])
     if "init" in settings:
         settings["init"] = Path(settings["init"])  # as text it could be a way to draw weights
     if output.exists():

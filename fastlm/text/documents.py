@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fastlm.checks import check_choice
 from fastlm.errors import CorpusError
 from fastlm.types import DOCUMENT_MODES
 
@@ -143,7 +144,4 @@ class DocumentEndSearch:
 
 def check_documents(documents: str) -> None:
     """Raise CorpusError unless `documents` is one of `DOCUMENT_MODES`."""
-    if documents not in DOCUMENT_MODES:
-        raise CorpusError(
-            f"documents must be one of {', '.join(DOCUMENT_MODES)}, got {documents!r}"
-        )
+    check_choice("documents", documents, DOCUMENT_MODES, CorpusError)

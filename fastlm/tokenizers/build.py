@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from fastlm.checks import check_choice
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.system.json_values import parse_json
 from fastlm.text.reading import read_text
@@ -170,10 +171,7 @@ def tokenizer_from_dict(form: Mapping[str, Any]) -> Tokenizer:
 
 
 def _check_kind(kind: object) -> None:
-    if kind not in TOKENIZER_KINDS:
-        raise TokenizerError(
-            f"the tokenizer must be one of {', '.join(TOKENIZER_KINDS)}, got {kind!r}"
-        )
+    check_choice("tokenizer", kind, TOKENIZER_KINDS, TokenizerError)
 
 
 def _check_settings(kind: str, lowercase: bool, pattern: str, line_ends: bool) -> None:

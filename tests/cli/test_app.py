@@ -17,7 +17,7 @@ from fastlm.errors import CorpusError
 
 from .conftest import assert_one_line, make_model
 
-HEAVY = ("numpy", "numba", "scipy", "safetensors", "rich.progress", "rich.live")
+HEAVY = ("numpy", "numba", "scipy", "safetensors", "rich")
 
 
 def python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def test_help_lists_the_commands(run):
     assert outcome.code == 0
     for command in ("train", "generate", "eval", "score", "prepare", "export", "inspect"):
         assert command in outcome.out
-    assert "completion" not in outcome.out
+    assert "--install-completion" in outcome.out
 
 
 def test_help_imports_nothing_heavy():
@@ -78,9 +78,8 @@ def test_each_command_has_help(run, command):
     assert "--config" in outcome.out
 
 
-def test_train_help_names_the_defaults(run, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    text = run("train", "--help").out
+def test_train_help_names_the_defaults(run):
+    text = " ".join(run("train", "--help").out.split())
     for default in (
         "(default: 8 characters",
         "(default concat)",
@@ -143,6 +142,41 @@ def test_ctrl_c_while_the_commands_are_loaded_is_quiet():
         assert (done.returncode, done.stderr) == (130, ""), name
 
 
+def complete(*words: str, shell: str = "bash") -> list[str]:
+    """Return what a shell offers for the last word."""
+    environment = {
+        "_FASTLM_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": " ".join(("fastlm", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = python("-m", "fastlm", env=os.environ | environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def test_the_shell_completes_commands_options_and_values():
+    assert complete("tr") == ["train"]
+    assert complete("train", "--tok") == ["--tokenizer"]
+    assert complete("train", "--tokenizer", "w") == ["word", "whitespace"]
+    assert complete("generate", "m.safetensors", "--documents", "l") == ["lines"]
+    # Nothing of ours: the shell offers files.
+    assert complete("train", "corp") == []
+
+
+def test_the_script_of_completion(run, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
+    outcome = run("--show-completion")
+    assert outcome.code == 0, outcome.err
+    assert "_FASTLM_COMPLETE=complete_bash" in outcome.out
+
+
+def test_a_shell_that_nobody_knows(run, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("zork", "/bin/zork"))
+    outcome = run("--show-completion")
+    assert outcome.code == 1
+    assert outcome.err == "Shell zork not supported.\n"
+
+
 def test_loading_the_entry_point_loads_no_command():
     code = "import sys; import fastlm.cli; print('typer' in sys.modules)"
     assert python("-c", code).stdout == "False\n"
@@ -191,6 +225,7 @@ def test_no_command_shows_help_as_wrong_usage(run):
     ("arguments", "parts"),
     [
         (("frobnicate",), ("frobnicate",)),
+        (("trian",), ("'trian'; did you mean 'train'?",)),
         (("train", "--hiden", "8"), ("--hiden; did you mean --hidden?",)),
         (("train", "--lr", "fast"), ("--lr is 'fast'; give a number",)),
         (("train", "--zzyzx"), ("--zzyzx", "fastlm train --help")),

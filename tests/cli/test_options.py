@@ -6,7 +6,13 @@ import os
 
 import pytest
 
-from fastlm.cli.options import check_output, parse_int_list, parse_valid, shell_path
+from fastlm.cli.options import (
+    check_output,
+    parse_int_list,
+    parse_minutes,
+    parse_valid,
+    shell_path,
+)
 from fastlm.errors import ConfigError
 
 
@@ -29,6 +35,24 @@ def test_parse_int_list(text, widths):
 def test_hidden_that_is_no_list_of_widths(text):
     with pytest.raises(ConfigError, match=r"256,128, or none"):
         parse_int_list("hidden", text, "256,128")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("1.5", 1.5), ("90s", 1.5), (" 5 min ", 5), ("1h", 60), ("1h30m", 90), (".5 hours", 30),
+        ("1H 30s", 60.5), ("0", 0), ("-1", -1), ("1e3", 1000),
+    ],
+)  # fmt: skip
+def test_parse_minutes(text, minutes):
+    assert parse_minutes(text) == pytest.approx(minutes)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1x", "h", "1h 30", "1:30", "5 steps", "x" * 999])
+def test_what_is_no_time(text):
+    with pytest.raises(ConfigError, match=r"--minutes is .*90s, 5m, 1h$") as caught:
+        parse_minutes(text)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_another_encoding(run: Run, tmp_path: Path) -> None:
     [
         (["gone.txt"], ["gone.txt: no such file"]),
         (["empty"], ["the folder empty holds no file"]),
-        (["corpus.txt", "--tokenizer", "klingon"], ["must be one of", "klingon"]),
+        (["corpus.txt", "--tokenizer", "klingon"], ["choose one of", "klingon"]),
         (["corpus.txt", "--valid", "2"], ["above 0 and below 1, got 2"]),
         (["corpus.txt", "--threads", "0"], ["threads is 0; give a whole number"]),
         (["corpus.txt", "-o", "no/s"], ["no such folder"]),

@@ -42,6 +42,16 @@ def train(run, *arguments):
     return run("train", *arguments, "--valid", "0.2", "--dropout", "0.3", *SMALL)
 
 
+@pytest.mark.parametrize("name", ["m.safetensors", "m.checkpoint.safetensors"])
+def test_a_run_is_resumed_by_name(run, corpus, tmp_path, name):
+    assert train(run, corpus, "--steps", "8", "-o", "m.safetensors", "--quiet").code == 0
+    done = run("train", "--resume", name, "--steps", "10")
+    assert done.code == 0, done.err
+    assert "finished    after 10 steps" in done.err
+    assert not (tmp_path / "model.safetensors").exists()
+    assert_one_line(run("train", "--resume", "other.safetensors"), 1, "no checkpoint other.chec")
+
+
 def params(path):
     return LanguageModel.load(path).params
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fastlm.api.language_model import LanguageModel
-from fastlm.cli.train_run import DEFAULT_OUTPUT, resume_command
-from fastlm.errors import ModelFileError
+from fastlm.cli.train_run import DEFAULT_OUTPUT, resume_command, resumed_run
+from fastlm.errors import ConfigError, ModelFileError
 
 from .conftest import SMALL
 
@@ -42,3 +42,29 @@ def test_a_full_disk_at_the_end(run, corpus, tmp_path, monkeypatch, elsewhere):
     assert (found is not None) == elsewhere
     if found:
         assert LanguageModel.load(found[1]).config.context == 3
+
+
+MODEL = Path("a/m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "found"),
+    [
+        (["a/m.safetensors"], ([], MODEL)),
+        (["a/m.checkpoint.safetensors"], ([], MODEL)),
+        (["a/m.checkpoint-20.safetensors"], ([], MODEL)),
+        (["a/m.safetensors", "a/m.checkpoint.safetensors"], ([], MODEL)),
+        (["-", "a/m.safetensors"], (["-"], MODEL)),
+        (["corpus.txt"], (["corpus.txt"], DEFAULT_OUTPUT)),
+        (None, (None, DEFAULT_OUTPUT)),
+    ],
+)
+def test_a_run_is_resumed_by_the_name_of_its_model(corpus, found):
+    assert resumed_run(corpus, DEFAULT_OUTPUT, output_given=False) == found
+
+
+def test_two_runs_to_resume():
+    assert resumed_run([str(MODEL)], MODEL, output_given=True) == ([], MODEL)
+    for corpus, given in ((["b.safetensors", str(MODEL)], False), (["b.safetensors"], True)):
+        with pytest.raises(ConfigError, match=re.escape(f"two runs, {MODEL} and b.safetensors")):
+            resumed_run(corpus, MODEL, output_given=given)

@@ -292,7 +292,7 @@ def test_texts_give_what_their_file_gives(corpus, monkeypatch, documents, limit)
         (None, {}, "expected an iterable of str, got NoneType"),
         ([""], {}, "hold no document"),
         (["a"], {"valid": 2}, "above 0 and below 1"),
-        (["a"], {"documents": "pages"}, "documents must be one of"),
+        (["a"], {"documents": "pages"}, "documents is .pages.; choose one of"),
     ],
 )
 def test_texts_that_cannot_be(texts, settings, message):

@@ -282,7 +282,9 @@ def test_a_check_finds_ids_beyond_the_vocabulary(tmp_path):
 
 def test_a_tokenizer_that_is_not_known(tmp_path):
     store = TokenStore.open(make(tmp_path / "a", tokenizer={"kind": "klingon"}))
-    with pytest.raises(StoreError, match=r"must be one of .* got 'klingon'; prepare it again"):
+    with pytest.raises(
+        StoreError, match=r"tokenizer is 'klingon'; choose one of .*; prepare it again"
+    ):
         _ = store.tokenizer
 
 

@@ -96,7 +96,7 @@ def test_paragraphs_of_a_large_text_take_linear_time() -> None:
 
 
 def test_unknown_mode() -> None:
-    with pytest.raises(CorpusError, match="one of file, paragraphs, lines, stream, got 'words'"):
+    with pytest.raises(CorpusError, match="is 'words'; choose one of file, paragraphs, lines"):
         split_documents("a", "words")
 
 
