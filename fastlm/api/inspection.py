@@ -23,6 +23,7 @@ from fastlm.training.metrics import read_rows
 from fastlm.training.run_files import metrics_beside, model_beside
 from fastlm.training.schedule import RunPlan
 from fastlm.types import FilePath
+from fastlm.wording import setting
 
 __all__ = ["Inspection"]
 
@@ -133,7 +134,7 @@ class Inspection:
         if not valid and not train:
             raise ConfigError(
                 f"{self.path} has no losses to plot: there was no validation, and {beside} holds "
-                "none; train on, or with --valid"
+                f"none; train on, or with {setting('valid')}"
             )
         return {"validation": valid, "training": train}
 

@@ -32,6 +32,7 @@ from fastlm.training.metrics import MetricsFile
 from fastlm.training.replaced_run import NewRun, check_replaced
 from fastlm.training.trainer import Trainer
 from fastlm.types import Documents, FilePath
+from fastlm.wording import setting
 
 __all__ = ["RunStart"]
 
@@ -70,7 +71,9 @@ class RunStart:
     ) -> None:
         if (resume or restart) and checkpoint is None:
             asked = "resume" if resume else "restart"
-            raise ConfigError(f"{asked} needs the name of the checkpoint; give checkpoint=")
+            raise ConfigError(
+                f"{asked} needs the name of the checkpoint; give {setting('checkpoint')}"
+            )
         if resume and (restart or init is not None):
             other = "restart" if restart else "init"
             raise ConfigError(f"resume and {other} are both given; choose one of them")

@@ -31,6 +31,7 @@ from fastlm.cli.score import score
 from fastlm.cli.train import train
 from fastlm.display.screen import is_terminal, printable
 from fastlm.errors import FastlmError
+from fastlm.wording import as_options
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_USAGE", "app", "main"]
 
@@ -63,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         130: interrupted. 143: terminated.
     """
     _prepare_streams()
+    with as_options():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="fastlm", standalone_mode=False)

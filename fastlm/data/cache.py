@@ -25,6 +25,7 @@ from fastlm.data.cache_folder import (
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.token_store import TokenStore
 from fastlm.errors import ConfigError, StoreError
+from fastlm.wording import setting
 
 __all__ = ["cache_path", "open_cached", "remove_old_stores"]
 
@@ -50,7 +51,8 @@ def cache_path(settings: dict[str, Any]) -> Path:
     except OSError as error:
         raise StoreError(
             f"the cache folder {cache_folder()} cannot be made: {error.strerror or error}; set "
-            "FASTLM_CACHE to a folder that you may write to, or use --no-cache"
+            "FASTLM_CACHE to a folder that you may write to, or use "
+            f"{setting('cache', False)}"
         ) from None
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}{_SUFFIX}"

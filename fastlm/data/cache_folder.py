@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fastlm.errors import StoreError
+from fastlm.wording import setting
 
 __all__ = [
     "PRIVATE_FILE",
@@ -40,7 +41,7 @@ def cache_folder() -> Path:
     except RuntimeError:
         raise StoreError(
             "there is no home folder for the cache; set FASTLM_CACHE to a folder that you may "
-            "write to, or use --no-cache"
+            f"write to, or use {setting('cache', False)}"
         ) from None
 
 

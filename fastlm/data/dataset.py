@@ -32,6 +32,7 @@ from fastlm.text.sources import Input, TextsInput
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, Documents
+from fastlm.wording import setting
 
 __all__ = [
     "Dataset",
@@ -226,7 +227,7 @@ def _of_text(inputs: list[Input], valid: float | None, options: _Options) -> Dat
                 store = write_store(job, path, settings, mode=PRIVATE_FILE)
             except StoreError as error:
                 raise StoreError(
-                    f"{error}, set FASTLM_CACHE to another folder, or use --no-cache"
+                    f"{error}, set FASTLM_CACHE to another folder, or use {setting('cache', False)}"
                 ) from None
             remove_old_stores(path)
     return _of_own_split(store, valid)

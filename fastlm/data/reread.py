@@ -15,6 +15,7 @@ from fastlm.text.decoding import Reading
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import Documents, FilePath
+from fastlm.wording import setting
 
 __all__ = ["GIVEN", "describe_source", "reading_of", "reread_tokens", "source_of"]
 
@@ -70,7 +71,7 @@ def source_of(corpus: Mapping[str, Any], name: str, path: FilePath) -> Any:
         return [Path(one) for one in source]  # beside texts in memory a str would be text
     if source is None or (name == "valid" and is_number(source)):
         return source
-    option = "the corpus" if name == "corpus" else "--valid"
+    option = "the corpus" if name == "corpus" else setting("valid")
     raise ConfigError(
         f"{path} does not say where its {name} text is ({corpus['description']}); give {option} "
         "again to resume"

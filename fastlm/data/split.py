@@ -19,6 +19,7 @@ from fastlm.text.decoding import count_characters
 from fastlm.text.documents import DocumentEndSearch, is_one_document, split_documents
 from fastlm.text.sources import TextPart
 from fastlm.tokenizers.safe_cut import safe_cut
+from fastlm.wording import setting
 
 __all__ = [
     "MIN_CHARACTERS",
@@ -113,8 +114,8 @@ def find_cut(scan: CorpusScan, fraction: float | None, documents: str) -> int | 
         return None
     raise CorpusError(
         f"a corpus of {scan.characters:,} characters is too short to hold out {fraction:g} of it "
-        f"for validation (documents={documents}); use more text, another fraction, or a "
-        "validation file"
+        f"for validation ({setting('documents', documents)}); use more text, another fraction, or "
+        "a validation file"
     )
 
 

@@ -35,6 +35,7 @@ from fastlm.system.atomic_file import NewFile, unwritable
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.tokenizers.backend import count_ids
 from fastlm.types import FilePath
+from fastlm.wording import setting
 
 __all__ = ["StoreWriter", "StoredIds", "TokenStore", "is_store"]
 
@@ -208,8 +209,8 @@ class TokenStore:
             )
         if documents is not None and documents != self.documents:
             raise StoreError(
-                f"{self.path} was made with documents={self.documents}, not {documents}; use the "
-                "same, or prepare the text again"
+                f"{self.path} was made with {setting('documents', self.documents)}, not "
+                f"{documents}; use the same, or prepare the text again"
             )
 
     def check(self, reporter: ProgressReporter | None = None) -> None:

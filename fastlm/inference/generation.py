@@ -15,6 +15,7 @@ from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
 from fastlm.limits import check_setting
 from fastlm.text.documents import DOCUMENT_ENDS, is_one_document, last_document
+from fastlm.wording import setting
 from fastlm_kernels.passes.sampling import Rules
 
 __all__ = ["GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
@@ -225,6 +226,6 @@ def _stops_at_end(model: TextModel, asked: bool | None) -> bool:
     if asked and not possible:
         raise ConfigError(
             "stop_at_end is True, but this model knows no end of a line or paragraph; leave it "
-            "out, or train with documents='lines'"
+            f"out, or train with {setting('documents', 'lines')}"
         )
     return possible if asked is None else asked

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastlm.checks import check_choice
 from fastlm.errors import ConfigError, CorpusError
+from fastlm.wording import setting
 
 __all__ = [
     "BYTE_ORDER_MARK",
@@ -186,7 +187,7 @@ class _Decoder:
         return CorpusError(
             f"{self._name} is not valid {self._reading.encoding.upper()}: byte 0x{data[start]:02X} "
             f"at offset {offset}, line {line}{guess}; convert it to UTF-8, e.g. with iconv, name "
-            "its encoding (--encoding), or read on with --errors replace"
+            f"its encoding ({setting('encoding')}), or read on with {setting('errors', 'replace')}"
         )
 
 

@@ -12,6 +12,7 @@ from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix
 from fastlm.text.decoding import Reading, normalize_line_ends
 from fastlm.types import DEFAULT_FIELD
+from fastlm.wording import setting
 
 __all__ = ["JsonLines", "decode_line", "is_json_lines", "parse_record", "split_lines"]
 
@@ -77,8 +78,8 @@ def decode_line(line: bytes, reading: Reading = _UTF8) -> str:
     except UnicodeDecodeError as error:
         raise CorpusError(
             f"byte 0x{line[error.start]:02X} at offset {error.start} of the line is not valid "
-            f"{reading.encoding.upper()}; name its encoding (--encoding), or read on with --errors "
-            "replace"
+            f"{reading.encoding.upper()}; name its encoding ({setting('encoding')}), or read on "
+            f"with {setting('errors', 'replace')}"
         ) from None
 
 
@@ -104,7 +105,9 @@ def parse_record(line: str, field: str) -> dict[str, Any]:
         raise CorpusError(f"a JSON {_json_type(record)}, not an object; give one object a line")
     if field not in record:
         names = ", ".join(map(repr, list(record)[:8])) or "none"
-        raise CorpusError(f"no field {field!r} (it has {names}); name the text with --field")
+        raise CorpusError(
+            f"no field {field!r} (it has {names}); name the text with {setting('field')}"
+        )
     value = record[field]
     if not isinstance(value, str):
         raise CorpusError(
@@ -155,9 +158,12 @@ class JsonLines:
             except CorpusError as error:
                 problem = f"{self.name}, line {number}: {error}"
                 if not self._reading.skip_bad:
-                    plain = "" if is_json_lines(self.name) else ", leave --field out for plain text"
+                    plain = f", leave {setting('field')} out for plain text"
+                    if is_json_lines(self.name):
+                        plain = ""
+                    skip = setting("skip_bad", True)
                     raise CorpusError(
-                        f"{problem}{plain}; or leave such lines out with --skip-bad"
+                        f"{problem}{plain}; or leave such lines out with {skip}"
                     ) from None
                 self.first_skipped = self.first_skipped or problem
                 self.skipped += 1

@@ -12,11 +12,11 @@ from fastlm.text.decoding import BYTE_ORDER_MARK, Reading, text_blocks
 from fastlm.text.json_lines import decode_line, is_json_lines, parse_record, split_lines
 from fastlm.text.sources import file_or_stdin
 from fastlm.types import DEFAULT_FIELD
+from fastlm.wording import setting
 
 __all__ = ["BadRecord", "Record", "RecordReader"]
 
 _LINE_ENDS = b"\r\n"
-_PLAIN = ", leave --field out for plain text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,8 @@ class RecordReader:
                 return Record(number, raw, line, text)
             fields = parse_record(text, self.field)
         except CorpusError as error:
-            plain = "" if self.field is None or is_json_lines(self.name) else _PLAIN
+            plain = f", leave {setting('field')} out for plain text"
+            if self.field is None or is_json_lines(self.name):
+                plain = ""
             return BadRecord(number, f"{error}{plain}")
         return Record(number, raw, line, fields[self.field], fields)

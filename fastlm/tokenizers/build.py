@@ -26,6 +26,7 @@ from fastlm.tokenizers.vocabulary import (
 )
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
+from fastlm.wording import setting
 
 __all__ = [
     "LINE_END_KINDS",
@@ -253,10 +254,10 @@ def _from_json_file(
         "boundary=False": not boundary and tokenizer.boundary_id is not None,
         "unk=False": not unk and tokenizer.unk_id is not None and kind != "bpe",
         "lowercase=True": lowercase and not tokenizer.lowercase,
-        "documents='stream'": line_ends and not getattr(tokenizer, "line_ends", False),
+        setting("documents", "stream"): line_ends and not getattr(tokenizer, "line_ends", False),
         f"pattern={pattern!r}": pattern not in ("unicode", getattr(tokenizer, "pattern", pattern)),
     }
-    for setting, contradicts in contradictions.items():
+    for given, contradicts in contradictions.items():
         if contradicts:
-            raise TokenizerError(f"{setting} contradicts the tokenizer in {path}; leave it out")
+            raise TokenizerError(f"{given} contradicts the tokenizer in {path}; leave it out")
     return tokenizer

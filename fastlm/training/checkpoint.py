@@ -66,6 +66,7 @@ from fastlm.training.divergence import Snapshot
 from fastlm.training.run_files import checkpoint_beside
 from fastlm.training.run_state import RunState
 from fastlm.types import DOCUMENT_MODES, Documents, FilePath
+from fastlm.wording import setting
 
 __all__ = [
     "ENDED",
@@ -187,7 +188,7 @@ class Checkpoint:
                 raise ConfigError(
                     f"{self.path} was made on another {text} text: {_identity_text(saved)}, but "
                     f"this is {_identity_text(found)}; name the same text to resume, or start from "
-                    "the weights on this one with --init"
+                    f"the weights on this one with {setting('init')}"
                 )
 
     def reread_tokens(self) -> tuple[Any, Any]:
@@ -312,7 +313,7 @@ def read_checkpoint(path: FilePath) -> Checkpoint:
     if kind == "model":
         raise ModelFileError(
             f"{path} is a model, not a checkpoint; resume from {checkpoint_beside(path)}, or "
-            "start from the model's weights with --init"
+            f"start from the model's weights with {setting('init')}"
         )
     if kind != "checkpoint":
         raise ModelFileError(f"{path} is a file of kind {kind!r}, not a checkpoint")

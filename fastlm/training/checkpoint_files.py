@@ -29,6 +29,7 @@ from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.run_state import RunState
 from fastlm.training.schedule import RunPlan
 from fastlm.types import FilePath
+from fastlm.wording import setting
 from fastlm_kernels.runtime.arguments import Tokens
 
 __all__ = [
@@ -277,5 +278,6 @@ def check_unfinished(path: FilePath) -> None:
     if metadata.get("reason") not in ENDED and isinstance(run, dict):
         raise ConfigError(
             f"{path} is the checkpoint of a run that has not ended (step {run.get('step')}); go on "
-            "with --resume, or begin anew with --restart, which drops it"
+            f"with {setting('resume', True)}, or begin anew with {setting('restart', True)}, which "
+            "drops it"
         )

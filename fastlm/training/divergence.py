@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fastlm.engine.training import TrainingEngine
 from fastlm.errors import TrainingError
 from fastlm.training.run_state import RunState
+from fastlm.wording import setting
 from fastlm_kernels.passes.training import count_nonfinite
 
 __all__ = [
@@ -108,7 +109,7 @@ def diverged_error(cause: str, base_lr: float) -> TrainingError:
     return TrainingError(
         f"{cause}, after going back {_MOST_ROLLBACKS} times and halving the learning rate each "
         f"time: training diverged at learning rate {base_lr:g}; start again with a smaller one, "
-        f"e.g. --lr {base_lr / 2 ** (_MOST_ROLLBACKS + 2):g}"
+        f"e.g. {setting('lr', float(f'{base_lr / 2 ** (_MOST_ROLLBACKS + 2):g}'))}"
     )
 
 

@@ -16,6 +16,7 @@ from fastlm.model.saved_model import config_from_json
 from fastlm.system.file_lock import FileLock
 from fastlm.training.checkpoint import ENDED
 from fastlm.types import FilePath
+from fastlm.wording import setting
 
 __all__ = ["NewRun", "check_replaced", "run_lock"]
 
@@ -71,7 +72,7 @@ def check_replaced(path: FilePath, run: NewRun, *, unfinished_too: bool) -> None
     if difference is not None:
         raise ConfigError(
             f"{path} is a {metadata.get('kind')} {difference}, so it is not overwritten; name "
-            "another file, or replace it with --force (in Python: overwrite=True)"
+            f"another file, or replace it with {setting('overwrite', True)}"
         )
 
 

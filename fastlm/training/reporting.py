@@ -16,6 +16,7 @@ from fastlm.training.checkpoint import Origin
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.run_state import RunningMean, RunState
 from fastlm.training.schedule import RunPlan
+from fastlm.wording import setting
 
 __all__ = ["Reporter"]
 
@@ -87,7 +88,8 @@ class Reporter:
 
     def nothing_left(self, run: RunState, reason: str) -> None:
         """Report that a resumed run has already ended."""
-        more = "--patience" if reason == "early stop" else "--steps, --epochs or --minutes"
+        names = ("patience",) if reason == "early stop" else ("steps", "epochs", "minutes")
+        more = " or ".join(map(setting, names))
         self.notice(
             "finished",
             f"nothing is left to train: {reason} after {run.step:,} steps; raise {more} to go on",

@@ -319,7 +319,7 @@ def test_texts_have_to_be_given_again(tmp_path):
 def test_a_run_that_can_go_on_is_not_overwritten(tmp_path):
     path = tmp_path / "c.safetensors"
     stopped(path)
-    with pytest.raises(ConfigError, match="--restart"):
+    with pytest.raises(ConfigError, match="restart=True"):
         small(checkpoint=path)
     assert small(checkpoint=path, restart=True).result.checkpoint == str(path)
     small(checkpoint=path)  # a run that has ended may be

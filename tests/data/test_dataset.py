@@ -151,7 +151,7 @@ def test_a_disk_that_fills(corpus, cache, monkeypatch):
 
     monkeypatch.setattr(StoreWriter, "_write", fail)
     with pytest.raises(
-        StoreError, match=r"No space left on device; free some .* set FASTLM_CACHE .* --no-cache"
+        StoreError, match=r"No space left on device; free some .* set FASTLM_CACHE .* cache=False"
     ):
         tokens(corpus)
     assert os.listdir(cache) == []

@@ -59,7 +59,7 @@ def test_a_field_of_ones_own(tmp_path):
 def test_a_json_line_that_cannot_be_used(tmp_path, line, message):
     line = line if isinstance(line, bytes) else line.encode()
     path = write(tmp_path / "a.jsonl", b'{"text": "one"}\n' + line + b'\n{"text": "two"}\n')
-    with pytest.raises(CorpusError, match=rf"a\.jsonl, {message}.*--skip-bad"):
+    with pytest.raises(CorpusError, match=rf"a\.jsonl, {message}.*skip_bad=True"):
         read(path)
     (source,) = inputs_of(str(path), Reading(skip_bad=True))
     assert texts_of([source]) == ["one", "two"]
@@ -135,5 +135,5 @@ def test_a_field_says_that_any_file_holds_json_lines(tmp_path):
     path = write(tmp_path / "a.txt", json_lines({"body": "one"}))
     assert read(path, field="body") == ["one"]
     path.write_text("plain text")
-    with pytest.raises(CorpusError, match=r"line 1: not JSON.*, leave --field out for plain text"):
+    with pytest.raises(CorpusError, match=r"line 1: not JSON.*, leave field out for plain text"):
         read(path, field="body")

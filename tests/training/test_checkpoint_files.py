@@ -145,7 +145,7 @@ def test_a_new_run_does_not_replace_one_that_has_not_ended(path):
     path.write_bytes(b"")
     check_unfinished(path)
     cut(path, 3)
-    with pytest.raises(ConfigError, match=r"has not ended \(step 3\); go on with --resume"):
+    with pytest.raises(ConfigError, match=r"has not ended \(step 3\); go on with resume=True"):
         check_unfinished(path)
     resumed(path).fit()
     check_unfinished(path)

@@ -194,7 +194,7 @@ def test_three_times_then_it_stops_with_the_good_state(tmp_path, short_blocks):
     assert "weights are not finite after step 24" in message
     assert "after going back 3 times" in message
     assert "training diverged at learning rate 0.5" in message
-    assert "--lr 0.015625" in message
+    assert "lr=0.015625" in message
     assert len(listener.notices) == 3
     assert trainer.engine.step == 20
     good = new_trainer()

@@ -28,7 +28,7 @@ def files(tmp_path):
 def test_another_text_replaces_nothing(files, which):
     named = {which: files[which]}
     before = files[which].read_bytes()
-    with pytest.raises(ConfigError, match=r"another text .* --force \(in Python: overwrite=True\)"):
+    with pytest.raises(ConfigError, match=r"another text .* overwrite=True"):
         fastlm.train(texts=[OTHER], **named, **SMALL)
     assert files[which].read_bytes() == before
     fastlm.train(texts=[OTHER], **named, **SMALL, overwrite=True)

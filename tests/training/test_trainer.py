@@ -432,7 +432,7 @@ def test_a_loss_that_is_not_finite_names_the_rate():
         run.fit()
     message = str(caught.value)
     assert "learning rate 1e+09" in message
-    assert "--lr 3.125e+07" in message
+    assert "lr=31250000.0" in message
     assert "at step" in message
     assert "\n" not in message
 
