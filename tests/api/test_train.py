@@ -346,7 +346,7 @@ def test_the_words_for_first_weights_are_no_files():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"resume": True}, "give checkpoint="),
+        ({"resume": True}, "give checkpoint$"),
         ({"init_momentum": True}, "without init"),
         ({"checkpoint": "c.safetensors", "keep": -1}, "keep is -1"),
         ({"checkpoint": "c.safetensors", "checkpoint_every": "x"}, "checkpoint_every is 'x'"),
