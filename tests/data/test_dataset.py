@@ -233,7 +233,7 @@ def test_a_store_to_validate_on(store, corpus, tmp_path):
     [
         ({"tokenizer": "word"}, "was made with the tokenizer char, not word"),
         ({"tokenizer": build_tokenizer("char", ["ab"])}, "made with another char tokenizer"),
-        ({"documents": "lines"}, "made with documents=file, not lines"),
+        ({"documents": "lines"}, "made with documents='file', not lines"),
         ({"min_count": 2}, "min_count 2 has no effect on .*s.tokens, which holds tokens, not text"),
         ({"max_vocab": 9}, "max_vocab 9 has no effect"),
         ({"vocab": "v.txt"}, "vocab v.txt has no effect"),
