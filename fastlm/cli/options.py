@@ -95,8 +95,8 @@ CorpusArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CORPUS",
-        help="Files, folders or patterns (text, .gz, .zst, .jsonl); - is standard input. Default: "
-        "the documentation that comes with Python.",
+        help="Files, folders or patterns (text, .gz, .zst, .jsonl, .parquet, .arrow); - is "
+        "standard input. Default: the documentation that comes with Python.",
         show_default=False,
         callback=argument_from_config,
     ),
@@ -134,12 +134,14 @@ FieldOption = Annotated[
     str | None,
     option(
         "NAME",
-        "Read JSON lines, whatever the names of the files; the text is under this key (default: "
-        "text, for .jsonl and .ndjson).",
+        "The key of the text in JSON lines, its column in .parquet, .arrow, .csv and .tsv (default "
+        "text; without it .csv and .tsv are plain text). All other files hold JSON lines then.",
         DATA,
     ),
 ]
-SkipBadOption = Annotated[bool, flag("--skip-bad", "Skip JSON lines that cannot be used.", DATA)]
+SkipBadOption = Annotated[
+    bool, flag("--skip-bad", "Skip JSON lines or rows that cannot be used.", DATA)
+]
 EncodingOption = Annotated[
     str | None, option("NAME", "Encoding of the files, e.g. latin-1 (default utf-8).", DATA)
 ]

@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Iterable
 
-from fastlm.text.sources import FileInput, Input, StdinInput
+from fastlm.text.sources import Input, PathInput, StdinInput
 from fastlm.types import FilePath
 
 __all__ = ["store_mode"]
@@ -44,7 +44,7 @@ def store_mode(inputs: Iterable[Input], path: FilePath) -> int:
 def _status(source: Input) -> os.stat_result | None:
     """Return the status of the file that an input reads; None for what is not in one."""
     try:
-        if isinstance(source, FileInput):
+        if isinstance(source, PathInput):
             return os.stat(source.path)
         if isinstance(source, StdinInput):
             status = os.fstat(sys.stdin.fileno())

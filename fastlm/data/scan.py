@@ -20,7 +20,7 @@ from fastlm.errors import CorpusError
 from fastlm.text.decoding import Reading, count_characters
 from fastlm.text.paths import inputs_of
 from fastlm.text.reading import whole_texts
-from fastlm.text.sources import FileInput, Input, Note, TextPart
+from fastlm.text.sources import Input, Note, PathInput, TextPart
 from fastlm.tokenizers.counting import SymbolCounter
 from fastlm.types import CorpusSource
 
@@ -202,7 +202,7 @@ class CorpusScan:
         if len(self.inputs) == 1:
             source = self.inputs[0].source
             source = source.source if isinstance(source, InputCopy) else source
-            name = Path(source.name).name if isinstance(source, FileInput) else source.name
+            name = Path(source.name).name if isinstance(source, PathInput) else source.name
         notes = (note.record for note in self.notes)
         return "; ".join([f"{name} ({format_bytes(self.bytes)})", *notes])
 

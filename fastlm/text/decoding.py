@@ -43,10 +43,11 @@ class Reading:
     errors : {"strict", "replace"}
         With "strict", bytes that do not decode are an error; with "replace" they become U+FFFD.
     field : str or None
-        The key of the text in JSON lines; None: "text". Given, it also says that standard input
-        and files named .json hold JSON lines.
+        The key of the text in JSON lines, or the column of a table; None: "text". Given, it also
+        says that CSV and TSV are tables, and that all that is no table holds JSON lines.
     skip_bad : bool
-        JSON lines that cannot be used are counted and left out; without it they are an error.
+        JSON lines, or rows, that cannot be used are counted and left out; without it they are an
+        error.
 
     Raises
     ------

@@ -27,6 +27,8 @@ class FileKind(NamedTuple):
     remedy: str
 
 
+_PARQUET = "give it a name that ends in .parquet"
+_ARROW = "give it a name that ends in .arrow"
 _COLUMNS = "write its text column as JSON lines (.jsonl) and name that"
 _ARCHIVE = "unpack it and name the files in it"
 _EXPORT = "save it as plain text and name that"
@@ -34,9 +36,9 @@ _NO_TEXT = "name a file that holds text"
 
 # (offset, the bytes there, kind). Sources: the formats' specifications and file(1).
 _KINDS = (
-    (0, b"PAR1", FileKind("a Parquet file", _COLUMNS)),
-    (0, b"ARROW1", FileKind("an Arrow file", _COLUMNS)),
-    (0, b"\xff\xff\xff\xff", FileKind("an Arrow stream", _COLUMNS)),
+    (0, b"PAR1", FileKind("a Parquet file", _PARQUET)),
+    (0, b"ARROW1", FileKind("an Arrow file", _ARROW)),
+    (0, b"\xff\xff\xff\xff", FileKind("an Arrow stream", _ARROW)),
     (0, b"ORC", FileKind("an ORC file", _COLUMNS)),
     (0, b"Obj\x01", FileKind("an Avro file", _COLUMNS)),
     (0, b"SQLite format 3\0", FileKind("an SQLite database", _COLUMNS)),

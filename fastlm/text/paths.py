@@ -12,14 +12,8 @@ from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix, read_chunks
 from fastlm.text.decoding import Reading, text_blocks
 from fastlm.text.default_corpus import default_corpus
-from fastlm.text.sources import (
-    DEFAULT_NAME,
-    FileInput,
-    Input,
-    Note,
-    TextsInput,
-    file_or_stdin,
-)
+from fastlm.text.sources import DEFAULT_NAME, Input, Note, PathInput, TextsInput
+from fastlm.text.tables import file_input, input_of, is_table
 from fastlm.types import CorpusSource, FilePath
 
 __all__ = ["expand", "folder_inputs", "inputs_of"]
@@ -28,24 +22,24 @@ _TEXT_SUFFIXES = {".txt", ".text", ".md", ".markdown", ".rst", ".jsonl", ".ndjso
 _SAMPLE = 1 << 12  # bytes that say whether a file with another name is text
 
 
-def folder_inputs(folder: Path, reading: Reading) -> list[FileInput]:
+def folder_inputs(folder: Path, reading: Reading) -> list[PathInput]:
     """Return the text files of a folder and of all folders in it, by name.
 
     Hidden ones (a name that begins with a dot) are not looked at. A name ending in .txt, .text,
-    .md, .markdown, .rst, .jsonl or .ndjson (and then .gz or .zst) says that it is text; any other
-    file is, if its first 4 kB have no zero byte and can be decoded. The last one notes what was
-    left out.
+    .md, .markdown, .rst, .jsonl or .ndjson (and then .gz or .zst) says that it is text, and so does
+    that of a table (`fastlm.text.tables`); any other file is, if its first 4 kB have no zero byte
+    and can be decoded. The last one notes what was left out.
 
     Raises
     ------
     CorpusError
         For a folder that cannot be listed or has no text file, with what it has.
     """
-    files: list[FileInput] = []
+    files: list[PathInput] = []
     others: list[Path] = []
     for path in _visible(folder):
         if _is_text(path, reading):
-            files.append(FileInput(path, reading, in_folder=True))
+            files.append(file_input(path, reading, in_folder=True))
         else:
             others.append(path)
     if not files:
@@ -77,7 +71,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _is_text(path: Path, reading: Reading) -> bool:
-    if plain_suffix(str(path)) in _TEXT_SUFFIXES:
+    if plain_suffix(str(path)) in _TEXT_SUFFIXES or is_table(str(path), reading.field):
         return True
     try:
         with path.open("rb") as file:
@@ -154,9 +148,9 @@ def inputs_of(
         if _is_folder(given):
             inputs += folder_inputs(Path(given), reading)
         elif paths == [given]:
-            inputs.append(file_or_stdin(given, reading))
+            inputs.append(input_of(given, reading))
         else:
-            inputs += [FileInput(path, reading, in_folder=True) for path in paths]
+            inputs += [file_input(path, reading, in_folder=True) for path in paths]
     return inputs
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "FileInput",
     "Input",
     "Note",
+    "PathInput",
     "StdinInput",
     "TextPart",
     "TextsInput",
@@ -208,17 +209,23 @@ class ByteInput(Input):
             raise CorpusError(f"{self.name} holds no text{why}; name JSON lines that hold some")
 
 
-class FileInput(ByteInput):
-    """A file: plain text or JSON lines, compressed or not, as its name says.
+class PathInput(Input):
+    """A file on the disk, or a named pipe.
 
     Raises CorpusError for what is no path; a file that is not there is an error when it is read.
+
+    Attributes
+    ----------
+    path : path
+    left_out : Note or None
+        What of its folder is not read.
     """
 
-    def __init__(self, path: FilePath, reading: Reading, *, in_folder: bool = False) -> None:
-        super().__init__(str(path), reading, is_json_lines(str(path), reading.field))
+    def __init__(self, path: FilePath, *, in_folder: bool = False) -> None:
+        self.name = str(path)
         self.path = path
         self.in_folder = in_folder
-        self.left_out: Note | None = None  # what of its folder is not read
+        self.left_out: Note | None = None
         self._identity: list[Any] = []
         if not self.name or "\0" in self.name:
             raise CorpusError(f"{self.name!r} is not a path; name a file")
@@ -240,6 +247,33 @@ class FileInput(ByteInput):
     def notes(self) -> list[Note]:
         """What was left out in the last reading, and beside this file in its folder."""
         return ([] if self.left_out is None else [self.left_out]) + super().notes
+
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedReader]:
+        try:
+            # Windows reports a folder as a lack of permission, so ask before opening.
+            if Path(self.path).is_dir():
+                raise CorpusError(
+                    f"{self.name} is a folder; name files in it, e.g. {Path(self.path) / '*.txt'}"
+                )
+            with open(self.path, "rb") as file:
+                yield file
+        except FileNotFoundError:
+            raise CorpusError(
+                f"{self.name}: no such file; check the name and the current folder"
+            ) from None
+        except PermissionError:
+            raise CorpusError(f"{self.name}: permission denied; make the file readable") from None
+        except OSError as error:
+            raise CorpusError(f"{self.name} cannot be read: {error.strerror or error}") from None
+
+
+class FileInput(PathInput, ByteInput):
+    """A file: plain text or JSON lines, compressed or not, as its name says; see `PathInput`."""
+
+    def __init__(self, path: FilePath, reading: Reading, *, in_folder: bool = False) -> None:
+        ByteInput.__init__(self, str(path), reading, is_json_lines(str(path), reading.field))
+        PathInput.__init__(self, path, in_folder=in_folder)
 
     def _bytes(self) -> Iterator[bytes]:
         self.bytes_read = 0
@@ -268,25 +302,6 @@ class FileInput(ByteInput):
                     at_start=offset == 0,
                 )
             )
-
-    @contextmanager
-    def _opened(self) -> Iterator[BufferedReader]:
-        try:
-            # Windows reports a folder as a lack of permission, so ask before opening.
-            if Path(self.path).is_dir():
-                raise CorpusError(
-                    f"{self.name} is a folder; name files in it, e.g. {Path(self.path) / '*.txt'}"
-                )
-            with open(self.path, "rb") as file:
-                yield file
-        except FileNotFoundError:
-            raise CorpusError(
-                f"{self.name}: no such file; check the name and the current folder"
-            ) from None
-        except PermissionError:
-            raise CorpusError(f"{self.name}: permission denied; make the file readable") from None
-        except OSError as error:
-            raise CorpusError(f"{self.name} cannot be read: {error.strerror or error}") from None
 
 
 class StdinInput(ByteInput):
