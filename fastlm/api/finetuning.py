@@ -14,6 +14,7 @@ from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError
+from fastlm.inference.members import NetworkMember
 from fastlm.inference.text_model import TextModel
 from fastlm.model.seen import Seen
 from fastlm.text.documents import is_one_document
@@ -76,6 +77,7 @@ def train_further(
 
     trained, details : how the model was trained before, and facts about it
     """
+    network = _only_network(model)
     training = finetuning_config(trained, settings)
     fraction = valid if is_number(valid) else 0
     dataset = _dataset(model, texts, fraction, training)
@@ -85,20 +87,27 @@ def train_further(
     for tokens in (dataset.train, held_out):
         _check_unknown(model.tokenizer, tokens)
     trainer = Trainer(
-        Config(model=model.config, training=training, documents=model.documents),
+        Config(model=network.config, training=training, documents=model.documents),
         dataset.train,
         held_out,
         callbacks=callbacks,
-        params=model.params.copy(),
+        params=network.params.copy(),
     )
     result = trainer.fit()
     more = Seen.of(
-        token_counts(dataset.train, model.config.vocab),
-        model.config.boundary,
+        token_counts(dataset.train, network.config.vocab),
+        network.config.boundary,
         are_texts=is_one_document(model.documents),
     )
     seen = model.seen.with_more(more)
     return trainer.params, training, seen, _details(details, result, dataset.fingerprint), result
+
+
+def _only_network(model: TextModel) -> NetworkMember:
+    if len(model.networks) == 1:
+        return model.networks[0]
+    what = f"{len(model.networks)} networks" if model.networks else "counts alone, no network"
+    raise ConfigError(f"this model has {what}; train_more takes one with a network")
 
 
 def _dataset(

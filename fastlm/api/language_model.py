@@ -10,15 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.api.finetuning import train_further
+from fastlm.api.members import (
+    checked_network,
+    make_members,
+    member_metadata,
+    member_tensors,
+    read_members,
+)
 from fastlm.api.text_methods import TextMethods
 from fastlm.callbacks import Callback, Result
 from fastlm.checks import check_choice
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.counts.backoff_model import BackoffModel
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
+from fastlm.inference.members import NetworkMember
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
-from fastlm.model.saved_model import config_from_json, params_from_tensors
+from fastlm.model.saved_model import config_from_json
 from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
@@ -44,11 +53,16 @@ class LanguageModel(TextMethods):
         What occurred in training: the rest is never generated. None: not known.
     details : dict, optional
         Facts about the run in types that JSON has, such as ``step`` and ``valid_loss``.
+    counts : BackoffModel, optional
+        The counts of a mixture; or those of a model without a network, whose ``config`` and
+        ``params`` are None.
+    weights : float64[classes, members], optional
+        Those of a mixture (``fastlm.inference.text_model.TextModel``).
+    others : sequence of (ModelConfig, float32[n])
+        Further networks of a mixture.
 
     Attributes
     ----------
-    layout : Layout
-        Where each tensor lies in ``params``.
     result : Result or None
         How the run went that made it, if it was made in this process.
 
@@ -60,26 +74,23 @@ class LanguageModel(TextMethods):
 
     def __init__(
         self,
-        config: ModelConfig,
-        params: NDArray[np.float32],
+        config: ModelConfig | None,
+        params: NDArray[np.float32] | None,
         tokenizer: Tokenizer,
         *,
         documents: Documents = "file",
         training: TrainingConfig | None = None,
         seen: Seen | None = None,
         details: Mapping[str, Any] | None = None,
+        counts: BackoffModel | None = None,
+        weights: NDArray[np.float64] | None = None,
+        others: Sequence[tuple[ModelConfig, NDArray[np.float32]]] = (),
     ) -> None:
         check_choice("documents", documents, DOCUMENT_MODES)
-        _check_tokenizer(config, tokenizer)
-        self.layout = Layout(config)
-        if params.dtype != np.float32 or params.shape != (self.layout.size,):
-            raise ConfigError(
-                f"params are {params.dtype} of shape {params.shape}; give float32 of shape "
-                f"({self.layout.size},)"
-            )
-        self.config = config
-        # Kernels are compiled for writable, contiguous arrays only.
-        self.params = np.require(params, requirements=["C", "W"])
+        first = [] if config is None or params is None else [(config, params)]
+        self._networks, self._counts, self.weights = make_members(
+            [*first, *others], counts, weights, tokenizer
+        )
         self.tokenizer = tokenizer
         self.documents: Documents = documents
         self.training = training
@@ -88,12 +99,55 @@ class LanguageModel(TextMethods):
         self.result: Result | None = None
 
     def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"LanguageModel({self.tokenizer.kind}, vocab={config.vocab}, "
-            f"context={config.context}, embed={config.embed}, hidden={config.hidden}, "
-            f"combine={config.combine!r}, parameters={self.layout.size})"
-        )
+        vocab = self.tokenizer.vocab_size
+        parts = [f"LanguageModel({self.tokenizer.kind}, vocab={vocab}"]
+        for network in self._networks:
+            config = network.config
+            parts.append(
+                f"context={config.context}, embed={config.embed}, hidden={config.hidden}, "
+                f"combine={config.combine!r}, parameters={network.params.size}"
+            )
+        if self.counts is not None:
+            parts.append(f"counts of order {self.counts.order}, n-grams={sum(self.counts.counts)}")
+        return ", ".join(parts) + ")"
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a network, or counts alone."""
+        return bool(self._networks)
+
+    @property
+    def _network(self) -> NetworkMember:
+        if not self._networks:
+            raise ConfigError(
+                "this model has counts alone, and no network; use one trained without --counts-only"
+            )
+        return self._networks[0]
+
+    @property
+    def config(self) -> ModelConfig:
+        """The shape of the (first) network; ConfigError where there is none."""
+        return self._network.config
+
+    @property
+    def params(self) -> NDArray[np.float32]:
+        """All weights of the (first) network, float32[n]; ConfigError where there is none."""
+        return self._network.params
+
+    @params.setter
+    def params(self, params: NDArray[np.float32]) -> None:
+        first = checked_network(self.config, params, self.tokenizer)
+        self._networks = (first, *self._networks[1:])
+
+    @property
+    def layout(self) -> Layout:
+        """Where each tensor lies in ``params``."""
+        return Layout(self.config)
+
+    @property
+    def counts(self) -> BackoffModel | None:
+        """The counts, if there are any."""
+        return None if self._counts is None else self._counts.model
 
     @property
     def corpus_description(self) -> str:
@@ -102,31 +156,35 @@ class LanguageModel(TextMethods):
 
     @property
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """The weights by name, as views of ``params``."""
-        return self.layout.views(self.params)
+        """The weights of the (first) network by name, as views of ``params``."""
+        return self.layout.views(self.params) if self.has_network else {}
 
     @property
     def text_model(self) -> TextModel:
         """A snapshot for generation, scoring and evaluation."""
         return TextModel(
-            params=self.params,
-            config=self.config,
             tokenizer=self.tokenizer,
             documents=self.documents,
+            networks=self._networks,
+            counts=self._counts,
+            weights=self.weights,
             seen=self.seen,
         )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickle and copy, without what can be made from it again."""
-        state = {name: value for name, value in vars(self).items() if name != "layout"}
-        return state | {"tokenizer": self.tokenizer.to_dict()}
+        return vars(self) | {"tokenizer": self.tokenizer.to_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state of ``__getstate__``."""
-        vars(self).update({"seen": Seen()} | state)
-        self.layout = Layout(self.config)
-        self.tokenizer = tokenizer_from_dict(state["tokenizer"])
-        self.params = np.require(self.params, requirements=["C", "W"])
+        state = {"seen": Seen(), "_counts": None, "weights": None} | state
+        self.tokenizer = tokenizer_from_dict(state.pop("tokenizer"))
+        if "config" in state:  # of a version without counts
+            networks = [(state.pop("config"), state.pop("params"))]
+        else:
+            networks = [(network.config, network.params) for network in state.pop("_networks")]
+        self._networks = tuple(checked_network(*each, self.tokenizer) for each in networks)
+        vars(self).update(state)
 
     # ------------------------------------------------------------------------ training further
 
@@ -187,24 +245,26 @@ class LanguageModel(TextMethods):
         ModelFileError
             When it cannot be written, or has weights that are not finite.
         """
-        for name, tensor in self.tensors.items():
-            if not np.isfinite(tensor).all():
+        tensors = member_tensors(self._networks, self.counts, self.weights)
+        for name, tensor in tensors.items():
+            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
                 raise ModelFileError(
                     f"cannot write the model to {path}: tensor {name} holds numbers that are not "
                     "finite; train it again with a smaller learning rate"
                 )
-        write_model_file(path, self.tensors, self.metadata())
+        write_model_file(path, tensors, self.metadata())
 
     def metadata(self) -> dict[str, Any]:
         """Return what the file holds besides the weights, as JSON; ``kind`` is ``model``."""
         return {
             "kind": "model",
-            "model": self.config.to_dict(),
             "training": None if self.training is None else self.training.to_dict(),
             "tokenizer": self.tokenizer.to_dict(),
             "documents": self.documents,
             "details": self.details,
-        } | self.seen.to_dict()
+            **member_metadata(self._networks, self.counts),
+            **self.seen.to_dict(),
+        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
@@ -245,36 +305,25 @@ class LanguageModel(TextMethods):
     def _from_file(
         cls, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     ) -> LanguageModel:
-        config: ModelConfig = config_from_json(ModelConfig, metadata.get("model"), "model")
         form = metadata.get("training")
         training = None if form is None else config_from_json(TrainingConfig, form, "training")
         details = metadata.get("details", {})
         if not isinstance(details, dict):
             raise ModelFileError("its details are not a JSON object")
-        # Checked before memory is taken for the weights: a wrong size shows here.
         tokenizer = tokenizer_from_dict(metadata.get("tokenizer", {}))
-        _check_tokenizer(config, tokenizer)
+        networks, counts, weights = read_members(tensors, metadata, tokenizer)
+        config, params = networks[0] if networks else (None, None)
         return cls(
             config,
-            params_from_tensors(Layout(config), tensors),
+            params,
             tokenizer,
             documents=metadata.get("documents", "file"),
             training=training,
-            seen=Seen.from_dict(metadata, config.vocab),
+            seen=Seen.from_dict(metadata, tokenizer.vocab_size),
             details=details,
-        )
-
-
-def _check_tokenizer(config: ModelConfig, tokenizer: Tokenizer) -> None:
-    if tokenizer.vocab_size != config.vocab:
-        raise ConfigError(
-            f"the tokenizer has {tokenizer.vocab_size} tokens, but the model's vocab is "
-            f"{config.vocab}; use the tokenizer that the model was made for"
-        )
-    if tokenizer.boundary_id != config.boundary:
-        raise ConfigError(
-            f"the tokenizer's boundary token has id {tokenizer.boundary_id}, but the model's "
-            f"boundary is {config.boundary}; use the tokenizer that the model was made for"
+            counts=counts,
+            weights=weights,
+            others=networks[1:],
         )
 
 

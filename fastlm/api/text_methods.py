@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from fastlm.checks import check_choice, check_whole, one_or_several_texts
 from fastlm.data.token_store import TokenStore
-from fastlm.engine.generation import context_logits, finite_logits, start_context
 from fastlm.errors import TokenizerError
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
 from fastlm.inference.generation import GenerationSettings, Request, encode_prompt
@@ -137,24 +136,24 @@ class TextMethods(ABC):
     def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
         """Return the logits float32[V] of the token after ``prompt``; nothing is excluded.
 
+        Those of a network; of a mixture and of counts the natural logarithms of the probabilities.
+
         Raises
         ------
         TrainingError
             When they are not finite.
         """
         model = self.text_model
-        context = start_context(model.config, encode_prompt(model, prompt))
-        return finite_logits(context_logits(model.params, model.config, context[None])[0])
+        return model.logits(encode_prompt(model, prompt))
 
     def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
         """Return the probabilities float64[V] of the token after ``prompt``; they sum to 1.
 
-        softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits`` z.
+        Of a network softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits``
+        z; of a mixture the weighted sum of its members' probabilities.
         """
-        logits = self.next_token_logits(prompt).astype(np.float64)
-        weights = np.exp(logits - logits.max())
-        distribution: NDArray[np.float64] = weights / weights.sum()
-        return distribution
+        model = self.text_model
+        return model.distribution(encode_prompt(model, prompt))
 
     def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
         """Return the k most probable next tokens as (token, probability), most probable first.

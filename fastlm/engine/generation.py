@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
+from fastlm.engine.count_queries import NO_COUNTS, context_state
 from fastlm.engine.network import network_of
 from fastlm.engine.parallel import run_parallel
 from fastlm.errors import TrainingError
+from fastlm_kernels.counts.queries import CountTables
 from fastlm_kernels.linalg.gemm import new_workspace
 from fastlm_kernels.passes import evaluation
 from fastlm_kernels.passes.generation import (
@@ -23,12 +26,13 @@ from fastlm_kernels.passes.generation import (
     Texts,
     generate_tokens,
 )
+from fastlm_kernels.passes.mixing import Mixture
 from fastlm_kernels.passes.sampling import ChoiceScratch, Rules, block_count
 from fastlm_kernels.runtime.arguments import Network
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 from fastlm_kernels.runtime.scheduler import Worker
 
-__all__ = ["Generation", "context_logits", "finite_logits", "start_context"]
+__all__ = ["Besides", "Generation", "context_logits", "finite_logits", "start_context"]
 
 # Texts of a tile: a character model (C=16, E=24, H=256) took 15 us a row for 1 row, 3.8 for 6, 2.6
 # for 64.
@@ -36,6 +40,9 @@ _MAX_ROWS = 64
 _MIN_ROWS = 4
 _MAX_LOGITS = 1 << 22  # logits of a thread, 16 MB: a large vocabulary has fewer rows
 _MAX_STEPS = 1024  # tokens of a text in one call
+
+NO_MIXTURE = Mixture(NO_COUNTS, np.empty((0, 1)), np.empty(0, dtype=np.float32))
+"""For a network alone."""
 
 
 def context_logits(
@@ -95,6 +102,25 @@ def _not_finite() -> TrainingError:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Besides:
+    """What is mixed with a network.
+
+    Attributes
+    ----------
+    weights : float64[classes, 2 + networks]
+        Of the network, of the further ones, and of the counts.
+    tables : CountTables or None
+        The counts.
+    networks : sequence of (params, model)
+        Further networks. With them every token is a call of its own.
+    """
+
+    weights: NDArray[np.float64]
+    tables: CountTables | None = None
+    networks: Sequence[tuple[NDArray[np.float32], ModelConfig]] = ()
+
+
 class Generation:
     """Texts number ``first``, ``first`` + 1, ... of a seed, all after the same prompt.
 
@@ -121,6 +147,8 @@ class Generation:
         The id that ends a text; it does not become part of it.
     threads : int
         At most this many threads.
+    besides : Besides, optional
+        The other members of a mixture.
     """
 
     def __init__(
@@ -136,6 +164,7 @@ class Generation:
         excluded: Sequence[int] = (),
         end: int | None = None,
         threads: int = 1,
+        besides: Besides | None = None,
     ) -> None:
         self._params = params
         self._network = network_of(model)
@@ -148,14 +177,29 @@ class Generation:
             numbers=np.arange(first, first + count, dtype=np.int64),
             drawn=np.zeros(count, dtype=np.int64),
             states=np.full(count, RUNNING, dtype=np.int64),
+            nodes=_nodes(besides, ids, count),
         )
+        self._others = (
+            []
+            if besides is None
+            else [_OtherNetwork(*network, ids, count) for network in besides.networks]
+        )
+        self._mixture = NO_MIXTURE
+        if besides is not None:
+            self._mixture = Mixture(
+                NO_COUNTS if besides.tables is None else besides.tables,
+                np.require(besides.weights, dtype=np.float64, requirements=["C", "W"]),
+                np.zeros(len(self._others) * count * model.vocab, dtype=np.float32),
+            )
         self._threads = max(1, min(threads, -(-count // _MIN_ROWS)))
         self._rows = max(1, min(-(-count // self._threads), _MAX_ROWS, _MAX_LOGITS // model.vocab))
         if JIT_DISABLED:
             # NumPy's product of one row may have other bits than the same row of several.
             self._rows = 1
+        mixed = model.vocab if besides is not None else 0
         self._memory = [
-            (_scratch(self._network, self._rows), new_workspace()) for _ in range(self._threads)
+            (_scratch(self._network, self._rows, mixed), new_workspace())
+            for _ in range(self._threads)
         ]
 
     def end(self, index: int) -> None:
@@ -175,6 +219,23 @@ class Generation:
         TrainingError
             If the model's logits are not finite.
         """
+        if self._others and steps > 1:
+            turns = [self._turn() for _ in range(steps)]
+            return [np.concatenate(parts) for parts in zip(*turns, strict=True)]
+        return self._turn() if self._others else self._steps(steps)
+
+    def _turn(self) -> list[NDArray[np.int32]]:
+        """Generate one more token of each text, of several networks together."""
+        running = self._texts.states == RUNNING
+        logits = self._mixture.others.reshape(len(self._others), running.size, -1)
+        for number, other in enumerate(self._others):
+            logits[number, running] = finite_logits(other.logits(running))
+        tokens = self._steps(1)
+        for other in self._others:
+            other.append(tokens)
+        return tokens
+
+    def _steps(self, steps: int) -> list[NDArray[np.int32]]:
         texts = self._texts
         tokens = np.empty(texts.numbers.size * steps, dtype=np.int32)
         running = texts.states == RUNNING
@@ -185,7 +246,8 @@ class Generation:
             scratch, workspace = self._memory[index]
             return (
                 tokens, texts, scratch, workspace, worker, self._excluded, self._params,
-                self._network, self._rules, phases, self._seed, self._end, steps, self._rows,
+                self._network, self._mixture, self._rules, phases, self._seed, self._end, steps,
+                self._rows,
             )  # fmt: skip
 
         run_parallel(self._threads, generate_tokens, arguments)
@@ -212,12 +274,47 @@ class Generation:
             steps = max(1, min(4 * steps, _MAX_STEPS, int(steps * seconds / max(taken, 1e-6))))
 
 
-def _scratch(network: Network, rows: int) -> GenerationScratch:
+class _OtherNetwork:
+    """A further network of a mixture, and what it sees of each text."""
+
+    def __init__(
+        self, params: NDArray[np.float32], model: ModelConfig, ids: Sequence[int], count: int
+    ) -> None:
+        self._params = params
+        self._model = model
+        self._contexts = np.tile(start_context(model, ids), (count, 1))
+
+    def logits(self, rows: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the logits float32[rows, V] of the next token of some texts."""
+        if not rows.any():
+            return np.empty((0, self._model.vocab), dtype=np.float32)
+        return context_logits(self._params, self._model, self._contexts[rows])
+
+    def append(self, tokens: Sequence[NDArray[np.int32]]) -> None:
+        """Take the next token of each text, or none."""
+        for context, new in zip(self._contexts, tokens, strict=True):
+            for id in new.tolist():
+                context[:-1] = context[1:].copy()
+                context[-1] = id
+                if id == self._model.boundary:
+                    context[:] = id
+
+
+def _nodes(besides: Besides | None, ids: Sequence[int], count: int) -> NDArray[np.int64]:
+    """Return the contexts of the counts after ``ids``, int64[count, 2]."""
+    if besides is None or besides.tables is None:
+        return np.zeros((count, 2), dtype=np.int64)
+    state = context_state(besides.tables, np.array(ids, dtype=np.int32))
+    return np.tile(state, (count, 1))
+
+
+def _scratch(network: Network, rows: int, mixed: int) -> GenerationScratch:
     return GenerationScratch(
         contexts=np.empty(rows * network.span, dtype=np.int32),
         running=np.empty(rows, dtype=np.int64),
         logits=np.empty(rows * network.vocab, dtype=np.float32),
         inputs=np.empty(rows * network.widths, dtype=np.float32),
+        probabilities=np.zeros(mixed, dtype=np.float64),
         choice=ChoiceScratch(
             weights=np.empty(network.vocab, dtype=np.float32),
             masses=np.empty(network.vocab, dtype=np.float32),

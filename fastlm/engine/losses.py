@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "first_layer_tables",
     "mean_loss",
     "position_losses",
+    "sum_losses",
     "table_size",
 ]
 
@@ -173,15 +174,44 @@ def evaluate_tokens(
         As ``token_array`` does.
     """
     tokens = ids if isinstance(ids, Tokens) else token_array(ids, config.vocab)
+
+    def losses_of(tokens: Tokens, start: int, stop: int) -> NDArray[np.float64]:
+        return position_losses(params, config, tokens, start, stop, threads)
+
+    skipped = None if count_boundary else config.boundary
+    return sum_losses(losses_of, tokens, first_target(config), skipped=skipped, unk=unk)
+
+
+def sum_losses(
+    losses_of: Callable[[Tokens, int, int], NDArray[np.float64]],
+    tokens: Tokens,
+    first: int,
+    *,
+    skipped: int | None = None,
+    unk: int | None = None,
+) -> LossSum:
+    """Sum the losses of the positions from ``first`` on, in constant memory besides the tokens.
+
+    Parameters
+    ----------
+    losses_of : callable
+        Returns the losses of tokens at positions start <= t < stop.
+    tokens : Tokens
+    first : int
+    skipped : int, optional
+        An id that does not count among those predicted.
+    unk : int, optional
+        The id to count as ``oov``.
+    """
     flat = flat_ids(tokens)
     nats: list[float] = []
     counted = oov = 0
-    for start in range(first_target(config), flat.size, _POSITIONS_PER_CALL):
+    for start in range(first, flat.size, _POSITIONS_PER_CALL):
         stop = min(start + _POSITIONS_PER_CALL, flat.size)
-        losses = position_losses(params, config, tokens, start, stop, threads)
+        losses = losses_of(tokens, start, stop)
         targets = flat[start:stop]
-        if not count_boundary and config.boundary is not None:
-            keep = targets != config.boundary
+        if skipped is not None:
+            keep = targets != skipped
             losses, targets = losses[keep], targets[keep]
         nats.append(float(losses.sum()))
         counted += losses.size

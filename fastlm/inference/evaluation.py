@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from fastlm.data.token_store import TokenStore
-from fastlm.engine.losses import evaluate_tokens
-from fastlm.engine.network import first_target
+from fastlm.engine.losses import sum_losses
+from fastlm.engine.tokens import token_array
 from fastlm.errors import CorpusError, StoreError, TrainingError
 from fastlm.inference.batching import END_CHARS
 from fastlm.inference.scoring import Scorer
@@ -80,7 +81,7 @@ def evaluate_texts(model: TextModel, texts: Iterable[str], *, threads: int = 1) 
         chars += int(scores.chars.sum())
         n_bytes += int(scores.bytes.sum())
     if tokens == 0:
-        first = first_target(model.config)
+        first = model.first_target
         raise CorpusError(
             f"no document has the {first + 1} tokens that this model needs to predict one; give "
             "longer text"
@@ -111,13 +112,12 @@ def evaluate_store(model: TextModel, store: TokenStore, *, threads: int = 1) -> 
             f"{store.path} has no boundary tokens, so its documents cannot be told apart; evaluate "
             "the text itself"
         )
-    total = evaluate_tokens(
-        model.params,
-        model.config,
-        store.ids,
-        count_boundary=not is_one_document(model.documents),
+    total = sum_losses(
+        partial(model.losses, threads=threads),
+        token_array(store.ids, model.tokenizer.vocab_size),
+        model.first_target,
+        skipped=model.tokenizer.boundary_id if is_one_document(model.documents) else None,
         unk=model.tokenizer.unk_id,
-        threads=threads,
     )
     if total.tokens == 0:
         raise CorpusError(f"{store.path} has no token to predict; use more text")

@@ -7,13 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastlm.checks import check_known, check_seed
-from fastlm.engine.generation import Generation
+from fastlm.config import ModelConfig
+from fastlm.engine.generation import Besides, Generation
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
 from fastlm.limits import check_setting
+from fastlm.model.layout import Layout
 from fastlm.text.documents import DOCUMENT_ENDS, is_one_document, last_document
 from fastlm.wording import setting
 from fastlm_kernels.passes.sampling import Rules
@@ -177,10 +182,11 @@ class Request:
 
     def _generation(self, first: int, count: int, threads: int) -> Generation:
         model = self.model
+        params, config, besides = generation_members(model)
         return Generation(
-            model.params,
-            model.config,
-            kernel_rules(self.sampling, model.config.vocab),
+            params,
+            config,
+            kernel_rules(self.sampling, config.vocab),
             self.seed,
             self.prompt_ids,
             first=first,
@@ -188,7 +194,33 @@ class Request:
             excluded=self.excluded,
             end=self.end,
             threads=threads,
+            besides=besides,
         )
+
+
+def generation_members(
+    model: TextModel,
+) -> tuple[NDArray[np.float32], ModelConfig, Besides | None]:
+    """Return the parameters and shape of the first network, and what is mixed with it.
+
+    Counts alone are mixed with the smallest network, which has no weight.
+    """
+    tokenizer, counts, weights = model.tokenizer, model.counts, model.weights
+    if model.networks:
+        first, *others = model.networks
+        if weights is None:
+            return first.params, first.config, None
+        if counts is None:
+            weights = np.hstack((weights, np.zeros((weights.shape[0], 1))))
+        networks = [(network.params, network.config) for network in others]
+        tables = None if counts is None else counts.tables
+        return first.params, first.config, Besides(weights, tables, networks)
+    assert counts is not None
+    none = ModelConfig(
+        vocab=tokenizer.vocab_size, boundary=tokenizer.boundary_id, context=1, embed=1, hidden=()
+    )
+    alone = np.tile([0.0, 1.0], (counts.buckets, 1))
+    return np.zeros(Layout(none).size, dtype=np.float32), none, Besides(alone, counts.tables)
 
 
 def encode_prompt(model: TextModel, prompt: str) -> list[int]:

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.checks import check_texts
-from fastlm.engine.losses import position_losses
-from fastlm.engine.network import first_target
 from fastlm.engine.tokens import token_array
 from fastlm.errors import ConfigError, TokenizerError, TrainingError
 from fastlm.inference.batching import (
@@ -223,7 +221,8 @@ class Scorer:
             count_end = has_end and not is_one_document(model.documents)
         self._count_end = count_end
         self._end_chars = END_CHARS[model.documents] if self._count_end else 0
-        self._skip = first_target(model.config)
+        self._skip = model.first_target
+        self._kept = model.span + 1  # of a text's start even the shortest is not all kept
         # Of the text that the last batch left open: its sums, its last tokens, and the number of
         # tokens of its open document.
         self._open_sums: list[NDArray[Any]] | None = None
@@ -253,10 +252,8 @@ class Scorer:
     ) -> ScoredBatch:
         model = self._model
         first = self._before.size
-        tokens = token_array(np.concatenate((self._before, ids)), model.config.vocab)
-        losses = position_losses(
-            model.params, model.config, tokens, first, first + ids.size, self._threads
-        )
+        tokens = token_array(np.concatenate((self._before, ids)), model.tokenizer.vocab_size)
+        losses = model.losses(tokens, first, first + ids.size, self._threads)
         counted, chars, n_bytes = self._counted(batch, ids, part_ends)
 
         parts = np.array([*batch.text_ends, *[len(batch.parts)] * batch.open_text], dtype=np.int64)
@@ -282,7 +279,7 @@ class Scorer:
             )
         if batch.open_text:
             self._open_sums = [column[-1:] for column in sums]
-            self._before = np.concatenate((self._before, ids))[-model.config.span :]
+            self._before = np.concatenate((self._before, ids))[-self._kept :]
         else:
             self._open_sums = None
             self._before = self._before[:0]
@@ -299,7 +296,7 @@ class Scorer:
         counted = np.ones(ids.size, dtype=np.bool_)
         if self._skip == 0:
             if not self._count_end:
-                counted = ids != self._model.config.boundary
+                counted = ids != self._model.tokenizer.boundary_id
             return counted, chars, n_bytes
         start = 0
         for number, end in enumerate(ends.tolist()):

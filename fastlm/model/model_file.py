@@ -24,9 +24,19 @@ Metadata of every file: ``format_version`` (1), ``library_version`` (that wrote 
 
 Its tensors, all F32, are those of ``fastlm.model.layout.Layout``: ``embeddings`` [V, E],
 ``hidden.1.weight`` [fan_in, fan_out], ``hidden.1.bias`` [fan_out], ..., ``output.weight``,
-``output.bias``. Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run
-that can be resumed; readers of the model skip them. ``fastlm.training.checkpoint`` describes them,
-and what else a file of kind ``checkpoint`` has.
+``output.bias``. A mixture has more members:
+
+- counts: the tensors ``counts.*`` and the metadata ``counts`` (``fastlm.counts.tables``). Where
+  ``model`` is null, there is no network beside them;
+- further networks: the tensors ``network.2.*``, ``network.3.*``, ..., and the metadata ``others``,
+  a list of their ``ModelConfig`` fields;
+- weights: ``mixture.weights``, F64 [classes, members], the networks' and then the counts'. With
+  counts there are four classes of contexts for each of 0, 1, ... matched tokens, by the share of
+  the probability that the back-off gives away; else there is one.
+
+Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run that can be
+resumed; readers of the model skip them. ``fastlm.training.checkpoint`` describes them, and what
+else a file of kind ``checkpoint`` has.
 
 Tensors lie in the file by the size of their elements, the largest first, then by name.
 """

@@ -36,11 +36,12 @@ def model_for(tokenizer, documents="file", **changes):
 
 def oracle_losses(model, document):
     """-log p of each token of a document (with its boundary token) that has a context."""
-    config, tokenizer = model.config, model.tokenizer
+    network, tokenizer = model.networks[0], model.tokenizer
+    config = network.config
     shape = naive.NaiveConfig(
         vocab=config.vocab, context=config.context, embed=config.embed, hidden=config.hidden
     )
-    tensors = naive.split(model.params.astype(np.float64), shape)
+    tensors = naive.split(network.params.astype(np.float64), shape)
     boundary = -1 if config.boundary is None else config.boundary
     ids = tokenizer.encode_documents([document])
     positions = np.arange(naive.first_target(config.context, boundary), len(ids))
@@ -111,7 +112,8 @@ MODELS = [
 )
 @settings(deadline=None, max_examples=20 if JIT_DISABLED else 80)
 def test_an_evaluation_is_the_sum_of_the_scores_in_batches_of_any_size(model, texts, size):
-    lm = LanguageModel(model.config, model.params, model.tokenizer, documents=model.documents)
+    (network,) = model.networks
+    lm = LanguageModel(network.config, network.params, model.tokenizer, documents=model.documents)
     # A text of white space is a text to be scored, but no document of a corpus.
     texts = [text for text in texts if model.documents == "file" or not text.isspace()]
     try:
@@ -156,7 +158,7 @@ def test_text_that_leaves_nothing_to_predict_is_refused():
 
 def test_losses_that_are_not_finite_are_refused():
     model = model_for(CharTokenizer.tiny())
-    model.params[:] = 3e38
+    model.networks[0].params[:] = 3e38
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match="weights are out of range"):
         evaluate_texts(model, ["the cat"])
 

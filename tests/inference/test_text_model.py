@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fastlm.engine.tokens import token_array
 from tests.api.models import make_model
+from tests.inference.mixtures import KINDS, make_mixture
 
 
 def test_a_snapshot_cannot_be_changed():
@@ -29,3 +31,39 @@ def test_a_call_keeps_the_model_that_it_began_with():
     assert not np.array_equal(lm.params, before)
     assert found + list(scores) == expected
     assert "to" + "".join(stream) == whole
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mixture_adds_weighted_probabilities_by_the_class_of_the_context(kind):
+    model = make_mixture(kind).text_model
+    ids = model.tokenizer.encode("the cat and the dog").tolist()
+    ids.insert(7, model.tokenizer.boundary_id)
+    tokens = token_array(np.array(ids), model.tokenizer.vocab_size)
+    losses = model.losses(tokens, 0, len(ids))
+    for at, id in enumerate(ids):
+        before = ids[8:at] if at > 7 else ids[:at]
+        p = model.distribution(before)
+        assert abs(p.sum() - 1) < 1e-6
+        assert -np.log(p[id]) == pytest.approx(losses[at], abs=1e-5)
+    parts = [model.losses(tokens, low, low + 1) for low in range(len(ids))]
+    assert np.concatenate(parts).tobytes() == losses.tobytes()
+
+
+def test_no_weight_depends_on_the_target():
+    model = make_mixture("two networks and counts").text_model
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, model.tokenizer.vocab_size, 60)
+    for at in range(1, 60, 7):
+        classes = set()
+        for target in range(model.tokenizer.vocab_size):
+            changed = np.concatenate((ids[:at], [target], rng.permutation(ids[at + 1 :])))
+            tokens = token_array(changed, model.tokenizer.vocab_size)
+            classes.add(int(model.member_losses(tokens, 0, 60)[1][at]))
+        assert len(classes) == 1
+
+
+def test_a_mixture_sees_what_its_members_see():
+    model = make_mixture("two networks and counts", order=9).text_model
+    assert model.span == 8
+    assert model.first_target == 0
+    assert make_mixture("two networks").text_model.span == 4

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastlm_kernels.counts.queries import step
 from fastlm_kernels.layers.exp import bits_from_float
+from fastlm_kernels.passes.mixing import mix_row
 from fastlm_kernels.passes.rows import forward_rows
 from fastlm_kernels.passes.sampling import ChoiceScratch, choose, sampling_uniform
 from fastlm_kernels.runtime.jit import inner_kernel, kernel
@@ -33,12 +35,14 @@ class Texts(NamedTuple):
     numbers : int64[S], the number of each text among those of the seed
     drawn : int64[S], tokens chosen up to now
     states : int64[S], RUNNING, ENDED or NOT_FINITE
+    nodes : int64[S, 2], the context of the counts of a mixture (``counts.queries``)
     """
 
     contexts: np.ndarray
     numbers: np.ndarray
     drawn: np.ndarray
     states: np.ndarray
+    nodes: np.ndarray
 
 
 class GenerationScratch(NamedTuple):
@@ -48,6 +52,7 @@ class GenerationScratch(NamedTuple):
     running : int64[rows]
     logits : float32[rows * V]
     inputs : float32[rows * widths]
+    probabilities : float64[V], of a mixture
     choice : ChoiceScratch
     """
 
@@ -55,12 +60,13 @@ class GenerationScratch(NamedTuple):
     running: np.ndarray
     logits: np.ndarray
     inputs: np.ndarray
+    probabilities: np.ndarray
     choice: ChoiceScratch
 
 
 @kernel
 def generate_tokens(
-    tokens, texts, scratch, workspace, worker, excluded, params, network, rules,
+    tokens, texts, scratch, workspace, worker, excluded, params, network, mixture, rules,
     phases, seed, end, steps, rows,
 ):  # fmt: skip
     """Generate up to ``steps`` more tokens for every text that is RUNNING.
@@ -70,6 +76,7 @@ def generate_tokens(
     scratch : GenerationScratch, workspace : Workspace, each thread's own
     worker : Worker, with the same shared counters for all threads of the call
     excluded : int64[...], ids that are never chosen; the others are renormalised
+    mixture : Mixture, the members besides the network
     rules : Rules
     phases : int64[2]: 0, and the number of tiles of ``rows`` texts
     end : id that ends a text and is not written, or -1
@@ -87,7 +94,7 @@ def generate_tokens(
             if texts.states[text] == RUNNING:
                 scratch.running[running] = text
                 running += 1
-        for step in range(steps):
+        for turn in range(steps):
             # Only texts that have not ended are computed.
             for row in range(running):
                 source = scratch.running[row] * context
@@ -104,6 +111,8 @@ def generate_tokens(
                 if not _all_finite(z):
                     texts.states[text] = NOT_FINITE
                     continue
+                if mixture.weights.shape[0] > 0:
+                    mix_row(z, scratch.probabilities, mixture, texts.nodes[text], text, count)
                 for i in range(excluded.size):
                     z[excluded[i]] = F(-np.inf)
                 position = texts.drawn[text]
@@ -121,7 +130,11 @@ def generate_tokens(
                 if token == end:
                     texts.states[text] = ENDED
                     continue
-                tokens[text * steps + step] = token
+                tokens[text * steps + turn] = token
+                if mixture.tables.order > 0:
+                    _, texts.nodes[text, 0], texts.nodes[text, 1] = step(
+                        mixture.tables, texts.nodes[text, 0], texts.nodes[text, 1], np.int64(token)
+                    )
                 _append(
                     texts.contexts[text * context : (text + 1) * context], token, network.boundary
                 )
