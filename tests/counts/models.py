@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from pathlib import Path
@@ -93,9 +94,12 @@ def tiny_model(name: str = "tiny") -> BackoffModel:
     return model_of(read_arpa_slowly(text, TINY_IDS), vocab=5, boundary=0)
 
 
+_ngrams = functools.lru_cache(maxsize=4)(ngrams_of)
+
+
 def log_prob(model: BackoffModel, context: Any, token: int) -> float:
     """Return ln p(token | context), by the definition."""
-    ngrams = ngrams_of(model)
+    ngrams = _ngrams(model)
     context = tuple(map(int, context))[max(0, len(context) - model.order + 1) :]
     backoff = 0.0
     while (*context, token) not in ngrams:

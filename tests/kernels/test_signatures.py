@@ -23,6 +23,7 @@ USES = """
 
     import fastlm_kernels
     from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.counts.estimate import estimate
     from fastlm.engine.training import TrainingEngine
     from fastlm.engine.generation import context_logits
     from fastlm.engine.losses import position_losses
@@ -55,6 +56,8 @@ USES = """
         engine.gradient()
         position_losses(engine.snapshot()[0], model, token_array(ids, 20), 3, 150, threads=2)
         context_logits(engine.snapshot()[0], model, np.zeros((2, 3), dtype=np.int32))
+        for vocab, prune in ((20, ()), (70_000, (0, 1))):
+            estimate(ids, 3, vocab, 0, prune=prune, threads=2)
 
         for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
@@ -125,6 +128,7 @@ def test_no_kernel_has_a_second_signature(beside):
         "passes.generation.generate_tokens", "passes.sampling.choose",
         "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
         "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.next_tile",
+        "counts.sorting.sort_positions", "counts.kneser_ney.estimate_level",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
 
