@@ -154,6 +154,12 @@ class TrainingConfig:
     """Validations without a new best after which training stops; None: never."""
     valid_every: float | None = None
     """Epochs between validations, above 0; None: up to twenty over the run."""
+    valid_tokens: int | None = None
+    """Tokens to validate on, at least 1, evenly spread over the validation text; None: all.
+
+    ``fastlm.train`` chooses so many for a run bounded by minutes that a validation takes a fortieth
+    of them.
+    """
     shuffle: bool = True
     """Whether every epoch has a new order of the examples; False: as in the corpus."""
     shuffle_window: int | None = None
@@ -190,7 +196,8 @@ class TrainingConfig:
 
 _TRAINING_NUMBERS = (
     "batch", "lr", "embed_lr_scale", "momentum", "weight_decay", "warmup", "epochs", "steps",
-    "minutes", "dropout", "embed_dropout", "patience", "valid_every", "shuffle_window", "threads",
+    "minutes", "dropout", "embed_dropout", "patience", "valid_every", "valid_tokens",
+    "shuffle_window", "threads",
 )  # fmt: skip
 
 

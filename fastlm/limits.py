@@ -64,6 +64,7 @@ LIMITS: dict[str, Limit] = {
     "embed_dropout": Limit(False, least=0, below=1),
     "patience": Limit(True, least=1, most=LARGEST_WHOLE, or_none=True),
     "valid_every": Limit(False, above=0, most=_LARGEST_REAL, or_none=True),
+    "valid_tokens": Limit(True, least=1, most=LARGEST_WHOLE, or_none=True),
     "shuffle_window": Limit(True, least=1, most=LARGEST_WHOLE, or_none=True),
     "threads": Limit(True, least=1, most=4096, or_none=True),
     # Files and text.

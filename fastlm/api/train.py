@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import Any, get_args
 
@@ -31,7 +32,7 @@ from fastlm.text.documents import is_one_document
 from fastlm.tokenizers import Tokenizer
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.training.checkpoint import Origin
-from fastlm.training.defaults import choose_settings
+from fastlm.training.defaults import choose_settings, with_valid_sample
 from fastlm.training.presets import Preset, preset_named, split_settings
 from fastlm.training.replaced_run import run_lock
 from fastlm.training.speed_probe import SpeedProbe
@@ -243,6 +244,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
         # A checkpoint keeps its own window, whatever the memory is now.
         given["shuffle_window"], window = automatic_window(data.train)
         training = start.training_config(given)
+    speed = SpeedProbe(data.train, partial(_announce_compiling, request.callbacks))
     if start.from_scratch and request.preset is None:
         chosen = choose_settings(
             counts,
@@ -251,7 +253,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
             training=given,
             boundary=data.tokenizer.boundary_id,
             softmax=request.softmax or "auto",
-            speed=_speed_probe(data, training, request.callbacks),
+            speed=speed,
         )
         model_settings, given, reasons = chosen.model, chosen.training, chosen.reasons
         training = TrainingConfig(**given)
@@ -264,6 +266,9 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
     data, no_valid = _with_valid(data, model, request, preset)
     if no_valid:
         source["valid"] = 0
+    sample = ""
+    if start.saved is None and data.valid is not None:
+        training, sample = with_valid_sample(training, model, data.valid.size, speed)
     config = Config(model=model, training=training, documents=data.documents)
     start.check_replaced(config, data, request.settings)
     return _ResolvedRun(
@@ -277,7 +282,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
         config=config,
         given=given,
         counts=counts,
-        reasons=(*reasons, *filter(None, (window, no_valid))),
+        reasons=(*reasons, *filter(None, (window, no_valid, sample))),
     )
 
 
@@ -365,14 +370,11 @@ def _trained_model(trainer: Trainer, data: Dataset, reason: str) -> LanguageMode
     )
 
 
-def _speed_probe(
-    data: Dataset, training: TrainingConfig, callbacks: Sequence[Callback]
-) -> SpeedProbe:
-    # Only a run bounded by time measures the speed, before the trainer announces the compiler.
-    if training.minutes is not None and not kernels_cached():
+def _announce_compiling(callbacks: Sequence[Callback]) -> None:
+    """Tell that the speed is measured by kernels that are not compiled yet."""
+    if not kernels_cached():
         for callback in callbacks:
             callback.on_notice(Notice("compiling", compiling_text()))
-    return SpeedProbe(data.train)
 
 
 def _with_valid(

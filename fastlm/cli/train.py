@@ -212,6 +212,15 @@ def train(
         float | None,
         option("X", "Epochs between validations (default: up to twenty over the run).", _TRAINING),
     ] = None,
+    valid_tokens: Annotated[
+        int | None,
+        option(
+            "N",
+            "Tokens to validate on, spread over the text (default: all; with --minutes as many as "
+            "take a fortieth of the time).",
+            _TRAINING,
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         option("N", "Stop after N validations in a row without improvement.", _TRAINING),

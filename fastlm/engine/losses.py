@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,6 +147,7 @@ def evaluate_tokens(
     *,
     count_boundary: bool,
     unk: int | None = None,
+    ranges: Sequence[tuple[int, int]] | None = None,
     threads: int = 1,
 ) -> LossSum:
     """Sum the losses over a token array, in constant memory besides it.
@@ -165,6 +166,8 @@ def evaluate_tokens(
         Whether boundary tokens count among those predicted.
     unk : int, optional
         The id to count as ``oov``.
+    ranges : sequence of (first, stop), optional
+        The positions to sum over. Default: all.
     threads : int
         At most this many threads.
 
@@ -179,7 +182,8 @@ def evaluate_tokens(
         return position_losses(params, config, tokens, start, stop, threads)
 
     skipped = None if count_boundary else config.boundary
-    return sum_losses(losses_of, tokens, first_target(config), skipped=skipped, unk=unk)
+    first = first_target(config)
+    return sum_losses(losses_of, tokens, first, skipped=skipped, unk=unk, ranges=ranges)
 
 
 def sum_losses(
@@ -189,6 +193,7 @@ def sum_losses(
     *,
     skipped: int | None = None,
     unk: int | None = None,
+    ranges: Sequence[tuple[int, int]] | None = None,
 ) -> LossSum:
     """Sum the losses of the positions from ``first`` on, in constant memory besides the tokens.
 
@@ -202,12 +207,18 @@ def sum_losses(
         An id that does not count among those predicted.
     unk : int, optional
         The id to count as ``oov``.
+    ranges : sequence of (first, stop), optional
+        The positions to sum over in place of these.
     """
     flat = flat_ids(tokens)
     nats: list[float] = []
     counted = oov = 0
-    for start in range(first, flat.size, _POSITIONS_PER_CALL):
-        stop = min(start + _POSITIONS_PER_CALL, flat.size)
+    calls = (
+        (start, min(start + _POSITIONS_PER_CALL, end))
+        for low, end in ranges or [(first, flat.size)]
+        for start in range(low, end, _POSITIONS_PER_CALL)
+    )
+    for start, stop in calls:
         losses = losses_of(tokens, start, stop)
         targets = flat[start:stop]
         if skipped is not None:
@@ -227,12 +238,15 @@ def mean_loss(
     tokens: Tokens,
     count_boundary: bool,
     threads: int = 1,
+    ranges: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[float, int]:
     """Return (sum of losses in nats, number of tokens counted), see ``evaluate_tokens``.
 
     Raises CorpusError if no token can be predicted.
     """
-    total = evaluate_tokens(params, config, tokens, count_boundary=count_boundary, threads=threads)
+    total = evaluate_tokens(
+        params, config, tokens, count_boundary=count_boundary, ranges=ranges, threads=threads
+    )
     if total.tokens == 0:
         count = tokens.ids.size // tokens.width
         raise CorpusError(

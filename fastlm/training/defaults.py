@@ -7,6 +7,7 @@ follow from the passes over the corpus: more passes carry a larger model and nee
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +22,16 @@ from fastlm.engine.tiling import step_flops
 from fastlm.errors import ConfigError
 from fastlm.model.adaptive_softmax import choose_cutoffs, output_cost
 from fastlm.training.schedule import default_epochs
+from fastlm.training.validation import LEAST_SAMPLE, sample_size
 from fastlm.types import Documents
 
-__all__ = ["SOFTMAXES", "ChosenSettings", "choose_settings", "default_rate"]
+__all__ = [
+    "SOFTMAXES",
+    "ChosenSettings",
+    "choose_settings",
+    "default_rate",
+    "with_valid_sample",
+]
 
 SOFTMAXES = ("auto", "full", "adaptive")
 
@@ -208,6 +216,27 @@ def choose_settings(
             "the others'"
         )
     return ChosenSettings(shape, chosen_training, tuple(reasons))
+
+
+def with_valid_sample(
+    training: TrainingConfig,
+    model: ModelConfig,
+    valid_tokens: int,
+    speed: Callable[[ModelConfig, TrainingConfig], float],
+) -> tuple[TrainingConfig, str]:
+    """Return the training of a run bounded by time, with a sample to validate on, and why.
+
+    valid_tokens : the size of the validation text; of a short one, or if a sample is given, the
+        training stays as it is
+    speed : as in ``choose_settings``
+    """
+    if training.minutes is None or training.valid_tokens or valid_tokens <= LEAST_SAMPLE:
+        return training, ""
+    size = sample_size(training.minutes, speed(model, training), valid_tokens)
+    if size is None:
+        return training, ""
+    said = f"validation on {size:,} tokens spread over the {valid_tokens:,}, to keep to the time"
+    return dataclasses.replace(training, valid_tokens=size), said
 
 
 def _common_share(counts: NDArray[Any], boundary: int | None, context: int) -> float:

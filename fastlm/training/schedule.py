@@ -19,6 +19,8 @@ __all__ = ["RunPlan", "default_epochs", "learning_rates", "planned_steps"]
 # Examples of a run without --epochs, --steps or --minutes: about twenty seconds of training for a
 # character model on two cores.
 _DEFAULT_EXAMPLES = 5_000_000
+# Share of the minutes that is kept for the last validation, at most.
+_MOST_RESERVED = 0.1
 
 
 def default_epochs(examples: int) -> int:
@@ -76,25 +78,33 @@ class RunPlan:
 
     def fraction(self, run: RunState) -> float:
         """Return the share of the run, 0 to 1, that is done: of its steps or time, the larger."""
-        return float(self._fraction(run.step, run.seconds))
+        return float(self._fraction(run.step, run.seconds, self._seconds(run)))
 
-    def _fraction(self, steps: Any, seconds: Any) -> Any:
+    def _fraction(self, steps: Any, seconds: Any, all_seconds: float) -> Any:
         of_steps = 0.0 if self.total_steps is None else steps / self.total_steps
-        minutes = self.training.minutes
-        of_time = 0.0 if minutes is None else seconds / (60 * minutes)
-        return np.minimum(1.0, np.maximum(of_steps, of_time))
+        return np.minimum(1.0, np.maximum(of_steps, seconds / all_seconds))
+
+    def _seconds(self, run: RunState) -> float:
+        """Return the seconds up to the last validation, which ends with the minutes."""
+        if self.training.minutes is None:
+            return math.inf
+        seconds = 60 * self.training.minutes
+        # What was not training was validation, and a checkpoint now and then.
+        last = (run.seconds - run.training_seconds) / max(1, len(run.history))
+        return seconds - min(max(0.0, last), _MOST_RESERVED * seconds) if run.history else seconds
 
     def rates(self, run: RunState, steps: int) -> NDArray[np.float64]:
         """Return the learning rates, float64[steps], of the next ``steps`` steps."""
         ahead = np.arange(steps)
-        done = self._fraction(run.step + ahead, run.seconds + _seconds_per_step(run) * ahead)
+        seconds = run.seconds + _seconds_per_step(run) * ahead
+        done = self._fraction(run.step + ahead, seconds, self._seconds(run))
         return learning_rates(self.training, np.asarray(done), run.step) * run.rate_factor
 
     def last_step(self, run: RunState) -> float:
         """Return the step at which the run ends, an estimate if minutes bound it."""
         last = math.inf if self.total_steps is None else self.total_steps
         if self.training.minutes is not None and run.training_seconds:
-            left = 60 * self.training.minutes - run.seconds
+            left = self._seconds(run) - run.seconds
             last = min(last, run.step + max(1, round(left / _seconds_per_step(run))))
         return last
 

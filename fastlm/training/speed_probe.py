@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,18 @@ class SpeedProbe:
 
     The first model is measured. Others are expected to do as many operations per second, so that
     comparing sizes costs nothing.
+
+    Parameters
+    ----------
+    tokens : int[T]
+        To train on.
+    announce : callable, optional
+        Called before anything is measured, which may have to compile first.
     """
 
-    def __init__(self, tokens: Any) -> None:
+    def __init__(self, tokens: Any, announce: Callable[[], None] | None = None) -> None:
         self._tokens = tokens
+        self._announce = announce
         self._known: tuple[float, float] | None = None
 
     def __call__(self, model: ModelConfig, training: TrainingConfig) -> float:
@@ -42,6 +51,8 @@ class SpeedProbe:
         return rate * known_flops / flops
 
     def _measure(self, model: ModelConfig, training: TrainingConfig) -> float:
+        if self._announce is not None:
+            self._announce()
         engine = TrainingEngine(model, training, self._tokens, as_if_trained(model))
         engine.compile()  # as long as another process compiles the matrix product
         engine.run(np.full(2, 1e-3))

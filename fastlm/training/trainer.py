@@ -273,6 +273,7 @@ class Trainer:
     def _fit(self) -> Result:
         self._start()
         self.engine.compile()
+        self._validator.compile(self.engine)
         if self._snapshot is None:
             self._take_snapshot()
         size, throughput = CallSize(), Throughput()
@@ -361,8 +362,7 @@ class Trainer:
         return self._reporter.end(run, reason, str(files.path) if files and files.written else None)
 
     def _take_snapshot(self) -> None:
-        best = self._validator.best
-        self._snapshot = take_snapshot(self.engine, self.run, best, self._snapshot)
+        self._snapshot = take_snapshot(self.engine, self.run, self._validator.best, self._snapshot)
 
     def _roll_back(self, cause: str) -> None:
         """Go back to the last snapshot with half the learning rate; raise TrainingError."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fastlm.callbacks import Validation
 from fastlm.config import Config
-from fastlm.engine.losses import mean_loss
+from fastlm.engine.losses import mean_loss, position_losses
+from fastlm.engine.network import first_target
 from fastlm.engine.tokens import token_counts
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.figures import perplexity
@@ -25,22 +26,69 @@ from fastlm.training.run_state import RunState
 from fastlm.training.schedule import RunPlan
 from fastlm_kernels.runtime.arguments import Tokens
 
-__all__ = ["Validator", "unigram_loss", "validation_count", "validation_points"]
+__all__ = [
+    "LEAST_SAMPLE",
+    "Validator",
+    "sample_size",
+    "spread_ranges",
+    "unigram_loss",
+    "validation_count",
+    "validation_points",
+]
 
 # Validations of a run, unless ``valid_every`` says how many.
 _MOST_VALIDATIONS = 20
 # Least gap between validations of a run bounded by time, in durations of the last one.
 _GAP = 14.0
+LEAST_SAMPLE = 1024
+"""The fewest tokens that a run bounded by time validates on."""
+
+# Share of a run bounded by time that one validation takes at most. With the gap, the first and the
+# last, all take less than an eighth.
+_SHARE = 1 / 40
+# A validated token costs a third of a trained one, since there is only a forward pass.
+_COST = 1 / 3
+# Stretches of a sample, and the tokens of one: shorter ones would cost more to begin.
+_MOST_STRETCHES = 16
+_STRETCH = 4096
 # A model whose loss is at least this share of the unigram loss has learned no more than that.
 _NOTHING_LEARNED = 0.995
 
 
 def validation_count(total_examples: float, valid_tokens: int) -> int:
-    """Return the validations of a run: at most twenty, and about a fifteenth of the time.
-
-    A validated token costs a third of a trained one, since there is only a forward pass.
-    """
+    """Return the validations of a run: at most twenty, and about a fifteenth of the time."""
     return max(1, min(_MOST_VALIDATIONS, int(total_examples / (5 * max(1, valid_tokens)))))
+
+
+def sample_size(minutes: float, speed: float, valid_tokens: int) -> int | None:
+    """Return how many tokens a run bounded by time validates on; None: all.
+
+    It is a power of two, so that runs of about the same speed have the same sample.
+
+    Parameters
+    ----------
+    minutes : float
+        Length of the run.
+    speed : float
+        Training examples per second.
+    valid_tokens : int
+        Tokens of the validation text.
+    """
+    most = 60 * minutes * _SHARE * speed / _COST
+    if valid_tokens <= max(most, LEAST_SAMPLE):
+        return None
+    return max(LEAST_SAMPLE, 1 << int(math.log2(most)) if most >= 1 else 1)
+
+
+def spread_ranges(first: int, stop: int, count: int) -> list[tuple[int, int]]:
+    """Return ranges of together ``count`` positions, evenly spread over first <= t < stop."""
+    if count >= stop - first:
+        return [(first, stop)]
+    stretches = max(1, min(_MOST_STRETCHES, count // _STRETCH))
+    edges = [count * number // stretches for number in range(stretches + 1)]
+    starts = [first + (stop - first) * number // stretches for number in range(stretches)]
+    pairs = zip(starts, itertools.pairwise(edges), strict=True)
+    return [(start, start + high - low) for start, (low, high) in pairs]
 
 
 def validation_points(done: float, last_seconds: float, minutes: float) -> list[float]:
@@ -106,9 +154,21 @@ class Validator:
         self.best: NDArray[np.float32] | None = None
         self._config = config
         self._plan = plan
-        self._schedule = _Schedule(plan, self.size)
         self._last_seconds = 0.0
         self._next = math.inf
+        self._ranges: list[tuple[int, int]] | None = None
+        measured, wanted = self.size, config.training.valid_tokens
+        if wanted is not None and wanted < self.size:
+            self._ranges = spread_ranges(first_target(config.model), self.size, wanted)
+            measured = wanted
+        self._schedule = _Schedule(plan, measured)
+
+    def compile(self, engine: TrainingEngine) -> None:
+        """Compile what validates before the clock of a run bounded by time runs."""
+        model, last = self._config.model, self.size - 1
+        timed = self._config.training.minutes is not None
+        if timed and self.tokens is not None and last >= first_target(model):
+            position_losses(engine.state.params, model, self.tokens, last, self.size)
 
     def schedule_next(self, run: RunState) -> None:
         """Choose the point of the next validation, after where the run is."""
@@ -142,6 +202,7 @@ class Validator:
             self.tokens,
             count_boundary=not is_one_document(self._config.documents),
             threads=thread_count(self._config.training.threads),
+            ranges=self._ranges,
         )
         loss = total / count
         self._last_seconds = time.perf_counter() - started

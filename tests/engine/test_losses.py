@@ -78,6 +78,20 @@ def test_mean_loss_leaves_the_boundary_out_unless_it_counts(dtype, count_boundar
     assert evaluate_tokens(params, config, ids, count_boundary=True, unk=5).oov == 2
 
 
+def test_losses_of_ranges_are_those_of_the_whole(monkeypatch):
+    monkeypatch.setattr("fastlm.engine.losses._POSITIONS_PER_CALL", 16)
+    config = ModelConfig(vocab=9, boundary=0, context=3, embed=4, hidden=(5,))
+    params = np.random.default_rng(2).standard_normal(Layout(config).size).astype(np.float32)
+    ids = np.random.default_rng(3).integers(0, 9, 90)
+    whole = position_losses(params, config, token_array(ids, 9), 0, 90)
+    ranges = [(2, 5), (20, 60)]
+    keep = np.concatenate([np.arange(*each) for each in ranges])
+    keep = keep[ids[keep] != 0]
+    found = evaluate_tokens(params, config, ids, count_boundary=False, unk=3, ranges=ranges)
+    assert found.nats == pytest.approx(whole[keep].sum(), rel=1e-12)
+    assert (found.tokens, found.oov) == (keep.size, np.count_nonzero(ids[keep] == 3))
+
+
 def test_too_few_tokens_are_refused_with_both_numbers():
     config = ModelConfig(vocab=9, context=3, embed=4, hidden=(5,))
     params = np.zeros(Layout(config).size, dtype=np.float32)

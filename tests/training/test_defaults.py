@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
-from fastlm.training.defaults import choose_settings
+from fastlm.training.defaults import choose_settings, with_valid_sample
 
 
 def zipf(vocab, total):
@@ -190,3 +190,22 @@ def test_the_boundary_token_fills_the_context_before_short_documents():
     found = chosen(counts, documents="lines", boundary=0)
     assert found.training["embed_lr_scale"] == pytest.approx(0.125 / (7 / 8), rel=1e-3)
     assert "one token has 88% of the context" in found.reasons[-1]
+
+
+def test_a_long_validation_text_is_sampled_in_a_short_run():
+    model = ModelConfig(vocab=60)
+    short = TrainingConfig(minutes=0.5)
+    found, said = with_valid_sample(short, model, 500_000, lambda *_: 20_000)
+    assert found.valid_tokens == 32_768  # 45,000 take a fortieth of the time
+    assert said == ("validation on 32,768 tokens spread over the 500,000, to keep to the time")
+
+    def unused(*_):
+        raise AssertionError
+
+    for training, tokens in (
+        (TrainingConfig(steps=5), 500_000),
+        (short, 1000),
+        (TrainingConfig(minutes=0.5, valid_tokens=7), 500_000),
+    ):
+        assert with_valid_sample(training, model, tokens, unused) == (training, "")
+    assert with_valid_sample(short, model, 40_000, lambda *_: 20_000) == (short, "")

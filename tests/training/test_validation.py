@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastlm.callbacks import Callback
+from fastlm.callbacks import Callback, Validation
 from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.engine.losses import position_losses
 from fastlm.engine.tokens import token_array
 from fastlm.training.run_state import RunState
 from fastlm.training.schedule import RunPlan
 from fastlm.training.trainer import Trainer
 from fastlm.training.validation import (
+    LEAST_SAMPLE,
     Validator,
+    sample_size,
+    spread_ranges,
     unigram_loss,
     validation_count,
     validation_points,
@@ -109,6 +113,57 @@ def test_validations_take_about_a_fifteenth_of_the_time(seconds):
         count += 1
     # All but the first, whose length nobody knows, and the last, without which there is no model.
     assert (count - 2) * seconds <= 60 / 15
+
+
+@given(st.floats(0.001, 100), st.floats(1, 1e7), st.integers(1, 10**7))
+def test_a_sample_takes_a_fortieth_of_the_time(minutes, speed, tokens):
+    size = sample_size(minutes, speed, tokens)
+    seconds = 60 * minutes / 40  # of which a token takes a third of a trained one
+    if size is None:
+        assert tokens <= max(LEAST_SAMPLE, 3 * speed * seconds)
+    else:
+        assert size < tokens
+        assert size.bit_count() == 1
+        assert LEAST_SAMPLE <= size <= max(LEAST_SAMPLE, 3 * speed * seconds)
+        assert size == LEAST_SAMPLE or 2 * size > 3 * speed * seconds
+
+
+@given(st.integers(0, 60), st.integers(1, 10**6), st.integers(1, 10**6))
+def test_ranges_are_spread_without_overlap(first, size, count):
+    found = spread_ranges(first, first + size, count)
+    assert sum(stop - start for start, stop in found) == min(size, count)
+    edges = [first, *itertools.chain.from_iterable(found), first + size]
+    assert edges == sorted(edges)
+    gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(found)]
+    assert not gaps or max(gaps) - min(gaps) <= 2
+
+
+def test_a_sample_has_the_losses_of_its_positions_in_the_whole_text():
+    tokens = np.random.default_rng(4).integers(0, 12, 3000)
+    training = TrainingConfig(batch=8, steps=4, valid_tokens=500)
+    trainer = Trainer(Config(model=MODEL, training=training), tokens, tokens)
+    found = trainer.fit().best
+    losses = position_losses(trainer.params, MODEL, token_array(tokens, 12), MODEL.span, 3000)
+    (stretch,) = spread_ranges(MODEL.span, 3000, 500)
+    expected = losses[stretch[0] - MODEL.span : stretch[1] - MODEL.span].mean()
+    assert found.loss == pytest.approx(expected, rel=1e-12)
+    assert found.loss != pytest.approx(losses.mean(), rel=1e-6)
+
+
+def test_the_last_validation_ends_with_the_minutes():
+    """What is not training is kept free at the end, at most a tenth."""
+    plan = RunPlan(TrainingConfig(batch=8, minutes=1), 1000)
+    run = RunState(step=10, seconds=56.0, training_seconds=50.0)
+    assert plan.fraction(run) == pytest.approx(56 / 60)
+    run.add_validation(Validation(5, 1.0, 9.0, 2.0, 7.4, 2.0, True))
+    run.add_validation(Validation(9, 1.0, 9.0, 2.0, 7.4, 2.0, True))
+    assert plan.fraction(run) == pytest.approx(56 / 57)
+    assert plan.last_step(run) == run.step + 1
+    run.training_seconds = 10.0
+    assert plan.fraction(run) == 1.0
+    run.seconds = 53.0
+    assert plan.fraction(run) == pytest.approx(53 / 54)
+    assert plan.rates(run, 3)[-1] < plan.rates(run, 3)[0] < 0.1 * plan.training.base_lr
 
 
 def test_the_loss_of_frequencies_is_a_cross_entropy():
