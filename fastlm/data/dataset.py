@@ -240,6 +240,8 @@ def _store_settings(valid: float | None, options: _Options) -> dict[str, Any]:
         # Says which characters are letters, and what their lower case is.
         "unicode": unicodedata.unidata_version,
         "tokenizer": options.spec.settings(),
+        # Stores of words hold what was learned of spaces, but for those of older versions.
+        **({"spacing": True} if options.spec.kind == "word" else {}),
         "documents": options.documents,
         "valid_fraction": valid,
         "reading": dataclasses.asdict(options.reading),

@@ -27,7 +27,9 @@ from fastlm.tokenizers.backend import count_ids
 from fastlm.tokenizers.blocks import block_encoder
 from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
+from fastlm.tokenizers.spacing import SAMPLE_BYTES
 from fastlm.tokenizers.spec import TokenizerSpec
+from fastlm.tokenizers.word import WordTokenizer
 from fastlm.types import Documents
 
 __all__ = ["EncodingJob", "corpus_tokenizer", "encode_corpus", "scan_counter"]
@@ -131,6 +133,8 @@ def scan_counter(
 def corpus_tokenizer(job: EncodingJob) -> Tokenizer:
     """Return the tokenizer of a corpus, made from its training part unless the spec has it.
 
+    Words learn from the training part where spaces stand, with a vocabulary from a file, too.
+
     Raises
     ------
     TokenizerError
@@ -138,9 +142,13 @@ def corpus_tokenizer(job: EncodingJob) -> Tokenizer:
     CorpusError
         For text that cannot be split, or has changed since it was scanned.
     """
-    ready = job.spec.ready()
-    if ready is not None:
-        return ready
+    tokenizer = job.spec.ready() or _built_tokenizer(job)
+    if isinstance(tokenizer, WordTokenizer) and tokenizer is not job.spec.given:
+        return tokenizer.with_spaces_of(_training_head(job, SAMPLE_BYTES))
+    return tokenizer
+
+
+def _built_tokenizer(job: EncodingJob) -> Tokenizer:
     if job.scan.counter is not None:
         return job.spec.from_counts(_counts_of_training_part(job, job.scan.counter))
     total = job.scan.bytes
@@ -253,6 +261,17 @@ def _counts_of_training_part(job: EncodingJob, counter: SymbolCounter) -> Counte
             before += one.bytes
         counts.subtract(held_out.counts())
     return +counts
+
+
+def _training_head(job: EncodingJob, size: int) -> str:
+    """Return the first ``size`` bytes of the training part, with a blank line between texts."""
+    head = bytearray()
+    parts = (part for one in job.scan.inputs for part in one.parts())
+    for split, part in split_parts(parts, job.cut):
+        if split != TRAIN or len(head) >= size:
+            break
+        head += part.data + b"\n\n" if part.ends_text else part.data
+    return head[:size].decode("utf-8", "ignore")
 
 
 def _training_blocks(tasks: Iterable[_Task], advance: Callable[[int], None]) -> Iterator[bytes]:

@@ -50,7 +50,8 @@ def iter_texts(texts: Iterable[str]) -> Iterator[str]:
 class Tokenizer(ABC):
     """Text to token ids and back, over a fixed vocabulary of V tokens.
 
-    A tokenizer is immutable. Two are equal when their JSON forms are.
+    A tokenizer is immutable. Two are equal when their JSON forms are, but for `spacing`, which
+    changes no id.
 
     Attributes
     ----------
@@ -218,22 +219,29 @@ class Tokenizer(ABC):
             self._save_symbols(path)
             return
         try:
-            replace_file(path, [f"{self._canonical_json()}\n".encode("ascii")])
+            replace_file(path, [f"{_canonical_json(self.to_dict())}\n".encode("ascii")])
         except (OSError, ValueError) as error:
             raise TokenizerError(unwritable("tokenizer", path, error)) from None
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of the JSON form with sorted keys and no white space."""
+        """Return the SHA-256 (hex) of the JSON form with sorted keys and no white space.
+
+        `spacing`, which changes no id, is left out.
+        """
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
-        return hashlib.sha256(self._canonical_json().encode("ascii")).hexdigest()
+        return hashlib.sha256(_canonical_json(self._form_of_ids()).encode("ascii")).hexdigest()
+
+    def _form_of_ids(self) -> dict[str, Any]:
+        """Return the part of the JSON form that decides about ids."""
+        return self.to_dict()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return self.to_dict() == other.to_dict()
+        return self._form_of_ids() == other._form_of_ids()
 
     def __hash__(self) -> int:
         return hash(self.fingerprint())
@@ -256,9 +264,6 @@ class Tokenizer(ABC):
     @abstractmethod
     def _decode(self, ids: npt.NDArray[np.int64]) -> str:
         """Decode int64[T], all in range, none of them the boundary token."""
-
-    def _canonical_json(self) -> str:
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     def _check_ids(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         try:
@@ -313,6 +318,10 @@ class CountedTokenizer(Tokenizer):
 
     def _save_symbols(self, path: str | PathLike[str]) -> None:
         self.vocabulary.to_file(path)
+
+
+def _canonical_json(form: Mapping[str, Any]) -> str:
+    return json.dumps(form, sort_keys=True, separators=(",", ":"))
 
 
 def _check_surrogates(text: str) -> None:

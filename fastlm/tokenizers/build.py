@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from fastlm.checks import check_choice
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.system.json_values import parse_json
 from fastlm.text.reading import read_text
-from fastlm.tokenizers.base import Tokenizer
+from fastlm.tokenizers.base import Tokenizer, iter_texts
 from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer, character_of_line
 from fastlm.tokenizers.counting import count_symbols
+from fastlm.tokenizers.spacing import SAMPLE_BYTES
 from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import (
     COUNTED_KINDS,
@@ -108,11 +109,25 @@ def build_tokenizer(
         return ByteTokenizer(boundary=boundary)
     if kind == "bpe":
         return train_bpe(texts, min_count=min_count, max_vocab=max_vocab, boundary=boundary)
-    counts = count_symbols(texts, kind, lowercase, pattern, line_ends)
-    return build_tokenizer_from_counts(
+    head: list[str] = []
+    counts = count_symbols(_with_head(texts, head), kind, lowercase, pattern, line_ends)
+    tokenizer = build_tokenizer_from_counts(
         kind, counts, min_count=min_count, max_vocab=max_vocab, boundary=boundary, unk=unk,
         lowercase=lowercase, pattern=pattern, line_ends=line_ends,
     )  # fmt: skip
+    if isinstance(tokenizer, WordTokenizer):
+        return tokenizer.with_spaces_of("\n\n".join(head))
+    return tokenizer
+
+
+def _with_head(texts: Iterable[str], head: list[str]) -> Iterator[str]:
+    """Yield the texts, and keep the beginning, which words learn their spaces from."""
+    left = SAMPLE_BYTES
+    for text in iter_texts(texts):
+        if left > 0:
+            head.append(text[:left])
+            left -= len(text)
+        yield text
 
 
 def build_tokenizer_from_counts(
@@ -128,6 +143,8 @@ def build_tokenizer_from_counts(
     line_ends: bool = False,
 ) -> Tokenizer:
     """Build the tokenizer that `build_tokenizer` gives for texts with these counts.
+
+    Counts do not tell where spaces stand: `word` puts them by rule.
 
     Parameters
     ----------

@@ -1,14 +1,16 @@
-"""Joining the tokens of `word` into text, with spaces where English usually has them."""
+"""Joining the tokens of `word` into text, with spaces where text usually has them."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
 
 from fastlm.tokenizers.vocabulary import UNK
 from fastlm.tokenizers.word_pattern import is_mark, is_unspaced
 
-__all__ = ["detokenize"]
+__all__ = ["CLOSING", "OPENING", "TIGHT", "detokenize", "pair_side", "rule_spaces", "token_kinds"]
 
 CLOSING = frozenset(",.;:!?)]}%‰…”»›°™®©¢")
 OPENING = frozenset("([{“‘«‹„‚#$£€¥¿¡")
@@ -20,7 +22,14 @@ CLITICS = frozenset(("s", "t", "re", "ve", "ll", "d", "m", "n", "em"))
 """What follows an apostrophe inside an English word."""
 
 
-def detokenize(tokens: Iterable[str], pattern: str = "unicode") -> str:
+NOTHING: Mapping[tuple[str, str], bool] = MappingProxyType({})
+
+
+def detokenize(
+    tokens: Iterable[str],
+    pattern: str = "unicode",
+    learned: Mapping[tuple[str, str], bool] = NOTHING,
+) -> str:
     """Join the tokens of the `word` tokenizer with spaces where text usually has them.
 
     - No space before , . ; : ! ? ) ] } % and other closing marks, none after ( [ { # $ and other
@@ -34,29 +43,64 @@ def detokenize(tokens: Iterable[str], pattern: str = "unicode") -> str:
       before two ("3.14", "1,000", "10:30"). A minus joins a number that follows no word.
     - No space next to letters of scripts without spaces and to full-width punctuation.
 
-    Two tokens that would be read as one stay apart. Splitting the result gives the tokens back,
-    except that `<unk>` becomes three.
+    What was learned of a pair of tokens goes before these rules. Two tokens that would be read as
+    one stay apart. Splitting the result gives the tokens back, except that `<unk>` becomes three.
 
     Parameters
     ----------
     tokens : iterable of str
     pattern : {"unicode", "mini"}
         The pattern that split them.
+    learned : mapping of (str, str) to bool
+        Whether a space stands between two tokens, by their sides (see `pair_side`).
     """
     items = list(tokens)
-    kinds = [_kind(token, pattern) for token in items]
-    spacing = _Spacing()
+    kinds = token_kinds(items, pattern)
+    spaces = rule_spaces(items, kinds)
+    if learned:
+        sides = list(map(pair_side, items, kinds))
+        spaces[1:] = map(learned.get, pairwise(sides), spaces[1:])
     parts: list[str] = []
     for at, token in enumerate(items):
-        space = spacing.before(items, kinds, at)
-        if at and (space or _would_merge(token, kinds[at - 1], kinds[at])):
+        if at and (spaces[at] or _would_merge(token, kinds[at - 1], kinds[at])):
             parts.append(" ")
         parts.append(token)
     return "".join(parts)
 
 
+def token_kinds(tokens: Sequence[str], pattern: str) -> list[str]:
+    """Return the kind of each token: "word", "unspaced" (no spaces around it), or "symbol"."""
+    known: dict[str, str] = {}
+    for token in tokens:
+        if token not in known:
+            known[token] = _kind(token, pattern)
+    return [known[token] for token in tokens]
+
+
+def rule_spaces(tokens: Sequence[str], kinds: Sequence[str]) -> list[bool]:
+    """Return for each token whether the rules put a space before it; see `detokenize`."""
+    spacing = _Spacing()
+    return [
+        spacing.before(tokens, kinds, at)
+        or (at > 0 and _would_merge(token, kinds[at - 1], kinds[at]))
+        for at, token in enumerate(tokens)
+    ]
+
+
+def pair_side(token: str, kind: str) -> str:
+    """Return what a token of a kind counts as in a pair.
+
+    A symbol counts as itself, any other token as "word", "number", "mark" (begins with a combining
+    mark) or "unspaced".
+    """
+    if kind == "symbol":
+        return token
+    if kind == "word" and token[0].isdecimal():
+        return "number"
+    return "mark" if kind == "word" and is_mark(token[0]) else kind
+
+
 def _kind(token: str, pattern: str) -> str:
-    """Classify a token: "word", "unspaced" (no spaces around it), or "symbol"."""
     first = token[0]
     if token == UNK:
         return "word"
@@ -83,7 +127,7 @@ class _Spacing:
         self.low_open = False
         self.space_after = True
 
-    def before(self, items: list[str], kinds: list[str], at: int) -> bool:
+    def before(self, items: Sequence[str], kinds: Sequence[str], at: int) -> bool:
         """Return whether a space goes before `items[at]`, which is seen once, in order."""
         token = items[at]
         wanted = self.space_after
@@ -121,7 +165,7 @@ class _Spacing:
             return False
         return wanted
 
-    def _apostrophe(self, items: list[str], at: int, between_words: bool, wanted: bool) -> bool:
+    def _apostrophe(self, items: Sequence[str], at: int, between_words: bool, wanted: bool) -> bool:
         curly = items[at] == "’"
         if between_words:
             before, after = items[at - 1].lower(), items[at + 1].lower()
@@ -139,7 +183,7 @@ class _Spacing:
         return wanted and self.single_open
 
     def _dash(
-        self, items: list[str], kinds: list[str], at: int, between_words: bool, wanted: bool
+        self, items: Sequence[str], kinds: Sequence[str], at: int, between_words: bool, wanted: bool
     ) -> bool:
         token = items[at]
         if between_words:
@@ -155,7 +199,7 @@ class _Spacing:
         return wanted
 
 
-def _joins_numbers(items: list[str], at: int) -> bool:
+def _joins_numbers(items: Sequence[str], at: int) -> bool:
     before, token, after = items[at - 1], items[at], items[at + 1]
     if not (before.isdecimal() and after.isdecimal()):
         return False

@@ -129,9 +129,10 @@ class TokenizerSpec:
     def settings(self) -> dict[str, Any]:
         """Return as JSON what decides, besides the text, which tokenizer is made."""
         ready = self.ready()
-        if ready is not None:
-            return {"fingerprint": ready.fingerprint()}
-        return {"kind": self.kind, **self._settings}
+        if ready is None:
+            return {"kind": self.kind, **self._settings}
+        spacing = ready.to_dict().get("spacing") if self.kind == "word" else None
+        return {"fingerprint": ready.fingerprint()} | ({"spacing": spacing} if spacing else {})
 
     @property
     def _settings(self) -> dict[str, Any]:

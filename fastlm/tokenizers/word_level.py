@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from fastlm.errors import TokenizerError
-from fastlm.system.json_values import FLAG, LIST
+from fastlm.system.json_values import FLAG, LIST, Kind
 from fastlm.tokenizers.backend import compiled_pays
 from fastlm.tokenizers.base import CountedTokenizer, TokenArray
 from fastlm.tokenizers.safe_cut import cut_text
@@ -47,6 +47,9 @@ class WordLevelTokenizer(CountedTokenizer):
         the line end where that is a symbol.
     """
 
+    optional_kinds: ClassVar[Mapping[str, Kind]] = {"line_ends": FLAG}
+    """The settings that the JSON form may lack."""
+
     def __init__(self, vocabulary: Vocabulary, splitter: Splitter) -> None:
         super().__init__(vocabulary, lowercase=splitter.lowercase)
         self.splitter = splitter
@@ -70,8 +73,8 @@ class WordLevelTokenizer(CountedTokenizer):
     @classmethod
     def from_dict(cls, form: Mapping[str, Any]) -> Self:
         """Return the tokenizer of a JSON form; a TokenizerError when it is not one."""
-        kinds = {**cls.form_kinds, "symbols": LIST, "line_ends": FLAG}
-        settings = cls._read(form, kinds, ("line_ends",))
+        kinds = {**cls.form_kinds, **cls.optional_kinds, "symbols": LIST}
+        settings = cls._read(form, kinds, tuple(cls.optional_kinds))
         return cls(Vocabulary.from_ordered(settings.pop("symbols")), **settings)
 
     @cached_property

@@ -121,6 +121,28 @@ def test_a_stream_has_a_token_for_each_line_end():
         assert facts["train"]["characters"] == len("a b\nb\n\n" + "b\n" + "a\n")
 
 
+def test_words_learn_spaces_from_the_training_part(tmp_path):
+    train, valid = "यह घर है। वह काम है।\n" * 60, "यह । है ।\n" * 20
+    fraction = len(valid) / len(train + valid)
+    forms = [
+        encoded([train + valid], "word", "file", fraction, block=block, threads=threads)[
+            0
+        ].to_dict()
+        for block, threads in ((7, 2), (1000, 1))
+    ]
+    assert forms[0] == forms[1] == tokenizer_from_texts("word", [train]).to_dict()
+    assert forms[0]["spacing"] == {"spaced": [], "tight": [["word", "।"]]}
+    (tmp_path / "words.txt").write_text("यह\nहै\n।\n", encoding="utf-8")
+    spec = TokenizerSpec.of("word", vocab=tmp_path / "words.txt")
+    listed = corpus_tokenizer(EncodingJob(scan_corpus([SmallParts([train])]), spec, "file"))
+    assert listed.decode(listed.encode("यह है।")) == "यह है।"
+    plain = spec.ready()
+    given = corpus_tokenizer(
+        EncodingJob(scan_corpus([SmallParts([train])]), TokenizerSpec.of(plain), "file")
+    )
+    assert given is plain
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_bpe_is_learnt_from_the_training_part_in_blocks(mode):
     pytest.importorskip("tokenizers")

@@ -90,7 +90,7 @@ def test_any_blocks_and_workers_give_the_whole(text, setting, documents, sizes, 
         for counter in counters[1:]:
             counters[0].merge(counter)
         tokenizer = build_tokenizer_from_counts(kind, counters[0].counts(), **options)
-        assert tokenizer.to_dict() == expected.to_dict()
+        assert tokenizer == expected
     encoders = [block_encoder(tokenizer, documents) for _ in range(workers)]
     ids = [
         encoders[number % workers].encode(block)
