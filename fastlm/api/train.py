@@ -251,6 +251,7 @@ def _resolve(start: RunStart, request: _Request) -> _ResolvedRun:
             documents=data.documents,
             model=model_settings,
             training=given,
+            tokens=data.train,
             boundary=data.tokenizer.boundary_id,
             softmax=request.softmax or "auto",
             speed=speed,

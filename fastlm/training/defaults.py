@@ -45,10 +45,21 @@ _WORTH_IT = 0.6
 # Examples in a batch beyond which the learning rate no longer grows. At 8,192 most runs diverged
 # with lr = batch / 64 (bench/CHOICES.md, "Default rates on text that is not prose").
 _MOST_RATE_BATCH = 512
+# Steps over which the rate of larger batches rises, and their most as a share of the run. Their
+# first gradients are too much alike: at 16,384 losses rose by two nats on their way.
+_WARMUP = 32
+_WARMUP_SHARE = 0.1
 # Share of the context's positions that the most frequent token may have. With more, its embedding
 # moves further in a step than all others together, and the embeddings' rate is lowered.
 _COMMON = 0.2
 _COMMON_RATE = 0.125
+# Share of different windows (a context and its target) among the first tokens, up to which a text
+# repeats itself. It is learnt by heart within some dozen steps, weights grow on without a loss that
+# bounds them, and then a single miss makes the loss explode.
+_REPEATED = 0.03
+_REPEATED_RATE = 0.25
+_REPEATED_TOKENS = 1 << 16
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, of the golden ratio; Knuth, TAOCP 6.4
 # More passes over words make the model worse.
 _MOST_WORD_PASSES = 9
 
@@ -123,6 +134,7 @@ def choose_settings(
     documents: Documents,
     model: Mapping[str, Any],
     training: Mapping[str, Any],
+    tokens: NDArray[Any] | None = None,
     boundary: int | None = None,
     softmax: str = "auto",
     speed: Callable[[ModelConfig, TrainingConfig], float] | None = None,
@@ -136,6 +148,8 @@ def choose_settings(
     documents : {"file", "paragraphs", "lines", "stream"}
     model, training : mapping
         Fields of ModelConfig and of TrainingConfig.
+    tokens : int[T], optional
+        The training tokens, whose beginning tells whether the text repeats itself.
     boundary : int, optional
         Id of the boundary token.
     softmax : {"auto", "full", "adaptive"}
@@ -197,6 +211,12 @@ def choose_settings(
     shape, chosen_training = with_size(picked), with_dropout(picked)
     chosen_training.setdefault("weight_decay", min(_MOST_DECAY, _PRIOR / total))
     rate = picked.rate * default_rate(config.batch)
+    if config.batch > _MOST_RATE_BATCH and "lr" not in training:
+        steps = passes * total / config.batch
+        chosen_training.setdefault("warmup", round(min(_WARMUP, _WARMUP_SHARE * steps)))
+    repeats = "lr" not in training and _repeats_itself(tokens, ModelConfig(vocab=vocab, **shape))
+    if repeats:
+        rate *= _REPEATED_RATE
     if rate != config.base_lr:
         chosen_training.setdefault("lr", rate)
     limited = chooses_length and passes == _MOST_WORD_PASSES
@@ -214,6 +234,10 @@ def choose_settings(
         reasons.append(
             f"one token has {common:.0%} of the context: the embeddings' rate is {scale:.2g} times "
             "the others'"
+        )
+    if repeats:
+        reasons.append(
+            f"the text repeats itself: the learning rate is {_REPEATED_RATE:g} times the usual one"
         )
     return ChosenSettings(shape, chosen_training, tuple(reasons))
 
@@ -237,6 +261,21 @@ def with_valid_sample(
         return training, ""
     said = f"validation on {size:,} tokens spread over the {valid_tokens:,}, to keep to the time"
     return dataclasses.replace(training, valid_tokens=size), said
+
+
+def _repeats_itself(tokens: NDArray[Any] | None, model: ModelConfig) -> bool:
+    """Tell whether a text is some lines many times over, by its first tokens, int[T]."""
+    if tokens is None:
+        return False
+    head = np.asarray(tokens[:_REPEATED_TOKENS]).astype(np.uint64)
+    windows = head.size - model.context
+    if windows < 1:
+        return False
+    hashes = np.zeros(windows, dtype=np.uint64)
+    for place in range(model.context + 1):
+        hashes *= _MULTIPLIER
+        hashes += head[place : place + windows]
+    return bool(np.unique(hashes).size <= _REPEATED * windows)
 
 
 def _common_share(counts: NDArray[Any], boundary: int | None, context: int) -> float:

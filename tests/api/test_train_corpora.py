@@ -58,7 +58,12 @@ def check(seen):
 
 @pytest.mark.parametrize(
     ("name", "tokenizer", "batch"),
-    [("domains", "word", None), ("domains", "whitespace", 16_384), ("dna", "char", 8192)],
+    [
+        ("domains", "word", None),
+        ("domains", "whitespace", 16_384),
+        ("dna", "char", 8192),
+        ("copies", "char", None),
+    ],
 )
 def test_no_rollback(name, tokenizer, batch):
     check(watch(name, tokenizer, batch))

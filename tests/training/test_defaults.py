@@ -22,11 +22,12 @@ WORDS = zipf(20_000, 1_000_000)
 
 
 def chosen(
-    counts, *, documents="file", model=None, softmax="auto", speed=None, boundary=None, **training
-):
+    counts, *, documents="file", model=None, softmax="auto", speed=None, boundary=None, tokens=None,
+    **training,
+):  # fmt: skip
     return choose_settings(
         counts, documents=documents, model=model or {}, training=training, softmax=softmax,
-        speed=speed, boundary=boundary,
+        speed=speed, boundary=boundary, tokens=tokens,
     )  # fmt: skip
 
 
@@ -168,6 +169,33 @@ def test_large_batches_do_not_raise_the_rate_for_ever(batch, lr):
     words = chosen(zipf(5000, 400_000), batch=batch, epochs=4).training
     assert words["lr"] == 0.625 * min(batch, 512) / 64
     assert chosen(zipf(60, 400_000), batch=batch, lr=40.0).training["lr"] == 40
+
+
+def test_large_batches_warm_up():
+    def warmup(total, batch, **training):
+        return chosen(zipf(60, total), batch=batch, **training).training.get("warmup")
+
+    assert warmup(400_000, 512) is None
+    assert warmup(400_000, 8192) == 32
+    assert warmup(400_000, 8192, epochs=2) == 10  # a tenth of the run
+    assert warmup(400_000, 8192, warmup=0) == 0
+    assert warmup(400_000, 8192, lr=1.0) is None
+
+
+def test_a_text_that_repeats_itself_gets_a_lower_rate():
+    def rate(tokens, **training):
+        found = chosen(np.bincount(tokens), tokens=tokens.astype(np.uint16), **training)
+        assert ("repeats itself" in found.reasons[-1]) is (found.training.get("lr") == 1.0)
+        return found.training.get("lr")
+
+    rng = np.random.default_rng(0)
+    line = rng.integers(0, 20, 40)
+    assert rate(np.tile(line, 2000)) == 1.0
+    assert rate(np.tile(line, 2000), lr=3.0) == 3.0
+    assert rate(np.tile(line, 2)) is None
+    assert rate(rng.integers(0, 20, 80_000)) is None
+    assert rate(np.concatenate([rng.integers(0, 20, 40_000), np.tile(line, 2000)])) is None
+    assert chosen(np.ones(3), tokens=np.zeros(3, np.uint16)).training.get("lr") is None  # too short
 
 
 def test_a_token_that_is_everywhere_lowers_the_rate_of_the_embeddings():
