@@ -18,52 +18,165 @@ from typing import TYPE_CHECKING, Any
 from fastlm._version import __version__
 
 if TYPE_CHECKING:
-    from fastlm.api.language_model import LanguageModel, load
-    from fastlm.api.train import train
-    from fastlm.callbacks import Callback
-    from fastlm.config import Config, ModelConfig, TrainingConfig
-    from fastlm.data.prepare import prepare
-    from fastlm.data.token_store import TokenStore
-    from fastlm.errors import FastlmError
-    from fastlm.inference.evaluation import Evaluation
-    from fastlm.inference.sampling import Sampling
-    from fastlm.inference.scoring import Score
-    from fastlm.model.layout import Layout
-    from fastlm.training.trainer import Trainer
+    from fastlm.api.language_model import (
+        LanguageModel,
+        load,
+    )
+    from fastlm.api.prepare import (
+        prepare,
+    )
+    from fastlm.api.samples import (
+        SampleEvery,
+    )
+    from fastlm.api.train import (
+        train,
+    )
+    from fastlm.callbacks import (
+        Callback,
+        Notice,
+        Preparing,
+        Progress,
+        Result,
+        Start,
+        Validation,
+    )
+    from fastlm.config import (
+        Config,
+        ModelConfig,
+        TrainingConfig,
+    )
+    from fastlm.data.token_store import (
+        TokenStore,
+    )
+    from fastlm.display.progress import (
+        ConsoleProgress,
+    )
+    from fastlm.errors import (
+        ConfigError,
+        CorpusError,
+        ExportError,
+        FastlmError,
+        MissingFileError,
+        MissingLibraryError,
+        MissingModelError,
+        MissingStoreError,
+        ModelFileError,
+        StoreError,
+        TextError,
+        TokenizerError,
+        TrainingError,
+        TrainingWarning,
+    )
+    from fastlm.inference.evaluation import (
+        Evaluation,
+    )
+    from fastlm.inference.sampling import (
+        Sampling,
+    )
+    from fastlm.inference.scoring import (
+        Score,
+        ScoreArrays,
+    )
+    from fastlm.model.layout import (
+        Layout,
+    )
+    from fastlm.tokenizers import (
+        Tokenizer,
+        build_tokenizer,
+    )
+    from fastlm.training.run_logs import (
+        CSVLogger,
+        TensorBoard,
+    )
+    from fastlm.training.trainer import (
+        Trainer,
+    )
 
 # The module of each public name, imported when the name is first used (PEP 562).
 _HOME = {
     "Callback": "callbacks",
     "Config": "config",
+    "ConfigError": "errors",
+    "ConsoleProgress": "display.progress",
+    "CorpusError": "errors",
+    "CSVLogger": "training.run_logs",
     "Evaluation": "inference.evaluation",
+    "ExportError": "errors",
     "FastlmError": "errors",
     "LanguageModel": "api.language_model",
     "Layout": "model.layout",
+    "MissingFileError": "errors",
+    "MissingLibraryError": "errors",
+    "MissingModelError": "errors",
+    "MissingStoreError": "errors",
     "ModelConfig": "config",
+    "ModelFileError": "errors",
+    "Notice": "callbacks",
+    "Preparing": "callbacks",
+    "Progress": "callbacks",
+    "Result": "callbacks",
+    "SampleEvery": "api.samples",
     "Sampling": "inference.sampling",
     "Score": "inference.scoring",
+    "ScoreArrays": "inference.scoring",
+    "Start": "callbacks",
+    "StoreError": "errors",
+    "TensorBoard": "training.run_logs",
+    "TextError": "errors",
     "TokenStore": "data.token_store",
+    "Tokenizer": "tokenizers",
+    "TokenizerError": "errors",
     "Trainer": "training.trainer",
     "TrainingConfig": "config",
+    "TrainingError": "errors",
+    "TrainingWarning": "errors",
+    "Validation": "callbacks",
+    "build_tokenizer": "tokenizers",
     "load": "api.language_model",
-    "prepare": "data.prepare",
+    "prepare": "api.prepare",
     "train": "api.train",
 }
 
 __all__ = [
+    "CSVLogger",
     "Callback",
     "Config",
+    "ConfigError",
+    "ConsoleProgress",
+    "CorpusError",
     "Evaluation",
+    "ExportError",
     "FastlmError",
     "LanguageModel",
     "Layout",
+    "MissingFileError",
+    "MissingLibraryError",
+    "MissingModelError",
+    "MissingStoreError",
     "ModelConfig",
+    "ModelFileError",
+    "Notice",
+    "Preparing",
+    "Progress",
+    "Result",
+    "SampleEvery",
     "Sampling",
     "Score",
+    "ScoreArrays",
+    "Start",
+    "StoreError",
+    "TensorBoard",
+    "TextError",
     "TokenStore",
+    "Tokenizer",
+    "TokenizerError",
     "Trainer",
     "TrainingConfig",
+    "TrainingError",
+    "TrainingWarning",
+    "Validation",
     "__version__",
+    "build_tokenizer",
     "load",
     "prepare",
     "train",

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+from fastlm.checks import shown
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.errors import ConfigError
 
-__all__ = ["Callback", "Notice", "Preparing", "Progress", "Result", "Start", "Validation"]
+__all__ = [
+    "Callback",
+    "Callbacks",
+    "Notice",
+    "Preparing",
+    "Progress",
+    "Result",
+    "Start",
+    "Validation",
+    "as_callbacks",
+    "model_given",
+    "takes_notices",
+]
 
 
 @dataclass(frozen=True)
@@ -140,6 +157,26 @@ class Result:
 class Callback:
     """Base of callbacks: override what you need. All run in the thread that called ``fit``."""
 
+    only_logs = False
+    """Whether notices become warnings although the callback takes them."""
+
+    _current_model: Callable[[], Any] | None = None
+
+    @property
+    def model(self) -> Any:
+        """The ``LanguageModel`` as it is now, a copy of its weights; None while there is no run.
+
+        There is one from ``on_start`` to ``on_end`` of a run of ``fastlm.train`` or
+        ``LanguageModel.train_more``. Reading it changes nothing in the run.
+        """
+        if "_own_model" in vars(self):
+            return self._own_model
+        return None if self._current_model is None else self._current_model()
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._own_model = model  # of a subclass that has something of this name
+
     def on_prepare(self, preparing: Preparing) -> None:
         """Receive the progress of reading and encoding a corpus."""
 
@@ -157,3 +194,77 @@ class Callback:
 
     def on_end(self, result: Result) -> None:
         """Receive the result of the run."""
+
+
+Callbacks: TypeAlias = (
+    Callback
+    | Callable[[Progress | Validation], object]
+    | Iterable[Callback | Callable[[Progress | Validation], object]]
+)
+"""Callbacks as a caller gives them: one or several, each an object or a function.
+
+A function is called with each `Progress` and each `Validation`; both have ``step``, ``epoch``,
+``elapsed`` and ``loss``.
+"""
+
+
+class _Function(Callback):
+    """A callback that calls a function."""
+
+    def __init__(self, function: Callable[[Progress | Validation], object]) -> None:
+        self._function = function
+
+    def on_progress(self, progress: Progress) -> None:
+        self._function(progress)
+
+    def on_validation(self, validation: Validation) -> None:
+        self._function(validation)
+
+
+def as_callbacks(given: Callbacks) -> list[Callback]:
+    """Return callbacks as a list of objects.
+
+    Raises
+    ------
+    ConfigError
+        For what is neither a callback nor a function.
+    """
+    is_one = isinstance(given, Callback) or callable(given) or not isinstance(given, Iterable)
+    return [_as_callback(one) for one in ([given] if is_one else given)]  # type: ignore[union-attr]
+
+
+def _as_callback(given: Any) -> Callback:
+    if isinstance(given, type):
+        raise ConfigError(f"the callback {given.__name__} is a class; give {given.__name__}()")
+    if isinstance(given, Callback) or hasattr(given, "on_progress"):
+        return given  # type: ignore[no-any-return]
+    if callable(given):
+        return _Function(given)
+    raise ConfigError(
+        f"a callback is {shown(given)}; give a fastlm.Callback, a function, or a list of them"
+    )
+
+
+def takes_notices(callback: Callback) -> bool:
+    """Tell whether a callback shows notices; where none does, they become warnings.
+
+    One that has ``only_logs`` set does not show them.
+    """
+    shows = type(callback).on_notice is not Callback.on_notice
+    return shows and not getattr(callback, "only_logs", False)
+
+
+@contextmanager
+def model_given(callbacks: Iterable[Callback], current: Callable[[], Any]) -> Iterator[None]:
+    """Let callbacks have a ``model`` within the context.
+
+    current : returns the ``LanguageModel`` as it is now
+    """
+    given = [callback for callback in callbacks if isinstance(callback, Callback)]
+    for callback in given:
+        callback._current_model = current
+    try:
+        yield
+    finally:
+        for callback in given:
+            callback._current_model = None

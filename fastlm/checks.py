@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, TypeGuard, cast
 
 from fastlm.errors import ConfigError, FastlmError
+from fastlm.wording import nearest_name
 
 __all__ = [
     "check_choice",
@@ -23,6 +24,7 @@ __all__ = [
     "is_number",
     "is_whole",
     "one_or_several_texts",
+    "short_name",
     "shown",
     "whole_number",
 ]
@@ -163,15 +165,31 @@ def check_choice(
         raise error(f"{name} is {shown(value)}; {hint}choose one of {', '.join(choices)}")
 
 
-def check_known(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError for the first setting that does not exist, with the nearest that does."""
+def short_name(name: str) -> str:
+    """Return a name as a message has it: a long one without its middle."""
+    return name if len(name) <= 80 else f"{name[:38]}…{name[-38:]}"
+
+
+def check_known(
+    names: Iterable[str], known: Iterable[str], *, others: Iterable[str] = (), where: str = ""
+) -> None:
+    """Raise ConfigError for the first setting that does not exist, with the one that is meant.
+
+    Parameters
+    ----------
+    names, known : iterable of str
+    others : iterable of str
+        Settings that exist, too, but never are among the names.
+    where : str
+        What lists the settings, such as a call of ``help``, if they are too many to name.
+    """
     known = sorted(known)
     for name in sorted(set(names).difference(known)):
-        import difflib
-
-        nearest = difflib.get_close_matches(name, known, n=1)
-        hint = f" did you mean {nearest[0]!r}?" if nearest else ""
-        raise ConfigError(f"unknown setting {name!r};{hint} there are {', '.join(known)}")
+        meant = nearest_name(name, [*known, *others])
+        more = f"did you mean {meant!r}?" if meant else f"there are {', '.join(known)}"
+        if not meant and where:
+            more = f"see {where}"
+        raise ConfigError(f"unknown setting {short_name(name)!r}; {more}")
 
 
 def one_or_several_texts(texts: Any, error: type[FastlmError]) -> Iterable[str]:
@@ -224,6 +242,6 @@ def _is_file(text: str) -> bool:
 
 def _file_name_error(name: str, error: type[FastlmError]) -> FastlmError:
     return error(
-        f"expected text, got the name of a file, {shown(name)}; read it first, such as with "
-        f"open({shown(name)}, encoding='utf-8').read()"
+        f"expected text, got the name of a file, {shown(name)}; for what the file holds give "
+        f"Path({shown(name)})"
     )

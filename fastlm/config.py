@@ -6,16 +6,25 @@ A configuration that exists is a valid one; the rest of the library relies on it
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypedDict
 
-from fastlm.checks import check_choice, check_flag, check_seed, shown
+from fastlm.checks import check_choice, check_flag, check_seed, shown, whole_number
 from fastlm.errors import ConfigError
 from fastlm.limits import MOST_WIDTHS, check_setting
 from fastlm.types import Combine, Documents, FirstWeights, Schedule
 
-__all__ = ["Config", "ModelConfig", "TrainingConfig"]
+__all__ = [
+    "Config",
+    "ModelConfig",
+    "ModelSettings",
+    "Settings",
+    "TrainingConfig",
+    "TrainingSettings",
+    "as_widths",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +70,7 @@ class ModelConfig:
             ("far", "pool sizes such as (12, 48)"),
             ("cutoffs", "ids such as (2000, 10000)"),
         ):
-            values = getattr(self, name)
+            values = as_widths(getattr(self, name))
             if isinstance(values, str) or not hasattr(values, "__iter__"):
                 raise ConfigError(f"{name} is {shown(values)}; give a tuple of {example}")
             numbers = tuple(check_setting(name, value) for value in values)
@@ -192,6 +201,52 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return dataclasses.asdict(self)
+
+
+class ModelSettings(TypedDict, total=False):
+    """The fields of ``ModelConfig`` that ``fastlm.train`` takes; None: chosen for the corpus."""
+
+    context: int | None
+    embed: int | None
+    hidden: int | Sequence[int] | None
+    combine: Combine | None
+    far: int | Sequence[int] | None
+    bias: bool | None
+    cutoffs: int | Sequence[int] | None
+    tail_divisor: float | None
+
+
+class TrainingSettings(TypedDict, total=False):
+    """The fields of ``TrainingConfig`` but for ``init``; None: chosen for the corpus."""
+
+    batch: int | None
+    lr: float | None
+    embed_lr_scale: float | None
+    momentum: float | None
+    weight_decay: float | None
+    schedule: Schedule | None
+    warmup: int | None
+    epochs: float | None
+    steps: int | None
+    minutes: float | None
+    dropout: float | None
+    embed_dropout: float | None
+    patience: int | None
+    valid_every: float | None
+    valid_tokens: int | None
+    shuffle: bool | None
+    shuffle_window: int | None
+    seed: int | None
+    threads: int | None
+
+
+class Settings(ModelSettings, TrainingSettings, total=False):
+    """The settings of ``fastlm.train``; the two configurations explain them."""
+
+
+def as_widths(value: Any) -> Any:
+    """Return one whole number as a tuple of it, as ``hidden=64`` means; anything else as it is."""
+    return value if whole_number(value) is None else (value,)
 
 
 _TRAINING_NUMBERS = (

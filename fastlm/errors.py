@@ -13,7 +13,10 @@ __all__ = [
     "CorpusError",
     "ExportError",
     "FastlmError",
+    "MissingFileError",
     "MissingLibraryError",
+    "MissingModelError",
+    "MissingStoreError",
     "ModelFileError",
     "StoreError",
     "TextError",
@@ -33,6 +36,10 @@ class ConfigError(FastlmError, ValueError):
 
 class CorpusError(FastlmError, ValueError):
     """Text that cannot be read, decoded or split, or that is too short."""
+
+
+class MissingFileError(CorpusError, FileNotFoundError):
+    """A file of text that is not there."""
 
 
 class TokenizerError(FastlmError, ValueError):
@@ -67,8 +74,16 @@ class ModelFileError(FastlmError, ValueError):
     """A file that is not a fastlm model, or is damaged, or comes from a newer version."""
 
 
+class MissingModelError(ModelFileError, FileNotFoundError):
+    """A model file that is not there."""
+
+
 class StoreError(FastlmError, ValueError):
     """A file that is not a token store, is damaged, or was made with other settings."""
+
+
+class MissingStoreError(StoreError, FileNotFoundError):
+    """A token store that is not there."""
 
 
 class ExportError(FastlmError, RuntimeError):

@@ -21,6 +21,7 @@ from fastlm.checks import (
     is_number,
     is_whole,
     one_or_several_texts,
+    short_name,
     shown,
     whole_number,
 )
@@ -127,9 +128,21 @@ def test_flags_and_choices():
 def test_an_unknown_setting_gets_the_nearest():
     check_known(["length"], {"length": 1, "seed": 2})
     found = message(lambda name, names: check_known(names, ["seed", "length"]), ["seed", "lenght"])
-    assert found == "unknown setting 'lenght'; did you mean 'length'? there are length, seed"
+    assert found == "unknown setting 'lenght'; did you mean 'length'?"
     found = message(lambda name, names: check_known(names, ["seed"]), ["qqq"])
     assert found == "unknown setting 'qqq'; there are seed"
+    with pytest.raises(ConfigError, match=r"unknown setting 'qqq'; see help\(train\)"):
+        check_known(["qqq"], ["seed"], where="help(train)")
+    with pytest.raises(ConfigError, match="unknown setting 'lenth'; did you mean 'length'"):
+        check_known(["lenth"], ["seed"], others=["length"])
+    with pytest.raises(ConfigError) as caught:
+        check_known(["q" * 10_000], ["seed"])
+    assert len(str(caught.value)) < 200
+
+
+def test_a_long_name_loses_its_middle():
+    assert short_name("corpus.txt") == "corpus.txt"
+    assert short_name("a" * 50 + "b" * 50) == "a" * 38 + "…" + "b" * 38
 
 
 @pytest.mark.parametrize("texts", [["a"], (), iter("ab"), (text for text in "ab")])
@@ -160,7 +173,7 @@ def test_the_name_of_a_file_is_no_text(tmp_path, monkeypatch):
     (tmp_path / "corpus.txt").write_text("text")
     (tmp_path / "word").write_text("text")
     message = (
-        r"expected text, got the name of a file, 'corpus\.txt'; read it first, such as with op"
+        r"expected text, got the name of a file, 'corpus\.txt'; for what the file holds give Path\("
     )
     for texts in ("corpus.txt", ["corpus.txt"], ("corpus.txt", "b")):
         with pytest.raises(CorpusError, match=message):

@@ -27,7 +27,7 @@ from fastlm.training.schedule import RunPlan
         ({"embed": -1}, "embed is -1; give a whole number of at least 1"),
         ({"hidden": (-1,)}, "hidden is -1; give a whole number of at least 1"),
         ({"hidden": (8, 0)}, "hidden is 0; give a whole number of at least 1"),
-        ({"hidden": 256}, "hidden is 256; give a tuple of widths such as (256, 128)"),
+        ({"hidden": 2.5}, "hidden is 2.5; give a tuple of widths such as (256, 128)"),
         ({"hidden": "256"}, "hidden is '256'; give a tuple of widths such as (256, 128)"),
         ({"combine": "sum"}, "combine is 'sum'; choose one of concat, mean"),
         ({"boundary": -1}, "boundary is -1; give a whole number of at least 0"),
@@ -191,7 +191,7 @@ def test_whole_numbers_of_numpy_are_named_when_refused():
     [
         ({"far": "12"}, "far is '12'"),
         ({"far": (0,)}, "far is 0"),
-        ({"cutoffs": 5}, "cutoffs is 5"),
+        ({"cutoffs": 5.5}, "cutoffs is 5.5"),
         ({"cutoffs": (5, 5)}, "rising ids below the vocabulary's 9"),
         ({"cutoffs": (9,)}, "rising ids below the vocabulary's 9"),
         ({"tail_divisor": 0.5}, "tail_divisor is 0.5"),

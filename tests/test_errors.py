@@ -13,7 +13,10 @@ KINDS = {
     "ConfigError": ValueError,
     "CorpusError": ValueError,
     "ExportError": RuntimeError,
+    "MissingFileError": FileNotFoundError,
     "MissingLibraryError": ImportError,
+    "MissingModelError": FileNotFoundError,
+    "MissingStoreError": FileNotFoundError,
     "ModelFileError": ValueError,
     "StoreError": ValueError,
     "TextError": ValueError,
@@ -45,3 +48,19 @@ def test_a_text_error_crosses_a_process() -> None:
 
 def test_a_training_error_has_no_model_until_it_is_given_one() -> None:
     assert TrainingError("the loss is nan").model is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "general"),
+    [
+        (errors.MissingFileError, errors.CorpusError),
+        (errors.MissingModelError, errors.ModelFileError),
+        (errors.MissingStoreError, errors.StoreError),
+    ],
+)
+def test_a_file_that_is_missing_is_an_error_of_both_kinds(
+    kind: type[FastlmError], general: type[FastlmError]
+) -> None:
+    error = pickle.loads(pickle.dumps(kind("a.txt: no such file; check the name")))
+    assert isinstance(error, general)
+    assert str(error) == "a.txt: no such file; check the name"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.callbacks import Callback, Result
-from fastlm.checks import check_known, is_number, one_or_several_texts
+from fastlm.api.texts import texts_of
+from fastlm.callbacks import Callback, Result, model_given
+from fastlm.checks import check_known, is_number
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.engine.tokens import token_counts
@@ -50,7 +51,12 @@ def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -
             f"{name} is a part of the model, which training further does not change; leave it "
             "out, or train a new model"
         )
-    check_known(given, TrainingConfig.__dataclass_fields__.keys() - {"init"})
+    check_known(
+        settings,
+        TrainingConfig.__dataclass_fields__.keys() - {"init"},
+        others=("texts", "valid", "callbacks", "progress"),
+        where="help(fastlm.LanguageModel.train_more)",
+    )
     chosen = before or TrainingConfig()
     kept = {name: getattr(chosen, name) for name in _FROM_BEFORE}
     if not {"epochs", "steps", "minutes"} & given.keys():
@@ -63,19 +69,22 @@ def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -
 
 def train_further(
     model: TextModel,
-    texts: str | Iterable[str],
+    texts: Any,
     *,
     trained: TrainingConfig | None,
     details: Mapping[str, Any],
-    valid: str | Iterable[str] | float | None,
+    valid: Any,
     callbacks: Sequence[Callback],
+    as_model: Callable[[NDArray[np.float32]], Any],
     settings: dict[str, Any],
 ) -> tuple[NDArray[np.float32], TrainingConfig, Seen, dict[str, Any], Result]:
     """Return new parameters, how and on what they were trained, details and result.
 
     ``model`` stays as it is.
 
+    texts, valid : see ``LanguageModel.train_more``
     trained, details : how the model was trained before, and facts about it
+    as_model : makes a ``LanguageModel`` of parameters, for the callbacks
     """
     network = _only_network(model)
     training = finetuning_config(trained, settings)
@@ -93,14 +102,16 @@ def train_further(
         callbacks=callbacks,
         params=network.params.copy(),
     )
-    result = trainer.fit()
+    with model_given(callbacks, lambda: as_model(trainer.engine.snapshot()[0])):
+        result = trainer.fit()
     more = Seen.of(
         token_counts(dataset.train, network.config.vocab),
         network.config.boundary,
         are_texts=is_one_document(model.documents),
     )
     seen = model.seen.with_more(more)
-    return trainer.params, training, seen, _details(details, result, dataset.fingerprint), result
+    facts = _details(details, trainer.details(result.reason), dataset.fingerprint)
+    return trainer.params, training, seen, facts, result
 
 
 def _only_network(model: TextModel) -> NetworkMember:
@@ -110,11 +121,9 @@ def _only_network(model: TextModel) -> NetworkMember:
     raise ConfigError(f"this model has {what}; train_more takes one with a network")
 
 
-def _dataset(
-    model: TextModel, texts: str | Iterable[str], valid: float, training: TrainingConfig
-) -> Dataset:
+def _dataset(model: TextModel, texts: Any, valid: float, training: TrainingConfig) -> Dataset:
     return dataset_from_texts(
-        one_or_several_texts(texts, CorpusError),
+        texts_of(texts, CorpusError),
         model.tokenizer,
         documents=model.documents,
         valid=valid,
@@ -135,19 +144,30 @@ def _check_unknown(tokenizer: Tokenizer, tokens: NDArray[Any] | None) -> None:
         )
 
 
-def _details(before: Mapping[str, Any], result: Result, fingerprint: str) -> dict[str, Any]:
-    """Return the facts about all runs: steps and seconds add up, losses are the last run's."""
-    details = {name: value for name, value in before.items() if name not in ("valid_loss", "epoch")}
-    for name, more in (("step", result.step), ("seconds", result.elapsed)):
-        known = details.get(name, 0)
-        details[name] = more + (known if isinstance(known, int | float) else 0)
+def _details(before: Mapping[str, Any], run: dict[str, Any], fingerprint: str) -> dict[str, Any]:
+    """Return the facts about all runs: steps and seconds add up, losses are the last run's.
+
+    run : the facts about the last one, see ``Trainer.details``
+    """
+    left_out = ("valid_loss", "epoch", "best_step", "history")
+    details = {name: value for name, value in before.items() if name not in left_out}
+    earlier = {
+        name: known if isinstance(known := before.get(name, 0), int | float) else 0
+        for name in ("step", "seconds")
+    }
+    for name, known in earlier.items():
+        details[name] = run[name] + known
+    details |= {name: run[name] for name in ("reason", "train_loss", "valid_loss") if name in run}
     details |= {
-        "reason": result.reason,
-        "train_loss": result.train_loss,
         "corpus": f"{before['corpus']}, then texts" if before.get("corpus") else "texts",
         "corpus_fingerprint": fingerprint,
     }
-    details.pop("best_step", None)
-    if result.best is not None:
-        details["valid_loss"] = result.best.loss
+    history = before.get("history")
+    details["history"] = [
+        *(history if isinstance(history, list) else []),
+        *(
+            row | {name: row[name] + known for name, known in earlier.items()}
+            for row in run["history"]
+        ),
+    ]
     return details

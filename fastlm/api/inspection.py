@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.history import sound_rows
 from fastlm.api.language_model import LanguageModel, load
 from fastlm.config import ModelConfig
 from fastlm.engine.network import first_target
-from fastlm.errors import ConfigError, TokenizerError
+from fastlm.errors import ConfigError
+from fastlm.inference.neighbors import nearest_tokens
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_metadata
 from fastlm.system.json_values import LIST, NUMBER, TEXT, WHOLE, Kind
@@ -102,14 +104,7 @@ class Inspection:
         """
         if self.tokenizer is None:
             raise ConfigError(f"{self.path} has no tokenizer, so its tokens have no names")
-        id = _id_of(self.tokenizer, token, self.path)
-        vectors = self._embeddings.astype(np.float64)
-        lengths = np.linalg.norm(vectors, axis=1)
-        cosines = vectors @ vectors[id] / np.maximum(lengths * lengths[id], 1e-300)
-        nearest = [int(other) for other in np.argsort(-cosines, kind="stable") if other != id]
-        return [
-            (self.tokenizer.token(other), float(cosines[other])) for other in nearest[:_NEIGHBORS]
-        ]
+        return nearest_tokens(self.tokenizer, self._embeddings, token, _NEIGHBORS)
 
     def curve(self) -> dict[str, list[tuple[float, float]]]:
         """Return the ``validation`` and ``training`` losses, as (step, nats per token).
@@ -139,22 +134,6 @@ class Inspection:
         return {"validation": valid, "training": train}
 
 
-def _id_of(tokenizer: Tokenizer, token: str, path: Path) -> int:
-    try:
-        ids = tokenizer.encode(token).tolist()
-    except TokenizerError:
-        ids = []
-    if len(ids) == 1 and ids[0] != tokenizer.unk_id:
-        return int(ids[0])
-    for id in range(tokenizer.vocab_size):
-        if tokenizer.token(id) == token:
-            return id
-    raise ConfigError(
-        f"{token!r} is not one token of {path}, whose tokenizer is {tokenizer.kind}; name one of "
-        f"its vocabulary, such as {tokenizer.token(tokenizer.vocab_size // 2)!r}"
-    )
-
-
 _TIME = Kind("a number", lambda value: NUMBER.holds(value) and 0 <= value < _LONGEST_SECONDS)
 _DETAILS = {
     "reason": TEXT,
@@ -172,7 +151,6 @@ _NO_DETAILS = {
     "ended", "fraction", "lr", "machine", "neighbors", "rate_factor", "resume",
     "tokenizer_fingerprint", "total_epochs", "total_steps", "train", "valid", "versions", "written",
 }  # fmt: skip
-_ROW = {"step": WHOLE, "valid_loss": NUMBER}
 
 
 def _sound_details(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,11 +163,7 @@ def _sound_details(details: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in details.items()
         if name not in _NO_DETAILS and (name not in _DETAILS or _DETAILS[name].holds(value))
     }
-    sound["history"] = [
-        row | {"train_loss": row["train_loss"] if NUMBER.holds(row.get("train_loss")) else None}
-        for row in sound.get("history", ())
-        if isinstance(row, dict) and all(kind.holds(row.get(key)) for key, kind in _ROW.items())
-    ]
+    sound["history"] = sound_rows(sound)
     return sound
 
 

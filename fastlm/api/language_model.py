@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from os import PathLike
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.api.finetuning import train_further
+from fastlm.api.history import validations
 from fastlm.api.members import (
     checked_network,
     make_members,
@@ -18,10 +20,12 @@ from fastlm.api.members import (
     read_members,
 )
 from fastlm.api.text_methods import TextMethods
-from fastlm.callbacks import Callback, Result
+from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.checks import check_choice
-from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.config import ModelConfig, TrainingConfig, TrainingSettings
 from fastlm.counts.backoff_model import BackoffModel
+from fastlm.display.choice import shown_progress
+from fastlm.display.compiling import watch_compiling
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
 from fastlm.inference.members import NetworkMember
 from fastlm.inference.text_model import TextModel
@@ -91,6 +95,7 @@ class LanguageModel(TextMethods):
         self._networks, self._counts, self.weights = make_members(
             [*first, *others], counts, weights, tokenizer
         )
+        watch_compiling()
         self.tokenizer = tokenizer
         self.documents: Documents = documents
         self.training = training
@@ -155,6 +160,11 @@ class LanguageModel(TextMethods):
         return str(self.details.get("corpus", ""))
 
     @property
+    def history(self) -> list[Validation]:
+        """The validations of the run, or of the runs, that made the model; also after loading."""
+        return validations(self.details)
+
+    @property
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The weights of the (first) network by name, as views of ``params``."""
         return self.layout.views(self.params) if self.has_network else {}
@@ -190,11 +200,12 @@ class LanguageModel(TextMethods):
 
     def train_more(
         self,
-        texts: str | Iterable[str],
+        texts: str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
-        valid: str | Iterable[str] | float | None = None,
-        callbacks: Sequence[Callback] = (),
-        **settings: Any,
+        valid: str | PathLike[str] | Iterable[str | PathLike[str]] | float | None = None,
+        callbacks: Callbacks = (),
+        progress: bool | None = None,
+        **settings: Unpack[TrainingSettings],
     ) -> Self:
         """Train this model further on more text, with its tokenizer; return itself.
 
@@ -203,13 +214,16 @@ class LanguageModel(TextMethods):
 
         Parameters
         ----------
-        texts : str or iterable of str
-            Text itself, cut into documents as in training (``self.documents``).
-        valid : str, iterable of str, float or None
+        texts : str, path, or several of them
+            A str is text itself, a path object names a file of text. It is cut into documents as
+            in training (``self.documents``).
+        valid : str, path, several of them, float or None
             Text to validate on, or the fraction of ``texts`` to hold out from its end. The
             parameters of the best validation are kept. None or 0: no validation.
-        callbacks : sequence of Callback
-            Called as the run goes on (``fastlm.callbacks``).
+        callbacks : Callback, function, or several of them
+            Called as the run goes on; see ``fastlm.train``.
+        progress : bool, optional
+            Whether to show how it goes; see ``fastlm.train``.
         **settings
             Fields of ``TrainingConfig``: epochs, steps or minutes (default: one epoch), lr
             (default: a quarter of what the model was trained with), schedule, batch, seed, ...
@@ -224,16 +238,29 @@ class LanguageModel(TextMethods):
         TrainingError
             When training diverges.
         """
-        self.params, self.training, self.seen, self.details, self.result = train_further(
-            self.text_model,
-            texts,
-            trained=self.training,
-            details=self.details,
-            valid=valid,
-            callbacks=callbacks,
-            settings=settings,
-        )
+        with shown_progress(progress) as shown:
+            self.params, self.training, self.seen, self.details, self.result = train_further(
+                self.text_model,
+                texts,
+                trained=self.training,
+                details=self.details,
+                valid=valid,
+                callbacks=[*shown, *as_callbacks(callbacks)],
+                as_model=self._with_params,
+                settings=dict(settings),
+            )
         return self
+
+    def _with_params(self, params: NDArray[np.float32]) -> LanguageModel:
+        return LanguageModel(
+            self.config,
+            params,
+            self.tokenizer,
+            documents=self.documents,
+            training=self.training,
+            seen=self.seen,
+            details=self.details,
+        )
 
     # ------------------------------------------------------------------------ the file
 

@@ -5,18 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from os import PathLike
 from typing import Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import check_choice, check_whole, one_or_several_texts
+from fastlm.api.texts import texts_of
+from fastlm.checks import check_choice, check_whole
+from fastlm.data.dataset import corpus_store
 from fastlm.data.token_store import TokenStore
-from fastlm.errors import TokenizerError
+from fastlm.display.counting import text_counter
+from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
-from fastlm.inference.generation import GenerationSettings, Request, encode_prompt
+from fastlm.inference.generation import (
+    DrawingSettings,
+    GenerationSettings,
+    Request,
+    encode_prompt,
+)
+from fastlm.inference.neighbors import nearest_tokens
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.inference.text_model import TextModel
+from fastlm.model.layout import Layout
 from fastlm.system.resources import thread_count
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import DOCUMENT_MODES, Documents
@@ -34,7 +45,9 @@ class TextMethods(ABC):
 
     # ------------------------------------------------------------------------ generation
 
-    def generate(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> str:
+    def generate(
+        self, prompt: str = "", length: int = 200, **settings: Unpack[DrawingSettings]
+    ) -> str:
         """Continue ``prompt``; return the prompt as it is, followed by new text.
 
         ``<unk>`` is never chosen, nor what did not occur in training, nor what holds the end of a
@@ -78,16 +91,18 @@ class TextMethods(ABC):
             For a prompt that the tokenizer cannot encode: a model without ``<unk>`` takes only
             what is in its vocabulary.
         """
-        return next(Request.make(self.text_model, prompt, settings).texts(1))
+        return next(Request.make(self.text_model, prompt, {**settings, "length": length}).texts(1))
 
-    def stream(self, prompt: str = "", **settings: Unpack[GenerationSettings]) -> Iterator[str]:
+    def stream(
+        self, prompt: str = "", length: int = 200, **settings: Unpack[DrawingSettings]
+    ) -> Iterator[str]:
         """Like ``generate``, but yield the new text, without the prompt, in parts as it comes.
 
         A part comes as soon as no later token can change it, and never holds a part of a stop
         string. Joined, the parts after the prompt are what ``generate`` returns. Errors in the
         arguments are raised at the call. Tokens are chosen at most 20 ms ahead of the text.
         """
-        return Request.make(self.text_model, prompt, settings).stream()
+        return Request.make(self.text_model, prompt, {**settings, "length": length}).stream()
 
     def sample(
         self,
@@ -166,48 +181,66 @@ class TextMethods(ABC):
         token = self.text_model.tokenizer.token
         return [(token(id), float(distribution[id])) for id in best]
 
+    def neighbors(self, token: str, k: int = 10) -> list[tuple[str, float]]:
+        """Return the k tokens with the nearest embeddings to a token, as (token, cosine).
+
+        Raises
+        ------
+        ConfigError
+            For text that is not one token of the vocabulary, and a model without a network.
+        """
+        model = self.text_model
+        if not model.networks:
+            raise ConfigError("a model of counts has no embeddings; use one with a network")
+        network = model.networks[0]
+        embeddings = Layout(network.config).views(network.params)["embeddings"]
+        return nearest_tokens(model.tokenizer, embeddings, token, k)
+
     # ------------------------------------------------------------------------ measuring
 
     @overload  # a str is an iterable of str, too
     def perplexity(  # type: ignore[overload-overlap]
-        self, text: str | TokenStore, threads: int | None = None
+        self, text: str | PathLike[str] | TokenStore, threads: int | None = None
     ) -> float: ...
 
     @overload
     def perplexity(
-        self, text: Iterable[str], threads: int | None = None
+        self, text: Iterable[str | PathLike[str]], threads: int | None = None
     ) -> NDArray[np.float64]: ...
 
     def perplexity(
-        self, text: str | Iterable[str] | TokenStore, threads: int | None = None
+        self,
+        text: str | PathLike[str] | Iterable[str | PathLike[str]] | TokenStore,
+        threads: int | None = None,
     ) -> float | NDArray[np.float64]:
         """Return exp of the mean negative log-likelihood per token: of one text, or of each.
 
         Parameters
         ----------
-        text : str, iterable of str or TokenStore
+        text : str, path, several of them, or TokenStore
+            As for ``evaluate``.
         threads : int, optional
             As for ``evaluate``.
 
         Returns
         -------
         float or float64[n]
-            A number for one text or a store. For n texts an array of theirs, as ``score_arrays``
-            has them: NaN for one without a token to predict. That of all of them together is
-            ``evaluate(texts).perplexity``.
+            A number for one text, file or store. For n texts an array of theirs, as
+            ``score_arrays`` has them: NaN for one without a token to predict. That of all of them
+            together is ``evaluate(texts).perplexity``.
 
         Raises
         ------
         CorpusError, TextError, StoreError, TrainingError
             As ``evaluate``.
         """
-        if isinstance(text, str | TokenStore):
+        if isinstance(text, str | PathLike | TokenStore):
             return self.evaluate(text, threads).perplexity
         return self.score_arrays(text, threads=threads).perplexity
 
     def evaluate(
         self,
-        text: str | Iterable[str] | TokenStore,
+        text: str | PathLike[str] | Iterable[str | PathLike[str]] | TokenStore,
         threads: int | None = None,
         *,
         documents: Documents | None = None,
@@ -219,9 +252,9 @@ class TextMethods(ABC):
 
         Parameters
         ----------
-        text : str, iterable of str or TokenStore
-            Of a store, the held-out part counts too, and the text that the cut goes through
-            counts as two documents.
+        text : str, path, several of them, or TokenStore
+            A str is text, a path object a file of text or a store. Of a store, the held-out part
+            counts too, and the text that the cut goes through counts as two documents.
         threads : int, optional
             None: FASTLM_THREADS, or the processors this process may use. The figures are the same
             for any number.
@@ -245,19 +278,22 @@ class TextMethods(ABC):
             check_choice("documents", documents, DOCUMENT_MODES)
             TokenizerSpec.of(model.tokenizer).for_documents(documents)
             model = replace(model, documents=documents)
+        if isinstance(text, PathLike):
+            text = corpus_store(text) or text
         if isinstance(text, TokenStore):
             return evaluate_store(model, text, threads=thread_count(threads))
-        texts = one_or_several_texts(text, TokenizerError)
+        texts = texts_of(text, TokenizerError)
         return evaluate_texts(model, texts, threads=thread_count(threads))
 
     def score(
         self,
-        texts: Iterable[str],
+        texts: str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
         return_tokens: bool = False,
         count_end: bool | None = None,
         batch_chars: int = BATCH_CHARS,
         threads: int | None = None,
+        progress: bool | None = None,
     ) -> Iterator[Score]:
         r"""Yield one ``fastlm.Score`` for each text, in order, in constant memory.
 
@@ -268,8 +304,9 @@ class TextMethods(ABC):
 
         Parameters
         ----------
-        texts : iterable of str
-            Read as needed: up to ``batch_chars`` characters ahead of the results.
+        texts : str, path, or iterable of them
+            Read as needed: up to ``batch_chars`` characters ahead of the results. One str is one
+            text. A path object is a file: one text, or of JSON lines one for each line.
         return_tokens : bool
             Whether to add the tokens that count and the log-probability of each.
         count_end : bool, optional
@@ -281,6 +318,8 @@ class TextMethods(ABC):
         threads : int, optional
             None: FASTLM_THREADS, or the processors this process may use. The results do not depend
             on it. In one of several worker processes, 1 is best.
+        progress : bool, optional
+            Whether to show how many texts are done; see ``fastlm.train``.
 
         Raises
         ------
@@ -290,23 +329,36 @@ class TextMethods(ABC):
             For a text that is not a str or that the tokenizer cannot encode, with its index, after
             the scores of the texts before it.
         """
-        return score_texts(
+        several = texts_of(texts, TokenizerError)
+        counter = text_counter(several, progress)
+        scores = score_texts(
             self.text_model,
-            texts,
+            several if counter is None else counter.count(several),
             return_tokens=return_tokens,
             count_end=count_end,
             batch_chars=batch_chars,
             threads=thread_count(threads),
         )
+        return scores if counter is None else counter.follow(scores)
 
     def score_arrays(
         self,
-        texts: Iterable[str],
+        texts: str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
         count_end: bool | None = None,
         threads: int | None = None,
+        progress: bool | None = None,
     ) -> ScoreArrays:
         """Return the scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
-        return score_arrays(
-            self.text_model, texts, count_end=count_end, threads=thread_count(threads)
-        )
+        several = texts_of(texts, TokenizerError)
+        counter = text_counter(several, progress)
+        try:
+            return score_arrays(
+                self.text_model,
+                several if counter is None else counter.count(several),
+                count_end=count_end,
+                threads=thread_count(threads),
+            )
+        finally:
+            if counter is not None:
+                counter.close()

@@ -169,11 +169,15 @@ def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
 
 
 def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
+    # On the command line a word is the name of a file, never text.
+    paths = None if corpus is None else [Path(name) if name else name for name in corpus]
+    if isinstance(settings.get("valid"), str):
+        settings = settings | {"valid": Path(settings["valid"])}
     if quiet:
         from fastlm.api.train import train as fit
         from fastlm.display.progress import QuietNotices
 
-        return fit(corpus, callbacks=[QuietNotices()], **settings)
+        return fit(paths, callbacks=[QuietNotices()], progress=False, **settings)
 
     from fastlm.display.progress import ConsoleProgress
 
@@ -181,4 +185,4 @@ def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> 
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.api.train import train as fit
 
-        return fit(corpus, callbacks=[progress], **settings)
+        return fit(paths, callbacks=[progress], progress=False, **settings)

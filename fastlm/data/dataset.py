@@ -13,17 +13,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import is_number, one_or_several_texts
+from fastlm.checks import is_number
 from fastlm.data.cache import cache_path, open_cached, remove_old_stores
 from fastlm.data.cache_folder import PRIVATE_FILE, spool_folder
 from fastlm.data.encode import EncodingJob, corpus_tokenizer, encode_corpus, scan_counter
 from fastlm.data.prepare import refuse_stores, write_store
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.scan import IN_MEMORY, scan_corpus
-from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction, valid_is_text
+from fastlm.data.split import MIN_CHARACTERS, VALID_FRACTION, check_fraction
 from fastlm.data.token_store import TokenStore, is_store
 from fastlm.data.token_store_format import FORMAT_VERSION
-from fastlm.errors import ConfigError, CorpusError, StoreError
+from fastlm.errors import ConfigError, StoreError
 from fastlm.system.resources import thread_count
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import check_documents, is_one_document
@@ -79,8 +79,9 @@ def build_dataset(
     corpus: CorpusSource,
     spec: TokenizerSpec,
     *,
-    texts: Iterable[str] | None = None,
+    texts: str | Iterable[str] | None = None,
     valid: CorpusSource | float = None,
+    valid_texts: str | Iterable[str] | None = None,
     documents: Documents | None = None,
     reading: Reading | None = None,
     cache: bool = True,
@@ -94,8 +95,8 @@ def build_dataset(
 
     Parameters
     ----------
-    corpus, texts, valid, documents, cache
-        See ``fastlm.train``.
+    corpus, texts, valid, valid_texts, documents, cache
+        See ``fastlm.train``; here a str of ``corpus`` or ``valid`` is a path.
     spec : TokenizerSpec
     reading : Reading, optional
         How files are read.
@@ -120,20 +121,21 @@ def build_dataset(
         thread_count(threads),
         ProgressReporter() if reporter is None else reporter,
     )
-    held_out = check_fraction(valid if valid is None or is_number(valid) else 0)
+    if valid_texts is not None and valid is not None:
+        raise ConfigError("valid and valid_texts are both given; choose one of them")
+    is_split = valid_texts is None and (valid is None or is_number(valid))
+    held_out = check_fraction(cast("float | None", valid) if is_split else 0)
     store = corpus_store(corpus, options.reporter)
     if store is not None:
         _check_store_options(store, options, documents)
-        if held_out == valid:  # else validation text is read so
+        if is_split:  # else validation text is read so
             check_no_reading(store, options.reading)
         dataset = _of_store(store, held_out)
     else:
         spec.ready()  # refuses wrong settings before any work
         check_documents(options.documents)
         dataset = _of_text(inputs_of(corpus, options.reading, texts), held_out, options)
-    if valid is None or is_number(valid):
-        return dataset
-    return _with_valid(dataset, valid, options, is_text=texts is not None and valid_is_text(valid))
+    return dataset if is_split else _with_valid(dataset, valid, valid_texts, options)
 
 
 def dataset_from_texts(
@@ -283,9 +285,11 @@ def _dataset(
     )
 
 
-def _with_valid(dataset: Dataset, valid: Any, options: _Options, *, is_text: bool) -> Dataset:
+def _with_valid(
+    dataset: Dataset, valid: Any, texts: str | Iterable[str] | None, options: _Options
+) -> Dataset:
     """Return the dataset with validation files, texts or a store in place of a held-out part."""
-    store = None if is_text else corpus_store(valid, options.reporter)
+    store = None if valid is None else corpus_store(valid, options.reporter)
     if store is not None:
         store.require(tokenizer=dataset.tokenizer, documents=dataset.documents)
         ids: NDArray[Any] = store.ids
@@ -293,9 +297,8 @@ def _with_valid(dataset: Dataset, valid: Any, options: _Options, *, is_text: boo
     else:
         spec = TokenizerSpec.of(dataset.tokenizer)
         options = dataclasses.replace(options, spec=spec, documents=dataset.documents, cache=False)
-        texts = one_or_several_texts(valid, CorpusError) if is_text else None
-        inputs = inputs_of(None if is_text else valid, options.reading, texts)
-        other = _of_text(inputs, 0, options)
+        reading = Reading() if valid is None else options.reading
+        other = _of_text(inputs_of(valid, reading, texts), 0, options)
         ids, name = other.train, other.description
     return dataclasses.replace(
         dataset, valid=ids, description=f"{dataset.description}, validation: {name}"

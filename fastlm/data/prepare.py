@@ -38,7 +38,7 @@ def prepare(
     corpus: CorpusSource,
     path: str | PathLike[str],
     *,
-    texts: Iterable[str] | None = None,
+    texts: str | Iterable[str] | None = None,
     tokenizer: str | Tokenizer | None = None,
     vocab: str | PathLike[str] | None = None,
     min_count: int = 1,
@@ -52,7 +52,7 @@ def prepare(
     threads: int | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TokenStore:
-    """Turn text of any size into a token store, in constant memory.
+    """Turn text of any size into a token store; ``fastlm.prepare`` with a str as a path.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def prepare(
         documentation text that every Python ships.
     path : path
         The store to write. A store of that name is replaced when the new one is complete.
-    texts : iterable of str, optional
+    texts : str or iterable of str, optional
         Text itself, in place of files; each is one text, as a file is.
     tokenizer, vocab, min_count, max_vocab, documents
         As for ``fastlm.train``.

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from os import PathLike
-from typing import Any
 
 from fastlm.checks import is_number, shown
 from fastlm.data.scan import CorpusScan, ScannedInput, SeekPoint
@@ -29,7 +27,6 @@ __all__ = [
     "check_fraction",
     "find_cut",
     "split_parts",
-    "valid_is_text",
 ]
 
 VALID_FRACTION = 0.05  # held out where the caller does not say
@@ -52,13 +49,6 @@ def check_fraction(fraction: float | None) -> float | None:
             f"{shown(fraction)}"
         )
     return float(fraction)
-
-
-def valid_is_text(valid: Any) -> bool:
-    """Tell whether what stands beside texts is text to validate on: it is but for Path objects."""
-    if valid is None or is_number(valid) or isinstance(valid, PathLike):
-        return False
-    return not (isinstance(valid, list | tuple) and any(isinstance(v, PathLike) for v in valid))
 
 
 def find_cut(scan: CorpusScan, fraction: float | None, documents: str) -> int | None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.checks import short_name
 from fastlm.data.progress import ProgressReporter
 from fastlm.data.token_store_format import (
     HEADER_BYTES,
@@ -30,7 +31,7 @@ from fastlm.data.token_store_format import (
     parse_metadata,
 )
 from fastlm.data.token_store_stamps import is_stamped, stamp
-from fastlm.errors import StoreError, TokenizerError
+from fastlm.errors import MissingStoreError, StoreError, TokenizerError
 from fastlm.system.atomic_file import NewFile, unwritable
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.tokenizers.backend import count_ids
@@ -121,9 +122,13 @@ class TokenStore:
                     shape=(header.n_ids,),
                 )  # fmt: skip
         except FileNotFoundError:
-            raise StoreError(f"{path}: no such file; check the name, or prepare it first") from None
+            raise MissingStoreError(
+                f"{short_name(str(path))}: no such file; check the name, or prepare it first"
+            ) from None
         except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
+            raise StoreError(
+                f"{short_name(str(path))} cannot be read: {error.strerror or error}"
+            ) from None
         store = cls(path, metadata, mapped, header, status)
         if check is None and header == written:
             store._accept()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Self, TextIO
 
 from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Start, Validation
+from fastlm.display.compiling import announced
 from fastlm.display.figures import (
     count_text,
     duration_text,
@@ -20,6 +21,8 @@ from fastlm.display.figures import (
     size_text,
     tokens_text,
 )
+from fastlm.display.notebook import NotebookScreen
+from fastlm.display.place import begin, end
 from fastlm.display.screen import LABEL, Screen
 
 __all__ = ["ConsoleProgress", "QuietNotices", "ScoreProgress"]
@@ -61,6 +64,8 @@ class ConsoleProgress(Callback):
     stream : TextIO, optional
         Default: standard error. If it fails (a closed pipe, a full disk) the display ends, and
         training continues.
+    screen : Screen or NotebookScreen, optional
+        Where to show it, in place of the stream.
     interval : float
         Seconds between lines in a pipe.
     clock : callable
@@ -71,10 +76,13 @@ class ConsoleProgress(Callback):
         self,
         *,
         stream: TextIO | None = None,
+        screen: Screen | NotebookScreen | None = None,
         interval: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._screen = Screen(sys.stderr if stream is None else stream, _WIDTH)
+        if screen is None:
+            screen = Screen(sys.stderr if stream is None else stream, _WIDTH)
+        self._screen = screen
         self._interval = interval
         self._clock = clock
         self._unit = "perplexity"
@@ -95,6 +103,7 @@ class ConsoleProgress(Callback):
 
     def close(self) -> None:
         """Remove what is redrawn, and restore the terminal."""
+        end(self._screen)
         self._screen.close()
 
     def wait_for(self, what: str) -> None:
@@ -103,6 +112,7 @@ class ConsoleProgress(Callback):
 
     def on_prepare(self, preparing: Preparing) -> None:
         """Show how far a phase is, or how long it took."""
+        begin(self._screen)
         if not preparing.ended:
             fraction = preparing.done / preparing.total if preparing.total else None
             text = f"{preparing.phase:<{LABEL}}{_preparing_text(preparing)}"
@@ -118,6 +128,7 @@ class ConsoleProgress(Callback):
 
     def on_start(self, start: Start) -> None:
         """Describe the run."""
+        begin(self._screen)
         self._unit = quality_unit(start.tokenizer)
         self._first_step = start.step
         for label, text in _facts(start):
@@ -277,7 +288,7 @@ def _facts(start: Start) -> list[tuple[str, str]]:
     ]
     if start.step:
         facts.append(("resuming", f"at step {start.step:,}, after {duration_text(start.elapsed)}"))
-    if start.compiling:
+    if start.compiling and not announced():
         from fastlm.engine.precompile import compiling_text
 
         facts.append(("compiling", f"{compiling_text()} ..."))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-__all__ = ["LABEL", "Screen", "is_terminal", "is_utf8", "printable"]
+__all__ = ["LABEL", "Screen", "can_redraw", "is_terminal", "is_utf8", "printable"]
 
 LABEL = 12
 """Columns of the labels before the texts."""
@@ -65,7 +65,7 @@ class Screen:
         self._stream = _Lenient(stream)
         self._width = width
         self._live: Live | None = None
-        self.can_redraw = _can_redraw(stream)
+        self.can_redraw = can_redraw(stream)
 
     @functools.cached_property
     def _console(self) -> Console:
@@ -167,6 +167,6 @@ class _Lenient:
         return getattr(self._stream, name)
 
 
-def _can_redraw(stream: TextIO) -> bool:
+def can_redraw(stream: TextIO) -> bool:
     """Whether a line written to ``stream`` can be written over."""
     return is_terminal(stream) and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")

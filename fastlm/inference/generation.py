@@ -23,7 +23,7 @@ from fastlm.text.documents import DOCUMENT_ENDS, is_one_document, last_document
 from fastlm.wording import setting
 from fastlm_kernels.passes.sampling import Rules
 
-__all__ = ["GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
+__all__ = ["DrawingSettings", "GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
 
 # Seconds that a call of the kernel runs: until the next part of a stream, until Ctrl-C is seen.
 _STREAM_SECONDS = 0.02
@@ -34,10 +34,9 @@ _MOST_TEXTS = 512
 _MOST_TOKENS = 1 << 22
 
 
-class GenerationSettings(TypedDict, total=False):
-    """The settings of ``LanguageModel.generate``, which explains them."""
+class DrawingSettings(TypedDict, total=False):
+    """The settings of ``LanguageModel.generate`` but for ``length``."""
 
-    length: int
     temperature: float
     top_k: int | None
     top_p: float | None
@@ -45,6 +44,12 @@ class GenerationSettings(TypedDict, total=False):
     seed: int | None
     stop: str | Iterable[str] | None
     stop_at_end: bool | None
+
+
+class GenerationSettings(DrawingSettings, total=False):
+    """The settings of ``LanguageModel.generate``, which explains them."""
+
+    length: int
 
 
 _DEFAULTS: GenerationSettings = {
@@ -108,7 +113,7 @@ class Request:
         TokenizerError
             For a prompt that is not a str or that the tokenizer cannot encode.
         """
-        check_known(settings, _DEFAULTS)
+        check_known(settings, _DEFAULTS, others=("prompt", "n", "threads"))
         chosen = _DEFAULTS | settings
         tokenizer = model.tokenizer
         stops_at_end = _stops_at_end(model, chosen["stop_at_end"])

@@ -56,8 +56,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
-from fastlm.checks import shown
-from fastlm.errors import ModelFileError
+from fastlm.checks import short_name, shown
+from fastlm.errors import MissingModelError, ModelFileError
 from fastlm.model.model_header import (
     DTYPES,
     FORMAT_VERSION,
@@ -224,14 +224,15 @@ def _open_model_file(path: FilePath) -> Iterator[tuple[BinaryIO, int]]:
         with Path(path).open("rb") as file:
             yield file, os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise ModelFileError(
-            f"there is no file {path}; check the name, or train a model first"
+        raise MissingModelError(
+            f"there is no file {short_name(str(path))}; check the name, or train a model first"
         ) from None
     except ModelFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ModelFileError(
-            f"cannot read {path}: {reason_of(error)}; check the name and your permissions"
+            f"cannot read {short_name(str(path))}: {reason_of(error)}; check the name and your "
+            "permissions"
         ) from None
 
 

@@ -114,7 +114,7 @@ def expand(corpus: FilePath | Sequence[FilePath]) -> list[tuple[FilePath, list[F
 def inputs_of(
     corpus: CorpusSource | None = None,
     reading: Reading | None = None,
-    texts: Iterable[str] | None = None,
+    texts: str | Iterable[str] | None = None,
 ) -> list[Input]:
     """Return the sources that a corpus or texts in memory name, without reading their text.
 
@@ -124,7 +124,7 @@ def inputs_of(
         Files, folders, patterns, "-" for standard input; None: the default corpus.
     reading : Reading, optional
         How files are read.
-    texts : iterable of str, optional
+    texts : str or iterable of str, optional
         Texts in memory, in place of a corpus.
 
     Raises

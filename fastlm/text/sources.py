@@ -12,8 +12,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastlm.checks import check_texts
-from fastlm.errors import CorpusError
+from fastlm.checks import one_or_several_texts, short_name
+from fastlm.errors import CorpusError, MissingFileError
 from fastlm.text.compression import is_compressed, read_chunks
 from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
 from fastlm.text.file_kinds import kind_of
@@ -259,8 +259,8 @@ class PathInput(Input):
             with open(self.path, "rb") as file:
                 yield file
         except FileNotFoundError:
-            raise CorpusError(
-                f"{self.name}: no such file; check the name and the current folder"
+            raise MissingFileError(
+                f"{short_name(self.name)}: no such file; check the name and the current folder"
             ) from None
         except PermissionError:
             raise CorpusError(f"{self.name}: permission denied; make the file readable") from None
@@ -331,10 +331,10 @@ def file_or_stdin(path: FilePath, reading: Reading) -> FileInput | StdinInput:
 
 
 class TextsInput(Input):
-    """Strings in memory, or that an iterable makes one after the other: each is a text."""
+    """A str in memory, or several that an iterable gives one after the other: each is a text."""
 
-    def __init__(self, texts: Iterable[str], name: str = "texts") -> None:
-        check_texts(texts, CorpusError)
+    def __init__(self, texts: str | Iterable[str], name: str = "texts") -> None:
+        texts = one_or_several_texts(texts, CorpusError)
         self.texts = texts
         self.name = name
         self.rereadable = isinstance(texts, (list, tuple))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastlm.checks import check_choice, check_known
-from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.config import ModelConfig, TrainingConfig, as_widths
 
 __all__ = ["PRESETS", "Preset", "preset_named", "split_settings"]
 
@@ -71,13 +72,18 @@ def preset_named(name: str | None) -> Preset:
 
 
 def split_settings(
-    settings: dict[str, Any], preset: Preset
+    settings: Mapping[str, Any], preset: Preset, others: Iterable[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields of ModelConfig and those of TrainingConfig: given, else the preset's."""
+    """Return the fields of ModelConfig and those of TrainingConfig: given, else the preset's.
+
+    others : keywords of the caller, which a misspelt setting may mean
+    """
     given = {name: value for name, value in settings.items() if value is not None}
     in_model = ModelConfig.__dataclass_fields__.keys() - {"vocab", "boundary"}
     in_training = TrainingConfig.__dataclass_fields__.keys()
-    check_known(given, in_model | in_training)
+    check_known(settings, in_model | in_training, others=others, where="help(fastlm.train)")
+    for name in given.keys() & {"hidden", "far", "cutoffs"}:
+        given[name] = as_widths(given[name])
     training = dict(preset.training)
     if {"epochs", "steps", "minutes"} & given.keys():
         training.pop("epochs", None)  # another length replaces the preset's

@@ -8,7 +8,15 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validation
+from fastlm.callbacks import (
+    Callback,
+    Notice,
+    Progress,
+    Result,
+    Start,
+    Validation,
+    takes_notices,
+)
 from fastlm.config import ModelConfig
 from fastlm.engine.training import TrainingEngine, kernels_cached
 from fastlm.errors import TrainingWarning
@@ -82,7 +90,7 @@ class Reporter:
         handled = False
         for callback in self.callbacks:
             callback.on_notice(notice)
-            handled |= type(callback).on_notice is not Callback.on_notice
+            handled |= takes_notices(callback)
         if warn and not handled:
             warnings.warn(notice.message, TrainingWarning, stacklevel=3)
 

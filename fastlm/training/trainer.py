@@ -8,13 +8,13 @@ Only a run bounded by time depends on the clock.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.callbacks import Callback, Result, Validation
+from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.config import Config
 from fastlm.engine.tokens import token_array, token_counts
 from fastlm.engine.training import TrainingEngine
@@ -54,7 +54,7 @@ class Trainer:
     train_tokens, valid_tokens : int[T]
         Ids below ``config.model.vocab``; a boundary token (``<end>``) ends each document. Without
         ``valid_tokens`` there is no validation.
-    callbacks : sequence of Callback
+    callbacks : Callback, function, or several of them
         Told how training goes.
     params, momentum : float32[n], optional
         To start from, copied. Default: weights initialised from the seed, and zeros.
@@ -85,7 +85,7 @@ class Trainer:
         train_tokens: Any,
         valid_tokens: Any = None,
         *,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callbacks = (),
         params: NDArray[np.float32] | None = None,
         momentum: NDArray[np.float32] | None = None,
         counts: NDArray[np.int64] | None = None,
@@ -95,7 +95,7 @@ class Trainer:
     ) -> None:
         training = config.training
         self.config = config
-        self.callbacks = list(callbacks)
+        self.callbacks = as_callbacks(callbacks)
         if params is None:
             params = _initial_params(config, train_tokens, counts)
         self.engine = TrainingEngine(config.model, training, train_tokens, params)
@@ -127,7 +127,7 @@ class Trainer:
         train_tokens: Any = None,
         valid_tokens: Any = None,
         *,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callbacks = (),
         checkpoint_every: str | float | None = None,
         keep: int | None = None,
         metrics: FilePath | None = None,

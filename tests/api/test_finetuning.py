@@ -137,7 +137,7 @@ def test_what_is_no_text_is_refused(tmp_path, monkeypatch):
     (tmp_path / "corpus.txt").write_text(NEW)
     model = trained()
     before = model.params
-    for wrong in ("corpus.txt", {"text": [NEW]}, tmp_path / "corpus.txt"):
+    for wrong in ("corpus.txt", {"text": [NEW]}):
         for arguments in ({"texts": wrong}, {"texts": NEW, "valid": wrong}):
             with pytest.raises(CorpusError, match="expected text"):
                 model.train_more(**arguments)

@@ -168,7 +168,7 @@ UNSOUND = [
         "model configuration has a key 'gates' that this version",
     ),
     (change_model(context=0), "context is 0; give a whole number"),
-    (change_model(hidden=3), "hidden is 3; give"),
+    (change_model(hidden=3), r"tensor hidden.1.weight is float32 of shape \(12, 5\), but"),
     (change_model(embed=2**40), "a layer is wider than|tensor embeddings|embed is"),
     (change_model(hidden=[2**30]), r"tensor hidden.1.weight is float32 of shape \(12, 5\), but"),
     (change_model(vocab=CONFIG.vocab + 1), "tokenizer has .* tokens, but the model's vocab is"),

@@ -99,8 +99,8 @@ def test_momentum_comes_from_a_checkpoint_only(checkpoint):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"resume": True}, ConfigError, "resume needs .*; give checkpoint="),
-        ({"restart": True}, ConfigError, "restart needs .*; give checkpoint="),
+        ({"resume": True}, ConfigError, "resume needs .*; give checkpoint"),
+        ({"restart": True}, ConfigError, "restart needs .*; give checkpoint"),
         (
             {"checkpoint": "c", "resume": True, "restart": True},
             ConfigError,

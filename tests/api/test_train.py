@@ -60,7 +60,7 @@ def test_a_file_gives_the_same_model_as_its_text(tmp_path):
 def test_the_tokens_are_counted_once(monkeypatch):
     calls = []
     count = fastlm.engine.tokens.token_counts
-    for module in ("api.train", "training.trainer"):
+    for module in ("api.run", "training.trainer"):
         monkeypatch.setattr(
             f"fastlm.{module}.token_counts", lambda *given: (calls.append(given), count(*given))[1]
         )
@@ -202,7 +202,7 @@ def test_callbacks_are_told():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"widths": 3}, "unknown setting 'widths'; there are batch, bias"),
+        ({"widths": 3}, "unknown setting 'widths'; see help"),
         ({"vocab_size": 30}, "unknown setting 'vocab_size'"),
         ({"boundary": 3}, "unknown setting 'boundary'"),
         ({"context": 0}, "context is 0"),
@@ -413,7 +413,7 @@ def test_a_model_holds_neither_paths_nor_keys_of_its_corpus(tmp_path):
 
 
 def test_beside_texts_the_validation_is_text(tmp_path, monkeypatch):
-    """Today ``valid=b`` beside ``texts=a`` is read as paths."""
+    """A str beside texts is text, unless it names a file."""
     monkeypatch.chdir(tmp_path)
     held_out = "\n".join(LINES[:40])
     (tmp_path / "valid.txt").write_text(held_out)
@@ -422,17 +422,19 @@ def test_beside_texts_the_validation_is_text(tmp_path, monkeypatch):
         fastlm.train(valid=valid, **settings).details["valid_loss"]
         for valid in (
             held_out, [held_out], iter([held_out]), tmp_path / "valid.txt",
-            [tmp_path / "valid.txt"],
+            [tmp_path / "valid.txt"], "valid.txt", ["valid.txt"],
         )
     }  # fmt: skip
     assert len(losses) == 1
-    for wrong, message in (
-        ("valid.txt", "expected text, got the name of a file"),
-        (["valid.txt"], "expected text, got the name of a file"),
-        ({"text": [held_out]}, "names of its columns"),
-    ):
-        with pytest.raises(CorpusError, match=message):
-            fastlm.train(valid=wrong, **settings)
+    losses.add(fastlm.train(valid_texts=held_out, **settings).details["valid_loss"])
+    losses.add(fastlm.train(valid_texts=[held_out], **settings).details["valid_loss"])
+    assert len(losses) == 1
+    with pytest.raises(CorpusError, match="names of its columns"):
+        fastlm.train(valid={"text": [held_out]}, **settings)
+    with pytest.raises(CorpusError, match="expected text, got the name of a file"):
+        fastlm.train(valid_texts="valid.txt", **settings)
+    with pytest.raises(ConfigError, match="valid and valid_texts are both given"):
+        fastlm.train(valid=0.1, valid_texts=held_out, **settings)
     with pytest.raises(CorpusError, match="names of its columns"):
         fastlm.train(texts={"text": [TEXT]})
 

@@ -37,7 +37,7 @@ def test_eval_counts_the_ends_of_documents(run: Run, tmp_path: Path, documents: 
     assert first == pytest.approx(second, rel=1e-9)
     other = "file"
     assert_one_line(
-        run("eval", "m", "s", "--documents", other), 1, f"documents={documents}, not {other}"
+        run("eval", "m", "s", "--documents", other), 1, f"--documents {documents}, not {other}"
     )
 
 

@@ -88,7 +88,7 @@ def test_only_what_is_given_is_passed_on(run, fake):
     assert run("train", "--quiet", "--checkpoint-every", "never").code == 0
     ((arguments, settings),) = calls
     assert arguments == (None,)
-    assert settings.keys() == {"callbacks"}
+    assert settings.keys() == {"callbacks", "progress"}
 
 
 def test_checkpoint_and_metrics_lie_beside_the_model(run, fake):
@@ -141,8 +141,8 @@ def test_every_option_reaches_training(run, fake):
     expected = {name.replace("-", "_"): value for name, (_, value) in options.items()}
     expected |= {name.replace("-", "_"): True for name in flags}
     ((corpus, settings),) = calls
-    assert corpus == (["a.txt", "b.txt"],)
-    del settings["callbacks"], settings["checkpoint"]
+    assert corpus == ([Path("a.txt"), Path("b.txt")],)
+    del settings["callbacks"], settings["checkpoint"], settings["progress"]
     expected["overwrite"] = expected.pop("force")
     assert settings == expected
 

@@ -30,7 +30,9 @@ def test_a_name_for_all_settings(folder):
 def test_a_folder_that_cannot_be(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FASTLM_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(StoreError, match=r"cannot be made: .*set FASTLM_CACHE to a folder.*--no-c"):
+    with pytest.raises(
+        StoreError, match=r"cannot be made: .*set FASTLM_CACHE to a folder.*cache=False"
+    ):
         cache_path({})
 
 

@@ -288,7 +288,6 @@ def test_texts_give_what_their_file_gives(corpus, monkeypatch, documents, limit)
 @pytest.mark.parametrize(
     ("texts", "settings", "message"),
     [
-        ("text", {}, "expected several texts, got one str"),
         (None, {}, "expected an iterable of str, got NoneType"),
         ([""], {}, "hold no document"),
         (["a"], {"valid": 2}, "above 0 and below 1"),

@@ -228,7 +228,7 @@ def test_a_fraction_that_is_good(fraction):
     ("text", "mode"), [("x", "file"), ("one line", "lines"), ("one\nparagraph", "paragraphs")]
 )
 def test_too_short_to_hold_out(text, mode):
-    message = rf"{len(text)} characters is too short to hold out 0\.1 .*\(documents={mode}\); use"
+    message = rf"{len(text)} characters is too short to hold out .*\(documents={mode!r}\); use"
     with pytest.raises(CorpusError, match=message):
         split([text], 0.1, mode)
 

@@ -303,7 +303,7 @@ def test_a_store_of_another_tokenizer(path):
     other = CharTokenizer(Vocabulary.from_symbols("abc"))
     with pytest.raises(StoreError, match=r"made with another char tokenizer \(of 4 tokens, not 5"):
         store.require(tokenizer=other)
-    with pytest.raises(StoreError, match="was made with documents=lines, not file; use the same"):
+    with pytest.raises(StoreError, match="was made with documents='lines', not file; use the same"):
         store.require(documents="file")
 
 

@@ -44,7 +44,7 @@ def test_strings(tmp_path):
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ("one text", "expected several texts, got one str; put it in a list"),
+        (b"one text", "expected several texts, got one bytes; put it in a list"),
         (3, "expected an iterable of str, got int"),
         (["a", b"b"], "text 1 is bytes, not str"),
         (["a", "\ud800"], r"text 1 holds a lone surrogate U\+D800"),

@@ -1,0 +1,263 @@
+"""The run of ``fastlm.train``: text and settings are resolved, then a model is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlm.api.language_model import LanguageModel
+from fastlm.api.start import RunStart
+from fastlm.callbacks import Callback, Notice, model_given
+from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.data.dataset import Dataset, build_dataset
+from fastlm.data.progress import ProgressReporter
+from fastlm.data.reread import GIVEN, describe_source, reading_of
+from fastlm.data.shuffle_window import automatic_window
+from fastlm.data.token_store import is_store
+from fastlm.engine.network import first_target
+from fastlm.engine.precompile import compiling_text
+from fastlm.engine.tokens import token_counts
+from fastlm.engine.training import kernels_cached
+from fastlm.errors import ConfigError, CorpusError, TrainingError
+from fastlm.model.seen import Seen
+from fastlm.text.decoding import Reading
+from fastlm.text.documents import is_one_document
+from fastlm.tokenizers import Tokenizer
+from fastlm.tokenizers.spec import TokenizerSpec
+from fastlm.training.checkpoint import Origin
+from fastlm.training.defaults import choose_settings, with_valid_sample
+from fastlm.training.presets import Preset, preset_named, split_settings
+from fastlm.training.speed_probe import SpeedProbe
+from fastlm.training.trainer import Trainer
+from fastlm.types import CorpusSource, Documents
+
+__all__ = ["Request", "fit", "resolve"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The arguments of ``fastlm.train`` on the text and the settings.
+
+    Attributes
+    ----------
+    reading : dict
+        The fields of ``Reading`` that were given.
+    keywords : frozenset of str
+        Of ``train``: what a misspelt setting may mean.
+    """
+
+    corpus: CorpusSource
+    texts: str | Iterable[str] | None
+    valid: CorpusSource | float
+    valid_texts: str | Iterable[str] | None
+    tokenizer: str | Tokenizer | None
+    vocab: str | PathLike[str] | None
+    min_count: int
+    max_vocab: int | None
+    documents: Documents | None
+    reading: dict[str, Any]
+    cache: bool
+    softmax: str | None
+    preset: str | None
+    settings: dict[str, Any]
+    keywords: frozenset[str]
+    callbacks: Sequence[Callback]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRun:
+    """A run in which nothing is left to choose."""
+
+    data: Dataset
+    origin: Origin
+    config: Config
+    given: dict[str, Any]  # fields of config.training, which a checkpoint may refuse
+    counts: NDArray[np.int64]  # int64[V], how often each token occurs
+    reasons: tuple[str, ...]  # why the settings that were not given are what they are
+
+
+def resolve(start: RunStart, request: Request) -> ResolvedRun:
+    """Read the text, and choose the settings that are not given."""
+    preset = preset_named(request.preset)
+    model_settings, given = split_settings(request.settings, preset, request.keywords)
+    training = start.training_config(given)
+    data, source = _read_corpus(start, request, preset, training.threads)
+    start.check_documents(data.documents)
+    start.check_tokenizer(data.tokenizer)
+    counts = token_counts(data.train, data.tokenizer.vocab_size)
+    reasons: tuple[str, ...] = ()
+    window = ""
+    if start.saved is None and training.shuffle and training.shuffle_window is None:
+        # A checkpoint keeps its own window, whatever the memory is now.
+        given["shuffle_window"], window = automatic_window(data.train)
+        training = start.training_config(given)
+    speed = SpeedProbe(data.train, partial(_announce_compiling, request.callbacks))
+    if start.from_scratch and request.preset is None:
+        chosen = choose_settings(
+            counts,
+            documents=data.documents,
+            model=model_settings,
+            training=given,
+            tokens=data.train,
+            boundary=data.tokenizer.boundary_id,
+            softmax=request.softmax or "auto",
+            speed=speed,
+        )
+        model_settings, given, reasons = chosen.model, chosen.training, chosen.reasons
+        training = TrainingConfig(**given)
+    elif request.softmax is not None:
+        raise ConfigError(
+            f"softmax is {request.softmax!r}, but the model's shape is given by a checkpoint, a "
+            "model or a preset; leave softmax out"
+        )
+    model = start.model_config(data.tokenizer, model_settings)
+    data, no_valid = _with_valid(data, model, request, preset)
+    if no_valid:
+        source["valid"] = 0
+    sample = ""
+    if start.saved is None and data.valid is not None:
+        training, sample = with_valid_sample(training, model, data.valid.size, speed)
+    config = Config(model=model, training=training, documents=data.documents)
+    start.check_replaced(config, data, request.settings)
+    return ResolvedRun(
+        data=data,
+        origin=Origin(
+            tokenizer=data.tokenizer,
+            description=data.description,
+            corpus_source=source,
+            seen=start.with_seen(_seen(data, counts, request)),
+        ),
+        config=config,
+        given=given,
+        counts=counts,
+        reasons=(*reasons, *filter(None, (window, no_valid, sample))),
+    )
+
+
+def _seen(data: Dataset, counts: NDArray[np.int64], request: Request) -> Seen:
+    are_texts = request.texts is not None and is_one_document(data.documents)
+    return Seen.of(counts, data.tokenizer.boundary_id, are_texts=are_texts)
+
+
+def _read_corpus(
+    start: RunStart, request: Request, preset: Preset, threads: int | None
+) -> tuple[Dataset, dict[str, Any]]:
+    """Return the tokens, and how a later run finds their text again."""
+    corpus, reading = request.corpus, Reading(**request.reading)
+    valid: Any = None
+    if request.valid_texts is None:
+        valid = start.source("valid", request.valid, preset.valid)
+    if request.texts is None:
+        corpus = start.source("corpus", corpus)
+        if start.saved is not None and not _is_one_store(corpus):
+            # Under another name, too, it is read as it was.
+            reading = replace(reading_of(start.saved.corpus), **request.reading)
+    tokenizer = request.tokenizer
+    if not (tokenizer or request.vocab or request.min_count != 1 or request.max_vocab):
+        tokenizer = start.tokenizer
+    data = build_dataset(
+        corpus,
+        TokenizerSpec.of(
+            tokenizer,
+            default=preset.tokenizer,
+            default_options=preset.tokenizer_options,
+            vocab=request.vocab,
+            min_count=request.min_count,
+            max_vocab=request.max_vocab,
+        ),
+        texts=request.texts,
+        valid=valid,
+        valid_texts=request.valid_texts,
+        documents=start.documents if request.documents is None else request.documents,
+        reading=reading,
+        cache=request.cache,
+        threads=threads,
+        reporter=ProgressReporter(request.callbacks),
+    )
+    valid = valid if request.valid_texts is None else GIVEN
+    source = describe_source(corpus, valid, texts=request.texts is not None)
+    return data, source | {"reading": asdict(reading)}
+
+
+def _is_one_store(corpus: Any) -> bool:
+    paths = [corpus] if isinstance(corpus, (str, PathLike)) else corpus
+    return isinstance(paths, Sequence) and len(paths) == 1 and is_store(paths[0])
+
+
+def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> LanguageModel:
+    """Train the model of a resolved run; see ``fastlm.train``."""
+    data = run.data
+    trainer = start.trainer(
+        run.config,
+        data.train,
+        data.valid,
+        counts=run.counts,
+        given=run.given,
+        callbacks=callbacks,
+        origin=run.origin,
+    )
+    trainer.reasons = run.reasons
+
+    def current() -> LanguageModel:
+        return _trained_model(trainer, data, "running", trainer.engine.snapshot()[0])
+
+    try:
+        with model_given(callbacks, current):
+            result = trainer.fit()
+    except TrainingError as error:
+        if trainer.run.step:
+            error.model = _trained_model(trainer, data, "diverged")
+        raise
+    lm = _trained_model(trainer, data, result.reason)
+    lm.result = result
+    return lm
+
+
+def _trained_model(
+    trainer: Trainer, data: Dataset, reason: str, params: NDArray[np.float32] | None = None
+) -> LanguageModel:
+    """Return the model of a trainer, by default with the parameters of the best validation."""
+    return LanguageModel(
+        trainer.config.model,
+        trainer.params if params is None else params,
+        data.tokenizer,
+        documents=trainer.config.documents,
+        training=trainer.config.training,
+        seen=trainer.origin.seen,
+        details=trainer.details(reason)
+        | {"corpus": data.description, "corpus_fingerprint": data.fingerprint},
+    )
+
+
+def _announce_compiling(callbacks: Sequence[Callback]) -> None:
+    """Tell that the speed is measured by kernels that are not compiled yet."""
+    if not kernels_cached():
+        for callback in callbacks:
+            callback.on_notice(Notice("compiling", compiling_text()))
+
+
+def _with_valid(
+    data: Dataset, model: ModelConfig, request: Request, preset: Preset
+) -> tuple[Dataset, str]:
+    """Return the data, and a reason if it loses a validation part too short to predict in.
+
+    Raises CorpusError where the caller asked for that part.
+    """
+    needed = first_target(model) + 1
+    if data.valid is None or data.valid.size >= needed:
+        return data, ""
+    if request.valid is None and request.valid_texts is None and preset.valid is None:
+        train = np.concatenate((data.train, data.valid))
+        fingerprint = f"{data.fingerprint.rpartition(':')[0]}:{train.size}"
+        whole = replace(data, train=train, valid=None, fingerprint=fingerprint)
+        return whole, "no validation: the text is too short to hold out a part of it"
+    raise CorpusError(
+        f"the validation text has {data.valid.size} tokens, but a context of {model.span} needs at "
+        f"least {needed}; hold out more or none (0)"
+    )
