@@ -19,6 +19,7 @@ import typer
 
 from fastlm._version import __version__
 from fastlm.cli.bench import bench
+from fastlm.cli.calibrate import calibrate
 from fastlm.cli.compile import compile_command
 from fastlm.cli.eval import evaluate
 from fastlm.cli.export import export
@@ -230,6 +231,7 @@ for _function, _name in (
     (prepare, "prepare"),
     (export, "export"),
     (score, "score"),
+    (calibrate, "calibrate"),
     (bench, "bench"),
     (compile_command, "compile"),
 ):

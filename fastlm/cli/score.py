@@ -1,84 +1,145 @@
-"""`fastlm score`: the probability of each line, or of each record of a JSON lines file."""
+"""`fastlm score`: the probability of each line, JSON record or row of a table."""
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fastlm.checks import check_number
-from fastlm.cli.config_file import ConfigOption
+from fastlm.cli.config_file import ConfigOption, argument_from_config
 from fastlm.cli.options import (
     DATA,
     EncodingOption,
     ErrorsOption,
     FieldOption,
-    ModelArgument,
     ThreadsOption,
     flag,
     given_reading,
     option,
 )
-from fastlm.display.screen import is_terminal, printable
-from fastlm.errors import ConfigError, CorpusError, TextError
-from fastlm.types import DEFAULT_FIELD
+from fastlm.display.screen import printable
+from fastlm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fastlm.api.language_model import LanguageModel
-    from fastlm.inference.scoring import Score
-    from fastlm.text.records import BadRecord, Record, RecordReader
+    from fastlm.jobs.request import ScoreRequest
 
-__all__ = ["score"]
+__all__ = ["FilesArgument", "longest_line", "score"]
 
-# What is written for a record, in parts, since a line may be large.
-_Form: TypeAlias = "Callable[[Record, Score], tuple[bytes, ...]]"
-
-# The least and the most of a field of a score.
-_Limits: TypeAlias = dict[str, tuple[float, float]]
+_FILTER = "Filters"
+_OUTPUT = "Output"
 
 # How often a line is in memory at most: its chunks, bytes and text, which may take 4 bytes each.
 _COPIES = 8
 
+FilesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE",
+        help="Files, folders or patterns, with a record per line or row (text, .jsonl, .parquet, "
+        ".arrow; .gz, .zst); - is standard input, and the default.",
+        show_default=False,
+        callback=argument_from_config,
+    ),
+]
+
 
 def score(
     invocation: typer.Context,
-    model: ModelArgument,
-    file: Annotated[
-        str,
+    model: Annotated[
+        str | None,
         typer.Argument(
-            metavar="[FILE|-]",
-            help="Text, one record per line (also .gz, .zst); - is standard input.",
+            metavar="MODEL",
+            help="A model written by fastlm; left out beside --models.",
+            show_default=False,
         ),
-    ] = "-",
+    ] = None,
+    files: FilesArgument = None,
     field: FieldOption = None,
     skip_bad: Annotated[
         bool, flag("--skip-bad", "Skip records that cannot be used, and say how many.", DATA)
     ] = False,
     encoding: EncodingOption = None,
     errors: ErrorsOption = None,
-    as_json: Annotated[bool, flag("--json", "Print a JSON object per record.")] = False,
+    shard: Annotated[
+        str | None, option("K/N", "Only every Nth block of records, from the Kth on.", DATA)
+    ] = None,
+    output: Annotated[
+        str | None,
+        option(
+            "FILE",
+            "Write there: lines (.gz and .zst compressed), .parquet, or NAME/ for a folder of "
+            "Parquet parts. Default: standard output.",
+            _OUTPUT,
+            names=("-o", "--output"),
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, flag("--resume", "Continue an output that was not finished.", _OUTPUT)
+    ] = False,
+    force: Annotated[bool, flag("--force", "Replace an output that exists.", _OUTPUT)] = False,
+    rejected: Annotated[
+        str | None,
+        option("FILE", "Write what is left out there, with the reason; as for -o.", _OUTPUT),
+    ] = None,
+    summary: Annotated[
+        str | None,
+        option("FILE", "Write counts, means and quantiles there at the end, as JSON.", _OUTPUT),
+    ] = None,
+    as_json: Annotated[bool, flag("--json", "Print a JSON object per record.", _OUTPUT)] = False,
+    columns: Annotated[
+        str | None,
+        option("NAMES", "Scores to add, separated by commas (default: all).", _OUTPUT),
+    ] = None,
     tokens: Annotated[
-        bool, flag("--tokens", "With JSON: add the tokens and their log-probabilities.")
+        bool,
+        flag("--tokens", "With JSON: add the tokens and their log-probabilities.", _OUTPUT),
     ] = False,
     prefix: Annotated[
-        str, option("TEXT", "Prefix for the names of the scores in JSON, e.g. lm_.")
+        str, option("TEXT", "Prefix for the names of the scores, e.g. lm_.", _OUTPUT)
     ] = "",
     max_perplexity: Annotated[
-        float | None, option("X", "Keep records with a perplexity of at most X, unchanged.")
+        float | None, option("X", "Keep records with a perplexity of at most X.", _FILTER)
     ] = None,
     min_perplexity: Annotated[
-        float | None, option("X", "Keep records with a perplexity of at least X, unchanged.")
+        float | None, option("X", "Keep records with a perplexity of at least X.", _FILTER)
     ] = None,
     max_bits: Annotated[
-        float | None, option("X", "Keep records with at most X bits per character.")
+        float | None, option("X", "Keep records with at most X bits per character.", _FILTER)
     ] = None,
     min_bits: Annotated[
-        float | None, option("X", "Keep records with at least X bits per character.")
+        float | None, option("X", "Keep records with at least X bits per character.", _FILTER)
+    ] = None,
+    keep_percentile: Annotated[
+        float | None, option("P", "Keep the likeliest P percent; needs --calibrate.", _FILTER)
+    ] = None,
+    buckets: Annotated[
+        str | None,
+        option(
+            "P,Q",
+            "Add a bucket: head (the likeliest P percent), middle (to Q percent) or tail.",
+            _FILTER,
+        ),
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        option(
+            "FILE|first",
+            "What percentages are of: a file of fastlm calibrate, or first: these records, which "
+            "are scored twice.",
+            _FILTER,
+        ),
+    ] = None,
+    models: Annotated[
+        str | None,
+        option(
+            "NAME=FILE,...", "Models to choose from for each record, such as en=en.safetensors."
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, option("FIELD", "The field or column that names the model of a record.")
     ] = None,
     count_end: Annotated[
         bool | None,
@@ -87,126 +148,77 @@ def score(
     threads: ThreadsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Score each line, or each record of a JSON lines file, in order.
+    """Score each line, JSON record or row, in order.
 
-    Lines: perplexity, log_prob (nats), tokens, oov, and the line, separated by tabs. JSON objects:
-    the scores are added at the end. With a limit, it filters.
+    Lines: perplexity, log_prob (nats), tokens, oov, and the line, separated by tabs. JSON objects
+    and rows: the scores are added at the end. With a limit, records within it are written as they
+    were.
     """
     limits = _range("perplexity", "perplexity", min_perplexity, max_perplexity)
     limits |= _range("bits", "bits_per_char", min_bits, max_bits)
-
     reading = given_reading(invocation.params)
+    names = [name for name in [model, *(files or [])] if name is not None]
+    if models is None and not names:
+        raise typer.BadParameter("name a MODEL", param_hint="MODEL")
 
-    from fastlm.api.language_model import LanguageModel
-    from fastlm.text.records import RecordReader
+    from fastlm.jobs.request import ScoreRequest
 
-    reader = RecordReader(file, reading, longest=_longest_line())
-    if tokens and not (as_json or reader.field is not None):
-        raise ConfigError("--tokens needs JSON; add --json")
-    lm = LanguageModel.load(model)
-    options = {"return_tokens": tokens, "count_end": count_end, "threads": threads}
-    form: _Form
-    if limits and not as_json:
-        form = _unchanged
-    elif reader.field is not None:
-        form = functools.partial(_with_scores, reader.name, prefix)
-    elif as_json:
-        form = functools.partial(_line_as_json, prefix)
-    else:
-        form = _columns
-    _run(lm, reader, limits, form, options, skip_bad)
+    request = ScoreRequest(
+        models={"": names[0]} if models is None else _named("--models", models),
+        files=(names[1:] if models is None else names) or ["-"],
+        reading=reading,
+        longest=longest_line(),
+        by=by,
+        limits=limits,
+        keep_percentile=keep_percentile,
+        buckets=_buckets(buckets),
+        calibrate=_calibrations(calibrate),
+        shard=_shard(shard),
+        output=output,
+        rejected=rejected,
+        resume=resume,
+        force=force,
+        columns=None if columns is None else [name.strip() for name in columns.split(",")],
+        as_json=as_json,
+        tokens=tokens,
+        prefix=prefix,
+        count_end=count_end,
+        threads=threads,
+    )
+    _run(request, summary)
 
 
-def _run(
-    lm: LanguageModel,
-    reader: RecordReader,
-    limits: _Limits,
-    form: _Form,
-    options: dict[str, Any],
-    skip_bad: bool,
-) -> None:
-    """Score block by block; each block is written before the next is read."""
-    out = None if is_terminal(sys.stdout) else getattr(sys.stdout, "buffer", None)
-    out = out or _TextOutput()
-    bad, first_bad = 0, ""
+def _run(request: ScoreRequest, summary_path: str | None) -> None:
     from fastlm.display.progress import ScoreProgress
 
     with ScoreProgress() as progress:
-        for block in reader.blocks():
-            written = 0
-            try:
-                for item in _results(lm, block, options):
-                    if isinstance(item, tuple):
-                        record, result = item
-                        if _is_within(limits, result):
-                            out.writelines(form(record, result))
-                            written += 1
-                        continue
-                    message = f"{reader.name}, line {item.number}: {item.reason}"
-                    if not skip_bad:
-                        raise CorpusError(f"{message}; or skip such records with --skip-bad")
-                    bad += 1
-                    first_bad = first_bad or message
-            finally:
-                # The records before a bad one have been scored, and are not lost.
-                out.flush()
-            progress.add(len(block), written, reader.bytes_read)
+        summary = request.run(progress.add, _warn)
+    if summary_path is not None:
+        summary.write(summary_path)
+    bad = summary.rejected.get("bad", 0)
     if bad:
         records = "1 bad record" if bad == 1 else f"{bad:,} bad records, the first"
-        print(printable(f"left out {records}: {first_bad}", sys.stderr), file=sys.stderr)
+        _say(f"left out {records}: {summary.first_bad}")
 
 
-def _longest_line() -> float:
+def _warn(message: str) -> None:
+    _say(f"warning: {message}")
+
+
+def _say(message: str) -> None:
+    print(printable(message, sys.stderr), file=sys.stderr)
+
+
+def longest_line() -> float:
     """Return the bytes of a line that the memory holds, with its text, tokens and scores."""
     from fastlm.system.resources import usable_memory
 
     return (usable_memory() or math.inf) // _COPIES
 
 
-def _results(
-    lm: LanguageModel, block: list[Record | BadRecord], options: dict[str, Any]
-) -> Iterator[tuple[Record, Score] | BadRecord]:
-    """Yield each record of a block with its score, or a BadRecord if it has none."""
-    from fastlm.text.records import BadRecord, Record
-
-    good = [record for record in block if isinstance(record, Record)]
-    scores = _scores_or_reasons(lm, [record.text for record in good], options)
-    for record in block:
-        if isinstance(record, BadRecord):
-            yield record
-        else:
-            result = next(scores)
-            yield (
-                BadRecord(record.number, result) if isinstance(result, str) else (record, result)
-            )
-
-
-def _scores_or_reasons(
-    lm: LanguageModel, texts: list[str], options: dict[str, Any]
-) -> Iterator[Score | str]:
-    """Yield the score of each text, or the reason why it has none."""
-    done = 0
-    try:
-        for result in lm.score(texts, **options):
-            yield result
-            done += 1
-        return
-    except TextError:
-        # Scoring ends at the first; all others are found at once, not by scoring again and again.
-        texts = texts[done:]
-    from fastlm.inference.batching import encoding_failures
-
-    failures = encoding_failures(texts, lm.documents, lm.tokenizer)
-    good = [text for number, text in enumerate(texts) if number not in failures]
-    scores = iter(lm.score(good, **options))
-    for number in range(len(texts)):
-        yield failures[number].reason if number in failures else next(scores)
-
-
-# ---------------------------------------------------------------------------- which records
-
-
-def _range(option_name: str, field: str, least: float | None, most: float | None) -> _Limits:
+def _range(
+    option_name: str, field: str, least: float | None, most: float | None
+) -> dict[str, tuple[float, float]]:
     """Return the limits of a field of the score; nothing if there are none."""
     if least is None and most is None:
         return {}
@@ -221,54 +233,43 @@ def _range(option_name: str, field: str, least: float | None, most: float | None
     return {field: (low, high)}
 
 
-def _is_within(limits: _Limits, result: Score) -> bool:
-    """Tell whether a score is within the limits; one without any token is within none."""
-    return all(low <= getattr(result, field) <= high for field, (low, high) in limits.items())
-
-
-# ---------------------------------------------------------------------------- what is printed
-
-
-class _TextOutput:
-    """Standard output that takes text only: a terminal, a notebook."""
-
-    def writelines(self, parts: Iterable[bytes]) -> None:
-        text = b"".join(parts).decode("utf-8", errors="replace")
-        sys.stdout.write(printable(text.replace("\r\n", "\n"), sys.stdout))
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-
-def _unchanged(record: Record, result: Score) -> tuple[bytes, ...]:
-    return (record.raw,)
-
-
-def _columns(record: Record, result: Score) -> tuple[bytes, ...]:
-    numbers = f"{result.perplexity:.6g}\t{result.log_prob:.6g}\t{result.tokens}\t{result.oov}\t"
-    return numbers.encode("ascii"), record.line, b"\n"
-
-
-def _line_as_json(prefix: str, record: Record, result: Score) -> tuple[bytes, ...]:
-    return _json({DEFAULT_FIELD: record.text} | _prefixed(result, prefix)), b"\n"
-
-
-def _with_scores(name: str, prefix: str, record: Record, result: Score) -> tuple[bytes, ...]:
-    """Return the JSON object as it was, with the scores added at its end."""
-    scores = _prefixed(result, prefix)
-    taken = sorted(scores.keys() & (record.fields or {}).keys())
-    if taken:
+def _named(option_name: str, text: str) -> dict[str, str]:
+    """Return the files in "en=a.safetensors,de=b.safetensors" by their names."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    named = {name.strip(): file for name, _, file in pairs}
+    if len(named) < len(pairs) or not all(name.strip() and file for name, _, file in pairs):
         raise ConfigError(
-            f"{name}, line {record.number} has a field {taken[0]!r} already; choose other names "
-            "for the scores, e.g. with --prefix lm_"
+            f"{option_name} is {text[:80]!r}; give a file for each name, such as en=a,de=b"
         )
-    # The fields are not written anew, so that not a digit of them changes.
-    return record.line.rstrip().removesuffix(b"}"), b", ", _json(scores)[1:], b"\n"
+    return named
 
 
-def _prefixed(result: Score, prefix: str) -> dict[str, Any]:
-    return {prefix + key: value for key, value in result.to_dict().items()}
+def _calibrations(text: str | None) -> dict[str, str] | str | None:
+    if text is None or text == "first":
+        return text
+    return _named("--calibrate", text) if "=" in text else {"": text}
 
 
-def _json(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
+def _buckets(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        head, middle = map(float, text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--buckets is {text[:80]!r}; give two percentages, such as 30,60"
+        ) from None
+    return head, middle
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    try:
+        this, shards = map(int, text.split("/"))
+        good = 1 <= this <= shards
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(f"--shard is {text[:80]!r}; give K/N with K from 1 to N, such as 3/16")
+    return this, shards

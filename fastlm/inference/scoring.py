@@ -33,7 +33,7 @@ BATCH_CHARS = 1 << 18
 """Characters scored at a time by default: 0.15 s of a small character model, enough that the fixed
 cost of a batch does not count."""
 
-_SCORE_FIGURES = (
+SCORE_FIGURES = (
     "log_prob", "tokens", "oov", "log_prob_without_oov", "chars", "bytes", "perplexity",
     "perplexity_without_oov", "bits_per_char", "bits_per_byte",
 )  # fmt: skip
@@ -90,7 +90,7 @@ class Score(_ScoreFields, _ScoreFigures[float]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields and figures as JSON has them; null for infinite ones and NaN."""
-        figures = finite_values({name: getattr(self, name) for name in _SCORE_FIGURES})
+        figures = finite_values({name: getattr(self, name) for name in SCORE_FIGURES})
         if self.token_strings is not None and self.token_log_probs is not None:
             figures["token_strings"] = self.token_strings
             figures["token_log_probs"] = self.token_log_probs.tolist()

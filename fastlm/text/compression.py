@@ -13,7 +13,7 @@ from typing import Any
 
 from fastlm.errors import CorpusError
 
-__all__ = ["COMPRESSED", "is_compressed", "plain_suffix", "read_chunks"]
+__all__ = ["COMPRESSED", "is_compressed", "plain_suffix", "read_chunks", "zstd_library"]
 
 COMPRESSED = (".gz", ".zst")
 """What the names of compressed files end in."""
@@ -65,7 +65,7 @@ def read_chunks(file: BufferedReader, name: str) -> Iterator[bytes]:
     if suffix == ".gz":
         text, damaged = gzip.GzipFile(fileobj=file), (gzip.BadGzipFile, zlib.error)
     else:
-        zstd = _zstd_library(name)
+        zstd = zstd_library(name)
         text, damaged = zstd.ZstdFile(file), (zstd.ZstdError,)
     size = 0
     try:
@@ -90,7 +90,7 @@ def _chunks(file: BufferedIOBase) -> Iterator[bytes]:
         yield chunk
 
 
-def _zstd_library(name: str) -> Any:
+def zstd_library(name: str) -> Any:
     """Return the module for zstd: that of Python 3.14, or the same as a package."""
     for module in ("compression.zstd", "backports.zstd"):
         with suppress(ImportError):

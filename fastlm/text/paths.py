@@ -16,7 +16,7 @@ from fastlm.text.sources import DEFAULT_NAME, Input, Note, PathInput, TextsInput
 from fastlm.text.tables import file_input, input_of, is_table
 from fastlm.types import CorpusSource, FilePath
 
-__all__ = ["expand", "folder_inputs", "inputs_of"]
+__all__ = ["expand", "files_of", "folder_inputs", "inputs_of"]
 
 _TEXT_SUFFIXES = {".txt", ".text", ".md", ".markdown", ".rst", ".jsonl", ".ndjson"}
 _SAMPLE = 1 << 12  # bytes that say whether a file with another name is text
@@ -152,6 +152,23 @@ def inputs_of(
         else:
             inputs += [file_input(path, reading, in_folder=True) for path in paths]
     return inputs
+
+
+def files_of(corpus: FilePath | Sequence[FilePath], reading: Reading) -> list[FilePath]:
+    """Return the files that paths, folders and patterns name, each to be read by itself.
+
+    Raises
+    ------
+    CorpusError
+        See `expand` and `folder_inputs`.
+    """
+    files: list[FilePath] = []
+    for given, paths in expand(corpus):
+        if _is_folder(given):
+            files += [source.path for source in folder_inputs(Path(given), reading)]
+        else:
+            files += paths
+    return files
 
 
 def _is_folder(path: FilePath) -> bool:

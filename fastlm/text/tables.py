@@ -18,6 +18,7 @@ from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
 from fastlm.text.json_lines import decode_line
 from fastlm.text.sources import STDIN, FileInput, Note, PathInput, StdinInput, TextPart
 from fastlm.types import DEFAULT_FIELD, FilePath
+from fastlm.wording import setting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -209,12 +210,12 @@ class TableInput(PathInput):
         if empty:
             raise CorpusError(
                 f"{self.name} holds no text in its column {self.field!r}; name a column that does "
-                "with --field"
+                f"with {setting('field')}"
             )
 
     def _add_bad(self, problem: str) -> None:
         if not self.reading.skip_bad:
-            raise CorpusError(f"{problem}; or leave such rows out with --skip-bad")
+            raise CorpusError(f"{problem}; or leave such rows out with {setting('skip_bad', True)}")
         self._first_bad = self._first_bad or problem
         self._bad += 1
 
@@ -246,7 +247,7 @@ class TableInput(PathInput):
             no = "two columns" if self.field in names else "no column"
             raise CorpusError(
                 f"{self.name} has {no} {self.field!r} (it has {has}{more}); name that of the text "
-                "with --field"
+                f"with {setting('field')}"
             )
         kind = schema.field(self.field).type
         of_values = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -255,7 +256,7 @@ class TableInput(PathInput):
         if not any(test(of_values) for test in tests):
             raise CorpusError(
                 f"{self.name}: column {self.field!r} is {str(kind)[: _SHOWN_NAMES * 4]}, not text; "
-                "name that of the text with --field"
+                f"name that of the text with {setting('field')}"
             )
 
     # Each yields the schema first, then batches. A whole row group or batch may be left out where

@@ -326,7 +326,7 @@ def test_odd_text_has_a_score(run, model, feed):
 
 def test_files_that_cannot_be_read(run, model, tmp_path):
     assert_one_line(run("score", model, "absent.txt"), 1, "absent.txt", "no such file")
-    assert_one_line(run("score", model, tmp_path), 1, "is a folder")
+    assert_one_line(run("score", model, tmp_path), 1, "holds no text file")
     whole = gzip.compress(b"the fox\n" * 1000)
     for name, data, reason in (
         ("cut.gz", whole[:-20], "ends early, after 1,041 bytes of text"),
@@ -394,3 +394,57 @@ def test_a_terminal_gets_no_control_characters(model, feed, monkeypatch):
         monkeypatch.setattr(sys, "stdout", terminal := Terminal())
         assert main(["score", str(model), *options]) == 0
         assert terminal.getvalue().endswith("the\\u001b[2J\tfox\n")
+
+
+# ---------------------------------------------------------------------------- files, jobs
+
+
+def test_files_and_what_is_asked_of_them(run, model, tmp_path):
+    objects = [{"text": text, "lang": "en"} for text in ["the quick brown fox", "the dog", "zzzz"]]
+    (tmp_path / "a.jsonl").write_bytes(jsonl(*objects))
+    (tmp_path / "b.jsonl").write_bytes(jsonl(*objects[:1]))
+    outcome = run("score", model, "a.jsonl", "b.jsonl", "-o", "o.jsonl", "--columns", "tokens, oov",
+                  "--summary", "s.json", "--resume")  # fmt: skip
+    assert (outcome.code, outcome.out) == (0, "")
+    found = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert found == [
+        each | {"tokens": len(each["text"]), "oov": 0} for each in [*objects, objects[0]]
+    ]
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["records"], summary["tokens"]) == (4, 49)
+    shard = ("--shard", "1/2", "--prefix", "x_")
+    outcome = run("score", "--models", f"en={model}", "--by", "lang", "a.jsonl", "b.jsonl", *shard)
+    assert outcome.out.count('"x_tokens"') == 3
+    outcome = run("score", model, "a.jsonl", "-o", "o.jsonl", "--resume")
+    assert_one_line(outcome, 1, "o.jsonl.journal is of another run", "its input")
+    assert_one_line(run("score", model, "a.jsonl", "-o", "o.jsonl"), 1, "exists", "--force")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--shard", "17/16"), ("--shard is '17/16'", "K/N", "3/16")),
+        (("--shard", "0/2"), ("--shard",)),
+        (("--shard", "two"), ("--shard",)),
+        (("--buckets", "30"), ("--buckets is '30'", "30,60")),
+        (("--models", "en"), ("--models is 'en'",)),
+        (("--models", "en=a,en=b"), ("--models",)),
+        (("--resume",), ("--resume needs an output",)),
+    ],
+)
+def test_options_of_jobs_that_make_no_sense(run, model, feed, options, parts):
+    feed(b"the fox\n")
+    assert_one_line(run("score", model, *options), 1, *parts)
+
+
+def test_no_model_is_named(run):
+    assert_one_line(run("score"), 2, "name a MODEL")
+
+
+def test_a_warning_is_one_line_and_comes_once(run, model, feed):
+    feed("Привет, мир\n".encode() * 300)
+    outcome = run("score", model)
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) == 300
+    assert outcome.err.startswith("warning: most letters of the text are Cyrillic")
+    assert len(outcome.err.splitlines()) == 1

@@ -20,7 +20,7 @@ from .conftest import texts_of, write
 
 def records(path, **reading):
     reader = RecordReader(str(path), Reading(**reading))
-    return [record for block in reader.blocks() for record in block]
+    return [record for block in reader.blocks() for record in block.parse()]
 
 
 def test_lines(tmp_path):
@@ -50,7 +50,7 @@ def test_json_lines(tmp_path):
     good, bad = records(path, field="t")
     line = b'{"t": "a", "n": 1.50}'
     assert good == Record(1, line + b"\r\n", line, "a", {"t": "a", "n": 1.5})
-    assert bad == BadRecord(3, "field 't' is a JSON number, not a string; correct it")
+    assert bad == BadRecord(3, "field 't' is a JSON number, not a string; correct it", b'{"t": 3}')
 
 
 def test_a_mark_before_an_object_is_no_part_of_it(tmp_path):
@@ -88,8 +88,8 @@ def test_what_comes_is_given_at_once(lines, size):
             sys.stdin = io.TextIOWrapper(io.BytesIO(data))
             reader = RecordReader("-")
             number = 0
-            for block in reader.blocks():
-                number += len(block)
+            for block in reader.blocks(at_once=True):
+                number += block.size
                 assert data[: reader.bytes_read].count(b"\n") == number
         assert number == len(lines)
     finally:
