@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastlm.checks import shown
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "Callback",
@@ -70,6 +73,9 @@ class Start:
     """Description of the corpus, for people; empty if not known."""
     tokenizer: str = ""
     """Kind of the tokenizer, such as ``char``; empty if not known."""
+    valid_ids: NDArray[Any] | None = field(default=None, repr=False, compare=False)
+    """int[N], the tokens that are validated on, of a sample those of its stretches; None without
+    validation."""
 
 
 @dataclass(frozen=True)

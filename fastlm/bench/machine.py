@@ -28,6 +28,7 @@ __all__ = [
     "machine_facts",
     "machine_limits",
     "machine_line",
+    "processor_name",
     "sgemm_gflops",
 ]
 
@@ -49,7 +50,7 @@ _LIMIT_SECONDS = 0.2
 def machine_facts() -> dict[str, Any]:
     """Return processor, operating system, versions and BLAS, in types that JSON has."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": available_processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -145,7 +146,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """Return the processor's name as its maker gives it, where the system tells."""
     name = ""
     if sys.platform == "linux":

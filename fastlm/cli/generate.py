@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import ModelArgument, flag, given_settings, option
 from fastlm.display.screen import is_utf8, printable
 from fastlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fastlm.api.language_model import LanguageModel
 
 __all__ = ["generate"]
 
@@ -73,10 +76,16 @@ def generate(
         bool,
         flag("--json", "Print a JSON object per text: sample, seed, prompt, and text (the new)."),
     ] = False,
+    interactive: Annotated[
+        bool,
+        flag("--interactive", "Choose each token yourself, among the five most probable."),
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Generate text."""
     check_whole("--samples", samples, 1)
+    if interactive and (as_json or samples > 1):
+        raise ConfigError("--interactive writes one text; leave out --json and --samples")
     if documents is not None:
         check_choice("--documents", documents, _ENDS)
 
@@ -87,9 +96,20 @@ def generate(
     thread_count(threads)  # checked before the model is read
     seed = resolve_seed(seed)
     lm = LanguageModel.load(model)
+    if interactive:
+        _write_with(lm, prompt)
+        return
     stops, separator = _ends(lm, documents, stop or [])
     options = given_settings(
-        invocation.params, "model", "prompt", "documents", "samples", "threads", "as_json", "config"
+        invocation.params,
+        "model",
+        "prompt",
+        "documents",
+        "samples",
+        "threads",
+        "as_json",
+        "interactive",
+        "config",
     ) | {"seed": seed, "stop": stops}
     out = sys.stdout
     if as_json:
@@ -110,6 +130,16 @@ def generate(
             out.write((separator if number else "") + printable(text, out))
             out.flush()
         out.write("\n")
+
+
+def _write_with(lm: LanguageModel, prompt: str) -> None:
+    """Let a person choose the tokens; the text goes to standard output at the end."""
+    from fastlm.cli.interactive import Draft, write_together
+
+    draft = Draft(lm.text_model, prompt)
+    write_together(draft, sys.stdin, sys.stderr)
+    print(file=sys.stderr)
+    print(printable(draft.text, sys.stdout))
 
 
 def _ends(lm: Any, documents: str | None, stops: list[str]) -> tuple[list[str], str]:

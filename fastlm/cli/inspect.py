@@ -13,6 +13,7 @@ import typer
 
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import OneObjectOption, option
+from fastlm.cli.store_facts import store_facts, store_lines
 from fastlm.config import TrainingConfig
 from fastlm.display.figures import (
     count_text,
@@ -23,7 +24,8 @@ from fastlm.display.figures import (
     size_text,
     tokens_text,
 )
-from fastlm.display.screen import printable
+from fastlm.display.screen import describe
+from fastlm.errors import ConfigError
 
 if TYPE_CHECKING:
     from fastlm.api.inspection import Inspection
@@ -37,7 +39,9 @@ def inspect(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A model or a checkpoint written by fastlm.", show_default=False
+            metavar="FILE",
+            help="A model, a checkpoint or a token store written by fastlm.",
+            show_default=False,
         ),
     ],
     neighbors: Annotated[
@@ -51,7 +55,16 @@ def inspect(
     as_json: OneObjectOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what a model or a checkpoint is, how its training went, and how to continue."""
+    """Show what a model, a checkpoint or a token store is, and how training went."""
+    from fastlm.data.token_store import TokenStore, is_store
+
+    if is_store(model):
+        if neighbors is not None or plot is not None:
+            asked = "--plot" if neighbors is None else "--neighbors"
+            raise ConfigError(f"{asked} needs a model, but {model} is a token store; name a model")
+        store = TokenStore.open(model, check=False)
+        _print(store_facts(store), store_lines(store), as_json=as_json)
+        return
     from fastlm.api.inspection import Inspection
     from fastlm.bench.plot import check_plot
     from fastlm.cli.charts import save_curve
@@ -65,17 +78,22 @@ def inspect(
     near = None if neighbors is None else inspection.neighbors(neighbors)
     if plot is not None:
         save_curve(inspection, plot)
-    if as_json:
-        if near is not None:
-            facts["neighbors"] = [{"token": token, "cosine": cosine} for token, cosine in near]
-        typer.echo(json.dumps(facts, allow_nan=False))
-        return
-    for label, text in _lines(inspection):
-        typer.echo(printable(f"{label:<12}{text}", sys.stdout))
+    lines = _lines(inspection)
     if near is not None:
-        typer.echo(f"{'neighbors':<12}{'cosine':>7}")
-        for token, cosine in near:
-            typer.echo(f"{'':<12}{cosine:7.3f}  {_shown(token)}")
+        facts["neighbors"] = [{"token": token, "cosine": cosine} for token, cosine in near]
+        lines.append(("neighbors", f"{'cosine':>7}"))
+        lines += [("", f"{cosine:7.3f}  {_shown(token)}") for token, cosine in near]
+    if plot is not None and not as_json:
+        lines.append(("plot", str(plot)))
+    _print(facts, lines, as_json=as_json)
+
+
+def _print(facts: dict[str, Any], lines: list[tuple[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, allow_nan=False))
+        return
+    for label, text in lines:
+        describe(sys.stdout, label, text)
 
 
 def _resume(checkpoint: Path) -> str:
@@ -94,6 +112,8 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
         f"{facts['format_version']}, written by fastlm {facts['library_version']}{_when(facts)}",
         "model": model_text(facts["model"], facts["parameters"]),
     }
+    if cutoffs := facts["model"].get("cutoffs"):
+        lines["softmax"] = f"adaptive, cut at {', '.join(f'{cut:,}' for cut in cutoffs)}"
     if tokenizer is not None:
         document = facts["documents"].removesuffix("s")
         lines["tokenizer"] = (

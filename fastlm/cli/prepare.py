@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,7 +29,8 @@ from fastlm.cli.options import (
     option,
     shell_path,
 )
-from fastlm.display.figures import size_text, tokens_text
+from fastlm.cli.store_facts import store_lines
+from fastlm.display.screen import describe
 from fastlm.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -150,20 +151,8 @@ def _check(paths: list[str], *, quiet: bool) -> int:
 
 
 def _describe(store: TokenStore) -> None:
-    facts: dict[str, Any] = store.metadata
-    train, valid = facts["train"], facts["valid"]
-    lines = {
-        "corpus": facts["description"],
-        "tokens": tokens_text(train["tokens"], valid["tokens"]),
-        "vocabulary": f"{facts['vocab']:,} tokens ({store.tokenizer.kind})",
-        "documents": facts["documents"],
-        "store": f"{store.path}, {size_text(store.path.stat().st_size)}",
-    }
-    if train["unknown"]:
-        share = train["unknown"] / train["tokens"]
-        lines["unknown"] = f"{train['unknown']:,} of the training tokens ({share:.2%})"
-    for name, text in lines.items():
-        print(f"{name:<12}{text}", file=sys.stderr)
+    for label, text in store_lines(store):
+        describe(sys.stderr, label, text)
 
 
 def _is_store(path: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastlm.cli.card import RunFacts
 from fastlm.cli.options import (
     given_settings,
     parse_int_list,
@@ -54,8 +55,9 @@ def _train_and_save(
 
     remove_stale(output)
     start_compiling()
+    facts = RunFacts()
     try:
-        lm = _fit(corpus or None, settings, quiet=quiet)
+        lm = _fit(corpus or None, settings, facts, quiet=quiet)
     except KeyboardInterrupt:  # while reading, say; training itself ends with a result
         return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
     except TrainingError as error:
@@ -72,7 +74,7 @@ def _train_and_save(
         return _nothing_saved(code, checkpoint, quiet=quiet)
     _save(lm, output)
     if not quiet:
-        summarise(lm, output, sample=not code)
+        summarise(lm, output, facts.start, sample=not code)
         if code and result.checkpoint is not None:
             print(f"to continue: {resume_command(output, corpus)}", file=sys.stderr)
     return code
@@ -168,7 +170,9 @@ def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
     return code
 
 
-def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> LanguageModel:
+def _fit(
+    corpus: list[str] | None, settings: dict[str, Any], facts: RunFacts, *, quiet: bool
+) -> LanguageModel:
     # On the command line a word is the name of a file, never text.
     paths = None if corpus is None else [Path(name) if name else name for name in corpus]
     if isinstance(settings.get("valid"), str):
@@ -185,4 +189,4 @@ def _fit(corpus: list[str] | None, settings: dict[str, Any], *, quiet: bool) -> 
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.api.train import train as fit
 
-        return fit(paths, callbacks=[progress], progress=False, **settings)
+        return fit(paths, callbacks=[progress, facts], progress=False, **settings)

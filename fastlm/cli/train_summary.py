@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastlm.callbacks import Start
+from fastlm.cli.card import card
 from fastlm.cli.options import shell_path, shell_quote
 from fastlm.display.figures import quality_text, size_text
-from fastlm.display.screen import printable
+from fastlm.display.screen import describe, printable, terminal_columns
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
@@ -18,21 +22,45 @@ __all__ = ["summarise"]
 _SAMPLE_TEMPERATURE = 0.8
 
 
-def summarise(lm: LanguageModel, output: Path, *, sample: bool) -> None:
-    """Print the quality of a trained model, its file, a sample if wanted, and the next commands."""
+def summarise(lm: LanguageModel, output: Path, start: Start | None, *, sample: bool) -> None:
+    """Print the quality of a trained model, its files, a sample if wanted, and the next commands.
+
+    With the facts of its start there is also a card (``fastlm.cli.card``).
+    """
+    from fastlm.training.run_files import checkpoint_beside, metrics_beside
+
+    out = sys.stdout
     print(file=sys.stderr)
     assert lm.result is not None
     if lm.result.best is not None:
-        print(f"{'validation':<12}{quality_text(lm.result.best.loss, lm.tokenizer.kind)}")
-    print(f"{'saved':<12}{output}, {size_text(output.stat().st_size)}")
+        describe(out, "validation", quality_text(lm.result.best.loss, lm.tokenizer.kind))
+    describe(out, "saved", f"{output}, {size_text(output.stat().st_size)}")
+    for path, what in (
+        (checkpoint_beside(output), "to continue with --resume"),
+        (metrics_beside(output), "losses, as JSON lines"),
+    ):
+        if path.is_file():
+            describe(out, "", f"{path}, {what}")
     if sample:
         print("sample")
-        for line in _sample(lm).splitlines():
-            print(printable(f"  {line}".rstrip(), sys.stdout))
+        _print_indented(_sample(lm).splitlines())
+    if sample and start is not None:
+        print("card")
+        _print_indented(card(lm, start))
     name = shell_path(output)
     print("next")
     print(f"  fastlm generate {name} --prompt {shell_quote(_prompt(lm))}")
     print(f"  fastlm eval {name} FILE")
+
+
+def _print_indented(lines: Iterable[str]) -> None:
+    """Print lines with two spaces before each; on a terminal their words wrap."""
+    columns = terminal_columns(sys.stdout)
+    for line in lines:
+        line = printable(line, sys.stdout)
+        rows = [line] if columns is None else textwrap.wrap(line, columns - 3) or [""]
+        for row in rows:
+            print(f"  {row}".rstrip())
 
 
 def _sample(lm: LanguageModel) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "quality_text",
     "quality_unit",
     "size_text",
+    "time_text",
     "tokens_text",
 ]
 
@@ -63,6 +64,14 @@ def plural(number: float, noun: str) -> str:
     """Return a number and its noun: 1 step, 1,234 steps, 1.5 epochs."""
     text = f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
     return f"{text} {noun}{'' if text == '1' else 's'}"
+
+
+def time_text(seconds: float) -> str:
+    """Return 20 seconds, 1.5 minutes or 2 hours."""
+    for unit, noun in ((3600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return plural(seconds / unit, noun)
+    return plural(seconds, "second")
 
 
 def count_text(number: float) -> str:

@@ -19,6 +19,7 @@ from fastlm.display.figures import (
     quality_figure,
     quality_unit,
     size_text,
+    time_text,
     tokens_text,
 )
 from fastlm.display.notebook import NotebookScreen
@@ -270,9 +271,11 @@ def _columns_for(width: int) -> tuple[str, ...]:
 def _facts(start: Start) -> list[tuple[str, str]]:
     """Describe a run before its first step, as labels and texts."""
     model, training = start.model, start.training
-    limits = [] if training.minutes is None else [plural(training.minutes, "minute")]
-    if start.total_steps is not None:
-        limits.append(f"{'at most ' if limits else ''}{plural(start.total_steps, 'step')}")
+    length = "" if start.total_steps is None else plural(start.total_steps, "step")
+    if training.minutes is not None:
+        if training.epochs is not None:
+            length = plural(float(training.epochs), "epoch")
+        length = f"for {time_text(60 * training.minutes)}{f' (or {length})' if length else ''}"
     facts = [("corpus", start.corpus)] if start.corpus else []
     facts += [
         ("tokens", tokens_text(start.train_tokens, start.valid_tokens)),
@@ -283,7 +286,7 @@ def _facts(start: Start) -> list[tuple[str, str]]:
         ("model", model_text(dataclasses.asdict(model), start.parameters)),
         (
             "training",
-            f"{', '.join(limits)}, batch {training.batch:,}, {plural(start.threads, 'thread')}",
+            f"{length}, batch {training.batch:,}, {plural(start.threads, 'thread')}",
         ),
     ]
     if start.step:

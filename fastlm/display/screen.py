@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -12,11 +13,25 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-__all__ = ["LABEL", "Screen", "can_redraw", "is_terminal", "is_utf8", "printable"]
+__all__ = [
+    "LABEL",
+    "Screen",
+    "can_redraw",
+    "describe",
+    "is_terminal",
+    "is_utf8",
+    "labelled",
+    "printable",
+    "terminal_columns",
+]
 
 LABEL = 12
 """Columns of the labels before the texts."""
 
+
+# Columns of a terminal that does not say how many it has, and of the narrowest text.
+_COLUMNS = 80
+_NARROWEST = 20
 
 # Control characters of ASCII and of Latin-1, but for tab and line feed. Some, such as ESC, tell a
 # terminal what to do.
@@ -45,6 +60,39 @@ def printable(text: str, stream: TextIO) -> str:
     if not is_terminal(stream):
         return text
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def terminal_columns(stream: TextIO) -> int | None:
+    """Return the width of the terminal that a stream writes to; None where it writes to none."""
+    if not is_terminal(stream):
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    except (AttributeError, OSError, ValueError):
+        return _COLUMNS
+
+
+def labelled(label: str, text: str, stream: TextIO) -> list[str]:
+    """Return the lines of a text beside its label: on a terminal its words wrap.
+
+    Control characters are shown as `printable` has them.
+    """
+    label, text = printable(label, stream), printable(text, stream)
+    columns = terminal_columns(stream)
+    if columns is None:
+        return [f"{label:<{LABEL}}{text}"]
+    width = max(columns - 1 - LABEL, _NARROWEST)
+    rows = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    return [f"{label if row is rows[0] else '':<{LABEL}}{row}" for row in rows]
+
+
+def describe(stream: TextIO, label: str, text: str) -> None:
+    """Write a text beside its label, see `labelled`."""
+    for line in labelled(label, text, stream):
+        print(line, file=stream)
 
 
 class Screen:
@@ -76,32 +124,25 @@ class Screen:
     @property
     def width(self) -> int:
         """Columns to use."""
-        return min(self._width, self._console.width - 1) if self.can_redraw else self._width
+        columns = terminal_columns(self._terminal)
+        # In the last column a line would wrap on some terminals.
+        return self._width if columns is None else min(self._width, columns - 1)
 
     def print(self, line: str) -> None:
         """Print a line, cropped on a terminal."""
+        line = printable(line, self._terminal)
         if not self.can_redraw:
             self._stream.write(f"{line}\n")
             self._stream.flush()
             return
         from rich.text import Text
 
-        line = printable(line, self._terminal)
         self._console.print(Text(line, no_wrap=True, overflow="crop"))
 
     def describe(self, label: str, text: str) -> None:
         """Print a text after a label; on a terminal its words wrap beside the label."""
-        if not self.can_redraw:
-            self.print(f"{label:<{LABEL}}{text}")
-            return
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table.grid()
-        grid.add_column(width=LABEL)
-        label, text = printable(label, self._terminal), printable(text, self._terminal)
-        grid.add_row(Text(label), Text(text))
-        self._console.print(grid)
+        for line in labelled(label, text, self._terminal):
+            self.print(line)
 
     def redraw(self, line: str, fraction: float | None = None) -> None:
         """On a terminal, replace the line that does not stay, and the bar below it."""

@@ -172,7 +172,8 @@ def _extent(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
 
 def _not_a_model_error(path: FilePath) -> ModelFileError:
     return ModelFileError(
-        f"{path} is not a model file: it does not begin like one; name a file that fastlm wrote"
+        f"{path} is not a fastlm model (.safetensors): it does not begin like one; name a model "
+        "that fastlm train wrote"
     )
 
 

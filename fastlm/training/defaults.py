@@ -221,10 +221,10 @@ def choose_settings(
         chosen_training.setdefault("lr", rate)
     limited = chooses_length and passes == _MOST_WORD_PASSES
     reasons = [
-        f"{'large' if words else 'small'} vocabulary, "
-        f"about {passes:.3g} passes over {total:,} tokens"
+        f"chosen for about {passes:.3g} epoch{'' if f'{passes:.3g}' == '1' else 's'} over "
+        f"{total:,} tokens"
         f"{' (more would make it worse)' if limited else ''}: "
-        f"hidden {', '.join(map(str, shape['hidden'])) or 'none'}, dropout "
+        f"hidden {','.join(map(str, shape['hidden'])) or 'none'}, dropout "
         f"{chosen_training['dropout']:g}, weight decay {chosen_training['weight_decay']:.2g}"
     ]
     if shape["cutoffs"] and "cutoffs" not in model:

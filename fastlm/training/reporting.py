@@ -24,6 +24,7 @@ from fastlm.training.checkpoint import Origin
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.run_state import RunningMean, RunState
 from fastlm.training.schedule import RunPlan
+from fastlm.training.validation import Validator
 from fastlm.wording import setting
 
 __all__ = ["Reporter"]
@@ -54,7 +55,7 @@ class Reporter:
         self,
         run: RunState,
         engine: TrainingEngine,
-        valid_tokens: int,
+        validator: Validator,
         origin: Origin,
         reasons: tuple[str, ...],
     ) -> None:
@@ -64,7 +65,8 @@ class Reporter:
             training=self.plan.training,
             parameters=engine.state.params.size,
             train_tokens=engine.tokens.ids.size // engine.tokens.width,
-            valid_tokens=valid_tokens,
+            valid_tokens=validator.size,
+            valid_ids=validator.ids,
             total_steps=self.plan.total_steps,
             threads=engine.threads,
             compiling=not kernels_cached(),

@@ -290,7 +290,7 @@ class Trainer:
         return self._end(reason)
 
     def _start(self) -> None:
-        self._reporter.start(self.run, self.engine, self._validator.size, self.origin, self.reasons)
+        self._reporter.start(self.run, self.engine, self._validator, self.origin, self.reasons)
         if self.checkpoints is not None:
             self.checkpoints.start()
         if self._resumed and (reason := self._end_reason()) is not None:

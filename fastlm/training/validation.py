@@ -15,7 +15,7 @@ from fastlm.callbacks import Validation
 from fastlm.config import Config
 from fastlm.engine.losses import mean_loss, position_losses
 from fastlm.engine.network import first_target
-from fastlm.engine.tokens import token_counts
+from fastlm.engine.tokens import flat_ids, token_counts
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.figures import perplexity
 from fastlm.model.initialization import log_unigram
@@ -162,6 +162,13 @@ class Validator:
             self._ranges = spread_ranges(first_target(config.model), self.size, wanted)
             measured = wanted
         self._schedule = _Schedule(plan, measured)
+
+    @property
+    def ids(self) -> NDArray[Any] | None:
+        """The tokens that are measured, int[N]; None without any."""
+        if self.tokens is None or self._ranges is None:
+            return None if self.tokens is None else flat_ids(self.tokens)
+        return np.concatenate([flat_ids(self.tokens)[slice(*each)] for each in self._ranges])
 
     def compile(self, engine: TrainingEngine) -> None:
         """Compile what validates before the clock of a run bounded by time runs."""

@@ -79,7 +79,7 @@ def test_curves(run, tmp_path):
 
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "text").write_text(TEXT)
-    with pytest.raises(ModelFileError, match="not a model file"):
+    with pytest.raises(ModelFileError, match="not a fastlm model"):
         Inspection(tmp_path / "text")
 
 

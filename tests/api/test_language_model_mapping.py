@@ -84,7 +84,7 @@ def test_damage_is_found_in_a_mapped_file_too(path):
     content = path.read_bytes()
     for damaged in (content[:-1], content[:-5] + b"abcd" + content[-1:], content[:20], b""):
         path.write_bytes(damaged)
-        with pytest.raises(ModelFileError, match=r"damaged|cut short|not a model file"):
+        with pytest.raises(ModelFileError, match=r"damaged|cut short|not a fastlm model"):
             fastlm.load(path, mmap=True)
 
 

@@ -32,6 +32,40 @@ def test_a_word_model_with_pools(run, corpus):
     assert "bits/" not in text
 
 
+def test_a_token_store(run, corpus):
+    assert run("prepare", corpus, "--valid", "0.2", "-o", "c.tokens", "--quiet").code == 0
+    outcome = run("inspect", "c.tokens")
+    assert outcome.code == 0, outcome.err
+    for words in (
+        "corpus      corpus.txt",
+        "tokens      391 to train on, 79 for val",
+        "(char)\n",
+        "store       c.tokens, ",
+    ):
+        assert words in outcome.out
+    facts = json.loads(run("inspect", "c.tokens", "--json").out)
+    assert (facts["kind"], facts["file"], facts["documents"]) == ("store", "c.tokens", "file")
+    assert facts["train"]["characters"] + facts["valid"]["characters"] == corpus.stat().st_size
+    assert facts["bytes"] == (corpus.parent / "c.tokens").stat().st_size
+    for option, value in (("--neighbors", "e"), ("--plot", "c.png")):
+        assert_one_line(run("inspect", "c.tokens", option, value), 1, option, "token store")
+
+
+def test_an_adaptive_softmax(run, tmp_path):
+    lm = make_model(cutoffs=(9,))
+    lm.save(tmp_path / "m.safetensors")
+    assert "softmax     adaptive, cut at 9\n" in run("inspect", "m.safetensors").out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_lines_fit_a_terminal(run, trained, monkeypatch, columns):
+    monkeypatch.setattr("fastlm.display.screen.is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = run("inspect", "model.checkpoint.safetensors", "--neighbors", "e").out.splitlines()
+    assert max(map(len, lines)) < columns
+    assert any(line.startswith("neighbors    cosine") for line in lines)
+
+
 def test_a_checkpoint(run, trained):
     outcome = run("inspect", "model.checkpoint.safetensors")
     assert outcome.code == 0, outcome.err
@@ -93,7 +127,7 @@ def test_neighbors(run, trained):
 def test_what_is_refused(run, corpus, trained, tmp_path):
     assert_one_line(run("inspect", trained, "--neighbors", "the"), 1, "'the'", "char")
     assert_one_line(run("inspect", trained, "--neighbors", "é"), 1, "'é'")
-    assert_one_line(run("inspect", corpus), 1, "corpus.txt", "not a model file")
+    assert_one_line(run("inspect", corpus), 1, "corpus.txt", "not a fastlm model")
     assert_one_line(run("inspect", "absent"), 1, "no file absent")
     assert_one_line(run("inspect", tmp_path), 1, "folder")
     assert_one_line(run("inspect", trained, "--plot", "curve.txt"), 1, "curve.txt", ".png")

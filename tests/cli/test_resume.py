@@ -174,7 +174,7 @@ def test_a_checkpoint_of_a_run_that_can_go_on_is_not_overwritten(run, corpus, tm
 def test_what_is_no_checkpoint_is_not_overwritten(run, corpus, tmp_path, content):
     path = tmp_path / "model.checkpoint.safetensors"
     path.write_bytes(content)
-    assert_one_line(train(run, corpus, "--steps", "5"), 1, path.name, "not a model file")
+    assert_one_line(train(run, corpus, "--steps", "5"), 1, path.name, "not a fastlm model")
     assert path.read_bytes() == content
 
 
@@ -249,7 +249,7 @@ def test_from_weights_and_momentum(run, corpus, tmp_path):
     ("arguments", "parts"),
     [
         (("--init", "absent.safetensors"), ("no file absent.safetensors",)),
-        (("--init", "corpus.txt"), ("corpus.txt", "not a model file")),
+        (("--init", "corpus.txt"), ("corpus.txt", "not a fastlm model")),
         (("--init", "random.safetensors", "--hidden", "5"), ("hidden (8,)", "(5,)")),
         (("--init", "random.safetensors", "--tokenizer", "byte"), ("char of", "byte of")),
         (("--init", "random.safetensors", "--init-momentum"), ("a model, not a checkpoint",)),

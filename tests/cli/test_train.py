@@ -188,7 +188,7 @@ def test_training_that_diverges_is_one_line(run, fake, model):
 def test_a_model_of_lines_shows_lines_as_its_sample(run, corpus):
     outcome = run("train", corpus, *SMALL, "--steps", "5", "--documents", "lines")
     assert outcome.code == 0, outcome.err
-    between = outcome.out.split("sample\n")[1].split("next\n")[0]
+    between = outcome.out.split("sample\n")[1].split("card\n")[0]
     assert len(between.splitlines()) == 5
 
 
@@ -273,7 +273,7 @@ def test_without_a_corpus_the_default_one_is_used(run, fake):
     outcome = run("train")
     assert outcome.code == 0
     assert calls[0][0] == (None,)
-    (watcher,) = calls[0][1]["callbacks"]
+    watcher, _ = calls[0][1]["callbacks"]
     assert isinstance(watcher, ConsoleProgress)
 
 

@@ -6,20 +6,22 @@ import io
 import math
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
-from fastlm.callbacks import Result, Validation
+from fastlm.callbacks import Result, Start, Validation
 from fastlm.cli.train_summary import summarise
+from fastlm.config import TrainingConfig
 
-from .conftest import make_model
+from .conftest import TEXT, make_model
 
 
 def summary(lm, path, capsys, *, sample: bool = True, loss: float | None = 2.0) -> str:
     best = None if loss is None else Validation(20, 1.0, 1.0, loss, math.exp(loss), 1.9, True)
     lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best)
     lm.save(path)
-    summarise(lm, path, sample=sample)
+    summarise(lm, path, None, sample=sample)
     return capsys.readouterr().out
 
 
@@ -57,8 +59,33 @@ def test_a_sample_on_a_terminal_has_no_control_characters(tmp_path, monkeypatch)
     lm = make_model(kind="byte")
     lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, None)
     lm.save(tmp_path / "m")
-    summarise(lm, tmp_path / "m", sample=True)
+    summarise(lm, tmp_path / "m", None, sample=True)
     assert "\\u00" in terminal.getvalue()
     assert not set(terminal.getvalue()) & set(
         map(chr, [*range(9), *range(11, 32), *range(127, 160)])
     )
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_lines_fit_a_terminal(tmp_path, monkeypatch, columns):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.chdir(tmp_path)
+    lm = make_model()
+    best = Validation(20, 1.0, 1.0, 2.0, math.exp(2.0), 1.9, True)
+    lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best)
+    lm.save("m.safetensors")
+    start = Start(
+        lm.config, TrainingConfig(), 4, 100, 50, 20, 2, False, corpus="a.txt (1.0 kB)",
+        valid_ids=lm.tokenizer.encode(TEXT),
+    )  # fmt: skip
+    Path("m.metrics.jsonl").write_text("")
+    summarise(lm, Path("m.safetensors"), start, sample=True)
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) < columns
+    assert "            m.metrics.jsonl, losses, as JSON lines" in lines
+    assert any(line.startswith("  2.885 bits per character on ") for line in lines)

@@ -15,6 +15,7 @@ from fastlm.display.figures import (
     quality_text,
     quality_unit,
     size_text,
+    time_text,
     tokens_text,
 )
 
@@ -82,3 +83,8 @@ def test_a_model_and_its_tokens():
     assert [tokens_text(1000, 50), tokens_text(1000, 0)] == [
         "1,000 to train on, 50 for validation", "1,000 to train on",
     ]  # fmt: skip
+
+
+def test_times_in_words():
+    times = {1: "1 second", 20: "20 seconds", 60: "1 minute", 90: "1.5 minutes", 7200: "2 hours"}
+    assert {seconds: time_text(seconds) for seconds in times} == times

@@ -119,10 +119,10 @@ def test_a_run_bounded_by_time_has_no_number_of_steps():
     display, stream, _ = plain()
     display.on_start(start(total_steps=None, training=TrainingConfig(minutes=1.5), valid_tokens=0))
     assert "1.5 minutes" in stream.getvalue()
-    assert "at most" not in stream.getvalue()
+    assert "(or" not in stream.getvalue()
     both = TrainingConfig(minutes=1.5, steps=500)
     display.on_start(start(total_steps=500, training=both, valid_tokens=0))
-    assert "1.5 minutes, at most 500 steps" in stream.getvalue()
+    assert "for 1.5 minutes (or 500 steps), batch" in stream.getvalue()
     assert "validation" not in stream.getvalue()
 
 
@@ -346,7 +346,7 @@ def test_numbers_agree_with_their_nouns():
     one = TrainingConfig(minutes=1, batch=1)
     display.on_start(start(total_steps=1, threads=1, training=one))
     display.on_end(Result("finished", 1, 1.0, 1.0, 1, 1.0, 1.0, None))
-    assert "1 minute, at most 1 step, batch 1, 1 thread\n" in stream.getvalue()
+    assert "for 1 minute (or 1 step), batch 1, 1 thread\n" in stream.getvalue()
     assert "after 1 step (1 epoch) in" in stream.getvalue()
 
 

@@ -6,7 +6,14 @@ import io
 
 import pytest
 
-from fastlm.display.screen import Screen, is_utf8, printable
+from fastlm.display.screen import (
+    Screen,
+    describe,
+    is_utf8,
+    labelled,
+    printable,
+    terminal_columns,
+)
 
 
 class Terminal(io.StringIO):
@@ -107,3 +114,30 @@ def test_control_characters_of_a_text_do_not_reach_a_terminal():
 def test_which_streams_take_all_characters(name, expected):
     assert is_utf8(io.TextIOWrapper(io.BytesIO(), encoding=name)) is expected
     assert is_utf8(io.StringIO())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_texts_wrap_beside_their_labels(monkeypatch, columns, term):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", term)
+    text = " ".join(f"word-{number}" for number in range(40))
+    stream = Terminal()
+    describe(stream, "label", text)
+    first, *others = stream.getvalue().splitlines()
+    assert first.startswith("label       word-0 ")
+    assert all(line.startswith(" " * 12 + "word") for line in others)
+    assert columns - 9 < max(map(len, [first, *others])) < columns
+    assert " ".join("".join(stream.getvalue()[5:]).split()) == text
+    screen = Screen(Terminal(), 79)
+    assert screen.width == min(79, columns - 1)
+
+
+def test_a_narrow_terminal_and_none(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "5")
+    assert labelled("label", "a b c", Terminal()) == ["label       a b c"]
+    assert labelled("label", "", Terminal()) == ["label       "]
+    assert labelled("label", "word " * 99, io.StringIO()) == ["label       " + "word " * 99]
+    monkeypatch.setenv("COLUMNS", "x")
+    assert terminal_columns(Terminal()) == 80
+    assert terminal_columns(io.StringIO()) is None

@@ -57,13 +57,13 @@ def test_no_permission(path, content):
 )
 def test_another_kind_of_file(path, text):
     path.write_bytes(text)
-    assert "is not a model file" in refusal(path)
+    assert "is not a fastlm model" in refusal(path)
 
 
 @pytest.mark.parametrize("text", [b"", b"abc", b"1234567"])
 def test_a_file_too_short_to_be_any(path, text):
     path.write_bytes(text)
-    assert f"is not a model file: it has {len(text)} bytes" in refusal(path)
+    assert f"is not a fastlm model: it has {len(text)} bytes" in refusal(path)
 
 
 def test_a_file_cut_short_anywhere(path, content):
@@ -163,7 +163,7 @@ def test_two_tensors_in_one_place(path, content):
 @pytest.mark.parametrize("header", [b"{}}", b'{"a": \xff}', b"{" * 100_000, b'{"a"'])
 def test_a_header_that_is_not_json(path, header):
     path.write_bytes(joined(header, bytes(48)))
-    assert "is not a model file" in refusal(path)
+    assert "is not a fastlm model" in refusal(path)
 
 
 def test_altered_metadata_shows(path, content):
