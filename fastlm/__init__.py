@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from fastlm.inference.sampling import (
         Sampling,
     )
-    from fastlm.inference.scoring import (
+    from fastlm.inference.scores import (
         Score,
         ScoreArrays,
     )
@@ -117,8 +117,8 @@ _HOME = {
     "Result": "callbacks",
     "SampleEvery": "api.samples",
     "Sampling": "inference.sampling",
-    "Score": "inference.scoring",
-    "ScoreArrays": "inference.scoring",
+    "Score": "inference.scores",
+    "ScoreArrays": "inference.scores",
     "Start": "callbacks",
     "StoreError": "errors",
     "TensorBoard": "training.run_logs",

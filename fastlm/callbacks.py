@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from fastlm.checks import shown
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
+from fastlm.system.html_pages import html_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,6 +159,17 @@ class Result:
     """The validation whose parameters the model has, None without validation."""
     checkpoint: str | None = None
     """The file to resume from, None if none was written."""
+
+    def _repr_html_(self) -> str:
+        facts: list[tuple[str, object]] = [
+            (name.replace("_", " "), getattr(self, name))
+            for name in ("reason", "step", "epoch", "tokens", "tokens_per_second", "train_loss")
+        ]
+        facts.insert(3, ("seconds", self.elapsed))
+        if self.best is not None:
+            facts.append(("validation loss", self.best.loss))
+            facts.append(("validation perplexity", self.best.perplexity))
+        return html_table(facts)
 
 
 class Callback:

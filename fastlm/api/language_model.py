@@ -19,6 +19,7 @@ from fastlm.api.members import (
     member_tensors,
     read_members,
 )
+from fastlm.api.model_page import model_page, quality_of
 from fastlm.api.text_methods import TextMethods
 from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.checks import check_choice
@@ -33,6 +34,7 @@ from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.model.saved_model import config_from_json
 from fastlm.model.seen import Seen
+from fastlm.system.html_pages import figure_text
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
 
@@ -114,7 +116,27 @@ class LanguageModel(TextMethods):
             )
         if self.counts is not None:
             parts.append(f"counts of order {self.counts.order}, n-grams={sum(self.counts.counts)}")
+        parts.append(f"documents={self.documents!r}")
+        if (found := quality_of(self.details)) is not None:
+            parts.append(f"validation perplexity={figure_text(found)}")
         return ", ".join(parts) + ")"
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, Any] = {
+            "tokenizer": f"{self.tokenizer.kind}, {self.tokenizer.vocab_size:,} tokens",
+            "documents": self.documents,
+        }
+        for number, network in enumerate(self._networks, start=1):
+            config = network.config
+            of = "network" if len(self._networks) == 1 else f"network {number}"
+            facts[of] = (
+                f"context {config.context}, embedding {config.embed}, "
+                f"hidden {', '.join(map(str, config.hidden)) or 'none'}"
+            )
+            facts[f"parameters of the {of}"] = network.params.size
+        if self.counts is not None:
+            facts["counts"] = f"order {self.counts.order}, {sum(self.counts.counts):,} n-grams"
+        return model_page("fastlm.LanguageModel", facts, self.details)
 
     @property
     def has_network(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,14 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.errors import TextError, TokenizerError
-from fastlm.text.documents import is_one_document, split_documents, with_line_feeds
+from fastlm.text.documents import (
+    document_spans,
+    is_one_document,
+    split_documents,
+    with_line_feeds,
+)
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenizer
+from fastlm.tokenizers.offsets import token_offsets
 from fastlm.tokenizers.safe_cut import safe_cut_text
 from fastlm.types import Documents
 
 __all__ = [
     "END_CHARS",
     "TextBatch",
+    "batch_offsets",
     "encode_batch",
     "encoding_failures",
     "skipped_size",
@@ -40,6 +48,9 @@ class TextBatch:
 
     first_text: int  # the number of the first text
     parts: list[str] = field(default_factory=list)  # documents; the last may be part of one
+    spans: list[tuple[int, int]] = field(default_factory=list)  # of each part, in its text
+    # Of each part, where its text has a line end of two characters, which is read as one.
+    wide_ends: list[NDArray[np.int64]] = field(default_factory=list)
     text_ends: list[int] = field(default_factory=list)  # parts up to the end of each text
     open_document: bool = False  # whether the last part does not end its document
     open_text: bool = False  # whether it does not end its text
@@ -49,8 +60,23 @@ class TextBatch:
     def before(self, part: int, failure: Exception) -> TextBatch:
         """Return the texts that end before a part that cannot be encoded."""
         ends = [end for end in self.text_ends if end <= part]
-        parts = self.parts[: ends[-1]] if ends else []
-        return TextBatch(self.first_text, parts, ends, continues=self.continues, failure=failure)
+        stop = ends[-1] if ends else 0
+        return TextBatch(
+            self.first_text,
+            self.parts[:stop],
+            self.spans[:stop],
+            self.wide_ends[:stop],
+            ends,
+            continues=self.continues,
+            failure=failure,
+        )
+
+    def add(self, part: str, span: tuple[int, int], wide_ends: NDArray[np.int64]) -> int:
+        """Add a part; return what it counts for the size of the batch."""
+        self.parts.append(part)
+        self.spans.append(span)
+        self.wide_ends.append(wide_ends)
+        return len(part) + 1
 
 
 def text_batches(
@@ -79,17 +105,17 @@ def text_batches(
                 raise TextError(
                     number, f"{type(text).__name__}, not str; decode, convert or drop it first"
                 )
+            wide_ends = _wide_line_ends(text)
             text = with_line_feeds(text)
-            is_short = len(text) < part_size and (documents == "file" or "\n" not in text)
+            is_whole = documents == "file" or (documents != "stream" and "\n" not in text)
+            is_short = len(text) < part_size and is_whole
             if is_short and keep_empty:
-                batch.parts.append(text)
-                room += len(text) + 1
+                room += batch.add(text, (0, len(text)), wide_ends)
             else:
-                for part, ends_document in _parts(
+                for part, span, ends_document in _parts(
                     text, documents, tokenizer, part_size, keep_empty
                 ):
-                    batch.parts.append(part)
-                    room += len(part) + 1
+                    room += batch.add(part, span, wide_ends)
                     if room >= size:
                         batch.open_text = True
                         batch.open_document = not ends_document
@@ -109,18 +135,54 @@ def text_batches(
 
 def _parts(
     text: str, documents: Documents, tokenizer: Tokenizer, size: int, keep_empty: bool
-) -> Iterator[tuple[str, bool]]:
-    """Yield (part, whether it ends its document)."""
+) -> Iterator[tuple[str, tuple[int, int], bool]]:
+    """Yield (part, its span in the text, whether it ends its document)."""
     found = False
-    for document in split_documents(text, documents):
+    spans = document_spans(text, documents)
+    for document, (first, last) in zip(split_documents(text, documents), spans, strict=True):
         found = True
         start = 0
         while (stop := safe_cut_text(tokenizer, document, start + size)) < len(document):
-            yield document[start:stop], False
+            yield document[start:stop], (first + start, first + stop), False
             start = stop
-        yield document[start:], True
+        yield document[start:], (first + start, last), True
     if not found and keep_empty:
-        yield text if is_one_document(documents) else text.strip("\n"), True
+        part = text if is_one_document(documents) else text.strip("\n")
+        first = len(text) - len(text.lstrip("\n")) if part else 0
+        yield part, (first, first + len(part)), True
+
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def _wide_line_ends(text: str) -> NDArray[np.int64]:
+    r"""Return where each \r\n of a text is once all line ends are one character."""
+    if "\r\n" not in text:
+        return _NONE
+    places = np.array([found.start() for found in re.finditer("\r\n", text)], dtype=np.int64)
+    return places - np.arange(len(places))
+
+
+def batch_offsets(batch: TextBatch, tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Return which characters of its text each token of a batch stands for, int64[T, 2].
+
+    The tokens are those of `encode_batch`; a boundary token stands for nothing, after its document.
+    The texts are those that were given, with their own line ends.
+    """
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for number, part in enumerate(batch.parts):
+        start, stop = batch.spans[number]
+        offsets = token_offsets(tokenizer, part) + start
+        is_open = batch.open_document and number == len(batch.parts) - 1
+        if tokenizer.boundary_id is not None and not is_open:
+            offsets = np.concatenate((offsets, [[stop, stop]]))
+        # A stream has a line end more than its text.
+        offsets = np.minimum(offsets, stop)
+        wide_ends = batch.wide_ends[number]
+        if wide_ends.size:
+            offsets += np.searchsorted(wide_ends, offsets)
+        found.append(offsets)
+    return np.concatenate(found)
 
 
 def encode_batch(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TextBatch, TokenArray, Ends]:

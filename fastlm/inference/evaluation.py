@@ -18,6 +18,7 @@ from fastlm.inference.batching import END_CHARS
 from fastlm.inference.scoring import Scorer
 from fastlm.inference.text_model import TextModel
 from fastlm.model.figures import Figures
+from fastlm.system.html_pages import figure_text, html_table
 from fastlm.system.json_values import finite_values
 from fastlm.text.documents import is_one_document
 
@@ -33,7 +34,10 @@ _FIGURES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+_SHOWN = ("perplexity", "bits_per_char", "tokens", "oov", "chars", "bytes", "log_prob")
+
+
+@dataclass(frozen=True, repr=False)
 class Evaluation(Figures[float]):
     """The sum of the scores of texts.
 
@@ -59,6 +63,13 @@ class Evaluation(Figures[float]):
     chars: int
     bytes: int
     log_prob: float
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={figure_text(getattr(self, name))}" for name in _SHOWN)
+        return f"Evaluation({figures})"
+
+    def _repr_html_(self) -> str:
+        return html_table([[getattr(self, name) for name in _SHOWN]], _SHOWN)
 
     def to_dict(self) -> dict[str, int | float | None]:
         """Return the figures as JSON has them; null for infinite ones and NaN."""

@@ -15,107 +15,32 @@ from fastlm.errors import ConfigError, TokenizerError, TrainingError
 from fastlm.inference.batching import (
     END_CHARS,
     TextBatch,
+    batch_offsets,
     encode_batch,
     part_sizes,
     skipped_size,
     text_batches,
 )
+from fastlm.inference.scores import SCORE_FIGURES, Score, ScoreArrays
 from fastlm.inference.text_model import TextModel
 from fastlm.limits import check_setting
-from fastlm.model.figures import Figures, Number, perplexity, ratio
-from fastlm.system.json_values import finite_values
 from fastlm.text.documents import is_one_document
+from fastlm.tokenizers import Tokenizer
 from fastlm_kernels.passes.scoring import sum_texts
 
-__all__ = ["BATCH_CHARS", "Score", "ScoreArrays", "Scorer", "score_arrays", "score_texts"]
+__all__ = [
+    "BATCH_CHARS",
+    "SCORE_FIGURES",
+    "Score",
+    "ScoreArrays",
+    "Scorer",
+    "score_arrays",
+    "score_texts",
+]
 
 BATCH_CHARS = 1 << 18
 """Characters scored at a time by default: 0.15 s of a small character model, enough that the fixed
 cost of a batch does not count."""
-
-SCORE_FIGURES = (
-    "log_prob", "tokens", "oov", "log_prob_without_oov", "chars", "bytes", "perplexity",
-    "perplexity_without_oov", "bits_per_char", "bits_per_byte",
-)  # fmt: skip
-
-
-class _ScoreFields(NamedTuple):
-    log_prob: float
-    tokens: int
-    oov: int
-    log_prob_without_oov: float
-    chars: int
-    bytes: int
-    token_ids: NDArray[Any] | None = None
-    token_log_probs: NDArray[np.float32] | None = None
-    token_strings: list[str] | None = None
-
-
-class _ScoreFigures(Figures[Number]):
-    __slots__ = ()
-
-    log_prob_without_oov: Number
-    oov: Any
-
-    @property
-    def perplexity_without_oov(self) -> Number:
-        """exp(-log_prob_without_oov / (tokens - oov)); NaN where all tokens are unknown."""
-        return perplexity(ratio(-self.log_prob_without_oov, self.tokens - self.oov))
-
-
-class Score(_ScoreFields, _ScoreFigures[float]):
-    """The log-probability of one text under a model, and the size of the text.
-
-    Attributes
-    ----------
-    log_prob : float
-        Sum of ln p(token | context) over the tokens that count, in nats; at most 0.
-    tokens : int
-        N, the number of tokens that count: all of the text and, if asked for, the boundary token
-        (``<end>``) of each of its documents. (A model without a boundary token cannot predict the
-        first C tokens of a document. They do not count, nor do their characters.)
-    oov : int
-        How many of them are ``<unk>``: the model predicted that something unknown comes, not what.
-    log_prob_without_oov : float
-        The same sum over the N - oov others.
-    chars, bytes : int
-        Size of the text that these tokens stand for, in Unicode code points and in UTF-8. A
-        boundary token that counts is one of each where documents are lines, two where they are
-        paragraphs, none where a document is a file.
-    token_ids, token_log_probs, token_strings : int[N], float32[N] in nats, list of N str
-        The tokens that count, in order; None unless asked for.
-    """
-
-    __slots__ = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields and figures as JSON has them; null for infinite ones and NaN."""
-        figures = finite_values({name: getattr(self, name) for name in SCORE_FIGURES})
-        if self.token_strings is not None and self.token_log_probs is not None:
-            figures["token_strings"] = self.token_strings
-            figures["token_log_probs"] = self.token_log_probs.tolist()
-        return figures
-
-
-class _ScoreColumns(NamedTuple):
-    log_prob: NDArray[np.float64]
-    tokens: NDArray[np.int64]
-    oov: NDArray[np.int64]
-    log_prob_without_oov: NDArray[np.float64]
-    chars: NDArray[np.int64]
-    bytes: NDArray[np.int64]
-
-
-class ScoreArrays(_ScoreColumns, _ScoreFigures[NDArray[np.float64]]):
-    """The fields of ``Score`` as arrays, an element per text; so are the properties.
-
-    Attributes
-    ----------
-    log_prob, log_prob_without_oov : float64[N]
-    tokens, oov, chars, bytes : int64[N]
-    """
-
-    __slots__ = ()
 
 
 def score_texts(
@@ -140,18 +65,19 @@ def _scores(batches: Iterator[ScoredBatch]) -> Iterator[Score]:
 
 
 def _rows(scores: ScoreArrays) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.tolist() for column in scores), strict=True)
+    return zip(*(column.tolist() for column in scores.columns), strict=True)
 
 
 def _scores_with_tokens(model: TextModel, batches: Iterator[ScoredBatch]) -> Iterator[Score]:
     symbols = model.tokenizer.vocabulary.symbols
     begun: list[_Tokens] = []  # of the text that the last batch left open
     for batch in batches:
-        texts = batch.tokens_of_texts()
+        texts = batch.tokens_of_texts(model.tokenizer)
         for row, tokens in zip(_rows(batch.scores), texts, strict=False):
-            ids, log_probs = map(np.concatenate, zip(*begun, tokens, strict=True))
+            ids, log_probs, offsets = map(np.concatenate, zip(*begun, tokens, strict=True))
             begun = []
-            yield Score._make((*row, ids, log_probs, [symbols[id] for id in ids.tolist()]))
+            strings = [symbols[id] for id in ids.tolist()]
+            yield Score._make((*row, ids, log_probs, strings, offsets))
         begun += texts[batch.scores.tokens.size :]
 
 
@@ -161,7 +87,8 @@ def score_arrays(
     """Return the scores of all texts as arrays; see ``LanguageModel.score_arrays``."""
     scorer = Scorer(model, count_end=count_end, threads=threads)
     batches = [_no_scores(), *(batch.scores for batch in scorer.run(texts, BATCH_CHARS))]
-    return ScoreArrays(*map(np.concatenate, zip(*batches, strict=True)))
+    columns = zip(*(scores.columns for scores in batches), strict=True)
+    return ScoreArrays(*map(np.concatenate, columns))
 
 
 def _no_scores() -> ScoreArrays:
@@ -169,8 +96,8 @@ def _no_scores() -> ScoreArrays:
     return ScoreArrays(reals, counts, counts, reals, counts, counts)
 
 
-_Tokens: TypeAlias = tuple[NDArray[Any], NDArray[np.float32]]
-"""Of a text or a part of one: the ids that count and their log-probabilities."""
+_Tokens: TypeAlias = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int64]]
+"""Of a text or a part of one: the ids that count, their log-probabilities and their offsets."""
 
 
 class ScoredBatch(NamedTuple):
@@ -181,14 +108,16 @@ class ScoredBatch(NamedTuple):
     losses: NDArray[np.float64]  # float64[T], -log p in nats
     counted: NDArray[np.bool_]  # bool[T], which tokens count
     text_ends: NDArray[np.int64]  # where each text ends; the last may go on in the next batch
+    batch: TextBatch
 
-    def tokens_of_texts(self) -> list[_Tokens]:
+    def tokens_of_texts(self, tokenizer: Tokenizer) -> list[_Tokens]:
         """Return the tokens of each text that count, as far as they lie in this batch."""
         stops = np.concatenate(([0], np.cumsum(self.counted)))[self.text_ends].tolist()
         ids = self.ids[self.counted]
         log_probs = (0 - self.losses[self.counted]).astype(np.float32)
+        offsets = batch_offsets(self.batch, tokenizer)[self.counted]
         return [
-            (ids[start:stop], log_probs[start:stop])
+            (ids[start:stop], log_probs[start:stop], offsets[start:stop])
             for start, stop in zip([0, *stops], stops, strict=False)
         ]
 
@@ -286,7 +215,7 @@ class Scorer:
         # 0 - x: a text without tokens has log_prob 0, not -0.
         columns: list[NDArray[Any]] = [0 - nats, counts, oov, 0 - known_nats, *sizes]
         scores = ScoreArrays(*(column[: len(batch.text_ends)] for column in columns))
-        return ScoredBatch(scores, ids, losses, counted, ends)
+        return ScoredBatch(scores, ids, losses, counted, ends, batch)
 
     def _counted(
         self, batch: TextBatch, ids: NDArray[Any], ends: NDArray[np.int64]

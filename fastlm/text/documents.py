@@ -13,6 +13,7 @@ __all__ = [
     "DOCUMENT_ENDS",
     "DocumentEndSearch",
     "check_documents",
+    "document_spans",
     "is_one_document",
     "last_document",
     "split_documents",
@@ -50,11 +51,20 @@ def split_documents(text: str, mode: str) -> Iterator[str]:
         For another mode.
     """
     check_documents(mode)
-    if mode == "file":
-        return iter((text,) if text else ())
-    text = with_line_feeds(text)
+    if mode != "file":
+        text = with_line_feeds(text)
     if mode == "stream":
         return iter((text.removesuffix("\n") + "\n",) if text else ())
+    return (text[start:stop] for start, stop in document_spans(text, mode))
+
+
+def document_spans(text: str, mode: str) -> Iterator[tuple[int, int]]:
+    r"""Yield where each document of one text begins and ends; line ends are \n.
+
+    See `split_documents`. What a stream has beside its text, the last line end, is not counted.
+    """
+    if is_one_document(mode):
+        return iter(((0, len(text)),) if text else ())
     return _lines(text) if mode == "lines" else _paragraphs(text)
 
 
@@ -79,24 +89,23 @@ def with_line_feeds(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _lines(text: str) -> Iterator[str]:
-    for line in _between(text, re.compile(r"\n"), start=0):
-        if line and not line.isspace():
-            yield line
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    return _between(text, re.compile(r"\n"), start=0)
 
 
-def _paragraphs(text: str) -> Iterator[str]:
+def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
     leading = _LEADING_BLANK_LINES.match(text)
-    for paragraph in _between(text, _BLANK_LINES, start=leading.end() if leading else 0):
-        if paragraph and not paragraph.isspace():
-            yield paragraph
+    return _between(text, _BLANK_LINES, start=leading.end() if leading else 0)
 
 
-def _between(text: str, separator: re.Pattern[str], start: int) -> Iterator[str]:
+def _between(text: str, separator: re.Pattern[str], start: int) -> Iterator[tuple[int, int]]:
+    """Yield the spans between separators that hold more than white space."""
     for found in separator.finditer(text, start):
-        yield text[start : found.start()]
+        if start < found.start() and not text[start : found.start()].isspace():
+            yield start, found.start()
         start = found.end()
-    yield text[start:]
+    if start < len(text) and not text[start:].isspace():
+        yield start, len(text)
 
 
 class DocumentEndSearch:

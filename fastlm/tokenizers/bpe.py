@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 
 from fastlm.checks import check_texts
 from fastlm.errors import TokenizerError
@@ -118,6 +119,19 @@ class BpeTokenizer(Tokenizer):
                 )
             arrays += (np.array(encoding.ids, dtype=self.dtype) for encoding in batch)
         return self._without_boundary(np.concatenate(arrays))
+
+    def offsets(self, text: str) -> NDArray[np.int64]:
+        """Return the first character of each token of a text and the one after, int64[T, 2]."""
+        starts, spans = [0], [np.empty((0, 2), dtype=np.int64)]
+        parts = [text]
+        if self.may_cut_before_space and len(text) > PART:
+            parts = list(cut_text(self, text, PART))
+        for part in parts:
+            with _encoding():
+                found = self._library.encode(part, add_special_tokens=False).offsets
+            spans.append(np.array(found, dtype=np.int64).reshape(-1, 2) + starts[-1])
+            starts.append(starts[-1] + len(part))
+        return np.concatenate(spans)
 
     def _without_boundary(self, ids: TokenArray) -> TokenArray:
         # A vocabulary from a file may have <end> as a word like any other.

@@ -19,7 +19,7 @@ TEXTS = ["the cat sat", "", "on a mat and the dog saw it", "3.14"]
 
 
 def same(lm, other):
-    for name, column in lm.score_arrays(TEXTS)._asdict().items():
+    for name, column in lm.score_arrays(TEXTS).to_dict().items():
         np.testing.assert_array_equal(column, getattr(other.score_arrays(TEXTS), name))
     assert lm.generate("the", length=20, seed=1) == other.generate("the", length=20, seed=1)
 

@@ -153,7 +153,16 @@ def test_arrays_hold_the_same_scores(documents):
     scores = list(lm.score(texts))
     assert arrays.log_prob.dtype == arrays.log_prob_without_oov.dtype == np.float64
     assert arrays.tokens.dtype == arrays.oov.dtype == arrays.chars.dtype == np.int64
-    for name in (*arrays._fields, "perplexity", "perplexity_without_oov", "bits_per_char"):
+    for name in (
+        "log_prob",
+        "tokens",
+        "oov",
+        "chars",
+        "bytes",
+        "perplexity",
+        "perplexity_without_oov",
+        "bits_per_char",
+    ):
         expected = [getattr(score, name) for score in scores]
         np.testing.assert_allclose(getattr(arrays, name), expected, rtol=1e-12)
     np.testing.assert_array_equal(arrays.log_prob, [score.log_prob for score in scores])
@@ -268,8 +277,13 @@ def test_an_exception_of_the_source_comes_after_the_scores_before_it():
         next(scores)
 
 
-@pytest.mark.parametrize("texts", ["the cat", b"the cat", None, 5])
-def test_one_text_in_place_of_several(texts):
+def test_one_text_is_one_text():
+    lm = make_model()
+    assert list(lm.score("the cat")) == list(lm.score(["the cat"]))
+
+
+@pytest.mark.parametrize("texts", [b"the cat", None, 5])
+def test_what_are_no_texts(texts):
     with pytest.raises(TokenizerError, match=r"put it in a list|pass a list"):
         make_model().score(texts)
     with pytest.raises(TokenizerError, match=r"put it in a list|pass a list"):
