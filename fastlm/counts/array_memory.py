@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,14 @@ class ArrayMemory:
         self.on_disk += nbytes
         return self._in_file(size, np.dtype(dtype))
 
-    def full(self, size: int, dtype: DTypeLike, value: int) -> NDArray[Any]:
-        """Return an array of ``size`` elements that are all ``value``."""
-        array = self.empty(size, dtype)
-        array[:] = value
-        return array
+    def rows(self, sizes: Sequence[int], dtype: DTypeLike) -> list[NDArray[Any]]:
+        """Return arrays of these sizes that lie one after the other, not initialised.
+
+        A model's levels do: what takes them as one array needs no copy.
+        """
+        whole = self.empty(sum(sizes), dtype)
+        ends = np.cumsum(sizes, dtype=np.int64).tolist()
+        return [whole[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
     def _give_back(self, nbytes: int) -> None:
         if self._left is not None:

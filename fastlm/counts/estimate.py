@@ -17,8 +17,15 @@ from fastlm.checks import check_whole
 from fastlm.counts.array_memory import ArrayMemory
 from fastlm.counts.backoff_model import MAX_ORDER, BackoffModel
 from fastlm.counts.discounts import FALLBACK, counts_of_counts, estimate_discounts, last_ngram
-from fastlm.counts.pruning import keep_ngrams
-from fastlm.counts.trie import BLOCK, CountedTrie, count_ngrams, run_tiles, tiles_of
+from fastlm.counts.pruning import keep_ngrams, prune_to_size
+from fastlm.counts.trie import (
+    BLOCK,
+    CountedTrie,
+    bounds_of_contexts,
+    count_ngrams,
+    run_tiles,
+    tiles_of,
+)
 from fastlm.engine.tokens import flat_ids, token_array
 from fastlm.errors import ConfigError
 from fastlm.system.resources import thread_count
@@ -39,6 +46,7 @@ def estimate(
     boundary: int | None = None,
     *,
     prune: Sequence[int] = (),
+    nbytes: int | None = None,
     threads: int | None = None,
     memory: int | None = None,
     folder: FilePath | None = None,
@@ -64,6 +72,8 @@ def estimate(
     prune : sequence of int
         For each order from 1, n-grams that occur this often or less are left out; the last number
         is for all longer ones too. What they had goes to the back-off. None of order 1 are.
+    nbytes : int, optional
+        Most bytes of the model's arrays: what is missed least is left out (``prune_to_size``).
     threads : int, optional
         All processors if not given. The result does not depend on it.
     memory : int, optional
@@ -102,14 +112,32 @@ def estimate(
     last = last_ngram(tokens, order, vocab, boundary)
     known = [estimate_discounts(each) for each in counts_of_counts(counted, last)]
     discounts = [FALLBACK if each is None else each for each in known]
-    model = _estimate(counted, discounts, least, vocab, boundary, threads, arrays)
+    weights = None
+    if nbytes is not None:  # the memory of the occurrences will be that of the probabilities
+        weights = [each.astype(np.float32) for each in counted.occurrences[:-1]]
+    model = _estimate(counted, discounts, vocab, boundary, least, threads)
     model.metadata.update(
         tokens=len(tokens),
         discounts=[list(each) for each in discounts],
         fallback=[k + 1 for k, each in enumerate(known) if each is None],
         prune=[max(0, each - 1) for each in least],
     )
-    return model
+    del counted
+    if max(least) > 1:
+        kept = [each > 0 for each in model.log_probs]
+        model = keep_ngrams(model, kept, arrays)
+        if weights is not None:
+            weights = [each[which] for each, which in zip(weights, kept, strict=False)]
+    for values, lowest in (
+        *((each, _LEAST_PROB) for each in model.log_probs),
+        *((each, _LEAST_BACKOFF) for each in model.log_backoffs),
+    ):
+        run_tiles(
+            threads, kneser_ney.take_logs, values, lowest, bounds=tiles_of(len(values), BLOCK)
+        )
+    if nbytes is None or weights is None:
+        return model
+    return prune_to_size(model, nbytes, weights, threads=threads, memory=arrays)
 
 
 def fallback_notice(model: BackoffModel) -> str | None:
@@ -141,13 +169,15 @@ def _least_occurrences(prune: Sequence[int], order: int) -> list[int]:
 def _estimate(
     counted: CountedTrie,
     discounts: Sequence[tuple[float, float, float]],
-    least: list[int],
     vocab: int,
     boundary: int | None,
+    least: list[int],
     threads: int,
-    memory: ArrayMemory,
 ) -> BackoffModel:
-    """Turn counts into logarithms, in the same memory: those of a level are read once."""
+    """Turn counts into a model without logarithms, in the same memory.
+
+    The counts of a level are read once. An n-gram that is to be left out has probability 0.
+    """
     order = len(counted.tokens)
     probs = [each.view(np.float32) for each in counted.occurrences]
     backoffs = [each.view(np.float32) for each in counted.counts[:-1]]
@@ -160,12 +190,12 @@ def _estimate(
         run_tiles(
             threads, kneser_ney.estimate_level, probs[level], above, counted.counts[level],
             counted.occurrences[level], least[level], lower, suffixes, children, kernel_discounts,
-            bounds=_bounds_of_contexts(children),
+            bounds=bounds_of_contexts(children),
         )  # fmt: skip
         if level + 1 < order:
             lower, suffixes = probs[level], counted.suffixes[level + 1]
             children, above = counted.children[level], backoffs[level]
-    model = BackoffModel(
+    return BackoffModel(
         order=order,
         vocab=vocab,
         boundary=boundary,
@@ -175,21 +205,3 @@ def _estimate(
         log_backoffs=tuple(backoffs),
         suffixes=tuple(counted.suffixes),
     )
-    if max(least) > 1:
-        model = keep_ngrams(model, [each > 0 for each in probs], memory)
-    for values, lowest in (
-        *((each, _LEAST_PROB) for each in model.log_probs),
-        *((each, _LEAST_BACKOFF) for each in model.log_backoffs),
-    ):
-        run_tiles(
-            threads, kneser_ney.take_logs, values, lowest, bounds=tiles_of(len(values), BLOCK)
-        )
-    return model
-
-
-def _bounds_of_contexts(children: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Return the first context of each tile, so that tiles have about as many children."""
-    contexts = len(children) - 1
-    wanted = np.arange(0, int(children[-1]), BLOCK, dtype=np.uint32)
-    bounds = np.searchsorted(children[1:], wanted, side="right")
-    return np.unique(np.append(bounds, [0, contexts])).astype(np.int64)

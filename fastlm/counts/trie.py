@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.counts.array_memory import ArrayMemory
-from fastlm.counts.backoff_model import NO_SUFFIXES, token_type
+from fastlm.counts.backoff_model import token_type
 from fastlm.engine.parallel import run_parallel
 from fastlm.engine.tokens import flat_ids
 from fastlm.errors import ConfigError
 from fastlm_kernels.counts import sorting, trie
 from fastlm_kernels.runtime.arguments import Tokens
 
-__all__ = ["BLOCK", "CountedTrie", "count_ngrams", "run_tiles", "tiles_of"]
+__all__ = ["BLOCK", "CountedTrie", "bounds_of_contexts", "count_ngrams", "run_tiles", "tiles_of"]
 
 BLOCK = 1 << 18
 """Sorted positions, or n-grams, that a thread takes at a time."""
@@ -54,6 +54,14 @@ class CountedTrie:
 def tiles_of(size: int, block: int) -> NDArray[np.int64]:
     """Return the bounds of blocks: int64[tiles + 1], from 0 to ``size``."""
     return np.append(np.arange(0, size, block, dtype=np.int64), np.int64(size))
+
+
+def bounds_of_contexts(children: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the first context of each tile, so that tiles have about as many children."""
+    contexts = len(children) - 1
+    wanted = np.arange(0, int(children[-1]), BLOCK, dtype=np.uint32)
+    bounds = np.searchsorted(children[1:], wanted, side="right")
+    return np.unique(np.append(bounds, [0, contexts])).astype(np.int64)
 
 
 def run_tiles(
@@ -109,17 +117,33 @@ def count_ngrams(
         raise ConfigError(f"the text has {len(ids):,} tokens; counts take at most {_MOST_TOKENS:,}")
     text = _text_to_count(ids, boundary, memory)
     end = -1 if boundary is None else boundary
-    spans, begun, positions, spare = _sort(text, order, vocab, end, threads, memory, block)
-    counter = _Counter(text, positions, spare, spans, begun, vocab, threads, memory, block)
-    levels = [counter.level(level) for level in range(order)]
-    tokens, children, suffixes, occurrences = (list(each) for each in zip(*levels, strict=True))
-    counted = CountedTrie(tokens, children[:-1], suffixes, occurrences, [])
+    sorted_text = _sort(text, order, vocab, end, threads, memory, block)
+    counter = _Counter(text, sorted_text, vocab, threads, memory, block)
+    counted, beginning = counter.counted, counter.beginning
+    del counter, sorted_text, text
     if boundary is not None:
         counted.occurrences[0][boundary] -= 1  # the beginning of the text, which is no token of it
-    beginning = counter.beginning
-    del counter, positions, spare, spans, text
-    _count_extensions(counted, boundary, beginning, threads, memory)
+    _count_extensions(counted, boundary, beginning, threads)
     return counted
+
+
+@dataclass
+class _SortedText:
+    """The positions of a text in the order of the tokens that begin there.
+
+    Attributes
+    ----------
+    positions : uint32[T]
+    spans, begun
+        As ``compare_neighbours`` writes them.
+    node_at : uint32[T]
+        Room for the n-gram of a level at each position.
+    """
+
+    positions: NDArray[np.uint32]
+    spans: NDArray[np.uint8]
+    begun: NDArray[np.int64]
+    node_at: NDArray[np.uint32]
 
 
 def _text_to_count(ids: NDArray[Any], boundary: int | None, memory: ArrayMemory) -> Tokens:
@@ -141,8 +165,8 @@ def _sort(
     threads: int,
     memory: ArrayMemory,
     block: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint32]]:
-    """Sort the positions; return what ``compare_neighbours`` finds, them, and a spare array."""
+) -> _SortedText:
+    """Sort the positions of a text, and compare neighbours."""
     size = len(flat_ids(text))
     first, second = memory.empty(size, np.uint32), memory.empty(size, np.uint32)
     for start in range(0, size, BLOCK):
@@ -166,7 +190,7 @@ def _sort(
         threads, trie.compare_neighbours, spans, begun, positions, *text, size, order, boundary,
         bounds=bounds,
     )  # fmt: skip
-    return spans, begun, positions, spare
+    return _SortedText(positions, spans, begun, spare)
 
 
 class _Counter:
@@ -175,55 +199,59 @@ class _Counter:
     def __init__(
         self,
         text: Tokens,
-        positions: NDArray[np.uint32],
-        node_at: NDArray[np.uint32],
-        spans: NDArray[np.uint8],
-        begun: NDArray[np.int64],
+        sorted_text: _SortedText,
         vocab: int,
         threads: int,
         memory: ArrayMemory,
         block: int,
     ) -> None:
-        self._text, self._positions, self._node_at, self._spans = text, positions, node_at, spans
-        self._vocab, self._threads, self._memory = vocab, threads, memory
-        self._bounds = tiles_of(len(positions), block)
+        self._text, self._sorted, self._threads = text, sorted_text, threads
+        self._bounds = tiles_of(len(sorted_text.positions), block)
+        begun = sorted_text.begun
+        order = begun.shape[1]
+        # The first n-gram of each tile and level, then their number.
+        self._first = np.zeros((order + 1, len(begun) + 1), dtype=np.int64)
+        np.cumsum(begun.T, axis=1, out=self._first[:-1, 1:])
+        sizes = [vocab, *map(int, self._first[1:-1, -1])]
+        self.counted = CountedTrie(
+            tokens=memory.rows(sizes, token_type(vocab)),
+            children=memory.rows([size + 1 for size in sizes[:-1]], np.uint32),
+            suffixes=memory.rows([0, *sizes[1:]], np.uint32),
+            occurrences=memory.rows(sizes, np.uint32),
+            counts=memory.rows(sizes[:-1], np.uint32),
+        )
         self.beginning: list[int] = []
         """The n-grams of each level that begin the text."""
-        # The first n-gram of each tile and level, then their number.
-        self._first = np.zeros((begun.shape[1] + 1, len(begun) + 1), dtype=np.int64)
-        np.cumsum(begun.T, axis=1, out=self._first[:-1, 1:])
+        for level in range(order):
+            self._write(level)
 
-    def level(self, level: int) -> tuple[NDArray[Any], ...]:
-        """Return tokens, children, suffixes and occurrences of a level."""
-        memory, dtype = self._memory, token_type(self._vocab)
-        size = int(self._first[level, -1]) if level else self._vocab
+    def _write(self, level: int) -> None:
+        counted, found = self.counted, self._sorted
+        tokens, counts = counted.tokens[level], counted.occurrences[level]
+        inner = level < len(counted.children)
+        children = counted.children[level] if inner else np.empty(0, dtype=np.uint32)
         first, first_child = self._first[level, :-1].copy(), self._first[level + 1, :-1].copy()
-        tokens = memory.empty(size, dtype)
         if level == 0:
-            tokens[:] = np.arange(size, dtype=dtype)
-        below = int(self._first[level + 1, -1])
-        # The longest n-grams have none.
-        inner = level + 2 < len(self._first)
-        children = memory.full(size + 1 if inner else 0, np.uint32, below)
-        suffixes = memory.empty(size, np.uint32) if level else NO_SUFFIXES
-        counts = memory.full(size, np.uint32, 0)
+            tokens[:] = np.arange(len(tokens), dtype=tokens.dtype)
+        counts[:] = 0
+        children[:] = self._first[level + 1, -1]
         open_nodes, open_counts = np.zeros_like(first), np.zeros_like(first)
         run_tiles(
-            self._threads, trie.fill_level, tokens.view(np.uint16), np.dtype(dtype).itemsize // 2,
-            children, counts, suffixes, open_nodes, open_counts, self._node_at, self._spans,
-            self._positions, *self._text, level, first, first_child, bounds=self._bounds,
+            self._threads, trie.fill_level, tokens.view(np.uint16), tokens.itemsize // 2,
+            children, counts, counted.suffixes[level], open_nodes, open_counts, found.node_at,
+            found.spans, found.positions, *self._text, level, first, first_child,
+            bounds=self._bounds,
         )  # fmt: skip
         if level == 0 and inner:  # a token that does not occur has no children
             children[:] = np.minimum.accumulate(children[::-1])[::-1]
         goes_on = open_counts > 0
         np.add.at(counts, open_nodes[goes_on], open_counts[goes_on].astype(np.uint32))
         run_tiles(
-            self._threads, trie.number_positions, self._node_at, self._spans, self._positions,
+            self._threads, trie.number_positions, found.node_at, found.spans, found.positions,
             *self._text, level, first, bounds=self._bounds,
         )  # fmt: skip
-        if level < len(self._positions):
-            self.beginning.append(int(self._node_at[0]))
-        return tokens, children, suffixes, counts
+        if level < len(found.positions):
+            self.beginning.append(int(found.node_at[0]))
 
 
 def _count_extensions(
@@ -231,11 +259,11 @@ def _count_extensions(
     boundary: int | None,
     beginning: list[int],
     threads: int,
-    memory: ArrayMemory,
 ) -> None:
     """Fill ``counts``."""
-    last = len(counted.tokens) - 1
-    counts = [memory.full(len(tokens), np.uint32, 0) for tokens in counted.tokens[:-1]]
+    last, counts = len(counted.counts), counted.counts
+    for each in counts:
+        each[:] = 0
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(trie.count_extensions, counts, counted.suffixes[1:]))
     if boundary is None:
@@ -247,4 +275,4 @@ def _count_extensions(
         for level in range(1, last):
             start, stop = (int(counted.children[level - 1][i]) for i in (start, stop))
             counts[level][start:stop] = counted.occurrences[level][start:stop]
-    counted.counts = [*counts, counted.occurrences[last]]
+    counts.append(counted.occurrences[last])

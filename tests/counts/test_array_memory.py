@@ -12,8 +12,8 @@ from fastlm.errors import CorpusError
 
 def test_what_fits_is_in_memory(tmp_path: Path) -> None:
     memory = ArrayMemory(1000, tmp_path / "missing")
-    array = memory.full(125, np.float64, 3)
-    assert (array == 3).all()
+    array = memory.empty(125, np.float64)
+    assert (array.shape, array.dtype) == ((125,), np.float64)
     assert memory.on_disk == 0
 
 
@@ -61,3 +61,9 @@ def test_no_room_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(CorpusError, match=r"needs 10 MB in .*: No space left on device"):
         ArrayMemory(0, tmp_path).empty(10_000_000, np.uint8)
+
+
+def test_rows_lie_one_after_the_other() -> None:
+    rows = ArrayMemory().rows([2, 0, 3], np.uint16)
+    assert [row.size for row in rows] == [2, 0, 3]
+    assert rows[2].ctypes.data == rows[0].ctypes.data + 4
