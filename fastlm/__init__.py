@@ -12,12 +12,13 @@ Importing it loads nothing heavy, compiles nothing and starts no threads.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from fastlm._version import __version__
 
+# Not from typing, which takes 10 ms: a command must be quiet when it is interrupted so early.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from fastlm.api.language_model import (
         LanguageModel,
         load,
@@ -186,6 +187,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'fastlm' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(f"fastlm.{_HOME[name]}"), name)
     globals()[name] = value
     return value

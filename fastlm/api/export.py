@@ -6,6 +6,8 @@ under the same names:
 - input ``contexts`` int64[batch, C], oldest token first; what lies before a text reads as the
   boundary token (metadata ``model``, ``boundary``), or as id 0 where there is none;
 - outputs ``logits`` and ``log_probs`` float32[batch, V], of the token after each context.
+  Ids of the metadata ``excluded_ids`` are never chosen by ``generate``: what did not occur in
+  training, and what cannot be written.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from fastlm._version import __version__
 from fastlm.errors import ExportError, MissingLibraryError
+from fastlm.inference.generation import excluded_ids
 from fastlm.system.atomic_file import replace_file, unwritable
 
 if TYPE_CHECKING:
@@ -118,6 +121,7 @@ def onnx_graph(model: LanguageModel) -> Any:
         "model": json.dumps(config.to_dict(), sort_keys=True),
         "tokenizer": _tokenizer_json(model),
         "documents": model.documents,
+        "excluded_ids": json.dumps(excluded_ids(model.text_model)),
     }
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)

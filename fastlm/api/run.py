@@ -131,7 +131,7 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
             tokenizer=data.tokenizer,
             description=data.description,
             corpus_source=source,
-            seen=start.with_seen(_seen(data, counts, request)),
+            seen=start.with_seen(_seen(data, counts)),
         ),
         config=config,
         given=given,
@@ -140,8 +140,8 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     )
 
 
-def _seen(data: Dataset, counts: NDArray[np.int64], request: Request) -> Seen:
-    are_texts = request.texts is not None and is_one_document(data.documents)
+def _seen(data: Dataset, counts: NDArray[np.int64]) -> Seen:
+    are_texts = data.has_records and is_one_document(data.documents)
     return Seen.of(counts, data.tokenizer.boundary_id, are_texts=are_texts)
 
 

@@ -84,7 +84,7 @@ class RunStart:
         self._resume_notice: str | None = None
         self.saved: Checkpoint | None = None
         if checkpoint is not None:
-            self.files = CheckpointFiles(checkpoint, checkpoint_every, keep)
+            self.files = CheckpointFiles(checkpoint, checkpoint_every, keep, is_locked=True)
         if resume:
             assert checkpoint is not None
             self.saved, self._resume_notice = newest_checkpoint(checkpoint)

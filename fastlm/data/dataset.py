@@ -53,6 +53,7 @@ class Dataset:
     documents : what a document is in them
     description : of the text, for people
     fingerprint : SHA-256 (hex) of the text, a colon, and the number of training tokens
+    has_records : whether inputs hold several texts each: JSON lines, rows, texts in memory
     """
 
     tokenizer: Tokenizer
@@ -61,6 +62,7 @@ class Dataset:
     documents: Documents
     description: str
     fingerprint: str
+    has_records: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,7 @@ def _dataset(
         metadata["documents"],
         metadata["description"] + note,
         f"{metadata['text_sha256']}:{train.size}",
+        metadata["train"]["documents"] > len(metadata["sources"]),
     )
 
 

@@ -23,7 +23,14 @@ from fastlm.text.documents import DOCUMENT_ENDS, is_one_document, last_document
 from fastlm.wording import setting
 from fastlm_kernels.passes.sampling import Rules
 
-__all__ = ["DrawingSettings", "GenerationSettings", "Request", "kernel_rules", "resolve_seed"]
+__all__ = [
+    "DrawingSettings",
+    "GenerationSettings",
+    "Request",
+    "excluded_ids",
+    "kernel_rules",
+    "resolve_seed",
+]
 
 # Seconds that a call of the kernel runs: until the next part of a stream, until Ctrl-C is seen.
 _STREAM_SECONDS = 0.02
@@ -130,7 +137,7 @@ class Request:
             ),
             seed=resolve_seed(chosen["seed"]),
             stops=parse_stops(chosen["stop"]),
-            excluded=_excluded(model, stops_at_end),
+            excluded=excluded_ids(model, stops_at_end),
             end=tokenizer.boundary_id if stops_at_end else None,
         )
 
@@ -236,8 +243,8 @@ def encode_prompt(model: TextModel, prompt: str) -> list[int]:
     return ids
 
 
-def _excluded(model: TextModel, stops_at_end: bool) -> list[int]:
-    """Return the ids that are never chosen.
+def excluded_ids(model: TextModel, stops_at_end: bool | None = None) -> list[int]:
+    """Return the ids that ``generate`` never chooses; None: as it stops by default.
 
     These are ``<unk>``, what did not occur in training, what holds the end of a document and,
     where documents are files and the text does not stop at its end, the boundary token.
@@ -245,6 +252,8 @@ def _excluded(model: TextModel, stops_at_end: bool) -> list[int]:
     tokenizer = model.tokenizer
     boundary, unk = tokenizer.boundary_id, tokenizer.unk_id
     special = [unk]
+    if stops_at_end is None:
+        stops_at_end = _stops_at_end(model, None)
     if is_one_document(model.documents) and not stops_at_end:
         special.append(boundary)
     others = [id for id in model.seen.unseen_ids if id != boundary]

@@ -24,8 +24,8 @@ class Seen:
     tokens : bool[V] or None
         Which tokens occurred. None: all, or not known (files of older versions).
     ends : bool
-        Whether documents are files, but were several texts in memory: short ones, most likely, so
-        that a text may end where the model ends one.
+        Whether documents are files, but were several texts in memory or records of a file (JSON
+        lines, rows): short ones, most likely, so that a text may end where the model ends one.
     """
 
     tokens: NDArray[np.bool_] | None = None
@@ -42,7 +42,7 @@ class Seen:
         boundary : int, optional
             The id of the boundary token (``<end>``).
         are_texts : bool
-            Whether it is text in memory, and documents are files.
+            Whether these are texts in memory or records, and documents are files.
         """
         ends = are_texts and boundary is not None and bool(counts[boundary] > 1)
         return cls(counts > 0, ends)

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, remove_stale, replace_file
 from fastlm.training.checkpoint import ENDED, Checkpoint, Origin, read_checkpoint, write_checkpoint
 from fastlm.training.divergence import Snapshot
+from fastlm.training.replaced_run import run_lock
 from fastlm.training.reporting import Reporter
 from fastlm.training.run_files import numbered_checkpoints
 from fastlm.training.run_state import RunState
@@ -95,15 +97,22 @@ class CheckpointFiles:
 
     ``every`` says when to write one: see ``Interval``. The older ones are named by their step.
     Not given, both are as before where a run is resumed, else 60 s and none.
+    ``is_locked`` tells that the caller holds the lock of ``path``, which a run takes otherwise.
     ``written`` is (step, reason) of the checkpoint at ``path``, None if this run has none yet.
     Raises ConfigError for an ``every`` or a ``keep`` that cannot be used.
     """
 
     def __init__(
-        self, path: FilePath, every: str | float | None = None, keep: int | None = None
+        self,
+        path: FilePath,
+        every: str | float | None = None,
+        keep: int | None = None,
+        *,
+        is_locked: bool = False,
     ) -> None:
         keep = None if keep is None else check_setting("keep", keep)
         self.path = Path(path)
+        self.is_locked = is_locked
         self._given = every, keep
         self.every = str(Checkpoint.every if every is None else every)
         self.interval = Interval(self.every)
@@ -207,6 +216,10 @@ class CheckpointWriter:
             "description": self.origin.description,
             "recipe": self.origin.corpus_source,
         }
+
+    def lock(self, files: CheckpointFiles | None) -> AbstractContextManager[None]:
+        """Return what holds the lock of the files while a run writes them; see ``run_lock``."""
+        return run_lock(None if files is None or files.is_locked else files.path)
 
     def write(
         self,

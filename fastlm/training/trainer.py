@@ -254,17 +254,17 @@ class Trainer:
         SIGINT and SIGTERM end the run after the current compiled call, about 0.2 s; everything is
         kept and a checkpoint is written. Called again, ``fit`` goes on from there.
 
-        If a loss or a weight is not finite, or a loss explodes (``fastlm.training.divergence``),
-        training is rolled back to the last snapshot and the learning rate is halved, up to three
-        times.
+        Where losses explode, it is rolled back up to three times (``fastlm.training.divergence``).
 
         Raises
         ------
+        ConfigError
+            If another run is writing the checkpoint.
         TrainingError
             If three rollbacks do not help; ``params`` are then those of the last snapshot.
         """
         is_stopping, has_steps = lambda: self._stop_reason is not None, lambda: self.run.step > 0
-        with signals_stop(self.stop, is_stopping, has_steps):
+        with self._writer.lock(self.checkpoints), signals_stop(self.stop, is_stopping, has_steps):
             try:
                 return self._fit()
             finally:

@@ -13,6 +13,7 @@ from fastlm.api.export import OPSET, export, onnx_graph
 from fastlm.config import ModelConfig
 from fastlm.engine.generation import context_logits, start_context
 from fastlm.errors import ExportError, MissingLibraryError, ModelFileError
+from fastlm.inference.generation import excluded_ids
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.tokenizers import build_tokenizer
@@ -88,6 +89,8 @@ def test_the_graph_says_what_goes_in_and_what_the_model_is():
     assert json.loads(metadata["tokenizer"]) == model.tokenizer.to_dict()
     assert json.loads(metadata["model"]) == model.config.to_dict()
     assert metadata["documents"] == "lines"
+    assert json.loads(metadata["excluded_ids"]) == excluded_ids(model.text_model)
+    assert model.tokenizer.unk_id in excluded_ids(model.text_model)
     tensors = {tensor.name for tensor in graph.graph.initializer}
     assert set(model.tensors) <= tensors
     shapes = {

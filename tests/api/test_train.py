@@ -483,6 +483,22 @@ def test_what_never_occurred_is_never_written(tmp_path, kind, documents):
     assert set("".join(started.sample(400, length=8, seed=1))) > {"x", "y", "z", "a"}
 
 
+def test_records_of_a_file_end(tmp_path):
+    path = tmp_path / "names.jsonl"
+    path.write_text("".join(f'{{"text": "{name}"}}\n' for name in NAMES), encoding="utf-8")
+    settings = {"context": 2, "embed": 8, "hidden": (16,), "epochs": 30, "valid": 0, "seed": 1}
+    lm = fastlm.train(path, **settings)
+    assert lm.documents == "file"
+    assert all(0 < len(sample) < 60 for sample in lm.sample(50, length=100, seed=1))
+    fastlm.prepare(path, tmp_path / "names.tokens")
+    assert fastlm.train(tmp_path / "names.tokens", **settings).seen.ends
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    files = [tmp_path / "0.txt", tmp_path / "1.txt"]
+    assert not fastlm.train(files, **settings).seen.ends  # a file is a book, as before
+    assert not fastlm.train(files, **settings | {"valid": 0.3}).seen.ends
+
+
 def test_short_texts_in_memory_end(tmp_path):
     """Today ``<end>`` is trained, and ``generate`` never chooses it."""
     settings = {"context": 2, "embed": 8, "hidden": (16,), "epochs": 30, "valid": 0, "seed": 1}

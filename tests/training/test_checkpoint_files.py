@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from fastlm.callbacks import Callback
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.training.checkpoint import read_checkpoint
@@ -212,3 +213,21 @@ def test_between_snapshots_a_checkpoint_waits_a_little(path, monkeypatch):
     assert not files.due(1, at_snapshot=False)
     now += 6
     assert files.due(1, at_snapshot=False)
+
+
+def test_of_two_runs_with_one_checkpoint_the_second_is_refused(tmp_path):
+    path = tmp_path / "c.safetensors"
+    refused = []
+
+    class Second(Callback):
+        def on_progress(self, progress):
+            if not refused:
+                with pytest.raises(ConfigError, match="another run is writing") as error:
+                    new_trainer(path, every="1h").fit()
+                refused.append(error)
+
+    trainer = new_trainer(path, every="1h", listener=Second(), steps=4)
+    trainer.fit()
+    assert refused
+    assert list(tmp_path.iterdir()) == [path]  # no lock stays
+    assert Trainer.resume(path, TOKENS, VALID, steps=6).fit().step == 6
