@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         MissingModelError,
         MissingStoreError,
         ModelFileError,
+        ScoreWarning,
         StoreError,
         TextError,
         TokenizerError,
@@ -80,6 +81,15 @@ if TYPE_CHECKING:
     )
     from fastlm.model.layout import (
         Layout,
+    )
+    from fastlm.pipelines.document_filter import (
+        DocumentFilter,
+    )
+    from fastlm.pipelines.sampler import (
+        Sampler,
+    )
+    from fastlm.pipelines.scorer import (
+        Scorer,
     )
     from fastlm.tokenizers import (
         Tokenizer,
@@ -101,6 +111,7 @@ _HOME = {
     "ConsoleProgress": "display.progress",
     "CorpusError": "errors",
     "CSVLogger": "training.run_logs",
+    "DocumentFilter": "pipelines.document_filter",
     "Evaluation": "inference.evaluation",
     "ExportError": "errors",
     "FastlmError": "errors",
@@ -117,9 +128,12 @@ _HOME = {
     "Progress": "callbacks",
     "Result": "callbacks",
     "SampleEvery": "api.samples",
+    "Sampler": "pipelines.sampler",
     "Sampling": "inference.sampling",
     "Score": "inference.scores",
     "ScoreArrays": "inference.scores",
+    "ScoreWarning": "errors",
+    "Scorer": "pipelines.scorer",
     "Start": "callbacks",
     "StoreError": "errors",
     "TensorBoard": "training.run_logs",
@@ -145,6 +159,7 @@ __all__ = [
     "ConfigError",
     "ConsoleProgress",
     "CorpusError",
+    "DocumentFilter",
     "Evaluation",
     "ExportError",
     "FastlmError",
@@ -161,9 +176,12 @@ __all__ = [
     "Progress",
     "Result",
     "SampleEvery",
+    "Sampler",
     "Sampling",
     "Score",
     "ScoreArrays",
+    "ScoreWarning",
+    "Scorer",
     "Start",
     "StoreError",
     "TensorBoard",

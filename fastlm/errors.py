@@ -18,6 +18,7 @@ __all__ = [
     "MissingModelError",
     "MissingStoreError",
     "ModelFileError",
+    "ScoreWarning",
     "StoreError",
     "TextError",
     "TokenizerError",
@@ -104,3 +105,7 @@ class TrainingError(FastlmError, RuntimeError):
 
 class TrainingWarning(UserWarning):
     """A notice of a training run that goes on (a `Notice`) that no callback takes."""
+
+
+class ScoreWarning(UserWarning):
+    """Scores that cannot mean much, such as those of text that the model does not know."""

@@ -15,7 +15,7 @@ from fastlm.engine.losses import sum_losses
 from fastlm.engine.tokens import token_array
 from fastlm.errors import CorpusError, StoreError, TrainingError
 from fastlm.inference.batching import END_CHARS
-from fastlm.inference.scoring import Scorer
+from fastlm.inference.scoring import BatchScorer
 from fastlm.inference.text_model import TextModel
 from fastlm.model.figures import Figures
 from fastlm.system.html_pages import figure_text, html_table
@@ -83,7 +83,7 @@ def evaluate_texts(model: TextModel, texts: Iterable[str], *, threads: int = 1) 
     """
     nats: list[float] = []
     tokens = oov = chars = n_bytes = 0
-    scorer = Scorer(model, keep_empty=False, threads=threads)
+    scorer = BatchScorer(model, keep_empty=False, threads=threads)
     for batch in scorer.run(texts, _BATCH_CHARS):
         nats.append(float(batch.losses[batch.counted].sum()))
         scores = batch.scores

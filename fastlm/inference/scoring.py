@@ -31,9 +31,9 @@ from fastlm_kernels.passes.scoring import sum_texts
 __all__ = [
     "BATCH_CHARS",
     "SCORE_FIGURES",
+    "BatchScorer",
     "Score",
     "ScoreArrays",
-    "Scorer",
     "score_arrays",
     "score_texts",
 ]
@@ -54,7 +54,7 @@ def score_texts(
 ) -> Iterator[Score]:
     """Yield the score of each text, in order; see ``LanguageModel.score``."""
     batch_chars = check_setting("batch_chars", batch_chars)
-    scorer = Scorer(model, count_end=count_end, threads=threads)
+    scorer = BatchScorer(model, count_end=count_end, threads=threads)
     batches = scorer.run(texts, batch_chars)
     return _scores_with_tokens(model, batches) if return_tokens else _scores(batches)
 
@@ -85,7 +85,7 @@ def score_arrays(
     model: TextModel, texts: Iterable[str], *, count_end: bool | None = None, threads: int = 1
 ) -> ScoreArrays:
     """Return the scores of all texts as arrays; see ``LanguageModel.score_arrays``."""
-    scorer = Scorer(model, count_end=count_end, threads=threads)
+    scorer = BatchScorer(model, count_end=count_end, threads=threads)
     batches = [_no_scores(), *(batch.scores for batch in scorer.run(texts, BATCH_CHARS))]
     columns = zip(*(scores.columns for scores in batches), strict=True)
     return ScoreArrays(*map(np.concatenate, columns))
@@ -122,7 +122,7 @@ class ScoredBatch(NamedTuple):
         ]
 
 
-class Scorer:
+class BatchScorer:
     """Scores texts batch by batch; between batches it keeps what a text that goes on needs.
 
     count_end : whether boundary tokens count; None: where documents are lines or paragraphs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastlm.errors import ConfigError, CorpusError
-from fastlm.inference.scoring import SCORE_FIGURES, Score
+from fastlm.inference.scores import SCORE_FIGURES, Score
 from fastlm.jobs.scored import Scored
 from fastlm.system.json_values import finite_values
 from fastlm.text.records import BadRecord, Block, Record, RecordReader
@@ -74,8 +74,8 @@ class Form:
         if score is not None:
             values |= finite_values({name: getattr(score, name) for name in self.columns})
             if self.columns and score.token_strings is not None:
-                figures = score.to_dict()
-                values |= {name: figures[name] for name in ("token_strings", "token_log_probs")}
+                of_tokens = score.to_dict().items()
+                values |= {name: value for name, value in of_tokens if name not in SCORE_FIGURES}
         values |= {name: item.extra.get(name) for name in self.extra}
         return {self.prefix + name: value for name, value in values.items()}
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastlm._version import __version__
 from fastlm.api.language_model import LanguageModel
 from fastlm.errors import ConfigError, FastlmError
-from fastlm.inference.scoring import SCORE_FIGURES
+from fastlm.inference.scores import SCORE_FIGURES
 from fastlm.jobs.calibration import Calibration, model_checksum
 from fastlm.jobs.forms import Form
 from fastlm.jobs.job import ScoreJob

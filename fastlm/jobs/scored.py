@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastlm.api.language_model import LanguageModel
 from fastlm.errors import CorpusError, TextError
 from fastlm.inference.batching import encoding_failures
-from fastlm.inference.scoring import Score
+from fastlm.inference.scores import Score
 from fastlm.text.records import BadRecord, Block, Record
 
 __all__ = ["ModelSet", "Scored"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fastlm.errors import ConfigError
-from fastlm.inference.scoring import Score
+from fastlm.inference.scores import Score
 from fastlm.jobs.calibration import Calibration
 from fastlm.jobs.scored import Scored
 from fastlm.text.records import BadRecord

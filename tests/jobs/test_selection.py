@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fastlm.errors import ConfigError
-from fastlm.inference.scoring import Score
+from fastlm.inference.scores import Score
 from fastlm.jobs.calibration import Calibration
 from fastlm.jobs.scored import Scored
 from fastlm.jobs.selection import Selection
