@@ -40,7 +40,9 @@ def setting(name: str, value: Any = None) -> str:
     if not _are_options:
         return keyword
     option = _OPTIONS.get(keyword, f"--{name.replace('_', '-')}")
-    return option if value is None or isinstance(value, bool) else f"{option} {value}"
+    if value is None or isinstance(value, bool):
+        return option
+    return f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
 
 
 # What other libraries call a setting, and what it is here.

@@ -6,7 +6,6 @@ commands: `fastlm --help` has to answer at once.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import functools
 import os
@@ -32,7 +31,7 @@ from fastlm.cli.score import score
 from fastlm.cli.train import train
 from fastlm.display.screen import is_terminal, printable
 from fastlm.errors import FastlmError
-from fastlm.wording import as_options
+from fastlm.wording import as_options, nearest_name
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_USAGE", "app", "main"]
 
@@ -199,8 +198,8 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
     message = str(error.format_message()).rstrip(".").replace(". Did you mean", "; did you mean")
     given = _option_given(getattr(error, "param", None), arguments)
     if hasattr(error, "possibilities"):  # for an option that there is not
-        near = difflib.get_close_matches(error.option_name, error.possibilities or [], n=1)
-        more = f"; did you mean {near[0]}?" if near else ""
+        near = _nearest_option(error.option_name, context)
+        more = f"; did you mean {near}?" if near else ""
         message = f"No such option: {error.option_name}{more}"
         files = [each for each in arguments if each[:1] == "-" and os.path.exists(each)]
         if files and files[0].startswith(error.option_name):
@@ -210,6 +209,14 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
         message = f"{given[0]} is {reprlib.repr(given[1])}; give {number}"
     code = int(getattr(error, "exit_code", EXIT_USAGE))
     return _fail(message if message.endswith("?") else f"{message}; see {path} --help", code)
+
+
+def _nearest_option(name: str, context: Any) -> str | None:
+    """Return the option that a name most likely means; also by its name in other libraries."""
+    options = [] if context is None else [o for each in context.command.params for o in each.opts]
+    known = {o[2:].replace("-", "_"): o for o in options if o.startswith("--")}
+    near = nearest_name(name.lstrip("-").replace("-", "_"), known)
+    return known[near] if near else None
 
 
 def _option_given(option: Any, arguments: Sequence[str]) -> tuple[str, str] | None:

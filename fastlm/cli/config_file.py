@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import reprlib
 import types
@@ -14,6 +13,7 @@ import typer
 
 from fastlm.checks import is_number, is_whole
 from fastlm.errors import ConfigError
+from fastlm.wording import nearest_name
 
 __all__ = ["COMMA_LIST", "ConfigOption", "argument_from_config"]
 
@@ -75,7 +75,9 @@ def _defaults(context: typer.Context, path: str) -> dict[str, Any]:
     commands = {name: _keys(each) for name, each in getattr(group, "commands", {}).items()}
     keys = _keys(context.command)
     types_of = typing.get_type_hints(inspect.unwrap(context.command.callback or (lambda: None)))
-    tables = {name: form.pop(name) for name in commands if name in form}
+    # An option may have the name of a command, as calibrate of score.
+    named = [name for name in commands if name in form]
+    tables = {n: form.pop(n) for n in named if isinstance(form[n], dict) or n not in keys}
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(
@@ -146,8 +148,8 @@ def _unknown(key: str, command: str, known: list[str], others: list[str]) -> str
     what = f"fastlm {command} has no option {_short(key)}"
     if others:
         return f"{what}; fastlm {others[0]} has: move it to a table [{others[0]}]"
-    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
-    return f"{what}; did you mean {near[0]}?" if near else f"{what}; see fastlm {command} --help"
+    near = nearest_name(key.replace("-", "_"), known)
+    return f"{what}; did you mean {near}?" if near else f"{what}; see fastlm {command} --help"
 
 
 def _short(value: Any) -> str:

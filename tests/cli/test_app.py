@@ -227,6 +227,9 @@ def test_no_command_shows_help_as_wrong_usage(run):
         (("frobnicate",), ("frobnicate",)),
         (("trian",), ("'trian'; did you mean 'train'?",)),
         (("train", "--hiden", "8"), ("--hiden; did you mean --hidden?",)),
+        (("train", "--learning-rate", "8"), ("--learning-rate; did you mean --lr?",)),
+        (("train", "--batch_size=8"), ("--batch_size; did you mean --batch?",)),
+        (("generate", "m", "--max-new-tokens", "8"), ("did you mean --length?",)),
         (("train", "--lr", "fast"), ("--lr is 'fast'; give a number",)),
         (("train", "--zzyzx"), ("--zzyzx", "fastlm train --help")),
         (

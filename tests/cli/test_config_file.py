@@ -21,6 +21,9 @@ def fitted(monkeypatch):
     calls: list[tuple] = []
 
     def train(corpus, **settings):
+        # Names are paths, and the display is that of the command.
+        assert settings.pop("progress") is False
+        corpus = corpus and [name if name == "" else str(name) for name in corpus]
         calls.append((corpus, settings))
         raise KeyboardInterrupt
 
@@ -132,7 +135,7 @@ def test_the_same_output_from_a_file(run, model, corpus, tmp_path):
     )
     assert run("eval", "--config", "e.toml") == run("eval", model, corpus, "--json")
     (tmp_path / "s.toml").write_text(
-        'model = "names.safetensors"\nfile = "corpus.txt"\ncount_end = false\njson = true\n'
+        'model = "names.safetensors"\nfiles = "corpus.txt"\ncount_end = false\njson = true\n'
     )
     make_model(documents="lines").save(tmp_path / "names.safetensors")
     without = run("score", "--config", "s.toml")
