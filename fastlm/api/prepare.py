@@ -23,7 +23,7 @@ class PrepareOptions(TypedDict, total=False):
 
     tokenizer: str | Tokenizer | None
     vocab: str | PathLike[str] | None
-    min_count: int
+    min_count: int | None
     max_vocab: int | None
     documents: Documents
     valid: float | None

@@ -29,13 +29,14 @@ from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import is_one_document
 from fastlm.tokenizers import Tokenizer
-from fastlm.tokenizers.spec import TokenizerSpec
+from fastlm.tokenizers.spec import MOST_WORDS, TokenizerSpec
 from fastlm.training.checkpoint import Origin
 from fastlm.training.defaults import choose_settings, with_valid_sample
 from fastlm.training.presets import Preset, preset_named, split_settings
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
 from fastlm.types import CorpusSource, Documents
+from fastlm.wording import setting
 
 __all__ = ["Request", "fit", "resolve"]
 
@@ -58,7 +59,7 @@ class Request:
     valid_texts: str | Iterable[str] | None
     tokenizer: str | Tokenizer | None
     vocab: str | PathLike[str] | None
-    min_count: int
+    min_count: int | None
     max_vocab: int | None
     documents: Documents | None
     reading: dict[str, Any]
@@ -92,6 +93,9 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     start.check_tokenizer(data.tokenizer)
     counts = token_counts(data.train, data.tokenizer.vocab_size)
     reasons: tuple[str, ...] = ()
+    rare = ""
+    if start.from_scratch and request.min_count is None and request.max_vocab is None:
+        rare = _rare_words(data.tokenizer, counts)
     window = ""
     if start.saved is None and training.shuffle and training.shuffle_window is None:
         # A checkpoint keeps its own window, whatever the memory is now.
@@ -136,7 +140,18 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
         config=config,
         given=given,
         counts=counts,
-        reasons=(*reasons, *filter(None, (window, no_valid, sample))),
+        reasons=(*reasons, *filter(None, (rare, window, no_valid, sample))),
+    )
+
+
+def _rare_words(tokenizer: Tokenizer, counts: NDArray[np.int64]) -> str:
+    """Return a line on the words that the largest vocabulary by default leaves out."""
+    unknown = 0 if tokenizer.unk_id is None else int(counts[tokenizer.unk_id])
+    if tokenizer.kind != "word" or tokenizer.vocab_size != MOST_WORDS or not unknown:
+        return ""
+    return (
+        f"rarer words are <unk>, {unknown / int(counts.sum()):.1%} of the text; "
+        f"{setting('max_vocab')} sets how many are kept"
     )
 
 
@@ -159,7 +174,8 @@ def _read_corpus(
             # Under another name, too, it is read as it was.
             reading = replace(reading_of(start.saved.corpus), **request.reading)
     tokenizer = request.tokenizer
-    if not (tokenizer or request.vocab or request.min_count != 1 or request.max_vocab):
+    limited = request.min_count not in (None, 1) or request.max_vocab
+    if not (tokenizer or request.vocab or limited):
         tokenizer = start.tokenizer
     data = build_dataset(
         corpus,

@@ -31,7 +31,7 @@ def train(
     valid_texts: str | Iterable[str] | None = None,
     tokenizer: str | Tokenizer | None = None,
     vocab: str | PathLike[str] | None = None,
-    min_count: int = 1,
+    min_count: int | None = None,
     max_vocab: int | None = None,
     documents: Documents | None = None,
     encoding: str | None = None,
@@ -77,8 +77,9 @@ def train(
         Default ``char``.
     vocab : path, optional
         A vocabulary file in place of counting the corpus.
-    min_count, max_vocab : int
-        See ``fastlm.tokenizers.build_tokenizer``.
+    min_count, max_vocab : int, optional
+        Without either a vocabulary of ``word`` has at most 32,768 tokens; rarer words are
+        ``<unk>``. See ``fastlm.tokenizers.build_tokenizer``.
     documents : {"file", "paragraphs", "lines", "stream"}
         What a document is: contexts do not reach across its end. Default ``file``, or as a store
         was made.

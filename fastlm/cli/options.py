@@ -119,7 +119,14 @@ MinCountOption = Annotated[
     int | None,
     option("N", "Treat tokens that occur fewer than N times as unknown (default 1).", DATA),
 ]
-MaxVocabOption = Annotated[int | None, option("N", "Keep only the N most frequent tokens.", DATA)]
+MaxVocabOption = Annotated[
+    int | None,
+    option(
+        "N",
+        "Keep only the N most frequent tokens (default for word, without --min-count: 32768).",
+        DATA,
+    ),
+]
 DocumentsOption = Annotated[
     str | None,
     option(

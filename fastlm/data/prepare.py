@@ -41,7 +41,7 @@ def prepare(
     texts: str | Iterable[str] | None = None,
     tokenizer: str | Tokenizer | None = None,
     vocab: str | PathLike[str] | None = None,
-    min_count: int = 1,
+    min_count: int | None = None,
     max_vocab: int | None = None,
     documents: Documents = "file",
     valid: float | None = None,

@@ -71,7 +71,7 @@ def read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
     prefix = file.read(8)
     if len(prefix) < 8:
         raise ModelFileError(
-            f"{path} is not a fastlm model: it has {len(prefix)} bytes; name a file that fastlm wrote"
+            f"{path} is not a fastlm model: it has {len(prefix)} bytes; name one that fastlm wrote"
         )
     length = int.from_bytes(prefix, "little")
     start = file.read(1)

@@ -13,9 +13,16 @@ from fastlm.tokenizers.bpe import train_bpe
 from fastlm.tokenizers.build import LINE_END_KINDS, build_tokenizer_from_counts
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS, check_limits
 
-__all__ = ["TokenizerSpec"]
+__all__ = ["MOST_WORDS", "TokenizerSpec"]
 
 DEFAULT_KIND = "char"
+
+MOST_WORDS = 1 << 15
+"""Tokens of a vocabulary of `word` without given limits; rarer words are `<unk>`.
+
+On 30 MB of novels all 69,000 words made the text cost more bits, unknown words spelt out, and each
+step more time (bench/CHOICES.md).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,8 @@ class TokenizerSpec:
         A vocabulary file in place of counting.
     min_count, max_vocab
         As for `build_tokenizer`.
+    most_words : int, optional
+        The largest vocabulary of a text whose symbols are counted, where the caller gave no limit.
     options : mapping
         Further arguments of `build_tokenizer`.
     """
@@ -44,6 +53,7 @@ class TokenizerSpec:
     vocab: str | PathLike[str] | None = None
     min_count: int = 1
     max_vocab: int | None = None
+    most_words: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -54,7 +64,7 @@ class TokenizerSpec:
         default: str | None = None,
         default_options: Mapping[str, Any] | None = None,
         vocab: str | PathLike[str] | None = None,
-        min_count: int = 1,
+        min_count: int | None = None,
         max_vocab: int | None = None,
     ) -> Self:
         """Specify what is wanted, else the default, else ``char``.
@@ -65,19 +75,22 @@ class TokenizerSpec:
         default, default_options
             A preset's kind of tokenizer, and the options that belong to it.
         vocab, min_count, max_vocab
-            As the attributes.
+            As the attributes. Without either limit a vocabulary of `word` has at most `MOST_WORDS`
+            tokens.
         """
         if isinstance(wanted, Tokenizer):
             return cls(kind=wanted.kind, given=wanted)
         kind = wanted or default or DEFAULT_KIND
         options = (default_options or {}) if kind == default else {}
-        min_count, max_vocab = check_limits(min_count, max_vocab)
+        limited = kind != "word" or bool(options) or (min_count, max_vocab) != (None, None)
+        min_count, max_vocab = check_limits(1 if min_count is None else min_count, max_vocab)
         return cls(
             kind=kind,
             asked_for=wanted,
             vocab=vocab,
             min_count=min_count,
             max_vocab=max_vocab,
+            most_words=None if limited else MOST_WORDS,
             options=options,
         )
 
@@ -118,7 +131,8 @@ class TokenizerSpec:
 
     def from_counts(self, counts: Mapping[str, int]) -> Tokenizer:
         """Return the tokenizer of a kind whose symbols are counted."""
-        return build_tokenizer_from_counts(self.kind, counts, **self._settings)
+        limit = {} if self.most_words is None else {"max_vocab": self.most_words}
+        return build_tokenizer_from_counts(self.kind, counts, **self._settings | limit)
 
     def from_blocks(self, blocks: Iterable[bytes], documents: str) -> Tokenizer:
         """Return the tokenizer that is trained on blocks: ``bpe``."""
@@ -130,7 +144,8 @@ class TokenizerSpec:
         """Return as JSON what decides, besides the text, which tokenizer is made."""
         ready = self.ready()
         if ready is None:
-            return {"kind": self.kind, **self._settings}
+            limit = {} if self.most_words is None else {"most_words": self.most_words}
+            return {"kind": self.kind, **self._settings, **limit}
         spacing = ready.to_dict().get("spacing") if self.kind == "word" else None
         return {"fingerprint": ready.fingerprint()} | ({"spacing": spacing} if spacing else {})
 

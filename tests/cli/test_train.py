@@ -199,6 +199,19 @@ def test_words_are_measured_in_perplexity(run, corpus):
     assert "bits/" not in outcome.out + outcome.err
 
 
+def test_rare_words_of_a_large_vocabulary_are_told(run, corpus, monkeypatch):
+    for module in ("fastlm.tokenizers.spec", "fastlm.api.run"):
+        monkeypatch.setattr(f"{module}.MOST_WORDS", 9)
+    words = ("train", corpus, *SMALL, "--steps", "2", "--tokenizer", "word", "--force")
+    outcome = run(*words)
+    assert "vocabulary  9 words\n" in outcome.err
+    assert "rarer words are <unk>, " in outcome.err
+    assert "% of the text; --max-vocab sets how many are kept\n" in outcome.err
+    for limit in (("--max-vocab", "9"), ("--min-count", "1")):
+        assert "rarer words" not in run(*words, *limit).err
+    assert "vocabulary  9 words\n" not in run(*words, "--min-count", "1").err
+
+
 def write(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     return path.name

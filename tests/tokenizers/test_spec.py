@@ -9,7 +9,8 @@ import pytest
 
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer, train_bpe
-from fastlm.tokenizers.spec import TokenizerSpec
+from fastlm.tokenizers.build import build_tokenizer_from_counts
+from fastlm.tokenizers.spec import MOST_WORDS, TokenizerSpec
 
 
 def test_what_is_wanted_wins_over_the_default() -> None:
@@ -80,3 +81,21 @@ def test_words_of_a_stream_know_line_ends() -> None:
             without.for_documents("stream")
     for kind in ("char", "byte", "bpe"):
         assert TokenizerSpec.of(kind).for_documents("stream") == TokenizerSpec.of(kind)
+
+
+def test_the_largest_vocabulary_of_words_where_no_limit_is_given():
+    counts = {f"w{number}": 50_000 - number for number in range(40_000)}
+    spec = TokenizerSpec.of("word")
+    words = spec.from_counts(counts)
+    assert words == build_tokenizer_from_counts("word", counts, max_vocab=MOST_WORDS)
+    assert words.vocab_size == MOST_WORDS == spec.settings()["most_words"]
+    few = dict(list(counts.items())[: MOST_WORDS - 2])
+    assert spec.from_counts(few) == build_tokenizer_from_counts("word", few)
+    for given in ({"min_count": 1}, {"min_count": 2}, {"max_vocab": 40_001}):
+        spec = TokenizerSpec.of("word", **given)
+        assert spec.from_counts(counts) == build_tokenizer_from_counts("word", counts, **given)
+        assert "most_words" not in spec.settings()
+    for kind in ("whitespace", "char"):
+        assert TokenizerSpec.of(kind).most_words is None
+    preset = {"default": "word", "default_options": {"unk": False}}
+    assert TokenizerSpec.of(None, **preset).most_words is None
