@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +15,14 @@ from fastlm_kernels.text import words
 from fastlm_kernels.text.utf8 import PADDING
 from fastlm_kernels.text.words import SymbolTable
 
-__all__ = ["BYTES_PER_SYMBOL", "FIRST_SYMBOLS", "hash_arithmetic", "new_table", "symbol_table"]
+__all__ = [
+    "BYTES_PER_SYMBOL",
+    "FIRST_SYMBOLS",
+    "hash_arithmetic",
+    "new_table",
+    "symbol_table",
+    "table_of",
+]
 
 FIRST_SYMBOLS = 1 << 12
 """Room for symbols in the first table of a counter."""
@@ -47,6 +55,11 @@ def symbol_table(vocabulary: Vocabulary) -> SymbolTable:
         b"" if id in specials else symbol.encode("utf-8")
         for id, symbol in enumerate(vocabulary.symbols)
     ]
+    return table_of(encoded)
+
+
+def table_of(encoded: Sequence[bytes]) -> SymbolTable:
+    """Return the table that finds the number of each of these symbols but empty ones."""
     text = b"".join(encoded)
     table = new_table(len(encoded), len(text) + PADDING)
     np.cumsum(list(map(len, encoded)), out=table.starts[1:])

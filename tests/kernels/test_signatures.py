@@ -23,7 +23,10 @@ USES = """
 
     import fastlm_kernels
     from fastlm.config import ModelConfig, TrainingConfig
+    from fastlm.counts.arpa_reader import read_arpa
+    from fastlm.counts.arpa_writer import write_arpa
     from fastlm.counts.estimate import estimate
+    from fastlm.counts.pruning import prune_to_size
     from fastlm.engine.training import TrainingEngine
     from fastlm.engine.generation import context_logits
     from fastlm.engine.losses import position_losses
@@ -33,7 +36,7 @@ USES = """
     from fastlm.inference.generation import kernel_rules
     from fastlm.inference.sampling import Sampling
     from fastlm.api.language_model import LanguageModel
-    from fastlm.tokenizers import build_tokenizer
+    from fastlm.tokenizers import Vocabulary, build_tokenizer
 
     rng = np.random.default_rng(0)
     np.save("tokens.npy", rng.integers(0, 20, 200).astype(np.uint16))
@@ -57,7 +60,11 @@ USES = """
         position_losses(engine.snapshot()[0], model, token_array(ids, 20), 3, 150, threads=2)
         context_logits(engine.snapshot()[0], model, np.zeros((2, 3), dtype=np.int32))
         for vocab, prune in ((20, ()), (70_000, (0, 1))):
-            estimate(ids, 3, vocab, 0, prune=prune, threads=2)
+            counts = estimate(ids, 3, vocab, 0, prune=prune, threads=2)
+            prune_to_size(counts, counts.nbytes - 1)
+            symbols = Vocabulary.from_ordered(["<end>", *map(str, range(1, vocab))])
+            write_arpa(counts, "counts.arpa", symbols)
+            read_arpa("counts.arpa", symbols)
 
         for how in (dict(count=9, threads=2, excluded=[1]), dict(end=0, first=5)):
             for sampling in (Sampling(top_k=5, top_p=0.9), Sampling(greedy=True)):
@@ -129,6 +136,7 @@ def test_no_kernel_has_a_second_signature(beside):
         "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
         "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.next_tile",
         "counts.sorting.sort_positions", "counts.kneser_ney.estimate_level",
+        "text.arpa.parse_ngrams", "text.arpa.format_ngrams",
     ]  # fmt: skip
     assert [counts[f"fastlm_kernels.{name}"] for name in used] == [1] * len(used)
 

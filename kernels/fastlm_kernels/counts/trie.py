@@ -179,3 +179,28 @@ def count_extensions(counts, suffixes):
     """
     for i in range(len(suffixes)):
         counts[suffixes[i]] += np.uint32(1)
+
+
+@kernel
+def find_children(nodes, wanted, children, tokens, token_width):
+    """Replace each n-gram by its child with a token, or by -1 if it has none.
+
+    nodes : int64[n], in a level; -1 stays
+    wanted : int32[n], the tokens
+    children : uint32[m + 1], of the level
+    tokens : uint16[token_width * k], of the next level
+    """
+    for i in range(len(nodes)):
+        node = nodes[i]
+        if node < 0:
+            continue
+        low, high = np.int64(children[node]), np.int64(children[node + 1])
+        stop = high
+        while low < high:
+            middle = (low + high) // 2
+            if token_at(tokens, token_width, middle) < wanted[i]:
+                low = middle + 1
+            else:
+                high = middle
+        found = low < stop and token_at(tokens, token_width, low) == wanted[i]
+        nodes[i] = low if found else np.int64(-1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from fastlm.counts.trie import run_tiles, tiles_of
 from fastlm_kernels.counts.trie import (
     compare_neighbours,
     count_extensions,
     fill_level,
+    find_children,
     number_positions,
 )
 
@@ -62,3 +64,14 @@ def test_extensions_are_counted() -> None:
     counts = np.ones(3, dtype=np.uint32)
     count_extensions(counts, np.array([2, 0, 2], dtype=np.uint32))
     assert counts.tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
+def test_children_are_found(dtype: type) -> None:
+    """One n-gram with three children, one without, one with one; a missing one stays missing."""
+    tokens = np.array([1, 4, 70_000 if dtype is np.uint32 else 9, 4], dtype=dtype)
+    children = np.array([0, 3, 3, 4], dtype=np.uint32)
+    nodes = np.array([0, 0, 0, 0, 1, 2, 2, -1], dtype=np.int64)
+    wanted = np.array([1, 4, tokens[2], 5, 4, 4, 1, 4], dtype=np.int32)
+    find_children(nodes, wanted, children, tokens.view(np.uint16), tokens.itemsize // 2)
+    assert nodes.tolist() == [0, 1, 2, -1, -1, 3, -1, -1]
