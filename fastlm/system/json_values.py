@@ -128,7 +128,8 @@ def read_object(
 _FREE_CONTAINERS = 1 << 16
 _CHARACTERS_PER_CONTAINER = 12
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive: what could be taken back would be kept, 25 times the size of a text of escapes.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -46,6 +46,9 @@ _PARTS = {
     "decoder": "decoders",
 }
 
+# Ids below this one are let through, whatever the number of tokens.
+_SMALL_ID = 1 << 16
+
 # Factor by which replacements may lengthen a text, each after the other.
 _MOST_GROWTH = 256
 
@@ -109,12 +112,27 @@ def load_library_tokenizer(form: Mapping[str, Any]) -> Any:
             raise _unsafe(
                 f"its {key} lengthens a text {growth:.3g} times, and {_MOST_GROWTH} is the limit"
             )
+    _check_ids(form)
     from_str = tokenizers_library().Tokenizer.from_str
     remedy = "write it with the library's save, or update the library"
     with call_library("cannot read this tokenizer", remedy):
         library = from_str(json.dumps(form))
     _try_encoding(library.encode, remedy)
     return library
+
+
+def _check_ids(form: Mapping[str, Any]) -> None:
+    """Refuse ids far beyond the number of tokens: the library makes a table of the largest."""
+    model, added = form.get("model"), form.get("added_tokens")
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocab, dict):
+        return
+    count = len(vocab) + (len(added) if isinstance(added, list) else 0)
+    for token, id in vocab.items():
+        if not isinstance(id, int) or not 0 <= id < max(_SMALL_ID, 2 * count):
+            raise _unsafe(
+                f"its token {shown(token)} has the id {shown(id)}, and there are {count:,} tokens"
+            )
 
 
 def _try_encoding(encode: Callable[..., Any], remedy: str) -> None:

@@ -144,13 +144,15 @@ def mutate_values(header, data, rng):
 
 def change_somewhere(form, rng):
     """Another value at a random place of a JSON object."""
-    while True:
+    while form:
         key = rng.choice(list(form))
         value = form[key]
         if isinstance(value, dict) and value and rng.random() < 0.85:
             form = value
             continue
         break
+    else:
+        return
     what = rng.random()
     if what < 0.1:
         del form[key]

@@ -52,6 +52,10 @@ def replacements(count: int):
 BREAKING = {
     "a trie of 2 GB": ({"normalizer": charsmap(b"\xff\xff\xff\x7fab")}, "cut short or altered"),
     "a trie of one": ({"normalizer": charsmap(b"\x04\0\0\0abcdef")}, "index out of bounds"),
+    "an id of 2 GB": (
+        {"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 2**31 - 2}, "unk_token": "a"}},
+        "has the id 2147483646, and there are 2 tokens",
+    ),
     "no trie": ({"normalizer": charsmap(b"")}, "of 0 bytes is cut short"),
     "no base 64": ({"normalizer": {"type": "Precompiled"}}, "not in base 64"),
     "nested": (
