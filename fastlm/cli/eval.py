@@ -65,6 +65,7 @@ def evaluate(
     from fastlm.data.progress import ProgressReporter
     from fastlm.data.scan import read_texts
     from fastlm.data.token_store import is_store
+    from fastlm.inference.caution import unknown_message
 
     store = None
     if any(map(is_store, files)):
@@ -81,6 +82,9 @@ def evaluate(
     )
     figures = found.to_dict()
     typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
+    warning = unknown_message(found.oov, found.tokens)
+    if warning:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _table(figures: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from fastlm.errors import TokenizerError
 from fastlm.inference.text_model import TextModel
 
-__all__ = ["Caution"]
+__all__ = ["Caution", "unknown_message"]
 
 # The share of tokens that the model does not know from which on its scores mean little.
 _MOST_UNKNOWN = 0.1
@@ -23,6 +23,17 @@ _ENOUGH_TOKENS = 1000
 # from which on the model knows their script.
 _SAMPLE = 20_000
 _KNOWN_SCRIPT = 0.05
+
+
+def unknown_message(oov: int, tokens: int) -> str | None:
+    """Return what a person should know where many tokens are unknown; None where few are."""
+    share = oov / max(tokens, 1)
+    if share <= _MOST_UNKNOWN:
+        return None
+    return (
+        f"{share:.0%} of the tokens are unknown to the model's vocabulary; its scores mean little: "
+        "use a model of such text"
+    )
 
 
 class Caution:
@@ -79,12 +90,9 @@ class Caution:
                 f"most letters of the text are {script.capitalize()}, which the model's vocabulary "
                 "does not have; its scores mean little: use a model of such text"
             )
-        share = self._oov / max(self._tokens, 1)
-        if share > _MOST_UNKNOWN:
-            return (
-                f"{share:.0%} of the tokens are unknown to the model's vocabulary; its scores mean "
-                "little: use a model of such text"
-            )
+        unknown = unknown_message(self._oov, self._tokens)
+        if unknown:
+            return unknown
         unseen = self._unseen(sample)
         if unseen > _MOST_UNKNOWN:
             of = f" ({script.capitalize()} letters)" if mostly else ""

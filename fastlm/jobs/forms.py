@@ -269,5 +269,6 @@ def _schema(reader: RecordReader) -> Any:
 def _difference(schema: Any, first: Any) -> str:
     """Say what one schema has that another does not."""
     other = [field for field in schema if field not in list(first)]
-    field = other[0] if other else next(iter(set(first.names) - set(schema.names)), "their order")
+    lacking = [name for name in first.names if name not in schema.names]
+    field = [*other, *lacking, "their order"][0]
     return f"such as {str(field)[:60]}"

@@ -108,3 +108,11 @@ def test_a_store_holds_no_text_to_read(run, model, corpus):
     assert run("prepare", corpus, "-o", "a.tokens", "--tokenizer-from", model, "-q").code == 0
     for options in (("--field", "body"), ("--skip-bad",), ("--errors", "replace")):
         assert_one_line(run("eval", model, "a.tokens", *options), 1, "has no effect on a.tokens")
+
+
+def test_a_warning_where_much_is_unknown(run, model, tmp_path):
+    (tmp_path / "a.txt").write_text("Привет, fox", encoding="utf-8")
+    outcome = run("eval", model, "a.txt", "--json")
+    assert outcome.code == 0
+    assert outcome.err.startswith("warning: 55% of the tokens are unknown to the model's voc")
+    assert len(outcome.err.splitlines()) == 1

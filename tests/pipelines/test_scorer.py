@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
@@ -116,3 +118,13 @@ def test_a_batch_is_scored_at_once(path):
         patch.setattr(LanguageModel, "score_arrays", counted)
         scorer({"text": ["a", None, "b"]})
     assert calls == [["a", "b"]]
+
+
+def test_no_library_of_batches_is_imported():
+    libraries = ("datasets", "narwhals", "pandas", "polars", "pyarrow", "sklearn")
+    code = (
+        "import sys, fastlm; print('numba' in sys.modules); fastlm.Scorer; fastlm.DocumentFilter; "
+        f"print([name for name in {libraries} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False", "[]"]
