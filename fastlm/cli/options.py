@@ -44,6 +44,7 @@ __all__ = [
     "given_settings",
     "option",
     "parse_int_list",
+    "parse_interval",
     "parse_minutes",
     "parse_valid",
     "shell_path",
@@ -208,6 +209,23 @@ def parse_minutes(text: str) -> float:
     if not re.fullmatch(f"(?:{_TIME})+", form):
         raise ConfigError(f"--minutes is {shown(text)}; give minutes, such as 1.5, or 90s, 5m, 1h")
     return sum(float(number) * _UNITS[unit[0]] for number, unit in re.findall(_TIME, form))
+
+
+def parse_interval(name: str, text: str) -> tuple[float | None, int | None]:
+    """Return the epochs or the steps in "0.5" or "2000 steps"; the other is None.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, and for zero.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(epochs?|steps?)?", text.strip().lower())
+    number = float(match[1]) if match else 0.0
+    if match and (match[2] or "").startswith("step") and number.is_integer() and number:
+        return None, int(number)
+    if match and not (match[2] or "").startswith("step") and number:
+        return number, None
+    raise ConfigError(f"{name} is {shown(text)}; give epochs, such as 0.5, or '2000 steps'")
 
 
 def parse_valid(text: str) -> float | str:

@@ -225,6 +225,14 @@ def train(
         int | None,
         option("N", "Stop after N validations in a row without improvement.", _TRAINING),
     ] = None,
+    sample_every: Annotated[
+        str | None,
+        option(
+            "N",
+            "Show what the model writes every N epochs, or '2000 steps' (default: at the end).",
+            _TRAINING,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         option(

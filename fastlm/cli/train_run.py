@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastlm.callbacks import Callback
 from fastlm.cli.card import RunFacts
 from fastlm.cli.options import (
     given_settings,
     parse_int_list,
+    parse_interval,
     parse_minutes,
     parse_valid,
     shell_path,
@@ -177,6 +179,8 @@ def _fit(
     paths = None if corpus is None else [Path(name) if name else name for name in corpus]
     if isinstance(settings.get("valid"), str):
         settings = settings | {"valid": Path(settings["valid"])}
+    every = settings.pop("sample_every", None)
+    interval = None if every is None else parse_interval("--sample-every", every)
     if quiet:
         from fastlm.api.train import train as fit
         from fastlm.display.progress import QuietNotices
@@ -189,4 +193,10 @@ def _fit(
         progress.wait_for(f"reading {corpus[0] if corpus else 'the text'}")
         from fastlm.api.train import train as fit
 
-        return fit(paths, callbacks=[progress, facts], progress=False, **settings)
+        callbacks: list[Callback] = [progress, facts]
+        if interval is not None:
+            from fastlm.api.samples import SampleEvery
+
+            epochs, steps = interval
+            callbacks.append(SampleEvery(epochs, steps=steps))
+        return fit(paths, callbacks=callbacks, progress=False, **settings)

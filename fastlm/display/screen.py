@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import textwrap
@@ -80,13 +81,14 @@ def labelled(label: str, text: str, stream: TextIO) -> list[str]:
 
     Control characters are shown as `printable` has them.
     """
-    label, text = printable(label, stream), printable(text, stream)
-    columns = terminal_columns(stream)
-    if columns is None:
-        return [f"{label:<{LABEL}}{text}"]
-    width = max(columns - 1 - LABEL, _NARROWEST)
-    rows = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-    return [f"{label if row is rows[0] else '':<{LABEL}}{row}" for row in rows]
+    label, columns = printable(label, stream), terminal_columns(stream)
+    rows = printable(text, stream).split("\n")
+    if columns is not None:
+        width = max(columns - 1 - LABEL, _NARROWEST)
+        wrapped = (textwrap.wrap(row, width, break_on_hyphens=False) or [""] for row in rows)
+        rows = [row for lines in wrapped for row in lines]
+    labels = itertools.chain([label], itertools.repeat(""))
+    return [f"{label:<{LABEL}}{row}" for label, row in zip(labels, rows, strict=False)]
 
 
 def describe(stream: TextIO, label: str, text: str) -> None:

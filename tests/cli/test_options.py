@@ -9,6 +9,7 @@ import pytest
 from fastlm.cli.options import (
     check_output,
     parse_int_list,
+    parse_interval,
     parse_minutes,
     parse_valid,
     shell_path,
@@ -53,6 +54,23 @@ def test_what_is_no_time(text):
     with pytest.raises(ConfigError, match=r"--minutes is .*90s, 5m, 1h$") as caught:
         parse_minutes(text)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [
+        ("1", (1, None)), (".5", (0.5, None)), ("2 epochs", (2, None)),
+        ("20 steps", (None, 20)), ("1 step", (None, 1)),
+    ],
+)  # fmt: skip
+def test_parse_interval(text, interval):
+    assert parse_interval("--sample-every", text) == interval
+
+
+@pytest.mark.parametrize("text", ["", "0", "0 steps", "1.5 steps", "5m", "often", "-1"])
+def test_what_is_no_interval(text):
+    with pytest.raises(ConfigError, match=r"--sample-every is .*; give epochs, such as 0.5, or"):
+        parse_interval("--sample-every", text)
 
 
 @pytest.mark.parametrize(

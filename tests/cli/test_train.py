@@ -199,6 +199,18 @@ def test_words_are_measured_in_perplexity(run, corpus):
     assert "bits/" not in outcome.out + outcome.err
 
 
+def test_samples_while_it_learns(run, corpus):
+    command = ("train", corpus, *SMALL, "--steps", "20", "--force", "--valid", "0")
+    outcome = run(*command, "--sample-every", "8 steps")
+    assert outcome.code == 0, outcome.err
+    samples = [line for line in outcome.err.splitlines() if line.startswith("sample ")]
+    assert len(samples) == 3  # at 8, at 16 and at the end
+    before = LanguageModel.load("model.safetensors").params
+    assert "sample " not in run(*command).err
+    np.testing.assert_array_equal(LanguageModel.load("model.safetensors").params, before)
+    assert_one_line(run(*command, "--sample-every", "often"), 1, "--sample-every is 'often'")
+
+
 def test_rare_words_of_a_large_vocabulary_are_told(run, corpus, monkeypatch):
     for module in ("fastlm.tokenizers.spec", "fastlm.api.run"):
         monkeypatch.setattr(f"{module}.MOST_WORDS", 9)

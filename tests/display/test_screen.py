@@ -138,6 +138,9 @@ def test_a_narrow_terminal_and_none(monkeypatch):
     assert labelled("label", "a b c", Terminal()) == ["label       a b c"]
     assert labelled("label", "", Terminal()) == ["label       "]
     assert labelled("label", "word " * 99, io.StringIO()) == ["label       " + "word " * 99]
+    lines = ["label       one", "            ", "            two"]
+    assert labelled("label", "one\n\ntwo", Terminal()) == lines
+    assert labelled("label", "one\n\ntwo", io.StringIO()) == lines
     monkeypatch.setenv("COLUMNS", "x")
     assert terminal_columns(Terminal()) == 80
     assert terminal_columns(io.StringIO()) is None
