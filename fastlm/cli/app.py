@@ -145,16 +145,19 @@ def _interruptible(command: _Command) -> _Command:
         from fastlm.system.interrupts import watch_interrupts
 
         quiet, terminal = kwargs.get("quiet", False), sys.stderr.isatty()
-        with watch_interrupts(_waiting if terminal and not quiet else None, _leave_terminal):
+        with watch_interrupts(_tell_compiling if terminal and not quiet else None, _leave_terminal):
             return command(*args, **kwargs)
 
     return run  # type: ignore[return-value]
 
 
-def _waiting() -> str:
+def _tell_compiling() -> None:
+    from fastlm.display.compiling import announced
+    from fastlm.display.place import say
     from fastlm.engine.precompile import compiling_text
 
-    return f"compiling {compiling_text()} ..."
+    if not announced():
+        say("compiling", f"{compiling_text()} ...")
 
 
 def _leave_terminal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from fastlm.checks import check_choice
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import ModelArgument, check_output
+from fastlm.display.figures import size_text
+from fastlm.display.screen import describe
 
 __all__ = ["export"]
 
@@ -44,6 +47,7 @@ def export(
     is_own = {"onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
     check_output(output, is_own, what=_KINDS[to])
     write(LanguageModel.load(model), output, to)
+    describe(sys.stdout, "saved", f"{output}, {size_text(output.stat().st_size)}")
 
 
 def _is_onnx(path: Path) -> bool:

@@ -119,7 +119,8 @@ def generate(
             out.write(printable(json.dumps(line, ensure_ascii=not is_utf8(out)), out) + "\n")
     elif samples == 1:
         pieces = lm.stream(prompt, **options)
-        out.write(printable(prompt, out))
+        # With the prompt, so that no message on what takes long comes between them.
+        out.write(printable(prompt + next(pieces, ""), out))
         out.flush()
         for piece in pieces:
             out.write(printable(piece, out))

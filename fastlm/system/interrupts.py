@@ -42,7 +42,7 @@ def is_compiling(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def watch_interrupts(
-    waiting: Callable[[], str] | None, leave: Callable[[], None] = lambda: None
+    waiting: Callable[[], None] | None, leave: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Let SIGINT end the process at once while kernels are compiled, within the context.
 
@@ -51,7 +51,7 @@ def watch_interrupts(
     Parameters
     ----------
     waiting : callable, optional
-        Returns what is waited for, to be said on standard error; None: say nothing.
+        Tells the user what is waited for; None: nobody does. Called by another thread.
     leave : callable
         Called before the process ends.
     """
@@ -85,7 +85,7 @@ class _Watcher(threading.Thread):
     def __init__(
         self,
         reader: socket.socket,
-        waiting: Callable[[], str] | None,
+        waiting: Callable[[], None] | None,
         leave: Callable[[], None],
     ) -> None:
         super().__init__(name="fastlm-interrupts", daemon=True)
@@ -111,7 +111,7 @@ class _Watcher(threading.Thread):
                 if not compiling:
                     since = time.monotonic()
                 elif self._waiting and time.monotonic() - since > _TOLD_SECONDS:
-                    print(self._waiting(), file=sys.stderr, flush=True)
+                    self._waiting()
                     self._waiting = None
                 presses = data.count(signal.SIGINT)
                 pressed += presses

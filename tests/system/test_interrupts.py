@@ -36,7 +36,10 @@ def command():
     space["work"](compiler)
 
 losing = "losing" in sys.argv
-with watch_interrupts((lambda: "compiling") if "tell" in sys.argv else None), signals_stop(
+def told():
+    print("compiling", file=sys.stderr, flush=True)
+
+with watch_interrupts(told if "tell" in sys.argv else None), signals_stop(
     lambda reason: print(reason, flush=True), lambda: False, lambda: losing
 ):
     command()
