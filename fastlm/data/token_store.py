@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fastlm._version import __version__
 from fastlm.checks import short_name
 from fastlm.data.progress import ProgressReporter
+from fastlm.data.stored_ids import StoredIds
 from fastlm.data.token_store_format import (
     HEADER_BYTES,
     MAGIC,
@@ -43,18 +44,6 @@ __all__ = ["StoreWriter", "StoredIds", "TokenStore", "is_store"]
 _SMALL = 1 << 24  # bytes of ids; reading fewer takes less time than a stamp is worth
 _SLICE_IDS = 1 << 18  # checked at a time, in the processor's cache
 _SYNCED_BYTES = 1 << 25  # written between two syncs
-
-
-class StoredIds(np.ndarray[Any, np.dtype[Any]]):
-    """Token ids of a store, mapped from the file and not writable.
-
-    ids_below : V; every id was read and is below it. None where none was, and for arrays made from
-        these, slices included.
-    counts : int64[V], how often each id occurs, counted; None where that is not known
-    """
-
-    ids_below: int | None = None
-    counts: NDArray[np.int64] | None = None
 
 
 class TokenStore:
@@ -168,6 +157,7 @@ class TokenStore:
 
     def _part(self, start: int, stop: int | None) -> StoredIds:
         ids = self._mapped[start:stop].view(StoredIds)
+        ids.check_unchanged = self.check_unchanged
         if self._is_sound:
             ids.ids_below = self.metadata["vocab"]
         return ids
@@ -200,17 +190,19 @@ class TokenStore:
         """
         own = self.metadata["tokenizer"]["kind"]
         wanted = tokenizer if isinstance(tokenizer, str) else tokenizer and tokenizer.kind
+        # Of a model that is evaluated, say: it cannot be left out.
+        again = "prepare the text again with this one, or use the text itself"
         if wanted is not None and wanted != own:
+            if isinstance(tokenizer, str):
+                again = "leave the tokenizer out, or prepare the text again with the other"
             raise StoreError(
-                f"{self.path} was made with the tokenizer {own}, not {wanted}; leave the "
-                "tokenizer out, or prepare the text again with the other"
+                f"{self.path} was made with the tokenizer {own}, not {wanted}; {again}"
             )
         own_print = self.metadata["tokenizer_fingerprint"]
         if isinstance(tokenizer, Tokenizer) and tokenizer.fingerprint() != own_print:
             raise StoreError(
                 f"{self.path} was made with another {own} tokenizer (of {self.metadata['vocab']:,} "
-                f"tokens, not {tokenizer.vocab_size:,}, or with other ones); prepare the text "
-                "again with this one, or use the text itself"
+                f"tokens, not {tokenizer.vocab_size:,}, or with other ones); {again}"
             )
         if documents is not None and documents != self.documents:
             raise StoreError(
@@ -241,6 +233,25 @@ class TokenStore:
         if counts.tolist() != self.metadata["counts"]:
             raise damaged(self.path, "its counts are not those of its ids")
         self._accept()
+
+    def check_unchanged(self) -> None:
+        """Read all ids again if the mapped file was written to since it was opened.
+
+        Another file in its place does not matter: the mapped one stays. Raises a StoreError for
+        other ids than before, of which kernels would read some beyond their tables.
+        """
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return
+        before = self._status
+        if not os.path.samestat(now, before):
+            return
+        if now.st_size < before.st_size:
+            raise damaged(self.path, "it was cut short while it was used")
+        if now.st_mtime_ns != before.st_mtime_ns:
+            self._status = now
+            self.check()
 
     def mark_used(self) -> None:
         """Set the time of the last change to now: the cache keeps what was used last."""

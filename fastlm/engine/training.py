@@ -71,7 +71,8 @@ class TrainingEngine:
     training : TrainingConfig
         The settings of the run.
     tokens : int[T]
-        The training tokens, see ``token_array``.
+        The training tokens, see ``token_array``. An attribute ``check_unchanged`` is called before
+        each compiled call (``TokenStore``).
     params : float32[n]
         The initial parameters; they are copied.
 
@@ -105,6 +106,7 @@ class TrainingEngine:
         self.training = training
         self.network = network_of(model)
         self.tokens = token_array(tokens, model.vocab)
+        self._check_unchanged = getattr(tokens, "check_unchanged", None)
         self.examples = count_examples(self.tokens, model)
         ids = _table_ids(tokens, self.tokens, model, training.batch)
         self.plan = _plan(model, training, self.examples, ids.size)
@@ -172,7 +174,14 @@ class TrainingEngine:
         -------
         float64[steps]
             The mean loss of each batch before its update, in nats.
+
+        Raises
+        ------
+        StoreError
+            If the tokens are mapped from a file that has other ids by now.
         """
+        if self._check_unchanged is not None:
+            self._check_unchanged()
         rates = np.ascontiguousarray(rates, dtype=np.float64)
         losses = np.empty(rates.size, dtype=np.float64)
         done = 0

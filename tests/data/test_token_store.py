@@ -298,7 +298,7 @@ def test_a_store_of_another_tokenizer(path):
     store.require(tokenizer=TOKENIZER)
     with pytest.raises(StoreError, match="was made with the tokenizer char, not word; leave"):
         store.require(tokenizer="word")
-    with pytest.raises(StoreError, match="was made with the tokenizer char, not byte"):
+    with pytest.raises(StoreError, match="made with the tokenizer char, not byte; prepare the"):
         store.require(tokenizer=ByteTokenizer())
     other = CharTokenizer(Vocabulary.from_symbols("abc"))
     with pytest.raises(StoreError, match=r"made with another char tokenizer \(of 4 tokens, not 5"):
