@@ -202,14 +202,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fastlm' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # type checkers find a misspelt name
 
-    value = getattr(import_module(f"fastlm.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'fastlm' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"fastlm.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

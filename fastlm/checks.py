@@ -166,7 +166,8 @@ def check_choice(
 
 
 def short_name(name: str) -> str:
-    """Return a name as a message has it: a long one without its middle."""
+    """Return a name as a message has it: on one line, a long one without its middle."""
+    name = " ".join(name.splitlines()) if "\n" in name or "\r" in name else name
     return name if len(name) <= 80 else f"{name[:38]}…{name[-38:]}"
 
 

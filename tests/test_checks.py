@@ -143,6 +143,7 @@ def test_an_unknown_setting_gets_the_nearest():
 def test_a_long_name_loses_its_middle():
     assert short_name("corpus.txt") == "corpus.txt"
     assert short_name("a" * 50 + "b" * 50) == "a" * 38 + "…" + "b" * 38
+    assert short_name("a\nb\r\n") == "a b"
 
 
 @pytest.mark.parametrize("texts", [["a"], (), iter("ab"), (text for text in "ab")])
