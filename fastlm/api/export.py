@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm._version import __version__
+from fastlm.checks import shown
 from fastlm.errors import ExportError, MissingLibraryError
 from fastlm.inference.generation import excluded_ids
 from fastlm.system.atomic_file import replace_file, unwritable
@@ -62,7 +63,7 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
         Without the package ``onnx``.
     """
     if to not in FORMATS:
-        raise ExportError(f"cannot export to {to!r}; choose one of {', '.join(FORMATS)}")
+        raise ExportError(f"cannot export to {shown(to)}; choose one of {', '.join(FORMATS)}")
     if to == "safetensors":
         model.save(path)
         return

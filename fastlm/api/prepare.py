@@ -79,7 +79,12 @@ def prepare(
     StoreError
         When the store cannot be written; the incomplete file is removed.
     """
-    check_known(options, PrepareOptions.__annotations__, others=("texts", "callbacks", "progress"))
+    check_known(
+        options,
+        PrepareOptions.__annotations__,
+        others=("texts", "callbacks", "progress"),
+        where="help(fastlm.prepare)",
+    )
     if texts is None:
         corpus, texts = paths_or_texts(corpus)
     with shown_progress(progress) as shown:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -156,9 +157,12 @@ class Screen:
 
         if self._live is None:
             # A thread that redraws would compete with the kernels; each report redraws instead.
-            # Standard output stays what it is: it may be a file.
+            # What the program prints on the same terminal goes above; a file stays a file.
             self._live = Live(
-                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=sys.stdout is not None and is_terminal(sys.stdout),
             )
             self._live.start()
         line = printable(line, self._terminal)

@@ -48,9 +48,9 @@ class TextBatch:
 
     first_text: int  # the number of the first text
     parts: list[str] = field(default_factory=list)  # documents; the last may be part of one
-    spans: list[tuple[int, int]] = field(default_factory=list)  # of each part, in its text
-    # Of each part, where its text has a line end of two characters, which is read as one.
-    wide_ends: list[NDArray[np.int64]] = field(default_factory=list)
+    # Of parts that are not their text as it was given: where they lie in it, and where it has line
+    # ends of two characters, which are read as one.
+    places: dict[int, tuple[tuple[int, int], NDArray[np.int64]]] = field(default_factory=dict)
     text_ends: list[int] = field(default_factory=list)  # parts up to the end of each text
     open_document: bool = False  # whether the last part does not end its document
     open_text: bool = False  # whether it does not end its text
@@ -60,23 +60,14 @@ class TextBatch:
     def before(self, part: int, failure: Exception) -> TextBatch:
         """Return the texts that end before a part that cannot be encoded."""
         ends = [end for end in self.text_ends if end <= part]
-        stop = ends[-1] if ends else 0
         return TextBatch(
             self.first_text,
-            self.parts[:stop],
-            self.spans[:stop],
-            self.wide_ends[:stop],
+            self.parts[: ends[-1]] if ends else [],
+            self.places,
             ends,
             continues=self.continues,
             failure=failure,
         )
-
-    def add(self, part: str, span: tuple[int, int], wide_ends: NDArray[np.int64]) -> int:
-        """Add a part; return what it counts for the size of the batch."""
-        self.parts.append(part)
-        self.spans.append(span)
-        self.wide_ends.append(wide_ends)
-        return len(part) + 1
 
 
 def text_batches(
@@ -105,17 +96,22 @@ def text_batches(
                 raise TextError(
                     number, f"{type(text).__name__}, not str; decode, convert or drop it first"
                 )
-            wide_ends = _wide_line_ends(text)
-            text = with_line_feeds(text)
+            given, text = text, with_line_feeds(text)
             is_whole = documents == "file" or (documents != "stream" and "\n" not in text)
             is_short = len(text) < part_size and is_whole
             if is_short and keep_empty:
-                room += batch.add(text, (0, len(text)), wide_ends)
+                if given is not text:
+                    batch.places[len(batch.parts)] = (0, len(text)), _wide_line_ends(given)
+                batch.parts.append(text)
+                room += len(text) + 1
             else:
+                wide_ends = _wide_line_ends(given)
                 for part, span, ends_document in _parts(
                     text, documents, tokenizer, part_size, keep_empty
                 ):
-                    room += batch.add(part, span, wide_ends)
+                    batch.places[len(batch.parts)] = span, wide_ends
+                    batch.parts.append(part)
+                    room += len(part) + 1
                     if room >= size:
                         batch.open_text = True
                         batch.open_document = not ends_document
@@ -169,20 +165,32 @@ def batch_offsets(batch: TextBatch, tokenizer: Tokenizer) -> NDArray[np.int64]:
     The tokens are those of `encode_batch`; a boundary token stands for nothing, after its document.
     The texts are those that were given, with their own line ends.
     """
+    parts, has_end = batch.parts, tokenizer.boundary_id is not None
+    if not batch.places and not batch.open_document and _is_read_by_characters(parts, tokenizer):
+        # All at once: as many texts take as long as one of the same size.
+        lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
+        tokens = lengths + has_end
+        starts = np.arange(tokens.sum()) - np.repeat(np.cumsum(tokens) - tokens, tokens)
+        return np.stack((starts, np.minimum(starts + 1, np.repeat(lengths, tokens))), axis=1)
     found = [np.empty((0, 2), dtype=np.int64)]
-    for number, part in enumerate(batch.parts):
-        start, stop = batch.spans[number]
-        offsets = token_offsets(tokenizer, part) + start
-        is_open = batch.open_document and number == len(batch.parts) - 1
-        if tokenizer.boundary_id is not None and not is_open:
-            offsets = np.concatenate((offsets, [[stop, stop]]))
+    for number, part in enumerate(parts):
+        (start, stop), wide_ends = batch.places.get(number, ((0, len(part)), _NONE))
+        offsets = token_offsets(tokenizer, part)
+        if has_end and not (batch.open_document and number == len(parts) - 1):
+            offsets = np.concatenate((offsets, [[len(part), len(part)]]))
         # A stream has a line end more than its text.
-        offsets = np.minimum(offsets, stop)
-        wide_ends = batch.wide_ends[number]
+        offsets = np.minimum(offsets + start, stop)
         if wide_ends.size:
             offsets += np.searchsorted(wide_ends, offsets)
         found.append(offsets)
     return np.concatenate(found)
+
+
+def _is_read_by_characters(parts: list[str], tokenizer: Tokenizer) -> bool:
+    """Tell whether each character of the parts is a token."""
+    if tokenizer.kind == "char":
+        return not tokenizer.lowercase or all(map(str.isascii, parts))
+    return tokenizer.kind == "byte" and all(map(str.isascii, parts))
 
 
 def encode_batch(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TextBatch, TokenArray, Ends]:

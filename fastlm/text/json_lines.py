@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from fastlm.checks import shown
 from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix
 from fastlm.text.decoding import Reading, normalize_line_ends
@@ -105,13 +106,14 @@ def parse_record(line: str, field: str) -> dict[str, Any]:
         raise CorpusError(f"a JSON {_json_type(record)}, not an object; give one object a line")
     if field not in record:
         names = ", ".join(map(repr, list(record)[:8])) or "none"
+        names = names if len(names) <= 60 else f"{names[:59]}…"
         raise CorpusError(
-            f"no field {field!r} (it has {names}); name the text with {setting('field')}"
+            f"no field {shown(field)} (it has {names}); name the text with {setting('field')}"
         )
     value = record[field]
     if not isinstance(value, str):
         raise CorpusError(
-            f"field {field!r} is a JSON {_json_type(value)}, not a string; correct it"
+            f"field {shown(field)} is a JSON {_json_type(value)}, not a string; correct it"
         )
     return record
 
@@ -178,5 +180,6 @@ class JsonLines:
             return normalize_line_ends(text.encode("utf-8"))
         except UnicodeEncodeError:
             raise CorpusError(
-                f"field {self._field!r} holds a lone surrogate, which is no character; correct it"
+                f"field {shown(self._field)} holds a lone surrogate, which is no character; "
+                "correct it"
             ) from None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
+from fastlm.checks import short_name
 from fastlm.errors import CorpusError
 from fastlm.text.compression import plain_suffix, read_chunks
 from fastlm.text.decoding import Reading, text_blocks
@@ -185,5 +186,5 @@ def _matches(path: FilePath) -> list[FilePath]:
         return [path]
     matching = sorted(m for m in glob.glob(pattern, recursive=True) if not Path(m).is_dir())
     if not matching:
-        raise CorpusError(f"no file matches {pattern}; name files that exist")
+        raise CorpusError(f"no file matches {short_name(pattern)}; name files that exist")
     return list(matching)

@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastlm.checks import one_or_several_texts, short_name
+from fastlm.checks import one_or_several_texts, short_name, shown
 from fastlm.errors import CorpusError, MissingFileError
 from fastlm.text.compression import is_compressed, read_chunks
 from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
@@ -228,7 +228,7 @@ class PathInput(Input):
         self.left_out: Note | None = None
         self._identity: list[Any] = []
         if not self.name or "\0" in self.name:
-            raise CorpusError(f"{self.name!r} is not a path; name a file")
+            raise CorpusError(f"{shown(self.name)} is not a path; name a file")
         try:
             status = os.stat(path)
         except OSError:

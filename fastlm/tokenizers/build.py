@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fastlm.checks import check_choice
+from fastlm.checks import check_choice, shown
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.system.json_values import parse_json
 from fastlm.text.reading import read_text
@@ -161,7 +161,7 @@ def build_tokenizer_from_counts(
     """
     if kind not in COUNTED_KINDS:
         raise TokenizerError(
-            f"the kinds built from counts are {', '.join(COUNTED_KINDS)}, got {kind!r}; use "
+            f"the kinds built from counts are {', '.join(COUNTED_KINDS)}, got {shown(kind)}; use "
             "build_tokenizer"
         )
     _check_settings(kind, lowercase, pattern, line_ends)
@@ -195,7 +195,7 @@ def _check_kind(kind: object) -> None:
 def _check_settings(kind: str, lowercase: bool, pattern: str, line_ends: bool) -> None:
     _check_kind(kind)
     if pattern != "unicode" and kind != "word":
-        raise TokenizerError(f"pattern {pattern!r} is for the word tokenizer, not for {kind}")
+        raise TokenizerError(f"pattern {shown(pattern)} is for the word tokenizer, not for {kind}")
     if lowercase and kind not in COUNTED_KINDS:
         raise TokenizerError(f"the {kind} tokenizer keeps the case of letters; leave lowercase out")
     if line_ends and kind not in LINE_END_KINDS:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import shown
 from fastlm.errors import TokenizerError
 from fastlm.system.json_values import FLAG, TEXT, Kind, or_null
 from fastlm.tokenizers.base import CountedTokenizer, TokenArray
@@ -64,12 +65,12 @@ class CharTokenizer(CountedTokenizer):
         if unknown is not None:
             if unknown not in ordinary:
                 raise TokenizerError(
-                    f"the character for unknown ones, {unknown!r}, is not in the vocabulary; "
+                    f"the character for unknown ones, {shown(unknown)}, is not in the vocabulary; "
                     "name one that is"
                 )
             if id_of_unknown is not None:
                 raise TokenizerError(
-                    f"unknown characters cannot become both {UNK} and {unknown!r}; choose one"
+                    f"unknown characters cannot become both {UNK} and {shown(unknown)}; choose one"
                 )
             id_of_unknown = ordinary[unknown]
         codes = np.array([ord(symbol) for symbol in ordinary], dtype=np.int64)
@@ -158,11 +159,11 @@ def _code_points(text: str) -> Iterator[npt.NDArray[Any]]:
 def _check_character(symbol: str, lowercase: bool) -> str:
     if len(symbol) != 1:
         raise TokenizerError(
-            f"{symbol!r} has {len(symbol)} characters; a char vocabulary holds one a symbol"
+            f"{shown(symbol)} has {len(symbol)} characters; a char vocabulary holds one a symbol"
         )
     if lowercase and symbol.lower() != symbol:
         raise TokenizerError(
-            f"{symbol!r} can never occur in lower-cased text; take it out or keep the case"
+            f"{shown(symbol)} can never occur in lower-cased text; take it out or keep the case"
         )
     return symbol
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from fastlm.checks import shown
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.vocabulary import LINE_END
 from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
@@ -46,7 +47,7 @@ class Splitter:
         if pattern not in WORD_PATTERNS:
             raise TokenizerError(
                 f"the word tokenizer's pattern must be one of {', '.join(WORD_PATTERNS)}, "
-                f"got {pattern!r}"
+                f"got {shown(pattern)}"
             )
         return cls(pattern, lowercase, line_ends)
 
@@ -71,7 +72,7 @@ class Splitter:
         if parts != [symbol]:
             kind = WHITESPACE if self.pattern == WHITESPACE else "word"
             raise TokenizerError(
-                f"{symbol!r} can never occur: the {kind} tokenizer reads it as {parts}; take it "
-                "out or choose another tokenizer"
+                f"{shown(symbol)} can never occur: the {kind} tokenizer reads it as "
+                f"{shown(parts)}; take it out or choose another tokenizer"
             )
         return symbol

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import shown
 from fastlm.errors import CorpusError, TokenizerError
 from fastlm.limits import check_setting
 from fastlm.system.atomic_file import replace_file, unwritable
@@ -77,7 +78,7 @@ class Vocabulary:
         index = {symbol: id for id, symbol in enumerate(self.symbols)}
         if len(index) < len(self.symbols):
             twice = next(s for id, s in enumerate(self.symbols) if index[s] != id)
-            raise TokenizerError(f"the vocabulary holds {twice!r} twice; keep one of them")
+            raise TokenizerError(f"the vocabulary holds {shown(twice)} twice; keep one of them")
         if "" in index:
             raise TokenizerError(f"the symbol of id {index['']} is empty; take it out")
         for name, id in ((END, self.boundary_id), (UNK, self.unk_id)):
@@ -144,8 +145,8 @@ class Vocabulary:
             raise TokenizerError("the text holds no symbol to build a vocabulary from; use more")
         if len(counts) == 1:
             raise TokenizerError(
-                f"the text holds one symbol only, {next(iter(counts))!r}, so there is nothing to "
-                "learn; use text with at least two different symbols"
+                f"the text holds one symbol only, {shown(next(iter(counts)))}, so there is nothing "
+                "to learn; use text with at least two different symbols"
             )
         # The second sort keeps the order of equals: both take half the time of one by pairs.
         kept = sorted(s for s, n in counts.items() if n >= min_count)
@@ -234,7 +235,7 @@ class Vocabulary:
                 raise TokenizerError(f"{where}: {error}") from None
             if symbol in first_line:
                 raise TokenizerError(
-                    f"{where}: {line!r} stands on line {first_line[symbol]} too; delete one"
+                    f"{where}: {shown(line)} stands on line {first_line[symbol]} too; delete one"
                 )
             first_line[symbol] = number
         try:

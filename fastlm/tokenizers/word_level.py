@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastlm.checks import shown
 from fastlm.errors import TokenizerError
 from fastlm.system.json_values import FLAG, LIST, Kind
 from fastlm.tokenizers.backend import compiled_pays
@@ -144,5 +145,5 @@ class _Index(dict[str, int]):
 
     def __missing__(self, symbol: str) -> int:
         if self.unk_id is None:
-            raise unknown_symbol(repr(symbol), len(self))
+            raise unknown_symbol(shown(symbol), len(self))
         return self.unk_id

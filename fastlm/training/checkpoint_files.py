@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.checks import shown
 from fastlm.config import Config
 from fastlm.engine.tokens import tokens_identity
 from fastlm.engine.training import TrainingEngine
@@ -88,7 +89,7 @@ class Interval:
             self.seconds = number * {"s": 1, "m": 60, "h": 3600}[unit[0]]
         if not (self.steps or self.seconds):
             raise ConfigError(
-                f"checkpoint_every is {text!r}; give a time such as 60s or 5m, or '2000 steps'"
+                f"checkpoint_every is {shown(text)}; give a time such as 60s or 5m, or '2000 steps'"
             )
 
 

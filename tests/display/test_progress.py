@@ -11,6 +11,7 @@ import pytest
 
 from fastlm.callbacks import Notice, Preparing, Progress, Result, Start, Validation
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.display import compiling
 from fastlm.display.progress import (
     ConsoleProgress,
     QuietNotices,
@@ -108,7 +109,8 @@ def test_header_names_the_facts():
     assert "compiling" not in text
 
 
-def test_compiling_is_announced_before_the_first_step():
+def test_compiling_is_announced_before_the_first_step(monkeypatch):
+    monkeypatch.setitem(compiling._state, "announced", False)
     display, stream, _ = plain()
     display.on_start(start(compiling=True))
     assert "compiling" in stream.getvalue()

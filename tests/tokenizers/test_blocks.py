@@ -143,5 +143,5 @@ def test_bad_settings() -> None:
         lambda: block_encoder(build_tokenizer("byte"), "pages"),
         lambda: safe_cut("word", "pages", b"a", final=False),
     ):
-        with pytest.raises(CorpusError, match="got 'pages'"):
+        with pytest.raises(CorpusError, match="documents is 'pages'"):
             make()
