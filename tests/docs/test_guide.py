@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PROSE = re.sub(r"^```.*?^```", "", GUIDE, flags=re.DOTALL | re.MULTILINE)
+TYPED = re.compile(r"printf '([^']*)' \| ")
 INLINE_CODE = re.findall(r"`([^`\n]+)`", PROSE)
 
 # Short, so that the examples are quick.
@@ -59,7 +60,12 @@ def run_python(block: str, namespace: dict[str, Any]) -> None:
 
 
 def run_shell(line: str) -> str:
+    """Run a command, with what stands before ``|`` as its standard input."""
     out = io.StringIO()
+    if typed := TYPED.match(line):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", io.StringIO(typed[1].replace("\\n", "\n")))
+            return run_shell(line[typed.end() :])
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as errors:
         code = main(shlex.split(line)[1:])
     assert code == 0, f"{line}: {errors.getvalue()}"
@@ -109,7 +115,8 @@ def test_every_block_is_one_that_is_run():
     assert GUIDE.count("```") == 2 * len(BLOCKS)
     for language, block in BLOCKS:
         if language == "sh":
-            assert all(line.startswith("fastlm ") for line in block.splitlines()), block
+            lines = [TYPED.sub("", line) for line in block.splitlines()]
+            assert all(line.startswith("fastlm ") for line in lines), block
         elif language == "python":
             assert block.count("print(") == block.count("# -> "), block
 
