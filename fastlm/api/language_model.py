@@ -27,6 +27,7 @@ from fastlm.config import ModelConfig, TrainingConfig, TrainingSettings
 from fastlm.counts.backoff_model import BackoffModel
 from fastlm.display.choice import shown_progress
 from fastlm.display.compiling import watch_compiling
+from fastlm.display.figures import model_text
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
 from fastlm.inference.members import NetworkMember
 from fastlm.inference.text_model import TextModel
@@ -37,6 +38,7 @@ from fastlm.model.seen import Seen
 from fastlm.system.html_pages import figure_text
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
+from fastlm.wording import setting
 
 __all__ = ["LanguageModel", "load"]
 
@@ -129,11 +131,7 @@ class LanguageModel(TextMethods):
         for number, network in enumerate(self._networks, start=1):
             config = network.config
             of = "network" if len(self._networks) == 1 else f"network {number}"
-            facts[of] = (
-                f"context {config.context}, embedding {config.embed}, "
-                f"hidden {', '.join(map(str, config.hidden)) or 'none'}"
-            )
-            facts[f"parameters of the {of}"] = network.params.size
+            facts[of] = model_text(config.to_dict(), network.params.size)
         if self.counts is not None:
             facts["counts"] = f"order {self.counts.order}, {sum(self.counts.counts):,} n-grams"
         return model_page("fastlm.LanguageModel", facts, self.details)
@@ -147,7 +145,8 @@ class LanguageModel(TextMethods):
     def _network(self) -> NetworkMember:
         if not self._networks:
             raise ConfigError(
-                "this model has counts alone, and no network; use one trained without --counts-only"
+                "this model has counts alone, and no network; use one trained without "
+                f"{setting('counts_only', True)}"
             )
         return self._networks[0]
 

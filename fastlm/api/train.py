@@ -62,8 +62,8 @@ def train(
     corpus : path, sequence of paths, text, or None
         Files, folders, patterns, "-" for standard input; plain, .gz, .zst, .jsonl. Or one token
         store (``fastlm.prepare``). None: the documentation text that every Python ships. A str with
-        a line end in it, or longer than a path can be, is text itself; so are sentences in a list,
-        a column of a table, and what an open file holds.
+        a line end in it, longer than a path can be, or of a dozen words that name no file, is text
+        itself; so are sentences in a list, a column of a table, and what an open file holds.
     texts : str or iterable of str, optional
         Text itself, in place of files; each is a text as a file is.
     valid : path, sequence of paths, text, float, or None

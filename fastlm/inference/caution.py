@@ -10,6 +10,7 @@ import numpy as np
 
 from fastlm.errors import TokenizerError
 from fastlm.inference.text_model import TextModel
+from fastlm.wording import setting
 
 __all__ = ["Caution", "unknown_message"]
 
@@ -127,7 +128,8 @@ class Caution:
             return None
         return (
             f"every text is shorter than the model's context of {self._model.span} tokens; "
-            "its scores mean little: score longer texts, or train with --documents lines"
+            "its scores mean little: score longer texts, or train with "
+            f"{setting('documents', 'lines')}"
         )
 
 

@@ -162,9 +162,11 @@ def cross_entropy_loss(probabilities: list[float], correct_answer: int) -> float
 
 
 def backward_pass(
-    input_sequence: list[int], correct_answer: int, weights: Weights, learning_rate: float
+    text: str | list[int], correct_answer: str | int, weights: Weights, learning_rate: float
 ) -> float:
     """Learn from one example: change `weights` in place, return the loss from before the change.
+
+    The context and the character after it are strings, or their ids.
 
     The gradient is the chain rule, walked from the loss back to the weights:
 
@@ -178,6 +180,9 @@ def backward_pass(
     Every gradient belongs to the weights as they were in the forward pass, hence d_context comes
     before the output weights change.
     """
+    input_sequence = encode(text) if isinstance(text, str) else text
+    if isinstance(correct_answer, str):
+        (correct_answer,) = encode(correct_answer)
     context = context_vector(input_sequence, weights)
     probabilities = forward_pass(input_sequence, weights)
     loss = cross_entropy_loss(probabilities, correct_answer)
@@ -217,6 +222,11 @@ def train(
         for input_sequence, correct_answer in examples:
             total += backward_pass(input_sequence, correct_answer, weights, learning_rate)
         average_losses.append(total / len(examples))
+        if not math.isfinite(total):
+            raise ValueError(
+                f"the loss of epoch {epoch} is {total}: a learning rate of {learning_rate} is too "
+                "large; try a tenth of it"
+            )
         if epoch % 10 == 0:
             print(f"Epoch {epoch}/{epochs}, Average Loss: {average_losses[-1]:.4f}", flush=True)
     return average_losses

@@ -20,6 +20,9 @@ __all__ = ["is_text", "paths_or_texts"]
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
 
+# A name of so many words, without a suffix, nobody gives a file.
+_FEWEST_WORDS = 12
+
 # The end of a file's name, such as .txt; a sentence ends with a bare full stop.
 _SUFFIX = re.compile(r"\.\w{1,8}$")
 
@@ -42,7 +45,8 @@ def paths_or_texts(
     Parameters
     ----------
     given : str, path, iterable of them, open text file, or None
-        A path object names a file; so does a str, unless it is text (`is_text`). A list of str
+        A path object names a file; so does a str, unless it is text (`is_text`), or of a dozen
+        words that name no file. A list of str
         that names no file at all is text if one of them is, or if most look like sentences.
         Another iterable, such as a column of a table, is text unless it begins with a path.
     beside_texts : bool
@@ -58,9 +62,12 @@ def paths_or_texts(
     if given is None or isinstance(given, os.PathLike):
         return given, None
     if isinstance(given, str):
-        if is_text(given) or (beside_texts and not _names_file(given)):
+        if is_text(given):
             return None, [given]
-        if _is_sentence(given) and not _names_file(given):
+        words = len(given.split()) if _is_sentence(given) else 0
+        if (beside_texts or words) and not _names_file(given):
+            if beside_texts or words >= _FEWEST_WORDS:
+                return None, [given]
             raise MissingFileError(
                 f"{shown(given)} names no file; if it is text, give it as {setting('texts')}=[...]"
             )

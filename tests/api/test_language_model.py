@@ -31,7 +31,7 @@ def test_repr_is_one_line_with_the_sizes():
     model = make_model(context=6, embed=2, hidden=(9, 8))
     assert repr(model) == (
         f"LanguageModel(char, vocab={model.config.vocab}, context=6, embed=2, hidden=(9, 8), "
-        f"combine='concat', parameters={model.params.size})"
+        f"combine='concat', parameters={model.params.size}, documents='file')"
     )
 
 

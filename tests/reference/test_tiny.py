@@ -309,3 +309,15 @@ def test_a_file_is_not_ignored(name):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "fastlm train FILE --preset" in done.stderr
+
+
+def test_an_example_may_be_text_or_ids():
+    by_text, by_ids = tiny.initialize_weights(27, 4), tiny.initialize_weights(27, 4)
+    first = tiny.backward_pass("the c", "a", by_text, 0.05)
+    assert first == tiny.backward_pass(tiny.encode("the c"), 1, by_ids, 0.05)
+    assert by_text == by_ids
+
+
+def test_training_that_diverges_says_so():
+    with pytest.raises(ValueError, match=r"is nan: a learning rate of 1e\+300"):
+        tiny.train("the cat sat", tiny.initialize_weights(27, 4), 3, 1e300)
