@@ -176,6 +176,7 @@ def score(
         shard=_shard(shard),
         output=output,
         rejected=rejected,
+        summary=summary,
         resume=resume,
         force=force,
         columns=None if columns is None else [name.strip() for name in columns.split(",")],
@@ -185,16 +186,14 @@ def score(
         count_end=count_end,
         threads=threads,
     )
-    _run(request, summary)
+    _run(request)
 
 
-def _run(request: ScoreRequest, summary_path: str | None) -> None:
+def _run(request: ScoreRequest) -> None:
     from fastlm.display.progress import ScoreProgress
 
     with ScoreProgress() as progress:
         summary = request.run(progress.add, _warn)
-    if summary_path is not None:
-        summary.write(summary_path)
     bad = summary.rejected.get("bad", 0)
     if bad:
         records = "1 bad record" if bad == 1 else f"{bad:,} bad records, the first"

@@ -132,7 +132,7 @@ class ScoreJob:
                 journal.save(state)
 
         blocks = chars = 0
-        for reader, block, position in self._blocks(state.position):
+        for reader, block, position in self._blocks(state.position, self._add_skipped):
             state.position = position
             chars += self._do(reader, block)
             blocks += 1
@@ -145,8 +145,18 @@ class ScoreJob:
         state.ended = True
         commit()
 
-    def _blocks(self, start: Position) -> Iterator[tuple[RecordReader, Block, Position]]:
-        """Yield the blocks of this shard from a position on, each with the position after it."""
+    def _add_skipped(self, reader: RecordReader) -> None:
+        """Count the rows of a table that no block has."""
+        if reader.table is not None and reader.table.skipped:
+            self.summary.add_skipped(reader.name, reader.table.skipped)
+
+    def _blocks(
+        self, start: Position, at_end: Callable[[RecordReader], None] = lambda reader: None
+    ) -> Iterator[tuple[RecordReader, Block, Position]]:
+        """Yield the blocks of this shard from a position on, each with the position after it.
+
+        at_end : is called at the end of each file
+        """
         number = start.block
         this, shards = self.shard
         for file, reader in enumerate(self.readers[start.file :], start.file):
@@ -157,6 +167,7 @@ class ScoreJob:
                 if (number - 1) % shards == this - 1:
                     yield reader, block, Position(file, records, number)
             self._bytes_before += reader.bytes_read
+            at_end(reader)
 
     def _scored(self, reader: RecordReader, block: Block) -> list[Scored]:
         try:

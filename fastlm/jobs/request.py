@@ -71,6 +71,8 @@ class ScoreRequest:
         See `ScoreJob`.
     output, rejected : str, optional
         See `output_of`; None: standard output, and nowhere.
+    summary : str, optional
+        Where the summary is written at the end.
     resume, force : bool
         Whether to continue, and to replace, an output that there is.
     columns : sequence of str, optional
@@ -93,6 +95,7 @@ class ScoreRequest:
     shard: tuple[int, int] = (1, 1)
     output: str | None = None
     rejected: str | None = None
+    summary: str | None = None
     resume: bool = False
     force: bool = False
     columns: Sequence[str] | None = None
@@ -129,7 +132,10 @@ class ScoreRequest:
         if isinstance(lock, FileLock) and not lock.acquire():
             raise ConfigError(f"{self.output} is being written by another process; wait for it")
         with lock:
-            return self._run(readers, selection, form, progress, warn)
+            summary = self._run(readers, selection, form, progress, warn)
+        if self.summary is not None:
+            summary.write(self.summary)
+        return summary
 
     def calibration(
         self, figure: str, progress: Callable[[int, int, int], None] | None = None
@@ -279,19 +285,23 @@ class ScoreRequest:
         return path is not None and Path(path).exists()
 
     def _check_free(self) -> None:
-        """Refuse outputs that there are."""
-        for path in (self.output, self.rejected):
-            if path is None or self.force:
+        """Refuse outputs that there are, and those that cannot be written."""
+        for path in (self.output, self.rejected, self.summary):
+            if path is None:
                 continue
             target = Path(path)
+            if not target.parent.is_dir():
+                raise ConfigError(f"{target.parent}: no such folder for {target.name}; make it")
+            if target.exists() and not (target.is_dir() or target.is_file()):
+                raise ConfigError(f"{path} is not a regular file; name another one")
+            if self.force or path == self.summary:
+                continue
             if target.is_dir():
                 taken = next(target.glob("part-*.parquet"), None)
             else:
                 taken = target if target.exists() and target.stat().st_size else None
             if taken is not None:
                 raise ConfigError(f"{taken} exists; name another file, or replace it with --force")
-            if target.exists() and not (target.is_dir() or target.is_file()):
-                raise ConfigError(f"{path} is not a regular file; name another one")
 
     def _calibrations(
         self, job: ScoreJob, state: State, checksums: dict[str, str]

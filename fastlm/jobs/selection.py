@@ -83,9 +83,11 @@ class Selection:
         if self.keep_percentile is None:
             return None
         calibration = self.calibrations.get(scored.model)
-        if calibration is None or math.isnan(_figure(scored.score, calibration)):
-            return Rejection("no score", "no perplexity")
+        if calibration is None:
+            return Rejection("no score", f"no calibration for {scored.model!r}")
         value, most = _figure(scored.score, calibration), calibration.at(self.keep_percentile)
+        if math.isnan(value):
+            return Rejection("no score", f"no {calibration.figure}")
         if value <= most:
             return None
         return Rejection(

@@ -61,6 +61,11 @@ class Summary:
         self.log_prob += sum(score.log_prob for score in scores)
         self.perplexities.add([score.perplexity for score in scores])
 
+    def add_skipped(self, name: str, rows: int) -> None:
+        """Add rows of a file that have too few or too many values."""
+        self.rejected["bad"] = self.rejected.get("bad", 0) + rows
+        self.first_bad = self.first_bad or f"{name}: rows with too few or too many values"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON has them."""
         quantiles = self.perplexities.quantiles([percent / 100 for percent in _PERCENTILES])

@@ -14,6 +14,8 @@ from fastlm.jobs.journal import Journal, Position
 from fastlm.jobs.outputs import Output, output_of
 from fastlm.jobs.scored import ModelSet
 from fastlm.jobs.selection import Selection
+from fastlm.text.decoding import Reading
+from fastlm.text.records import RecordReader
 from tests.inference.models import make_model
 
 from .sources import TEXTS, reader_of, write_json, write_lines, write_parquet
@@ -200,3 +202,16 @@ def test_progress_and_warning(tmp_path):
     assert len(said) == 1
     assert "unknown to the model's vocabulary" in said[0]
     assert Position() == Position(0, 0, 0)
+
+
+def test_rows_that_are_no_rows_are_counted(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.csv"
+    path.write_text("text,n\nthe cat,1\nbad\nthe dog,2\nbad,1,2\n")
+    readers = [RecordReader(str(path), Reading(field="text", skip_bad=True)) for _ in range(2)]
+    job = ScoreJob(readers, ModelSet({"": LM}, threads=1), Output(), skip_bad=True)
+    job.calibrate({"": ""}, "perplexity")
+    job.run()
+    assert job.summary.counts["records"] == 4
+    assert job.summary.rejected == {"bad": 4}
+    assert job.summary.first_bad == f"{path}: rows with too few or too many values"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -200,3 +201,21 @@ def test_folders_and_patterns(ask, tmp_path):
     for files in ([str(folder)], [f"{folder}/*"]):
         ask(files=files, output=str(tmp_path / "o.jsonl"), force=True).run()
         assert [row["text"] for row in read(tmp_path / "o.jsonl")] == ["a", "b"]
+
+
+def test_what_cannot_be_written_is_told_at_once(ask, tmp_path, monkeypatch):
+    monkeypatch.setattr(ScoreRequest, "_calibrations", lambda *arguments: pytest.fail("it began"))
+    gone = str(tmp_path / "gone" / "o.jsonl")
+    out = str(tmp_path / "o.jsonl")
+    for settings in ({"output": gone}, {"output": out, "rejected": gone},
+                     {"output": out, "summary": gone}):  # fmt: skip
+        with pytest.raises(ConfigError, match="gone: no such folder for"):
+            ask(**settings).run()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a device of POSIX")
+def test_devices_are_no_outputs(ask):
+    for settings in ({"output": "/dev/null"}, {"output": "/dev/null", "force": True}):
+        with pytest.raises(ConfigError, match="/dev/null is not a regular file"):
+            ask(**settings).run()
+    assert not os.path.isfile("/dev/null")
