@@ -75,7 +75,7 @@ def calibrate(
         count_end=count_end,
         threads=threads,
     )
-    with ScoreProgress() as progress:
+    with ScoreProgress(on_stdout=False) as progress:
         found = request.calibration(figure, progress.add)
     found.write(output)
     quantiles = ", ".join(f"{percent} %: {found.at(percent):.5g}" for percent in _SHOWN)

@@ -192,7 +192,7 @@ def score(
 def _run(request: ScoreRequest) -> None:
     from fastlm.display.progress import ScoreProgress
 
-    with ScoreProgress() as progress:
+    with ScoreProgress(on_stdout=request.output is None) as progress:
         summary = request.run(progress.add, _warn)
     bad = summary.rejected.get("bad", 0)
     if bad:

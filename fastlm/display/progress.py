@@ -212,13 +212,22 @@ class ConsoleProgress(Callback):
 class ScoreProgress:
     """What `fastlm score` has read and written, on standard error.
 
-    Shown only if that is a terminal and standard output, which has the scores, is none. A context
+    Shown only if that is a terminal, and standard output is none or has no scores. A context
     manager: at its end it prints the counts, if there was time to see them.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns seconds; for tests.
+    on_stdout : bool
+        Whether the scores go to standard output.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, on_stdout: bool = True
+    ) -> None:
         self._screen = Screen(sys.stderr, _WIDTH)
-        self._shown = self._screen.can_redraw and not sys.stdout.isatty()
+        self._shown = self._screen.can_redraw and not (on_stdout and sys.stdout.isatty())
         self._clock = clock
         self._start = clock()
         self._next = self._start + _SHORT

@@ -109,6 +109,7 @@ class TableInput(PathInput):
         self.skipped = 0
         self._bad = self._null = 0
         self._first_bad = ""
+        self._is_empty = False
         suffix = Path(self.name).suffix.lower()
         separator = _SEPARATORS.get(plain_suffix(self.name))
         self._open: Callable[[list[str] | None, int], Any]
@@ -182,7 +183,10 @@ class TableInput(PathInput):
             skipped = f"{_rows(bad)} left out"
             notes.append(Note(f"{skipped}{first}", skipped))
         if self._null:
-            notes.append(Note.on_file(self.name, f"has {self._null:,} rows without text"))
+            rows = "1 row" if self._null == 1 else f"{self._null:,} rows"
+            notes.append(Note.on_file(self.name, f"has {rows} without text"))
+        if self._is_empty:
+            notes.append(Note.on_file(self.name, "holds no text and was left out"))
         return notes
 
     def parts(self, *, trusted: bool = False) -> Iterator[TextPart]:
@@ -207,7 +211,8 @@ class TableInput(PathInput):
                 if data:
                     empty = False
                     yield TextPart(normalize_line_ends(data), True)
-        if empty:
+        self._is_empty = empty
+        if empty and not self.in_folder:
             raise CorpusError(
                 f"{self.name} holds no text in its column {self.field!r}; name a column that does "
                 f"with {setting('field')}"

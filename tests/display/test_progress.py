@@ -400,6 +400,17 @@ def test_scoring_shows_its_counts_after_a_second(monkeypatch):
     assert shown(sys.stderr) == ["1,001 records, 201 written, 5.0 MB, 1.2 MB/s"]
 
 
+def test_scores_that_go_to_a_file_leave_the_terminal_to_the_counts(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr("sys.stdout", Terminal())
+    clock = Clock()
+    with ScoreProgress(clock, on_stdout=False) as display:
+        clock.now += 2
+        display.add(5, 3, 1000)
+    assert shown(sys.stderr) == ["5 records, 3 written, 1.0 kB, 0.0 MB/s"]
+
+
 @pytest.mark.parametrize(("out", "err"), [(Terminal, Terminal), (io.StringIO, io.StringIO)])
 def test_scores_on_a_terminal_and_a_pipe_have_no_progress(monkeypatch, out, err):
     monkeypatch.setattr("sys.stderr", err())

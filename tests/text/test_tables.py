@@ -262,7 +262,7 @@ def test_the_texts_are_those_of_json_lines(tmp_path):
     total = sum(len(part.data) for part in file.parts())
     for offset in range(total):
         assert list(table.parts_from(offset, total)) == list(file.parts_from(offset, total))
-    assert [note.record for note in table.notes] == ["a.parquet has 1 rows without text"]
+    assert [note.record for note in table.notes] == ["a.parquet has 1 row without text"]
     assert table.bytes_read == table.size == path.stat().st_size
     assert list(read_texts([str(path), str(lines)])) == list(read_texts([lines])) * 2
 
@@ -284,6 +284,18 @@ def test_folders_and_patterns(tmp_path):
     assert list(read_texts(f"{tmp_path}/*[bd].*", Reading(field="text"))) == ["b", "d"]
 
 
+def test_parts_without_rows_are_left_out_of_a_folder(tmp_path):
+    write_corpus(tmp_path / "a.parquet", ["a"])
+    write_corpus(tmp_path / "b.parquet", ["", None])
+    assert list(read_texts(tmp_path)) == ["a"]
+    assert list(read_texts(f"{tmp_path}/*.parquet")) == ["a"]
+    source = file_input(tmp_path / "b.parquet", Reading(), in_folder=True)
+    assert list(source.parts()) == []
+    assert source.notes[-1].record == "b.parquet holds no text and was left out"
+    with pytest.raises(CorpusError, match="no text"):
+        list(read_texts(tmp_path / "b.parquet"))
+
+
 def test_rows_that_are_no_text(tmp_path):
     bad = pa.array([b"ok", b"f\xe9x", None, b"fine"]).view(pa.string())
     path = tmp_path / "a.parquet"
@@ -293,7 +305,7 @@ def test_rows_that_are_no_text(tmp_path):
     table = file_input(path, Reading(skip_bad=True))
     assert [part.data for part in table.parts()] == [b"ok", b"fine"]
     left_out = [note.record for note in table.notes]
-    assert left_out == ["1 row was left out", "a.parquet has 1 rows without text"]
+    assert left_out == ["1 row was left out", "a.parquet has 1 row without text"]
     replaced = file_input(path, Reading(errors="replace")).parts(trusted=True)
     assert [part.data for part in replaced] == [b"ok", "f\ufffdx".encode(), b"fine"]
     write_corpus(path, ["", None])
