@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         LanguageModel,
         load,
     )
+    from fastlm.api.mixing import (
+        mix,
+    )
     from fastlm.api.prepare import (
         prepare,
     )
@@ -148,6 +151,7 @@ _HOME = {
     "Validation": "callbacks",
     "build_tokenizer": "tokenizers",
     "load": "api.language_model",
+    "mix": "api.mixing",
     "prepare": "api.prepare",
     "train": "api.train",
 }
@@ -197,6 +201,7 @@ __all__ = [
     "__version__",
     "build_tokenizer",
     "load",
+    "mix",
     "prepare",
     "train",
 ]

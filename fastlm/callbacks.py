@@ -130,7 +130,7 @@ class Notice:
     Kinds: ``rollback`` (to the last snapshot), ``checkpoint`` (one could not be written, or can be
     again), ``metrics`` (likewise), ``resume`` (from an older checkpoint, since the newest is
     damaged), ``finished`` (nothing is left to train), ``no gain`` (over token frequencies),
-    ``compiling`` (kernels, for the first time).
+    ``compiling`` (kernels, for the first time), ``counts`` (what counts of n-grams give and cost).
     """
 
     kind: str

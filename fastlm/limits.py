@@ -72,6 +72,7 @@ LIMITS: dict[str, Limit] = {
     "min_count": Limit(True, least=1, most=LARGEST_WHOLE),
     "max_vocab": Limit(True, least=1, most=_MOST_WIDTH, or_none=True),
     "length": Limit(True, least=0, most=LARGEST_WHOLE),
+    "cache": Limit(True, least=1, most=1 << 24),
     "batch_chars": Limit(True, least=1, most=LARGEST_WHOLE),
 }
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlm.api.language_model import LanguageModel
+from fastlm.api.mixing import mix
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.counts.estimate import estimate
+from fastlm.counts.pruning import prune_to_size
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.initialization import scaled_params
 from fastlm.tokenizers import build_tokenizer
@@ -91,6 +94,14 @@ def _compile_inference() -> None:
     model.score_arrays([_TEXT])
     model.generate(length=2, seed=0)
     model.next_token_logits()
+    ids = tokenizer.encode_documents([_TEXT] * 9)
+    counts = estimate(ids, 3, tokenizer.vocab_size, tokenizer.boundary_id)
+    prune_to_size(counts, counts.nbytes - 1)
+    alone = LanguageModel(None, None, tokenizer, documents="lines", counts=counts)
+    mixture = mix([model, alone], texts=[_TEXT] * 9)
+    mixture.generate(length=2, seed=0)
+    mixture.next_token_distribution()
+    mixture.evaluate(_TEXT, cache=2)
 
 
 def _compile_tokenizers() -> None:

@@ -1,7 +1,7 @@
 """Export for other programs: an ONNX graph, plain safetensors, the tokenizer as JSON.
 
 The graph computes what ``fastlm.engine.generation.context_logits`` does, from the same tensors
-under the same names:
+under the same names; of a mixture it is the first network (``left_out`` says what is missing):
 
 - input ``contexts`` int64[batch, C], oldest token first; what lies before a text reads as the
   boundary token (metadata ``model``, ``boundary``), or as id 0 where there is none;
@@ -28,7 +28,7 @@ from fastlm.system.atomic_file import replace_file, unwritable
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
 
-__all__ = ["FORMATS", "OPSET", "export", "onnx_graph"]
+__all__ = ["FORMATS", "OPSET", "export", "left_out", "onnx_graph"]
 
 FORMATS = ("onnx", "safetensors", "tokenizer")
 
@@ -58,10 +58,15 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     Raises
     ------
     ExportError
-        For another format, for a model that ONNX cannot hold, and when the file cannot be written.
+        For another format, for a model that ONNX cannot hold (counts alone), and when the file
+        cannot be written.
     MissingLibraryError
         Without the package ``onnx``.
     """
+    if to == "onnx" and not model.has_network:
+        raise ExportError(
+            "this model has counts alone, which no ONNX graph holds; export it to safetensors"
+        )
     if to not in FORMATS:
         raise ExportError(f"cannot export to {shown(to)}; choose one of {', '.join(FORMATS)}")
     if to == "safetensors":
@@ -74,6 +79,16 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
         replace_file(path, [content])
     except (OSError, ValueError) as error:
         raise ExportError(unwritable(_CALLED[to], path, error)) from None
+
+
+def left_out(model: LanguageModel, to: str) -> str | None:
+    """Return in a line what of a model a format does not hold, None if nothing."""
+    if to != "onnx" or model.weights is None:
+        return None
+    networks = len(model.text_model.networks)
+    parts = [] if networks == 1 else [f"{networks - 1} of {networks} networks"]
+    parts += [] if model.counts is None else [f"counts of order {model.counts.order}"]
+    return f"the ONNX graph has the first network alone; left out: {' and '.join(parts)}"
 
 
 def _tokenizer_json(model: LanguageModel) -> str:
@@ -124,6 +139,8 @@ def onnx_graph(model: LanguageModel) -> Any:
         "documents": model.documents,
         "excluded_ids": json.dumps(excluded_ids(model.text_model)),
     }
+    if (missing := left_out(model, "onnx")) is not None:
+        metadata["left_out"] = missing
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     return proto

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from fastlm.api.texts import texts_of
 from fastlm.callbacks import Callback, Result, model_given
 from fastlm.checks import check_known, is_number
 from fastlm.config import Config, ModelConfig, TrainingConfig
+from fastlm.counts.backoff_model import BackoffModel
+from fastlm.counts.merging import add_counts
 from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError
-from fastlm.inference.members import NetworkMember
 from fastlm.inference.text_model import TextModel
 from fastlm.model.seen import Seen
 from fastlm.text.documents import is_one_document
@@ -23,7 +24,7 @@ from fastlm.tokenizers import Tokenizer
 from fastlm.training.defaults import default_rate
 from fastlm.training.trainer import Trainer
 
-__all__ = ["LR_FACTOR", "finetuning_config", "train_further"]
+__all__ = ["LR_FACTOR", "Trained", "finetuning_config", "train_further"]
 
 # Learning rate, as a fraction of that from scratch: learns most of the new text and forgets little
 # of the old (bench/CHOICES.md, "Fine-tuning").
@@ -67,6 +68,21 @@ def finetuning_config(before: TrainingConfig | None, settings: dict[str, Any]) -
     return TrainingConfig(**kept | given)
 
 
+class Trained(NamedTuple):
+    """What training further changes of a model.
+
+    ``params``, ``training`` and ``result`` are None where there is no network, ``counts`` where
+    there are none.
+    """
+
+    params: NDArray[np.float32] | None
+    training: TrainingConfig | None
+    counts: BackoffModel | None
+    seen: Seen
+    details: dict[str, Any]
+    result: Result | None
+
+
 def train_further(
     model: TextModel,
     texts: Any,
@@ -77,8 +93,8 @@ def train_further(
     callbacks: Sequence[Callback],
     as_model: Callable[[NDArray[np.float32]], Any],
     settings: dict[str, Any],
-) -> tuple[NDArray[np.float32], TrainingConfig, Seen, dict[str, Any], Result]:
-    """Return new parameters, how and on what they were trained, details and result.
+) -> Trained:
+    """Return new parameters and counts, how and on what they were trained, details and result.
 
     ``model`` stays as it is.
 
@@ -86,8 +102,15 @@ def train_further(
     trained, details : how the model was trained before, and facts about it
     as_model : makes a ``LanguageModel`` of parameters, for the callbacks
     """
-    network = _only_network(model)
+    if len(model.networks) > 1:
+        raise ConfigError(
+            f"this model has {len(model.networks)} networks; train them further one by one, and "
+            "mix them again"
+        )
     training = finetuning_config(trained, settings)
+    if not model.networks and settings.keys() - {"threads"}:
+        name = min(settings.keys() - {"threads"})
+        raise ConfigError(f"{name} is of a network, and this model has counts alone; leave it out")
     fraction = valid if is_number(valid) else 0
     dataset = _dataset(model, texts, fraction, training)
     held_out = dataset.valid
@@ -95,6 +118,19 @@ def train_further(
         held_out = _dataset(model, valid, 0, training).train
     for tokens in (dataset.train, held_out):
         _check_unknown(model.tokenizer, tokens)
+    vocab, boundary = model.tokenizer.vocab_size, model.tokenizer.boundary_id
+    counts = None
+    if model.counts is not None:
+        counts = add_counts(model.counts.model, dataset.train, training.threads)
+    more = Seen.of(
+        token_counts(dataset.train, vocab), boundary, are_texts=is_one_document(model.documents)
+    )
+    seen = model.seen.with_more(more)
+    if not model.networks:
+        run = {"reason": "finished", "step": 0, "seconds": 0.0, "history": []}
+        facts = _details(details, run, dataset.fingerprint)
+        return Trained(None, None, counts, seen, facts, None)
+    network = model.networks[0]
     trainer = Trainer(
         Config(model=network.config, training=training, documents=model.documents),
         dataset.train,
@@ -104,21 +140,8 @@ def train_further(
     )
     with model_given(callbacks, lambda: as_model(trainer.engine.snapshot()[0])):
         result = trainer.fit()
-    more = Seen.of(
-        token_counts(dataset.train, network.config.vocab),
-        network.config.boundary,
-        are_texts=is_one_document(model.documents),
-    )
-    seen = model.seen.with_more(more)
     facts = _details(details, trainer.details(result.reason), dataset.fingerprint)
-    return trainer.params, training, seen, facts, result
-
-
-def _only_network(model: TextModel) -> NetworkMember:
-    if len(model.networks) == 1:
-        return model.networks[0]
-    what = f"{len(model.networks)} networks" if model.networks else "counts alone, no network"
-    raise ConfigError(f"this model has {what}; train_more takes one with a network")
+    return Trained(trainer.params, training, counts, seen, facts, result)
 
 
 def _dataset(model: TextModel, texts: Any, valid: float, training: TrainingConfig) -> Dataset:
@@ -149,7 +172,9 @@ def _details(before: Mapping[str, Any], run: dict[str, Any], fingerprint: str) -
 
     run : the facts about the last one, see ``Trainer.details``
     """
-    left_out = ("valid_loss", "epoch", "best_step", "history")
+    left_out = (
+        "valid_loss", "network_valid_loss", "counts_valid_loss", "epoch", "best_step", "history",
+    )  # fmt: skip
     details = {name: value for name, value in before.items() if name not in left_out}
     earlier = {
         name: known if isinstance(known := before.get(name, 0), int | float) else 0

@@ -16,6 +16,7 @@ from fastlm.config import ModelConfig
 from fastlm.engine.network import first_target
 from fastlm.errors import ConfigError
 from fastlm.inference.neighbors import nearest_tokens
+from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_metadata
 from fastlm.system.json_values import LIST, NUMBER, TEXT, WHOLE, Kind
@@ -70,23 +71,27 @@ class Inspection:
             self.facts |= _run_facts(saved)
         else:
             lm: LanguageModel = load(path)
-            self._take(lm.config, lm.params, lm.tokenizer, lm)
+            config, params = (lm.config, lm.params) if lm.has_network else (None, None)
+            self._take(config, params, lm.tokenizer, lm)
+            self.facts |= _member_facts(lm.text_model)
             details = lm.details
         # What the file says of itself never takes the place of what was found.
         self.facts = _sound_details(details) | self.facts
 
     def _take(
         self,
-        config: ModelConfig,
-        params: NDArray[np.float32],
+        config: ModelConfig | None,
+        params: NDArray[np.float32] | None,
         tokenizer: Tokenizer | None,
         source: Checkpoint | LanguageModel,
     ) -> None:
         self.tokenizer = tokenizer
-        self._embeddings = Layout(config).views(params)["embeddings"]
+        self._embeddings = None
+        if config is not None and params is not None:
+            self._embeddings = Layout(config).views(params)["embeddings"]
         self.facts |= {
-            "parameters": int(params.size),
-            "model": config.to_dict(),
+            "parameters": 0 if params is None else int(params.size),
+            "model": None if config is None else config.to_dict(),
             "documents": source.documents,
             "tokenizer": None
             if tokenizer is None
@@ -104,6 +109,8 @@ class Inspection:
         """
         if self.tokenizer is None:
             raise ConfigError(f"{self.path} has no tokenizer, so its tokens have no names")
+        if self._embeddings is None:
+            raise ConfigError(f"{self.path} has counts alone, so its tokens have no embeddings")
         return nearest_tokens(self.tokenizer, self._embeddings, token, _NEIGHBORS)
 
     def curve(self) -> dict[str, list[tuple[float, float]]]:
@@ -134,6 +141,27 @@ class Inspection:
         return {"validation": valid, "training": train}
 
 
+def _member_facts(model: TextModel) -> dict[str, Any]:
+    """Return the facts about further networks, counts, and the weights of all."""
+    facts: dict[str, Any] = {}
+    if len(model.networks) > 1:
+        facts["others"] = [
+            {"parameters": network.params.size, "model": network.config.to_dict()}
+            for network in model.networks[1:]
+        ]
+    if model.counts is not None:
+        counts = model.counts.model
+        facts["counts"] = {
+            "order": counts.order,
+            "ngrams": list(counts.counts),
+            "bytes": counts.nbytes,
+            "estimate": counts.metadata,
+        }
+    if model.weights is not None:
+        facts["weights"] = model.weights.tolist()
+    return facts
+
+
 _TIME = Kind("a number", lambda value: NUMBER.holds(value) and 0 <= value < _LONGEST_SECONDS)
 _DETAILS = {
     "reason": TEXT,
@@ -142,14 +170,17 @@ _DETAILS = {
     "seconds": _TIME,
     "train_loss": NUMBER,
     "valid_loss": NUMBER,
+    "network_valid_loss": NUMBER,
+    "counts_valid_loss": NUMBER,
     "best_step": WHOLE,
     "corpus": TEXT,
     "history": LIST,
 }
 # Facts of a checkpoint's run and of the command, which details cannot give.
 _NO_DETAILS = {
-    "ended", "fraction", "lr", "machine", "neighbors", "rate_factor", "resume",
-    "tokenizer_fingerprint", "total_epochs", "total_steps", "train", "valid", "versions", "written",
+    "counts", "ended", "fraction", "lr", "machine", "neighbors", "others", "rate_factor", "resume",
+    "tokenizer_fingerprint", "total_epochs", "total_steps", "train", "valid", "versions", "weights",
+    "written",
 }  # fmt: skip
 
 

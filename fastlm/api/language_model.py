@@ -29,7 +29,7 @@ from fastlm.display.choice import shown_progress
 from fastlm.display.compiling import watch_compiling
 from fastlm.display.figures import model_text
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
-from fastlm.inference.members import NetworkMember
+from fastlm.inference.members import CountMember, NetworkMember
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
@@ -230,8 +230,10 @@ class LanguageModel(TextMethods):
     ) -> Self:
         """Train this model further on more text, with its tokenizer; return itself.
 
-        ``params`` is a new array afterwards, so that other threads may go on writing text
-        meanwhile; ``result`` says how it went. After an error the model is what it was before.
+        Counts of the text are added to those of the model, by the number of tokens; the weights of
+        a mixture stay as they are. ``params`` is a new array afterwards, so that other threads may
+        go on writing text meanwhile; ``result`` says how it went, None for counts alone. After an
+        error the model is what it was before.
 
         Parameters
         ----------
@@ -260,7 +262,7 @@ class LanguageModel(TextMethods):
             When training diverges.
         """
         with shown_progress(progress) as shown:
-            self.params, self.training, self.seen, self.details, self.result = train_further(
+            trained = train_further(
                 self.text_model,
                 texts,
                 trained=self.training,
@@ -270,6 +272,11 @@ class LanguageModel(TextMethods):
                 as_model=self._with_params,
                 settings=dict(settings),
             )
+        if trained.params is not None:
+            self.params, self.training = trained.params, trained.training
+        if trained.counts is not None:
+            self._counts = CountMember(trained.counts)
+        self.seen, self.details, self.result = trained.seen, trained.details, trained.result
         return self
 
     def _with_params(self, params: NDArray[np.float32]) -> LanguageModel:

@@ -11,6 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.counting import (
+    CountSettings,
+    check_counts_replaced,
+    count_dataset,
+    counts_model,
+    tell,
+    with_counts,
+)
 from fastlm.api.language_model import LanguageModel
 from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice, model_given
@@ -35,10 +43,10 @@ from fastlm.training.defaults import choose_settings, with_valid_sample
 from fastlm.training.presets import Preset, preset_named, split_settings
 from fastlm.training.speed_probe import SpeedProbe
 from fastlm.training.trainer import Trainer
-from fastlm.types import CorpusSource, Documents
+from fastlm.types import CorpusSource, Documents, FilePath
 from fastlm.wording import setting
 
-__all__ = ["Request", "fit", "resolve"]
+__all__ = ["Request", "fit", "fit_counts", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +77,7 @@ class Request:
     settings: dict[str, Any]
     keywords: frozenset[str]
     callbacks: Sequence[Callback]
+    counts: CountSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +90,7 @@ class ResolvedRun:
     given: dict[str, Any]  # fields of config.training, which a checkpoint may refuse
     counts: NDArray[np.int64]  # int64[V], how often each token occurs
     reasons: tuple[str, ...]  # why the settings that were not given are what they are
+    counting: CountSettings | None = None  # what is counted beside the network
 
 
 def resolve(start: RunStart, request: Request) -> ResolvedRun:
@@ -124,6 +134,9 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     data, no_valid = _with_valid(data, model, request, preset)
     if no_valid:
         source["valid"] = 0
+    counting = _counting(start, request, data)
+    if counting is not None:
+        source["counts"] = counting.to_dict()
     sample = ""
     if start.saved is None and data.valid is not None:
         training, sample = with_valid_sample(training, model, data.valid.size, speed)
@@ -141,6 +154,26 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
         given=given,
         counts=counts,
         reasons=(*reasons, *filter(None, (rare, window, no_valid, sample))),
+        counting=counting,
+    )
+
+
+def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings | None:
+    """Return what is counted: as given, else as the checkpoint says; None for nothing."""
+    counting = request.counts
+    if start.saved is not None:
+        before = CountSettings.from_dict((start.saved.corpus["recipe"] or {}).get("counts"))
+        if counting not in (None, before):
+            raise ConfigError(
+                f"{start.saved.path} is of a run with other counts; leave counts out to resume it"
+            )
+        counting = before
+    if counting is None or data.valid is not None:
+        return counting
+    if counting.auto:
+        return None
+    raise ConfigError(
+        "counts need validation text, on which they are weighed; give valid, or leave counts out"
     )
 
 
@@ -219,6 +252,11 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
         origin=run.origin,
     )
     trainer.reasons = run.reasons
+    counted = None
+    if run.counting is not None:
+        counted = count_dataset(data, run.counting, run.config.training.threads, callbacks)
+        if trainer.run.step == 0:
+            trainer.run.seconds += counted.seconds  # of the run's minutes
 
     def current() -> LanguageModel:
         return _trained_model(trainer, data, "running", trainer.engine.snapshot()[0])
@@ -232,7 +270,42 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
         raise
     lm = _trained_model(trainer, data, result.reason)
     lm.result = result
-    return lm
+    if counted is None or run.counting is None:
+        return lm
+    try:
+        return with_counts(lm, counted, run.counting, data.valid, callbacks)
+    except KeyboardInterrupt:  # a second one, say: the network is worth keeping
+        tell(callbacks, "left out: interrupted before they were weighed")
+        return lm
+
+
+def fit_counts(request: Request, replaces: FilePath | None) -> LanguageModel:
+    """Return the model of counts alone; see ``fastlm.train``.
+
+    Parameters
+    ----------
+    request : Request
+        With ``counts``.
+    replaces : path, optional
+        A model file that the caller will put the result into: it must be of the same text.
+
+    Raises
+    ------
+    ConfigError
+        For settings of a network, and where another model would be replaced.
+    """
+    preset = preset_named(request.preset)
+    model_settings, training = split_settings(request.settings, preset, request.keywords)
+    threads = training.pop("threads", None)
+    given = {*model_settings, *training} & request.settings.keys()
+    for name in [*["softmax"] * (request.softmax is not None), *sorted(given)]:
+        raise ConfigError(f"{name} is of a network, and counts_only trains none; leave it out")
+    data, _ = _read_corpus(RunStart(), request, preset, threads)
+    check_counts_replaced(replaces, data)
+    assert request.counts is not None
+    counted = count_dataset(data, request.counts, threads, request.callbacks)
+    seen = _seen(data, token_counts(data.train, data.tokenizer.vocab_size))
+    return counts_model(data, counted, seen, threads)
 
 
 def _trained_model(

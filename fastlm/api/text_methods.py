@@ -17,6 +17,7 @@ from fastlm.data.dataset import corpus_store
 from fastlm.data.token_store import TokenStore
 from fastlm.display.counting import text_counter
 from fastlm.errors import ConfigError, TokenizerError
+from fastlm.inference.cache import TokenCache
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
 from fastlm.inference.generation import (
     DrawingSettings,
@@ -244,6 +245,7 @@ class TextMethods(ABC):
         threads: int | None = None,
         *,
         documents: Documents | None = None,
+        cache: int | None = None,
     ) -> Evaluation:
         """Measure the model on one text or several, or on a whole token store.
 
@@ -261,9 +263,15 @@ class TextMethods(ABC):
         documents : {"file", "paragraphs", "lines", "stream"}, optional
             What a document is. Default: as in training (``self.documents``). A model of words
             knows "stream" only if it was trained so.
+        cache : int, optional
+            Also measure how well the model predicts together with the frequencies of the last
+            ``cache`` tokens of the same document: ``perplexity_adaptive``. The other figures are
+            the same with and without.
 
         Raises
         ------
+        ConfigError
+            For a cache out of range, or of a model without a boundary token.
         CorpusError
             For text in which there is nothing to predict.
         TextError
@@ -278,12 +286,13 @@ class TextMethods(ABC):
             check_choice("documents", documents, DOCUMENT_MODES)
             TokenizerSpec.of(model.tokenizer).for_documents(documents)
             model = replace(model, documents=documents)
+        tokens = None if cache is None else TokenCache(model, cache)
         if isinstance(text, PathLike):
             text = corpus_store(text) or text
         if isinstance(text, TokenStore):
-            return evaluate_store(model, text, threads=thread_count(threads))
+            return evaluate_store(model, text, threads=thread_count(threads), cache=tokens)
         texts = texts_of(text, TokenizerError)
-        return evaluate_texts(model, texts, threads=thread_count(threads))
+        return evaluate_texts(model, texts, threads=thread_count(threads), cache=tokens)
 
     def score(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from inspect import signature
 from os import PathLike
 from typing import Any, Unpack, get_args
 
+from fastlm.api.counting import CountSettings
 from fastlm.api.language_model import LanguageModel
-from fastlm.api.run import Request, fit, resolve
+from fastlm.api.run import Request, fit, fit_counts, resolve
 from fastlm.api.start import RunStart
 from fastlm.callbacks import Callbacks, as_callbacks
 from fastlm.checks import is_number
@@ -41,6 +42,11 @@ def train(
     cache: bool = True,
     softmax: str | None = None,
     preset: str | None = None,
+    counts: str | int | None = None,
+    counts_only: bool = False,
+    order: int | None = None,
+    counts_size: str | int | None = None,
+    prune: Sequence[int] | None = None,
     callbacks: Callbacks = (),
     progress: bool | None = None,
     checkpoint: FilePath | None = None,
@@ -93,6 +99,22 @@ def train(
         that a step gets much cheaper by it. ``cutoffs`` says where to cut.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
+    counts : {"auto", "none"} or int, optional
+        Count n-grams of up to this many tokens, and mix them with the network by weights that are
+        fitted on the validation text. ``auto``: up to 5 words or 7 characters, in at most 50 MB,
+        and only where they lower the validation loss by half a percent. Default ``none``. The
+        network is the same with and without.
+    counts_only : bool
+        Count n-grams, and train no network.
+    order : int, optional
+        With ``counts_only`` the tokens of the longest n-grams, 1 to 12. Default 5 for words, 7 for
+        characters.
+    counts_size : int or str, optional
+        The most bytes of the counts, such as 20_000_000 or "20MB": n-grams that matter least are
+        left out.
+    prune : sequence of int, optional
+        For each order, n-grams that occur this often or less are left out: (0, 0, 1) leaves out
+        those of three and more tokens that occur once.
     callbacks : Callback, function, or several of them
         Told how it goes (``fastlm.callbacks``). A function is called with each ``Progress`` and
         each ``Validation``.
@@ -171,7 +193,12 @@ def train(
             settings=chosen,
             keywords=frozenset(signature(train).parameters),
             callbacks=listeners,
+            counts=CountSettings.of(
+                counts, only=counts_only, order=order, prune=prune, size=counts_size
+            ),
         )
+        if counts_only:
+            return fit_counts(request, None if overwrite else replaces)
         with run_lock(checkpoint):
             start = RunStart(
                 checkpoint=checkpoint,

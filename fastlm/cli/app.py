@@ -25,6 +25,7 @@ from fastlm.cli.export import export
 from fastlm.cli.generate import generate
 from fastlm.cli.help_pages import SETTINGS, Command, Group
 from fastlm.cli.inspect import inspect
+from fastlm.cli.mix import mix
 from fastlm.cli.options import shell_path
 from fastlm.cli.prepare import prepare
 from fastlm.cli.score import score
@@ -242,6 +243,7 @@ for _function, _name in (
     (export, "export"),
     (score, "score"),
     (calibrate, "calibrate"),
+    (mix, "mix"),
     (bench, "bench"),
     (compile_command, "compile"),
 ):

@@ -46,12 +46,13 @@ def card(lm: LanguageModel, start: Start) -> list[str]:
     assert lm.result is not None
     lines = []
     if lm.result.best is not None and start.valid_ids is not None:
-        lines = _quality(lm, lm.result.best.loss, start.valid_ids)
+        lines = _quality(lm, lm.details.get("valid_loss", lm.result.best.loss), start.valid_ids)
     time = time_text(float(f"{lm.result.elapsed:.2g}"))
+    counts = "" if lm.counts is None else f", {sum(lm.counts.counts):,} n-grams"
     return [
         *lines,
         f"{time}, {plural(start.threads, 'core')} ({processor_name()}), "
-        f"{lm.params.size:,} parameters",
+        f"{lm.params.size:,} parameters{counts}",
         f"{start.corpus or 'text in memory'}; fastlm {__version__}",
     ]
 

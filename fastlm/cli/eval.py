@@ -45,6 +45,14 @@ def evaluate(
             choices=DOCUMENT_MODES,
         ),
     ] = None,
+    cache: Annotated[
+        int | None,
+        option(
+            "N",
+            "Also measure with a cache of the last N tokens of the same document: the adaptive "
+            "perplexity.",
+        ),
+    ] = None,
     field: FieldOption = None,
     skip_bad: SkipBadOption = False,
     encoding: EncodingOption = None,
@@ -79,6 +87,7 @@ def evaluate(
     found = lm.evaluate(
         read_texts(files, reading) if store is None else store,
         documents=cast("Documents | None", documents),
+        cache=cache,
     )
     figures = found.to_dict()
     typer.echo(json.dumps(figures, allow_nan=False) if as_json else _table(figures))
@@ -90,7 +99,8 @@ def evaluate(
 def _table(figures: dict[str, Any]) -> str:
     texts = {key: _figure(value) for key, value in figures.items()}
     width = max(map(len, texts.values()))
-    lines = [f"{key.replace('_', ' '):<16}{text:>{width}}" for key, text in texts.items()]
+    label = 20 if "perplexity_adaptive" in figures else 16
+    lines = [f"{key.replace('_', ' '):<{label}}{text:>{width}}" for key, text in texts.items()]
     if figures["oov"]:
         lines[list(figures).index("oov")] += f"  ({figures['oov'] / figures['tokens']:.2%} unknown)"
     return "\n".join(lines)

@@ -39,15 +39,19 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write a model, or its tokenizer, for another program."""
-    from fastlm.api.export import FORMATS
+    from fastlm.api.export import FORMATS, left_out
     from fastlm.api.export import export as write
     from fastlm.api.language_model import LanguageModel
 
     check_choice("--to", to, FORMATS)  # before the model is read
     is_own = {"onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
     check_output(output, is_own, what=_KINDS[to])
-    write(LanguageModel.load(model), output, to)
+    lm = LanguageModel.load(model)
+    write(lm, output, to)
     describe(sys.stdout, "saved", f"{output}, {size_text(output.stat().st_size)}")
+    missing = left_out(lm, to)
+    if missing is not None:
+        print(f"note: {missing}", file=sys.stderr)
 
 
 def _is_onnx(path: Path) -> bool:

@@ -110,10 +110,15 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
     lines = {
         "file": f"{facts['file']}: a {facts['kind']}, {size_text(facts['bytes'])}, format "
         f"{facts['format_version']}, written by fastlm {facts['library_version']}{_when(facts)}",
-        "model": model_text(facts["model"], facts["parameters"]),
     }
-    if cutoffs := facts["model"].get("cutoffs"):
-        lines["softmax"] = f"adaptive, cut at {', '.join(f'{cut:,}' for cut in cutoffs)}"
+    if facts["model"] is not None:
+        lines["model"] = model_text(facts["model"], facts["parameters"])
+        if cutoffs := facts["model"].get("cutoffs"):
+            lines["softmax"] = f"adaptive, cut at {', '.join(f'{cut:,}' for cut in cutoffs)}"
+    for number, other in enumerate(facts.get("others", ()), start=2):
+        lines[f"model {number}"] = model_text(other["model"], other["parameters"])
+    if "counts" in facts:
+        lines["counts"] = _counts(facts["counts"])
     if tokenizer is not None:
         document = facts["documents"].removesuffix("s")
         lines["tokenizer"] = (
@@ -146,11 +151,43 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
     if facts.get("valid_loss") is not None and "best_step" in facts:
         quality = quality_text(facts["valid_loss"], tokenizer["kind"] if tokenizer else "")
         lines["best"] = f"{quality}, at step {facts['best_step']:,}"
-    found = [*lines.items(), *_history(facts)]
+    elif facts.get("valid_loss") is not None:
+        lines["validation"] = quality_text(
+            facts["valid_loss"], tokenizer["kind"] if tokenizer else ""
+        )
+    found = [*lines.items(), *_weights(facts), *_history(facts)]
     if "resume" in facts:
         more = " --steps N (more than now)" if facts["ended"] else ""
         found.append(("to continue", facts["resume"] + more))
     return found
+
+
+def _counts(counts: dict[str, Any]) -> str:
+    sizes = " + ".join(f"{size:,}" for size in counts["ngrams"])
+    return f"order {counts['order']}, {size_text(counts['bytes'])}: {sizes} n-grams"
+
+
+def _weights(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Describe a mixture: the loss of each member, and its weights by the tokens matched."""
+    weights = facts.get("weights")
+    if weights is None:
+        return []
+    networks = len(weights[0]) - ("counts" in facts)
+    names = [f"network {number}" if number > 1 else "network" for number in range(1, networks + 1)]
+    names += ["counts"] * ("counts" in facts)
+    lines = [("weights", f"{'matched':>10}" + "".join(f" {name:>10}" for name in names))]
+    orders = facts["counts"]["order"] if "counts" in facts else 1
+    each = len(weights) // orders
+    for matched in range(orders):
+        rows = weights[matched * each : (matched + 1) * each]
+        means = [sum(column) / each for column in zip(*rows, strict=True)]
+        cells = "".join(f" {mean:>10.3f}" for mean in means)
+        lines.append(("", f"{matched if orders > 1 else 'any':>10}{cells}"))
+    losses = [facts.get(f"{name}_valid_loss") for name in ("network", "counts")]
+    if networks == 1 and None not in losses:
+        cells = "".join(f" {loss:>10.4f}" for loss in losses)
+        lines.append(("", f"{'loss alone':>10}{cells}"))
+    return lines
 
 
 def _progress(facts: dict[str, Any]) -> str:

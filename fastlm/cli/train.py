@@ -38,6 +38,7 @@ from fastlm.types import Combine, Schedule
 __all__ = ["train"]
 
 _MODEL = "Model"
+_COUNTS = "Counts"
 _TRAINING = "Training"
 _CHECKPOINTS = "Checkpoints"
 
@@ -144,6 +145,36 @@ def train(
             "P",
             "Fraction of the first layer's inputs dropped in training (default: grows likewise).",
             _MODEL,
+        ),
+    ] = None,
+    counts: Annotated[
+        str | None,
+        option(
+            "N",
+            "Count n-grams of up to N tokens beside the network, or auto: where they lower the "
+            "validation loss by 0.5 % (default none).",
+            _COUNTS,
+        ),
+    ] = None,
+    counts_only: Annotated[
+        bool, flag("--counts-only", "Count n-grams, and train no network.", _COUNTS)
+    ] = False,
+    order: Annotated[
+        int | None,
+        option(
+            "N", "With --counts-only: up to N tokens (default: 7 characters, 5 words).", _COUNTS
+        ),
+    ] = None,
+    counts_size: Annotated[
+        str | None,
+        option("SIZE", "Leave out n-grams that matter least, down to this size: 20MB.", _COUNTS),
+    ] = None,
+    prune: Annotated[
+        str | None,
+        option(
+            COMMA_LIST,
+            "Leave out n-grams that occur this often or less, for each length: 0,0,1.",
+            _COUNTS,
         ),
     ] = None,
     epochs: Annotated[

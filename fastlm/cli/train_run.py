@@ -69,7 +69,11 @@ def _train_and_save(
             raise TrainingError(f"{error}; the good model of step {step} is {output}") from None
         raise
     result = lm.result
-    assert result is not None
+    if result is None:  # of counts alone
+        _save(lm, output)
+        if not quiet:
+            summarise(lm, output, None, sample=True)
+        return 0
     code = _EXIT_CODES.get(result.reason, 0)
     if result.step == 0:
         # Never put untrained weights in the place of an older model.
@@ -137,7 +141,7 @@ def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]
     settings = given_settings(params, "corpus", "output", "config", "quiet")
     if "valid" in settings:
         settings["valid"] = parse_valid(settings["valid"])
-    for name, example in (("hidden", "256,128"), ("far", "12,48")):
+    for name, example in (("hidden", "256,128"), ("far", "12,48"), ("prune", "0,0,1")):
         if name in settings:
             settings[name] = parse_int_list(name, settings[name], example)
     if "minutes" in settings:
@@ -150,6 +154,8 @@ def training_settings(params: Mapping[str, Any], output: Path) -> dict[str, Any]
         settings["overwrite"] = True
     if settings.pop("no_cache", False):
         settings["cache"] = False
+    if settings.get("counts_only"):
+        return settings
     if settings.get("checkpoint_every") == "never":
         if any(map(settings.get, ("resume", "restart", "keep"))):
             raise ConfigError(

@@ -31,9 +31,9 @@ def summarise(lm: LanguageModel, output: Path, start: Start | None, *, sample: b
 
     out = sys.stdout
     print(file=sys.stderr)
-    assert lm.result is not None
-    if lm.result.best is not None:
-        describe(out, "validation", quality_text(lm.result.best.loss, lm.tokenizer.kind))
+    loss = lm.details.get("valid_loss")
+    if loss is not None:
+        describe(out, "validation", quality_text(loss, lm.tokenizer.kind))
     describe(out, "saved", f"{output}, {size_text(output.stat().st_size)}")
     for path, what in (
         (checkpoint_beside(output), "to continue with --resume"),

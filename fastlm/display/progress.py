@@ -264,7 +264,7 @@ class QuietNotices(Callback):
 
     def on_notice(self, notice: Notice) -> None:
         """Print a warning."""
-        if notice.kind != "finished":
+        if notice.kind not in ("finished", "counts"):
             print("warning:", notice.message, file=sys.stderr)
 
 

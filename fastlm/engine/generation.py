@@ -24,6 +24,7 @@ from fastlm_kernels.passes.generation import (
     RUNNING,
     GenerationScratch,
     Texts,
+    generate_mixed,
     generate_tokens,
 )
 from fastlm_kernels.passes.mixing import Mixture
@@ -40,9 +41,6 @@ _MAX_ROWS = 64
 _MIN_ROWS = 4
 _MAX_LOGITS = 1 << 22  # logits of a thread, 16 MB: a large vocabulary has fewer rows
 _MAX_STEPS = 1024  # tokens of a text in one call
-
-NO_MIXTURE = Mixture(NO_COUNTS, np.empty((0, 1)), np.empty(0, dtype=np.float32))
-"""For a network alone."""
 
 
 def context_logits(
@@ -184,7 +182,7 @@ class Generation:
             if besides is None
             else [_OtherNetwork(*network, ids, count) for network in besides.networks]
         )
-        self._mixture = NO_MIXTURE
+        self._mixture: Mixture | None = None
         if besides is not None:
             self._mixture = Mixture(
                 NO_COUNTS if besides.tables is None else besides.tables,
@@ -227,6 +225,7 @@ class Generation:
     def _turn(self) -> list[NDArray[np.int32]]:
         """Generate one more token of each text, of several networks together."""
         running = self._texts.states == RUNNING
+        assert self._mixture is not None
         logits = self._mixture.others.reshape(len(self._others), running.size, -1)
         for number, other in enumerate(self._others):
             logits[number, running] = finite_logits(other.logits(running))
@@ -250,7 +249,8 @@ class Generation:
                 self._rows,
             )  # fmt: skip
 
-        run_parallel(self._threads, generate_tokens, arguments)
+        generate = generate_tokens if self._mixture is None else generate_mixed
+        run_parallel(self._threads, generate, arguments)
         if (texts.states == NOT_FINITE).any():
             raise _not_finite()
         # The token that ends a text was drawn, but is no part of it.

@@ -8,19 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastlm.data.token_store import TokenStore
 from fastlm.engine.losses import sum_losses
-from fastlm.engine.tokens import token_array
+from fastlm.engine.tokens import flat_ids, token_array
 from fastlm.errors import CorpusError, StoreError, TrainingError
 from fastlm.inference.batching import END_CHARS
+from fastlm.inference.cache import TokenCache
 from fastlm.inference.scoring import BatchScorer
 from fastlm.inference.text_model import TextModel
-from fastlm.model.figures import Figures
+from fastlm.model.figures import Figures, perplexity
 from fastlm.system.html_pages import figure_text, html_table
 from fastlm.system.json_values import finite_values
 from fastlm.text.documents import is_one_document
+from fastlm_kernels.runtime.arguments import Tokens
 
 __all__ = ["Evaluation", "evaluate_store", "evaluate_texts"]
 
@@ -56,6 +60,9 @@ class Evaluation(Figures[float]):
         of a file refer to its size.
     log_prob : float
         Sum over the N tokens of ln p(token | context), in nats; at most 0.
+    log_prob_adaptive : float or None
+        The same sum with a cache of each document's recent tokens, if there was one
+        (``fastlm.inference.cache``).
     """
 
     tokens: int
@@ -63,29 +70,53 @@ class Evaluation(Figures[float]):
     chars: int
     bytes: int
     log_prob: float
+    log_prob_adaptive: float | None = None
+
+    @property
+    def perplexity_adaptive(self) -> float | None:
+        """exp(-log_prob_adaptive / tokens), None without a cache."""
+        if self.log_prob_adaptive is None:
+            return None
+        return perplexity(-self.log_prob_adaptive / self.tokens)
+
+    @property
+    def _adaptive(self) -> tuple[str, ...]:
+        return () if self.log_prob_adaptive is None else ("perplexity_adaptive",)
 
     def __repr__(self) -> str:
-        figures = ", ".join(f"{name}={figure_text(getattr(self, name))}" for name in _SHOWN)
+        names = (*_SHOWN, *self._adaptive)
+        figures = ", ".join(f"{name}={figure_text(getattr(self, name))}" for name in names)
         return f"Evaluation({figures})"
 
     def _repr_html_(self) -> str:
-        return html_table([[getattr(self, name) for name in _SHOWN]], _SHOWN)
+        names = (*_SHOWN, *self._adaptive)
+        return html_table([[getattr(self, name) for name in names]], names)
 
     def to_dict(self) -> dict[str, int | float | None]:
-        """Return the figures as JSON has them; null for infinite ones and NaN."""
-        return finite_values({name: getattr(self, name) for name in _FIGURES})
+        """Return the figures as JSON has them; null for infinite ones and NaN.
+
+        ``perplexity_adaptive`` is among them if there was a cache.
+        """
+        names = (*_FIGURES, *self._adaptive)
+        return finite_values({name: getattr(self, name) for name in names})
 
 
-def evaluate_texts(model: TextModel, texts: Iterable[str], *, threads: int = 1) -> Evaluation:
+def evaluate_texts(
+    model: TextModel, texts: Iterable[str], *, threads: int = 1, cache: TokenCache | None = None
+) -> Evaluation:
     """Measure a model on texts, in constant memory; see ``LanguageModel.evaluate``.
 
     The losses of a batch are summed pairwise, which rounds less than one after the other.
     """
     nats: list[float] = []
+    adaptive: list[float] = []
     tokens = oov = chars = n_bytes = 0
     scorer = BatchScorer(model, keep_empty=False, threads=threads)
     for batch in scorer.run(texts, _BATCH_CHARS):
         nats.append(float(batch.losses[batch.counted].sum()))
+        if cache is not None:
+            losses = cache.losses(batch.losses, batch.ids)
+            adaptive.append(float(losses[batch.counted].sum()))
         scores = batch.scores
         tokens += int(scores.tokens.sum())
         oov += int(scores.oov.sum())
@@ -99,10 +130,13 @@ def evaluate_texts(model: TextModel, texts: Iterable[str], *, threads: int = 1) 
             if first
             else "the texts hold no document: all are empty; give at least one with text"
         )
-    return Evaluation(tokens, oov, chars, n_bytes, log_prob=-math.fsum(nats))
+    cached = None if cache is None else -math.fsum(adaptive)
+    return Evaluation(tokens, oov, chars, n_bytes, -math.fsum(nats), cached)
 
 
-def evaluate_store(model: TextModel, store: TokenStore, *, threads: int = 1) -> Evaluation:
+def evaluate_store(
+    model: TextModel, store: TokenStore, *, threads: int = 1, cache: TokenCache | None = None
+) -> Evaluation:
     """Measure a model on all of a store, the part held out for validation included.
 
     The figures are those of the text. Where a part is held out, the text that the cut goes through
@@ -123,11 +157,24 @@ def evaluate_store(model: TextModel, store: TokenStore, *, threads: int = 1) -> 
             f"{store.path} has no boundary tokens, so its documents cannot be told apart; evaluate "
             "the text itself"
         )
+    skipped = model.tokenizer.boundary_id if is_one_document(model.documents) else None
+    adaptive: list[float] = []
+
+    def losses_of(tokens: Tokens, start: int, stop: int) -> NDArray[np.float64]:
+        losses = model.losses(tokens, start, stop, threads)
+        if cache is not None:
+            ids = flat_ids(tokens)[start:stop]
+            cached = cache.losses(losses, ids)
+            adaptive.append(
+                float(cached[ids != skipped].sum() if skipped is not None else cached.sum())
+            )
+        return losses
+
     total = sum_losses(
-        partial(model.losses, threads=threads),
+        losses_of,
         token_array(store.ids, model.tokenizer.vocab_size),
         model.first_target,
-        skipped=model.tokenizer.boundary_id if is_one_document(model.documents) else None,
+        skipped=skipped,
         unk=model.tokenizer.unk_id,
     )
     if total.tokens == 0:
@@ -145,4 +192,5 @@ def evaluate_store(model: TextModel, store: TokenStore, *, threads: int = 1) -> 
         chars=sum(part["characters"] for part in parts) + ends,
         bytes=sum(part["bytes"] for part in parts) + ends,
         log_prob=-total.nats,
+        log_prob_adaptive=None if cache is None else -math.fsum(adaptive),
     )

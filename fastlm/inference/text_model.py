@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.counts.backoff_model import BackoffModel
 from fastlm.inference.members import CountMember, Member, NetworkMember
 from fastlm.inference.mixture import mixed_losses, one_bucket
 from fastlm.model.seen import Seen
@@ -59,6 +60,13 @@ class TextModel:
     def first_target(self) -> int:
         """The first position of a text that can be predicted."""
         return max(member.first_target for member in self.members)
+
+    def with_counts(self, counts: BackoffModel) -> TextModel:
+        """Return this model with counts; its weights are even, until some are fitted."""
+        member = CountMember(counts)
+        size = len(self.networks) + 1
+        even = np.full((member.buckets, size), 1 / size)
+        return replace(self, counts=member, weights=even if size > 1 else None)
 
     def losses(
         self, tokens: Tokens, first: int, stop: int, threads: int = 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.api.export import OPSET, export, onnx_graph
+from fastlm.api.export import OPSET, export, left_out, onnx_graph
 from fastlm.config import ModelConfig
 from fastlm.engine.generation import context_logits, start_context
 from fastlm.errors import ExportError, MissingLibraryError, ModelFileError
@@ -17,6 +17,7 @@ from fastlm.inference.generation import excluded_ids
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
 from fastlm.tokenizers import build_tokenizer
+from tests.inference.mixtures import make_mixture
 
 TEXT = "the cat sat on the mat, and the dog ran in a fog.\n" * 30
 TOKENIZER = build_tokenizer("char", [TEXT])
@@ -154,3 +155,20 @@ def test_what_cannot_be_written_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelFileError, match="make the folder first"):
         export(make_model(), tmp_path / "none" / "m.safetensors", "safetensors")
+
+
+def test_a_graph_says_which_members_it_leaves_out():
+    lm = make_mixture("two networks and counts")
+    said = left_out(lm, "onnx")
+    assert "1 of 2 networks and counts of order 3" in said
+    assert left_out(lm, "safetensors") is None
+    assert left_out(make_mixture("two networks"), "onnx").endswith("1 of 2 networks")
+
+
+def test_counts_alone_have_no_graph(tmp_path):
+    lm = make_mixture("counts")
+    assert left_out(lm, "onnx") is None
+    with pytest.raises(ExportError, match="counts alone"):
+        export(lm, tmp_path / "m.onnx", "onnx")
+    export(lm, tmp_path / "m.safetensors", "safetensors")
+    assert fastlm.load(tmp_path / "m.safetensors").generate(seed=1) == lm.generate(seed=1)

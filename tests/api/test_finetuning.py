@@ -10,6 +10,7 @@ from fastlm.api.finetuning import LR_FACTOR, finetuning_config
 from fastlm.config import TrainingConfig
 from fastlm.errors import ConfigError, CorpusError, TokenizerError, TrainingError
 from fastlm.tokenizers import build_tokenizer
+from tests.inference.mixtures import make_mixture
 
 OLD = "the cat sat on the mat. " * 20
 NEW = "a dog ran in a fog. " * 20
@@ -142,3 +143,25 @@ def test_what_is_no_text_is_refused(tmp_path, monkeypatch):
             with pytest.raises(CorpusError, match="expected text"):
                 model.train_more(**arguments)
     assert model.params is before
+
+
+@pytest.mark.parametrize("kind", ["counts", "network and counts"])
+def test_counts_of_more_text_are_added(kind):
+    lm = make_mixture(kind)
+    text = "the dog on the cat on the mat\n"
+    before = lm.evaluate(text).log_prob
+    ngrams, weights = lm.counts.counts, lm.weights
+    lm.train_more(text * 40)
+    assert lm.evaluate(text).log_prob > before
+    assert lm.counts.counts[1] > ngrams[1]
+    assert lm.weights is weights
+    assert (lm.result is None) == (kind == "counts")
+    assert lm.details["reason"] == "finished"
+    assert abs(lm.next_token_distribution("the ").sum() - 1) < 1e-6
+
+
+def test_what_cannot_be_trained_further_says_so():
+    with pytest.raises(ConfigError, match="2 networks"):
+        make_mixture("two networks").train_more("the cat")
+    with pytest.raises(ConfigError, match="lr is of a network"):
+        make_mixture("counts").train_more("the cat", lr=0.1)

@@ -9,6 +9,7 @@ import fastlm
 from fastlm.api.inspection import Inspection
 from fastlm.errors import ConfigError, ModelFileError
 from tests.api.models import make_model
+from tests.inference.mixtures import make_mixture
 
 TEXT = "the cat sat on the mat and the dog sat on the log. " * 20
 SETTINGS = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 6}
@@ -96,3 +97,18 @@ def test_the_curve_of_a_run_without_validation_ends_with_its_last_steps(tmp_path
     assert len(losses) >= 50
     assert losses[-1] < 0.5 * losses[0]
     assert Inspection(model).facts["train_loss"] == pytest.approx(losses[-1], rel=0.2)
+
+
+def test_a_mixture_and_counts_alone(tmp_path):
+    lm = make_mixture("two networks and counts")
+    lm.save(tmp_path / "m")
+    facts = Inspection(tmp_path / "m").facts
+    assert facts["counts"]["order"] == 3
+    assert facts["counts"]["ngrams"] == list(lm.counts.counts)
+    assert len(facts["others"]) == 1
+    assert facts["weights"] == lm.weights.tolist()
+    make_mixture("counts").save(tmp_path / "c")
+    alone = Inspection(tmp_path / "c")
+    assert (alone.facts["model"], alone.facts["parameters"]) == (None, 0)
+    with pytest.raises(ConfigError, match="counts alone"):
+        alone.neighbors("t")

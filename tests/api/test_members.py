@@ -96,5 +96,3 @@ def test_counts_alone_have_no_shape_and_say_so():
     for name in ("config", "params", "layout"):
         with pytest.raises(ConfigError, match="counts alone"):
             getattr(lm, name)
-    with pytest.raises(ConfigError, match="counts alone"):
-        lm.train_more("the cat")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import fastlm
+from fastlm.api.counting import CountSettings
 from fastlm.errors import ConfigError, CorpusError
+from fastlm.model.model_file import read_metadata
 
 TEXT = "the cat sat on the mat\nand the dog lay down beside it\n" * 30
 SETTINGS = {"context": 3, "embed": 3, "hidden": 4, "batch": 16, "valid": 0, "threads": 1}
@@ -139,3 +141,17 @@ def test_elsewhere_a_run_is_logged(caplog):
     assert messages[0].startswith("training ")
     assert messages[1].startswith("finished after 20 steps")
     assert messages[-1].startswith("finished after 2 steps")
+
+
+def test_counts_are_in_the_recipe_of_a_checkpoint(tmp_path):
+    with_counts = {"counts": 3, "checkpoint": tmp_path / "c", "valid": 0.2}
+    lm = fastlm.train("corpus.txt", steps=4, **SETTINGS | with_counts)
+    recipe = read_metadata(tmp_path / "c")["corpus"]["recipe"]
+    assert CountSettings.from_dict(recipe["counts"]) == CountSettings.of(3)
+    plain = fastlm.train("corpus.txt", steps=4, **SETTINGS | {"valid": 0.2})
+    assert plain.params.tobytes() == lm.params.tobytes()
+    assert plain.counts is None
+
+
+def test_auto_counts_need_text_to_weigh_them_on():
+    assert fastlm.train("corpus.txt", steps=2, counts="auto", **SETTINGS).counts is None

@@ -116,3 +116,12 @@ def test_a_warning_where_much_is_unknown(run, model, tmp_path):
     assert outcome.code == 0
     assert outcome.err.startswith("warning: 55% of the tokens are unknown to the model's voc")
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_cache_adds_the_adaptive_figure(run, model, corpus):
+    outcome = run("eval", model, corpus, "--json", "--cache", "50")
+    figures = json.loads(outcome.out)
+    assert list(figures) == [*KEYS, "perplexity_adaptive"]
+    lines = run("eval", model, corpus, "--cache", "50").out.splitlines()
+    assert lines[-1].startswith("perplexity adaptive")
+    assert_one_line(run("eval", model, corpus, "--cache", "0"), 1, "cache")

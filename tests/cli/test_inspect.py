@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fastlm.api.language_model import LanguageModel
 from fastlm.model.model_file import write_model_file
 from tests.api.models import make_model
+from tests.inference.mixtures import KINDS, make_mixture
 
 from .conftest import SMALL, assert_one_line
 
@@ -177,3 +178,14 @@ def test_escape_sequences_of_metadata_do_not_reach_a_terminal(run, tmp_path, mon
     assert "\x1b" not in out
     write_model_file(tmp_path / "m.safetensors", lm.tensors, lm.metadata() | {"kind": "\x1b[2J"})
     assert "\x1b" not in run("inspect", "m.safetensors").err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_members_and_weights(run, tmp_path, kind):
+    make_mixture(kind).save(tmp_path / "m.safetensors")
+    outcome = run("inspect", "m.safetensors")
+    assert outcome.code == 0, outcome.err
+    assert ("order 3, " in outcome.out) == ("counts" in kind)
+    assert ("matched" in outcome.out) == (kind != "counts")
+    assert ("model 2" in outcome.out) == kind.startswith("two")
+    assert max(map(len, outcome.out.splitlines())) < 120

@@ -7,8 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fastlm.config import ModelConfig
 from fastlm.engine.tokens import token_array
+from fastlm.inference.members import NetworkMember
+from fastlm.model.layout import Layout
 from tests.api.models import make_model
+from tests.counts.naive import random_model
 from tests.inference.mixtures import KINDS, make_mixture
 
 
@@ -67,3 +71,28 @@ def test_a_mixture_sees_what_its_members_see():
     assert model.span == 8
     assert model.first_target == 0
     assert make_mixture("two networks").text_model.span == 4
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["counts", "network and counts"])
+@pytest.mark.parametrize("vocab", [3, 100, 30_000])
+def test_a_thousand_distributions_sum_to_one(kind, vocab):
+    """Over random contexts: seen and unseen ones, and those at the start of a document."""
+    rng = np.random.default_rng(vocab)
+    counts = random_model(1, vocab, 5, kept=2, tokens=3000).model()
+    config = ModelConfig(vocab=vocab, boundary=0, context=3, embed=2, hidden=(4,))
+    params = rng.standard_normal(Layout(config).size).astype(np.float32)
+    model = make_mixture("counts").text_model
+    model = dataclasses.replace(
+        model, networks=(NetworkMember(config, params),) if kind != "counts" else (), counts=None
+    ).with_counts(counts)
+    if model.weights is not None:
+        weights = rng.dirichlet([1, 1], model.counts.buckets)
+        model = dataclasses.replace(model, weights=weights)
+    worst = 0.0
+    for _ in range(1000 if vocab < 30_000 else 200):
+        ids = (vocab * rng.random(rng.integers(0, 9)) ** 3).astype(int).tolist()
+        p = model.distribution(ids)
+        parts = [member.distribution(ids).sum() for member in model.members]
+        worst = max(worst, abs(p.sum() - 1), *(abs(total - 1) for total in parts))
+    assert worst < 1e-6

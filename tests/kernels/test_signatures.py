@@ -21,6 +21,7 @@ USES = """
     import numpy as np
     from numba.core.dispatcher import Dispatcher
 
+    import fastlm
     import fastlm_kernels
     from fastlm.config import ModelConfig, TrainingConfig
     from fastlm.counts.arpa_reader import read_arpa
@@ -76,6 +77,15 @@ USES = """
         model = ModelConfig(vocab=5, boundary=0, embed=embed, hidden=hidden)
         lm = LanguageModel(model, scaled_params(model, 0), words)
         list(lm.score(["the dog sat"] * 200, threads=2, return_tokens=True))
+
+    ids = words.encode_documents(["the cat sat on the cat"] * 9)
+    for order in (1, 3):
+        counts = estimate(ids, order, words.vocab_size, words.boundary_id)
+        alone = LanguageModel(None, None, words, counts=counts)
+        for each in (alone, fastlm.mix([lm, alone], texts=["the dog sat"] * 9)):
+            each.sample(3, length=4, seed=1, threads=2)
+            each.next_token_distribution("the")
+            each.evaluate("the dog sat", cache=3)
 
     # Vectors of 16 or 8 only show in rows as long as these.
     model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
@@ -133,6 +143,7 @@ def test_no_kernel_has_a_second_signature(beside):
         "layers.embedding.settle_all", "passes.evaluation.position_losses",
         "passes.evaluation.context_logits",
         "passes.generation.generate_tokens", "passes.sampling.choose",
+        "counts.queries.count_losses", "counts.queries.distribution", "counts.caching.cache_losses",
         "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
         "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.next_tile",
         "counts.sorting.sort_positions", "counts.kneser_ney.estimate_level",

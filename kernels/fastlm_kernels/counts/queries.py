@@ -345,6 +345,13 @@ def walk(state, log_probs, ids, tables):
 
 
 @inner_kernel
+def advance(state, tables, token):
+    """Move the state int64[2] of a walk over one token; there may be no counts."""
+    if tables.order > 0:
+        _, state[0], state[1] = step(tables, state[0], state[1], token)
+
+
+@inner_kernel
 def fill_probabilities(p, state, tables):
     """Compute p(token | context) of all tokens, float64[V], from the state of ``walk``.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastlm_kernels.counts.queries import step
+from fastlm_kernels.counts.queries import advance
 from fastlm_kernels.layers.exp import bits_from_float
 from fastlm_kernels.passes.mixing import mix_row
 from fastlm_kernels.passes.rows import forward_rows
@@ -76,7 +76,7 @@ def generate_tokens(
     scratch : GenerationScratch, workspace : Workspace, each thread's own
     worker : Worker, with the same shared counters for all threads of the call
     excluded : int64[...], ids that are never chosen; the others are renormalised
-    mixture : Mixture, the members besides the network
+    mixture : Mixture, the members besides the network; or None, which compiles in less time
     rules : Rules
     phases : int64[2]: 0, and the number of tiles of ``rows`` texts
     end : id that ends a text and is not written, or -1
@@ -111,7 +111,7 @@ def generate_tokens(
                 if not _all_finite(z):
                     texts.states[text] = NOT_FINITE
                     continue
-                if mixture.weights.shape[0] > 0:
+                if mixture is not None:
                     mix_row(z, scratch.probabilities, mixture, texts.nodes[text], text, count)
                 for i in range(excluded.size):
                     z[excluded[i]] = F(-np.inf)
@@ -131,10 +131,8 @@ def generate_tokens(
                     texts.states[text] = ENDED
                     continue
                 tokens[text * steps + turn] = token
-                if mixture.tables.order > 0:
-                    _, texts.nodes[text, 0], texts.nodes[text, 1] = step(
-                        mixture.tables, texts.nodes[text, 0], texts.nodes[text, 1], np.int64(token)
-                    )
+                if mixture is not None:
+                    advance(texts.nodes[text], mixture.tables, np.int64(token))
                 _append(
                     texts.contexts[text * context : (text + 1) * context], token, network.boundary
                 )
@@ -144,6 +142,10 @@ def generate_tokens(
             if running == 0:
                 break
         tile_done(worker)
+
+
+# The same for a mixture: Numba leaves out what stands after ``if mixture is not None`` for None.
+generate_mixed = kernel(getattr(generate_tokens, "py_func", generate_tokens))
 
 
 @inner_kernel

@@ -20,7 +20,7 @@ class Mixture(NamedTuple):
 
     tables : CountTables, of order 0 where there are no counts
     weights : float64[classes, K], of the network, of the others and, last, of the counts, for each
-        class of contexts; no classes: there is the network alone
+        class of contexts
     others : float32[(K - 2) * S * V], the logits of further networks for each of S texts
     """
 
