@@ -178,7 +178,7 @@ class TrainingConfig:
     ``fastlm.train`` chooses a window for a store that takes more than half of the memory.
     """
     seed: int = 0
-    """Of weights, order and dropout, 0 to 2**63 - 1."""
+    """Random seed for initial weights, data order and dropout, 0 to 2**63 - 1."""
     threads: int | None = None
     """None: FASTLM_THREADS, or the processors that this process may use."""
     init: FirstWeights = "scaled"

@@ -128,7 +128,7 @@ def train(
         Go on from the checkpoint. What is not given is as it was: text, tokenizer, settings. Only
         the length, patience, threads and lr may be others.
     restart : bool
-        Begin anew although the checkpoint is one of a run that has not ended.
+        Discard the checkpoint of an unfinished run and start over.
     overwrite : bool
         Replace the checkpoint of a run on another text or with other settings.
     replaces : path, optional

@@ -133,28 +133,39 @@ def rounds_text(workloads: list[dict[str, Any]]) -> str:
     return f"{low if low == high else f'{low} to {high}'} round{'s' if high != 1 else ''} each"
 
 
-def result_table(result: dict[str, Any]) -> RenderableType:
-    """Return a table with a section per workload and a row per implementation."""
+_COLUMNS = ("median", "spread", "fastlm is", "× best peer", "of sgemm")
+_DISPENSABLE = ("spread", "of sgemm")
+_TABLE_WIDTH = 78
+
+
+def result_table(result: dict[str, Any], width: int = 80) -> RenderableType:
+    """Return a table with a section per workload and a row per implementation.
+
+    In fewer columns than it needs, spread and share of sgemm are left out.
+    """
     from rich.table import Table
 
     table = Table(title=None, pad_edge=False)
     table.add_column("tokens/s in training")
-    for column in ("median", "spread", "fastlm is", "× best peer", "of sgemm"):
-        table.add_column(column, justify="right")
+    narrow = width < _TABLE_WIDTH
+    shown = [column for column in _COLUMNS if not narrow or column not in _DISPENSABLE]
+    for column in shown:
+        # A figure is never cut; names wrap.
+        table.add_column(column, justify="right", no_wrap=column != "× best peer")
     for workload in result["workloads"]:
         table.add_section()
         table.add_row(f"[bold]{workload['title']}[/bold]")
         for row in workload["rows"]:
             rate = row["tokens_per_second"]
             ours = row is our_row(workload)
-            table.add_row(
-                f"  {row['name']}",
-                rate_text(rate["median"]),
-                spread_text(rate),
-                "" if ours else times_text(row["slower_than_fastlm"]["median"]),
-                peer_text(workload) if ours else "",
-                share_text(row["sgemm_share"]),
-            )
+            cells = {
+                "median": rate_text(rate["median"]),
+                "spread": spread_text(rate),
+                "fastlm is": "" if ours else times_text(row["slower_than_fastlm"]["median"]),
+                "× best peer": peer_text(workload) if ours else "",
+                "of sgemm": share_text(row["sgemm_share"]),
+            }
+            table.add_row(f"  {row['name']}", *(cells[column] for column in shown))
     return table
 
 

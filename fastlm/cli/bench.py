@@ -76,5 +76,5 @@ def bench(
         typer.echo(json.dumps(result, allow_nan=False))
         return
     console = Console()
-    console.print(result_table(result))
+    console.print(result_table(result, console.width))
     console.print(result_text(result), highlight=False, markup=False)

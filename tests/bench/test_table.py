@@ -97,6 +97,17 @@ def test_table_shows_every_row(result):
     assert "1.6 × JAX" in lines["fastlm, 2 threads"]
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_figure_is_cut_on_a_narrow_terminal(result, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(result_table(result, width))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "200,000" in text
+    assert ("of sgemm" in text) == (width >= 80)
+
+
 def test_text_below_it_is_complete(result):
     text = result_text(result)
     for part in (
