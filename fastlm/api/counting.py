@@ -17,7 +17,6 @@ from fastlm.checks import check_whole, shown
 from fastlm.config import TrainingConfig
 from fastlm.counts.backoff_model import MAX_ORDER, BackoffModel
 from fastlm.counts.estimate import estimate, fallback_notice
-from fastlm.counts.pruning import prune_to_size
 from fastlm.data.dataset import Dataset
 from fastlm.engine.losses import sum_losses
 from fastlm.engine.tokens import flat_ids, token_array
@@ -187,9 +186,15 @@ def count_dataset(
     threads = thread_count(threads)
     estimate(np.zeros(2, dtype=np.uint16), 2, 2, threads=1)  # compiles
     started = time.perf_counter()
-    model = estimate(data.train, order, vocab, boundary, prune=settings.prune, threads=threads)
-    if settings.most_bytes is not None:
-        model = prune_to_size(model, settings.most_bytes, threads=threads)
+    model = estimate(
+        data.train,
+        order,
+        vocab,
+        boundary,
+        prune=settings.prune,
+        nbytes=settings.most_bytes,
+        threads=threads,
+    )
     seconds = time.perf_counter() - started
     said = fallback_notice(model)
     if said is not None:

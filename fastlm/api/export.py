@@ -1,4 +1,4 @@
-"""Export for other programs: an ONNX graph, plain safetensors, the tokenizer as JSON.
+"""Export for other programs: an ONNX graph, ARPA, plain safetensors, the tokenizer as JSON.
 
 The graph computes what ``fastlm.engine.generation.context_logits`` does, from the same tensors
 under the same names; of a mixture it is the first network (``left_out`` says what is missing):
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fastlm._version import __version__
 from fastlm.checks import shown
+from fastlm.counts.arpa_writer import write_arpa
 from fastlm.errors import ExportError, MissingLibraryError
 from fastlm.inference.generation import excluded_ids
 from fastlm.system.atomic_file import replace_file, unwritable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "OPSET", "export", "left_out", "onnx_graph"]
 
-FORMATS = ("onnx", "safetensors", "tokenizer")
+FORMATS = ("arpa", "onnx", "safetensors", "tokenizer")
 
 # The names of formats in messages.
 _CALLED = {"onnx": "ONNX graph", "tokenizer": "tokenizer"}
@@ -51,15 +52,16 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     ----------
     model : LanguageModel
     path : path
-    to : {"onnx", "safetensors", "tokenizer"}
-        ``safetensors``: the model file, without the state of a training run. ``tokenizer``: the
-        JSON form, which ``build_tokenizer(vocab_file=...)`` reads.
+    to : {"arpa", "onnx", "safetensors", "tokenizer"}
+        ``arpa``: the counts, compressed if the name ends in .gz. ``safetensors``: the model file,
+        without the state of a training run. ``tokenizer``: the JSON form, which
+        ``build_tokenizer(vocab_file=...)`` reads.
 
     Raises
     ------
     ExportError
-        For another format, for a model that ONNX cannot hold (counts alone), and when the file
-        cannot be written.
+        For another format, for a model that ONNX (counts alone) or ARPA (no counts, or of order 1)
+        cannot hold, and when the file cannot be written.
     MissingLibraryError
         Without the package ``onnx``.
     """
@@ -72,6 +74,14 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
     if to == "safetensors":
         model.save(path)
         return
+    if to == "arpa":
+        if model.counts is None:
+            raise ExportError(
+                "this model has no counts, which an ARPA file holds; train one with --counts or "
+                "--counts-only"
+            )
+        write_arpa(model.counts, path, model.tokenizer.vocabulary)
+        return
     content = _tokenizer_json(model).encode("ascii") + b"\n"
     if to == "onnx":
         content = onnx_graph(model).SerializeToString(deterministic=True)
@@ -83,8 +93,10 @@ def export(model: LanguageModel, path: str | os.PathLike[str], to: str) -> None:
 
 def left_out(model: LanguageModel, to: str) -> str | None:
     """Return in a line what of a model a format does not hold, None if nothing."""
-    if to != "onnx" or model.weights is None:
+    if model.weights is None or to not in ("arpa", "onnx"):
         return None
+    if to == "arpa":
+        return "the ARPA file has the counts alone; left out: the network and the weights"
     networks = len(model.text_model.networks)
     parts = [] if networks == 1 else [f"{networks - 1} of {networks} networks"]
     parts += [] if model.counts is None else [f"counts of order {model.counts.order}"]

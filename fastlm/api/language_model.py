@@ -10,6 +10,7 @@ from typing import Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.arpa import is_arpa, load_arpa
 from fastlm.api.finetuning import train_further
 from fastlm.api.history import validations
 from fastlm.api.members import (
@@ -323,7 +324,10 @@ class LanguageModel(TextMethods):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> LanguageModel:
-        """Read a model, or the model in a checkpoint.
+        """Read a model, the model in a checkpoint, or an ARPA file (``.arpa``, ``.arpa.gz``).
+
+        An ARPA file's tokenizer is ``char`` if all its words are characters, else ``whitespace``;
+        its documents are lines.
 
         Parameters
         ----------
@@ -341,6 +345,9 @@ class LanguageModel(TextMethods):
         MissingLibraryError
             For a tokenizer whose library is not installed.
         """
+        if is_arpa(path):
+            tokenizer, counts = load_arpa(path)
+            return cls(None, None, tokenizer, documents="lines", counts=counts)
         tensors, metadata = read_model_file(path, mmap=mmap)
         kind = metadata.get("kind")
         if kind not in ("model", "checkpoint"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 
+from fastlm.api.arpa import is_arpa, load_counts
 from fastlm.api.counting import fit_mixture
 from fastlm.api.language_model import LanguageModel
 from fastlm.data.dataset import build_dataset
@@ -36,7 +37,8 @@ def mix(
     Parameters
     ----------
     models : sequence of path or LanguageModel
-        Two or more, with the same tokenizer and the same documents; one of them may have counts.
+        Two or more, with the same tokenizer and the same documents; one of them may have counts. An
+        ARPA file (``.arpa``, ``.arpa.gz``) has the tokenizer and the documents of the first model.
     valid : path or sequence of paths, optional
         The text to weigh them on, or a token store.
     texts : iterable of str, optional
@@ -64,8 +66,8 @@ def mix(
         raise ConfigError("a mixture is of two or more models; give a list of them")
     if valid is None and texts is None:
         raise ConfigError("a mixture is weighed on held-out text; give valid or texts")
-    read = [m if isinstance(m, LanguageModel) else LanguageModel.load(m) for m in models]
-    first = read[0]
+    first = models[0] if isinstance(models[0], LanguageModel) else LanguageModel.load(models[0])
+    read = [first, *(_read(model, first) for model in models[1:])]
     for number, model in enumerate(read[1:], start=2):
         _check_pair(first, model, number)
     parts = [model.text_model for model in read]
@@ -108,6 +110,16 @@ def mix(
         weights=fit.weights,
         others=others,
     )
+
+
+def _read(model: FilePath | LanguageModel, first: LanguageModel) -> LanguageModel:
+    """Return a model; an ARPA file's tokens are those of the first model."""
+    if isinstance(model, LanguageModel):
+        return model
+    if not is_arpa(model):
+        return LanguageModel.load(model)
+    counts = load_counts(model, first.tokenizer)
+    return LanguageModel(None, None, first.tokenizer, documents=first.documents, counts=counts)
 
 
 def _corpus(model: LanguageModel) -> str:

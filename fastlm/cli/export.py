@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,12 @@ from fastlm.display.screen import describe
 __all__ = ["export"]
 
 
-_KINDS = {"onnx": "an ONNX file", "safetensors": "a model", "tokenizer": "a tokenizer file"}
+_KINDS = {
+    "arpa": "an ARPA file",
+    "onnx": "an ONNX file",
+    "safetensors": "a model",
+    "tokenizer": "a tokenizer file",
+}
 
 
 def export(
@@ -26,8 +32,8 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="onnx (needs the onnx library); safetensors, a checkpoint's model alone; or "
-            "tokenizer, as JSON.",
+            help="onnx (needs the onnx library); arpa, the counts; safetensors, a checkpoint's "
+            "model alone; or tokenizer, as JSON.",
             show_default=False,
             autocompletion=lambda: list(_KINDS),
         ),
@@ -44,7 +50,7 @@ def export(
     from fastlm.api.language_model import LanguageModel
 
     check_choice("--to", to, FORMATS)  # before the model is read
-    is_own = {"onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
+    is_own = {"arpa": _is_arpa, "onnx": _is_onnx, "tokenizer": _is_tokenizer}.get(to)
     check_output(output, is_own, what=_KINDS[to])
     lm = LanguageModel.load(model)
     write(lm, output, to)
@@ -52,6 +58,13 @@ def export(
     missing = left_out(lm, to)
     if missing is not None:
         print(f"note: {missing}", file=sys.stderr)
+
+
+def _is_arpa(path: Path) -> bool:
+    start = _start(path)
+    if start.startswith(b"\x1f\x8b"):
+        start = zlib.decompressobj(wbits=31).decompress(start, 6)
+    return start.startswith(b"\\data\\")
 
 
 def _is_onnx(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fastlm.errors import ConfigError
+from fastlm.api.arpa import is_arpa
+from fastlm.errors import ConfigError, ModelFileError
 from fastlm.jobs.quantiles import Histogram
 from fastlm.model.model_file import read_metadata
 from fastlm.system.atomic_file import reason_of, replace_file, unwritable
@@ -34,8 +36,17 @@ _KINDS: Mapping[str, Kind] = {
 
 
 def model_checksum(path: FilePath) -> str:
-    """Return the checksum of a model file: that of its weights and of all facts about it."""
-    return str(read_metadata(path)["checksum"])
+    """Return the checksum of a model file: that of its weights and of all facts about it.
+
+    Of an ARPA file it is that of its bytes.
+    """
+    if not is_arpa(path):
+        return str(read_metadata(path)["checksum"])
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    except OSError as error:
+        raise ModelFileError(f"cannot read {path}: {reason_of(error)}") from None
 
 
 @dataclass(frozen=True)

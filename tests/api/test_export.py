@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastlm
+from fastlm.api.arpa import load_counts
 from fastlm.api.export import OPSET, export, left_out, onnx_graph
 from fastlm.config import ModelConfig
 from fastlm.engine.generation import context_logits, start_context
@@ -147,7 +148,9 @@ def test_the_tokenizer_is_one_that_build_tokenizer_reads(tmp_path):
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
-    with pytest.raises(ExportError, match="cannot export to 'gguf'; choose one of onnx, safe"):
+    with pytest.raises(
+        ExportError, match="cannot export to 'gguf'; choose one of arpa, onnx, safe"
+    ):
         export(make_model(), tmp_path / "m", "gguf")
     for name in ("none/m.json", "a\0b"):
         with pytest.raises(ExportError, match=r"cannot write the tokenizer to .*; ") as caught:
@@ -172,3 +175,19 @@ def test_counts_alone_have_no_graph(tmp_path):
         export(lm, tmp_path / "m.onnx", "onnx")
     export(lm, tmp_path / "m.safetensors", "safetensors")
     assert fastlm.load(tmp_path / "m.safetensors").generate(seed=1) == lm.generate(seed=1)
+
+
+def test_counts_are_written_as_arpa(tmp_path):
+    lm = make_mixture("counts")
+    export(lm, tmp_path / "c.arpa", "arpa")
+    assert left_out(lm, "arpa") is None
+    again = load_counts(tmp_path / "c.arpa", lm.tokenizer)
+    np.testing.assert_allclose(again.log_probs[-1], lm.counts.log_probs[-1], atol=1e-6)
+    mixed = make_mixture()
+    export(mixed, tmp_path / "m.arpa", "arpa")
+    assert left_out(mixed, "arpa").endswith("left out: the network and the weights")
+
+
+def test_a_network_has_no_arpa_file(tmp_path):
+    with pytest.raises(ExportError, match="no counts, which an ARPA file holds"):
+        export(make_mixture("two networks"), tmp_path / "c.arpa", "arpa")

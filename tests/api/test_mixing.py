@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.errors import ConfigError
+from fastlm.api.export import export
+from fastlm.errors import ConfigError, ModelFileError
 from fastlm.tokenizers import build_tokenizer
 from tests.inference.mixtures import counts_of, make_mixture
 from tests.inference.models import CORPUS, model_of
@@ -68,3 +69,17 @@ def test_what_does_not_go_together_is_refused(others, settings, message):
     with pytest.raises(ConfigError, match=message) as caught:
         fastlm.mix([models()[0], *others], **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_an_arpa_file_has_the_tokens_of_the_first_model(tmp_path):
+    network, _, counts = models()
+    export(counts, tmp_path / "c.arpa.gz", "arpa")
+    lm = fastlm.mix([network, tmp_path / "c.arpa.gz"], texts=VALID)
+    assert lm.tokenizer == network.tokenizer
+    assert lm.documents == "lines"
+    expected = fastlm.mix([network, counts], texts=VALID)
+    np.testing.assert_allclose(lm.weights, expected.weights, atol=1e-3)
+    assert lm.details["valid_loss"] == pytest.approx(expected.details["valid_loss"], abs=1e-5)
+    other = build_tokenizer("char", ["xyz"])
+    with pytest.raises(ModelFileError, match="which the vocabulary does not have"):
+        fastlm.mix([model_of(other, "lines"), tmp_path / "c.arpa.gz"], texts=["x"])

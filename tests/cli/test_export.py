@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -57,3 +58,18 @@ def test_wrong_usage(run, model, tmp_path):
     assert_one_line(outcome, 1, "absent")
     assert_one_line(run("export", model, "-o", tmp_path / "m"), 2, "--to")
     assert_one_line(run("export", model, "--to", "onnx"), 2, "--output")
+
+
+def test_an_arpa_file_is_written_and_read(run, tmp_path):
+    (tmp_path / "t.txt").write_text("the cat sat\non the mat\nthe dog sat\n" * 9)
+    how = ["--tokenizer", "whitespace", "--documents", "lines", "--valid", "0"]
+    made = run("train", "t.txt", "--counts-only", "--order", "3", *how, "-o", "c", "-q")
+    assert made.code == 0
+    for name in ("c.arpa", "c.arpa.gz", "c.arpa.gz"):  # one is there already
+        outcome = run("export", "c", "--to", "arpa", "-o", name)
+        assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+        assert run("eval", name, "t.txt").code == 0
+    (tmp_path / "c.arpa.gz").write_bytes(gzip.compress(b"my notes"))
+    outcome = run("export", "c", "--to", "arpa", "-o", "c.arpa.gz")
+    assert_one_line(outcome, 1, "c.arpa.gz", "not overwritten")
+    assert_one_line(run("eval", "c.arpa.gz", "t.txt"), 1, "is no ARPA file")

@@ -99,6 +99,7 @@ def test_what_is_beyond_the_memory_is_on_the_disk(tmp_path: Path) -> None:
     for memory in (0, 5000, 50_000):
         other = estimate(ids, 4, 30, 0, prune=(0, 0, 1), memory=memory, folder=tmp_path)
         assert_same_bits(one, other)
+    del other  # a file goes with its array
     assert list(tmp_path.iterdir()) == []
 
 

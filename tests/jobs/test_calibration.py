@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from fastlm.errors import ConfigError
+from fastlm.errors import ConfigError, ModelFileError
 from fastlm.jobs.calibration import Calibration, model_checksum
 from fastlm.jobs.quantiles import Histogram
 
@@ -64,3 +64,14 @@ def test_what_is_refused(tmp_path):
             Calibration.read(path, model)
     with pytest.raises(ConfigError, match="cannot write the calibration"):
         calibration(model).write(tmp_path)
+
+
+def test_the_checksum_of_an_arpa_file_is_that_of_its_bytes(tmp_path):
+    one, other = tmp_path / "a.arpa", tmp_path / "b.arpa"
+    one.write_bytes(b"text")
+    other.write_bytes(b"text")
+    assert model_checksum(one) == model_checksum(other)
+    other.write_bytes(b"test")
+    assert model_checksum(one) != model_checksum(other)
+    with pytest.raises(ModelFileError, match=r"cannot read .*c\.arpa"):
+        model_checksum(tmp_path / "c.arpa")
