@@ -114,6 +114,8 @@ def check_metrics(path: FilePath) -> None:
             first = file.readline(65536)
     except FileNotFoundError:
         return
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"cannot write metrics to {path}: {reason_of(error)}; name another file"
