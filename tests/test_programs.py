@@ -61,6 +61,12 @@ class Column:
         return len(self._values)
 
 
+class Table(dict):
+    """A table: iterating gives the names of its columns."""
+
+    columns = ("text",)
+
+
 def test_p01_filter_a_column_by_quantile(lm):
     texts = Column(OTHER.splitlines() + JUNK)
     perplexities = np.array([score.perplexity for score in lm.score(texts)])
@@ -309,6 +315,7 @@ def test_p25_errors_by_their_kind():
         (lambda: fastlm.train([]), fastlm.CorpusError),
         (lambda: fastlm.train(""), fastlm.CorpusError),
         (lambda: fastlm.train({"text": [CORPUS]}), fastlm.CorpusError),
+        (lambda: fastlm.train(Table({"text": [CORPUS]})), fastlm.CorpusError),
         (lambda: fastlm.train(texts=[1, 2]), fastlm.CorpusError),
         (lambda: fastlm.train("corpus.txt", progress="yes"), fastlm.ConfigError),
     ):

@@ -9,6 +9,7 @@ from typing import Any
 from fastlm.checks import one_or_several_texts
 from fastlm.data.scan import read_texts
 from fastlm.errors import FastlmError
+from fastlm.text.given import as_strings
 
 __all__ = ["texts_of"]
 
@@ -32,4 +33,4 @@ def texts_of(given: Any, error: type[FastlmError]) -> Iterable[str]:
         return read_texts(given)
     if isinstance(given, list | tuple) and given and all(isinstance(p, PathLike) for p in given):
         return read_texts(given)
-    return one_or_several_texts(given, error)
+    return one_or_several_texts(as_strings(given), error)

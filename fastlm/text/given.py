@@ -14,7 +14,7 @@ from fastlm.errors import CorpusError, MissingFileError
 from fastlm.types import CorpusSource
 from fastlm.wording import setting
 
-__all__ = ["is_text", "paths_or_texts"]
+__all__ = ["as_strings", "is_text", "paths_or_texts"]
 
 # Longer names there are on no system: of a path in all, and of one folder or file in it, in bytes.
 _LONGEST_PATH = 4096
@@ -76,9 +76,15 @@ def paths_or_texts(
         return _of_file(given)
     if isinstance(given, list | tuple):
         return _of_list(given, beside_texts)
-    if isinstance(given, bytes) or hasattr(given, "columns") or not hasattr(given, "__iter__"):
+    if isinstance(given, bytes) or not hasattr(given, "__iter__"):
         return given, None  # reading it says what is wrong
-    return _of_iterable(given)
+    return _of_iterable(as_strings(given))
+
+
+def as_strings(given: Any) -> Any:
+    """Return a column of Arrow, whose elements are no str, as a list; anything else as it is."""
+    is_column = hasattr(given, "to_pylist") and not hasattr(given, "column_names")
+    return given.to_pylist() if is_column else given
 
 
 def _of_file(file: Any) -> tuple[CorpusSource, Iterable[str] | None]:

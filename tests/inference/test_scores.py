@@ -57,11 +57,14 @@ def test_pandas():
 
 
 def test_arrow():
-    pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow")
     arrays = make_model("word").score_arrays(TEXTS)
     table = arrays.to_arrow()
     assert table.column_names == NAMES
     assert table.column("perplexity")[0].as_py() == arrays.perplexity[0]
+    column = pyarrow.chunked_array([TEXTS[:2], TEXTS[2:]])
+    found = make_model("word").score_arrays(column)
+    np.testing.assert_array_equal(found.log_prob, arrays.log_prob)
 
 
 @pytest.mark.parametrize("library", ["pandas", "pyarrow"])

@@ -81,6 +81,17 @@ def test_beside_texts_what_names_no_file_is_text():
     assert paths_or_texts(Path("b"), beside_texts=True) == (Path("b"), None)
 
 
+def test_a_column_of_arrow_is_text():
+    class Arrow(Column):
+        def __iter__(self):
+            return iter([object()])
+
+        def to_pylist(self):
+            return self.values
+
+    assert paths_or_texts(Arrow(["emma", "ann"])) == (None, ["emma", "ann"])
+
+
 def test_other_iterables():
     column = Column(["emma", "ann"])
     assert paths_or_texts(column) == (None, column)
