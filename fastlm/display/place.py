@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from fastlm.display.notebook import NotebookScreen
@@ -16,6 +17,8 @@ _screens: list[Screen | NotebookScreen] = []
 
 def in_notebook() -> bool:
     """Tell whether this process runs the cells of a notebook."""
+    if not _is_first():
+        return False
     ipython = sys.modules.get("IPython")
     shell: Any = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
@@ -23,7 +26,15 @@ def in_notebook() -> bool:
 
 def on_terminal() -> bool:
     """Tell whether a person sees standard error, and lines on it can be redrawn."""
-    return sys.stderr is not None and can_redraw(sys.stderr)
+    return _is_first() and sys.stderr is not None and can_redraw(sys.stderr)
+
+
+def _is_first() -> bool:
+    """Tell whether this is the main thread of the first process: of many only one shows bars."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    multiprocessing: Any = sys.modules.get("multiprocessing")  # in a child it is there
+    return multiprocessing is None or multiprocessing.parent_process() is None
 
 
 def begin(screen: Screen | NotebookScreen) -> None:

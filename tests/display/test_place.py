@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 from fastlm.display import place
@@ -24,6 +25,17 @@ def test_a_terminal_is_one_that_can_be_redrawn(monkeypatch):
     for stream in (io.StringIO(), None):
         monkeypatch.setattr(sys, "stderr", stream)
         assert not place.on_terminal()
+
+
+def test_one_thread_of_many_shows_bars(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(place.on_terminal).result()
+    assert place.on_terminal()
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: "a process")
+    assert not place.on_terminal()
+    assert not place.in_notebook()
 
 
 def test_a_notebook_is_a_kernel_of_ipython(monkeypatch):
