@@ -83,6 +83,8 @@ def _compile_training(batch: int) -> None:
     losses = engine.run(np.full(2, 0.1))
     check_finite(losses, engine.snapshot()[0], 2)
     engine.gradient()
+    for compilation in engine.compilations(every_unit=True).values():
+        compilation()
 
 
 def _compile_inference() -> None:

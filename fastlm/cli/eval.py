@@ -73,6 +73,7 @@ def evaluate(
     from fastlm.data.progress import ProgressReporter
     from fastlm.data.scan import read_texts
     from fastlm.data.token_store import is_store
+    from fastlm.engine.precompile import start_compiling
     from fastlm.inference.caution import unknown_message
 
     store = None
@@ -83,6 +84,7 @@ def evaluate(
             store = corpus_store(files, ProgressReporter((progress,)))
     if store is not None:
         check_no_reading(store, reading)
+    start_compiling("position_losses")
     lm = LanguageModel.load(model)
     found = lm.evaluate(
         read_texts(files, reading) if store is None else store,

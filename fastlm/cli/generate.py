@@ -90,11 +90,13 @@ def generate(
         check_choice("--documents", documents, _ENDS)
 
     from fastlm.api.language_model import LanguageModel
+    from fastlm.engine.precompile import start_compiling
     from fastlm.inference.generation import resolve_seed
     from fastlm.system.resources import thread_count
 
     thread_count(threads)  # checked before the model is read
     seed = resolve_seed(seed)
+    start_compiling("generate_tokens")
     lm = LanguageModel.load(model)
     if interactive:
         _write_with(lm, prompt)

@@ -191,7 +191,9 @@ def score(
 
 def _run(request: ScoreRequest) -> None:
     from fastlm.display.progress import ScoreProgress
+    from fastlm.engine.precompile import start_compiling
 
+    start_compiling("position_losses")
     with ScoreProgress(on_stdout=request.output is None) as progress:
         summary = request.run(progress.add, _warn)
     bad = summary.rejected.get("bad", 0)

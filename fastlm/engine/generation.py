@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
+from fastlm.engine.compiling import compile_together
 from fastlm.engine.count_queries import NO_COUNTS, context_state
 from fastlm.engine.network import network_of
 from fastlm.engine.parallel import run_parallel
 from fastlm.errors import TrainingError
 from fastlm_kernels.counts.queries import CountTables
-from fastlm_kernels.linalg.gemm import new_workspace
+from fastlm_kernels.linalg.gemm import NO_WORKSPACE, new_workspace
 from fastlm_kernels.passes import evaluation
 from fastlm_kernels.passes.generation import (
     ENDED,
@@ -30,8 +32,8 @@ from fastlm_kernels.passes.generation import (
 from fastlm_kernels.passes.mixing import Mixture
 from fastlm_kernels.passes.sampling import ChoiceScratch, Rules, block_count
 from fastlm_kernels.runtime.arguments import Network
-from fastlm_kernels.runtime.jit import JIT_DISABLED
-from fastlm_kernels.runtime.scheduler import Worker
+from fastlm_kernels.runtime.jit import JIT_DISABLED, compile_for
+from fastlm_kernels.runtime.scheduler import Worker, no_worker
 
 __all__ = ["Besides", "Generation", "context_logits", "finite_logits", "start_context"]
 
@@ -195,10 +197,19 @@ class Generation:
             # NumPy's product of one row may have other bits than the same row of several.
             self._rows = 1
         mixed = model.vocab if besides is not None else 0
-        self._memory = [
-            (_scratch(self._network, self._rows, mixed), new_workspace())
-            for _ in range(self._threads)
-        ]
+        scratches = [_scratch(self._network, self._rows, mixed) for _ in range(self._threads)]
+        self._memory = [(scratch, NO_WORKSPACE) for scratch in scratches]
+        name = "generate_tokens" if besides is None else "generate_mixed"
+        compile_together({name: self._compile, "product": new_workspace})
+        self._memory = [(scratch, new_workspace()) for scratch in scratches]
+
+    def _compile(self) -> None:
+        tokens = np.empty(0, dtype=np.int32)
+        compile_for(self._kernel, self._arguments(tokens, 0, 0, no_worker()))
+
+    @property
+    def _kernel(self) -> Any:
+        return generate_tokens if self._mixture is None else generate_mixed
 
     def end(self, index: int) -> None:
         """End a text here."""
@@ -239,24 +250,24 @@ class Generation:
         tokens = np.empty(texts.numbers.size * steps, dtype=np.int32)
         running = texts.states == RUNNING
         before = texts.drawn.copy()
-        phases = np.array([0, -(-texts.numbers.size // self._rows)], dtype=np.int64)
-
-        def arguments(index: int, worker: Worker) -> tuple[Any, ...]:
-            scratch, workspace = self._memory[index]
-            return (
-                tokens, texts, scratch, workspace, worker, self._excluded, self._params,
-                self._network, self._mixture, self._rules, phases, self._seed, self._end, steps,
-                self._rows,
-            )  # fmt: skip
-
-        generate = generate_tokens if self._mixture is None else generate_mixed
-        run_parallel(self._threads, generate, arguments)
+        run_parallel(self._threads, self._kernel, partial(self._arguments, tokens, steps))
         if (texts.states == NOT_FINITE).any():
             raise _not_finite()
         # The token that ends a text was drawn, but is no part of it.
         new = texts.drawn - before - (running & (texts.states == ENDED))
         table = tokens.reshape(-1, steps)
         return [row[:count] for row, count in zip(table, new.tolist(), strict=True)]
+
+    def _arguments(
+        self, tokens: NDArray[np.int32], steps: int, index: int, worker: Worker
+    ) -> tuple[Any, ...]:
+        scratch, workspace = self._memory[index]
+        phases = np.array([0, -(-self._texts.numbers.size // self._rows)], dtype=np.int64)
+        return (
+            tokens, self._texts, scratch, workspace, worker, self._excluded, self._params,
+            self._network, self._mixture, self._rules, phases, self._seed, self._end, steps,
+            self._rows,
+        )  # fmt: skip
 
     def bursts(self, length: int, seconds: float) -> Iterator[list[NDArray[np.int32]]]:
         """Yield what ``run`` returns until every text has ended or has ``length`` tokens.

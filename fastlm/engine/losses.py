@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
+from fastlm.engine.compiling import compile_together
 from fastlm.engine.network import first_target, network_of
 from fastlm.engine.parallel import run_parallel
 from fastlm.engine.tokens import flat_ids, token_array
 from fastlm.errors import CorpusError
-from fastlm_kernels.linalg.gemm import new_workspace
+from fastlm_kernels.linalg.gemm import NO_WORKSPACE, Workspace, new_workspace
 from fastlm_kernels.passes import evaluation
 from fastlm_kernels.passes.evaluation import LOGIT_COLUMNS, LOGIT_ROWS, EvaluationScratch
 from fastlm_kernels.passes.first_layer import FILL_ROWS, number_tokens
 from fastlm_kernels.runtime.alignment import aligned_empty
 from fastlm_kernels.runtime.arguments import Network, Tokens, TokenTable
-from fastlm_kernels.runtime.scheduler import Worker
+from fastlm_kernels.runtime.jit import compile_for
+from fastlm_kernels.runtime.scheduler import Worker, no_worker
 
 __all__ = [
     "NO_TABLE",
@@ -106,15 +108,20 @@ def _fill_losses(
     fills = -(-table.ids.size // FILL_ROWS)
     phases = np.array([0, fills, fills + tiles], dtype=np.int64)
 
-    def arguments(_: int, worker: Worker) -> tuple[Any, ...]:
+    def arguments(workspace: Workspace, worker: Worker) -> tuple[Any, ...]:
         scratch = _evaluation_scratch(model, network, rows)
         return (
-            losses, scratch, new_workspace(), worker, tokens, table, params, network, phases, first,
-            rows,
+            losses, scratch, workspace, worker, tokens, table, params, network, phases, first, rows,
         )  # fmt: skip
 
+    def compile_kernel() -> None:
+        compile_for(evaluation.position_losses, arguments(NO_WORKSPACE, no_worker()))
+
+    compile_together({"position_losses": compile_kernel, "product": new_workspace})
     run_parallel(
-        max(1, min(threads, tiles // _TILES_PER_THREAD)), evaluation.position_losses, arguments
+        max(1, min(threads, tiles // _TILES_PER_THREAD)),
+        evaluation.position_losses,
+        lambda _, worker: arguments(new_workspace(), worker),
     )
 
 

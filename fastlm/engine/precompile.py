@@ -1,36 +1,53 @@
-"""Compiling the kernels in two processes: the first start on a machine waits a third less.
-
-Numba compiles one function at a time, but finds in its cache what another process has compiled.
-"""
+"""The second process of a first start: when it is started, and what it compiles."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 
-__all__ = ["compile_half", "compiling_text", "end_with_parent", "start_compiling"]
+from fastlm.engine.compiling import SecondProcess, share_with
 
-_PROGRAM = f"from {__name__} import compile_half; compile_half()"
-_WATCH = f"from {__name__} import end_with_parent; end_with_parent(); "
+__all__ = ["compiling_text", "is_compiled", "serve", "start_compiling"]
 
-_started: list[subprocess.Popen[bytes]] = []  # kept: collecting one that runs is a ResourceWarning
+_PROGRAM = f"from {__name__} import serve; serve()"
 
 
-def start_compiling() -> None:
-    """Start a second process that compiles part of the kernels, if none is compiled yet.
+def start_compiling(kernel: str = "train_steps") -> None:
+    """Start a second process that compiles part of the kernels, if ``kernel`` is not compiled yet.
 
     It ends by itself, at the latest when this process does. If it cannot start or fails, the first
     process compiles everything.
-    """
-    from fastlm.engine.training import kernels_cached
-    from fastlm.system.resources import available_processors
 
-    if kernels_cached() or available_processors() < 2 or getattr(sys, "frozen", False):
+    Parameters
+    ----------
+    kernel : {"train_steps", "generate_tokens", "position_losses"}
+        What this process is going to run.
+    """
+    from fastlm.system.resources import available_processors
+    from fastlm_kernels.runtime.cache import cache_problem
+
+    if is_compiled(kernel) or available_processors() < 2 or getattr(sys, "frozen", False):
         return
-    _start(_PROGRAM)
+    if cache_problem():
+        return  # what it compiles would not be found
+    with contextlib.suppress(OSError):
+        share_with(SecondProcess(_PROGRAM))
+
+
+def is_compiled(kernel: str) -> bool:
+    """Return whether a kernel, by the name of ``start_compiling``, needs no compiling."""
+    from fastlm_kernels.passes import evaluation, generation, training
+    from fastlm_kernels.runtime.jit import is_cached
+
+    kernels = {
+        "train_steps": training.train_steps,
+        "generate_tokens": generation.generate_tokens,
+        "position_losses": evaluation.position_losses,
+    }
+    return is_cached(kernels[kernel])
 
 
 def compiling_text() -> str:
@@ -41,76 +58,58 @@ def compiling_text() -> str:
     later = "later starts use a cache"
     if problem:
         later = f"every start does, since {problem}; set NUMBA_CACHE_DIR to a folder to write in"
-    return f"kernels for the first time: 10 to 30 s; {later}"
+    return f"kernels for the first time: 5 to 20 s; {later}"
 
 
-def _start(program: str) -> None:
-    """Run a program beside this process until one of the two ends."""
-    with suppress(OSError):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _WATCH + program],
-            stdin=subprocess.PIPE,  # the system closes it when this process ends, however it does
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
-        )
-        _started.append(process)
+def serve() -> None:
+    """Compile what standard input names, a name a line, and write each name when it is done.
 
-
-def end_with_parent() -> None:
-    """End this process as soon as its standard input, a pipe from the parent, is closed."""
-
-    def watch() -> None:
-        with suppress(OSError):
-            os.read(0, 1)
-        os._exit(0)
-
-    threading.Thread(target=watch, name="fastlm-parent", daemon=True).start()
-
-
-def compile_half() -> None:
-    """Compile parts of ``train_steps``, and what a run needs after it.
-
-    Meanwhile the first process compiles ``train_steps`` from its first function to its last
-    (``TrainingEngine.compile``), so its last third goes first here, after a function of its middle.
+    After ``train_steps`` or a part of it has been asked for, what a run needs later is compiled
+    while nothing else is asked for. The end of standard input ends this process at once.
     """
     import gc
+    import queue
 
+    names: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            names.put(line.strip())
+        os._exit(0)
+
+    threading.Thread(target=read, name="fastlm-parent", daemon=True).start()
+    gc.disable()  # the process ends soon; compiling makes many objects, and keeps them
+    compilations = _all_compilations()
+    later = ["position_losses", "generate_tokens"]
+    asked: set[str] = set()
+    while True:
+        trains = bool(asked - {"", "product", *later})
+        if names.empty() and trains and later:
+            compilations[later.pop(0)]()
+            continue
+        name = names.get()
+        asked.add(name)
+        if name in compilations:
+            compilations[name]()
+        print(name, flush=True)
+
+
+def _all_compilations() -> dict[str, Callable[[], object]]:
     import numpy as np
-    from numba import float64, int64, typeof
 
     from fastlm.config import ModelConfig, TrainingConfig
     from fastlm.engine.generation import Generation
     from fastlm.engine.losses import position_losses
     from fastlm.engine.training import TrainingEngine
     from fastlm.model.initialization import scaled_params
-    from fastlm_kernels.layers.output import sweep_output
-    from fastlm_kernels.linalg.gemm import NO_WORKSPACE, new_workspace
     from fastlm_kernels.passes.sampling import Rules
-    from fastlm_kernels.passes.training import run_update
 
-    gc.disable()  # the process ends soon; compiling makes many objects, and keeps them
+    # Kernels have one type for each argument: those of the smallest model are those of all.
     model = ModelConfig(vocab=2, context=1, embed=1, hidden=())
-    tokens = np.zeros(4, dtype=np.uint16)
-    engine = TrainingEngine(model, TrainingConfig(batch=2), tokens, scaled_params(model, 0))
-    state, scratch, workspace, params, network, plan = (
-        typeof(value)  # type: ignore[no-untyped-call]
-        for value in (
-            engine.state,
-            engine.scratch,
-            NO_WORKSPACE,
-            engine.state.params,
-            engine.network,
-            engine.plan,
-        )
-    )
-    # The signatures that ``train_steps`` asks for; tests/engine/test_precompile.py checks them.
-    sweep_output.compile((scratch, workspace, params, network, plan, int64, int64, int64))
-    run_update.compile(
-        (state, scratch, workspace, network, plan, int64, int64, int64, float64, int64)
-    )
-    new_workspace()
-    params = engine.snapshot()[0]
-    position_losses(params, model, engine.tokens, 1, 4)
+    params = scaled_params(model, 0)
+    engine = TrainingEngine(model, TrainingConfig(batch=2), np.zeros(4, dtype=np.uint16), params)
     rules = Rules(sharpness=1.0, greedy=0, top_k=model.vocab, top_p=1.0)
-    Generation(params, model, rules, 0, [0]).run(1)
+    return engine.compilations(every_unit=True) | {
+        "position_losses": lambda: position_losses(params, model, engine.tokens, 1, 4),
+        "generate_tokens": lambda: Generation(params, model, rules, 0, [0]).run(1),
+    }

@@ -6,12 +6,15 @@ the constants: bench/CHOICES.md, "Kernels".
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig
+from fastlm.engine.tokens import token_counts
 from fastlm.model.layout import Layout
-from fastlm_kernels.runtime.arguments import EMBEDDING, FAR, SORT, TABLE_POSITION
+from fastlm_kernels.runtime.arguments import EMBEDDING, FAR, SORT, TABLE_POSITION, Tokens
 
 __all__ = [
     "column_tiles",
@@ -21,11 +24,17 @@ __all__ = [
     "step_flops",
     "sweeps_columns",
     "table_embedding_tiles",
+    "table_ids",
     "transposed_from",
     "update_tiles",
     "uses_token_table",
     "worth_sharing",
 ]
+
+# With more ids than this tokens are words, of which a batch sees mostly different ones.
+_MAX_TABLE_VOCAB = 4096
+
+_NO_IDS = np.empty(0, dtype=np.int32)
 
 # Elements of a tile of W; it and its momentum stay in a core's cache from product to update.
 _UPDATE_TILE_ELEMENTS = 64 * 1024
@@ -224,3 +233,26 @@ def worth_sharing(config: ModelConfig, batch: int) -> bool:
     A step of 1.3 MFLOP (Tiny, batch 256) takes 112 us with one thread, 54 with two.
     """
     return batch > 1 and step_flops(config, batch) >= 1_000_000
+
+
+def table_ids(given: Any, tokens: Tokens, model: ModelConfig, batch: int) -> NDArray[np.int32]:
+    """Return the tokens int32[D] of training's token table; none: there is no table.
+
+    Parameters
+    ----------
+    given : int[T] or an object with counts
+        The training tokens as they came.
+    tokens : Tokens
+        The same, checked.
+    model : ModelConfig
+        The shape of the model.
+    batch : int
+        Examples of a step.
+    """
+    if not uses_token_table(model, batch, 2) or model.vocab > _MAX_TABLE_VOCAB:
+        return _NO_IDS
+    known = getattr(given, "counts", None)
+    used = token_counts(tokens if known is None else given, model.vocab) > 0
+    used[model.boundary or 0] = True  # fills up a context
+    ids = np.flatnonzero(used).astype(np.int32)
+    return ids if uses_token_table(model, batch, ids.size) else _NO_IDS

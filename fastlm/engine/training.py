@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.engine.compiling import compile_together
 from fastlm.engine.network import first_target, network_of
 from fastlm.engine.parallel import run_parallel
 from fastlm.engine.tiling import (
@@ -19,12 +21,13 @@ from fastlm.engine.tiling import (
     row_tile,
     sweeps_columns,
     table_embedding_tiles,
+    table_ids,
     transposed_from,
     update_tiles,
-    uses_token_table,
     worth_sharing,
 )
-from fastlm.engine.tokens import check_params, count_examples, token_array, token_counts
+from fastlm.engine.tokens import check_params, count_examples, token_array
+from fastlm.engine.training_units import NO_UNITS, TrainingUnits
 from fastlm.model.layout import Layout
 from fastlm.system.resources import thread_count
 from fastlm_kernels.layers import embedding
@@ -42,7 +45,6 @@ from fastlm_kernels.runtime.arguments import (
     Plan,
     Scratch,
     State,
-    Tokens,
     TokenTable,
 )
 from fastlm_kernels.runtime.jit import is_cached
@@ -52,13 +54,8 @@ __all__ = ["TrainingEngine", "kernels_cached"]
 
 _WINDOW_BLOCKS = 64  # blocks of the corpus that a shuffle window is put together from
 
-# With more ids than this tokens are words, of which a batch sees mostly different ones.
-_MAX_TABLE_VOCAB = 4096
-
 _LOOKAHEAD = 32  # examples fetched at once with a batch of one
 _BUFFERED_BATCHES = 3  # else: this step's, the next one's, and that before it is sorted
-
-_NO_IDS = np.empty(0, dtype=np.int32)
 
 
 class TrainingEngine:
@@ -108,7 +105,7 @@ class TrainingEngine:
         self.tokens = token_array(tokens, model.vocab)
         self._check_unchanged = getattr(tokens, "check_unchanged", None)
         self.examples = count_examples(self.tokens, model)
-        ids = _table_ids(tokens, self.tokens, model, training.batch)
+        ids = table_ids(tokens, self.tokens, model, training.batch)
         self.plan = _plan(model, training, self.examples, ids.size)
         self.state = State(
             params=aligned_copy(params),
@@ -123,6 +120,8 @@ class TrainingEngine:
             self.threads = thread_count(training.threads)
         self._private = np.zeros((0, PRIVATE_SIZE), dtype=np.int64)
         self._workspaces: list[Workspace] = []
+        shared = (self.state, self.scratch, NO_WORKSPACE, self.network, self.plan)
+        self._units = TrainingUnits(self.plan, shared)
 
     @property
     def is_single_example(self) -> bool:
@@ -155,12 +154,30 @@ class TrainingEngine:
             and settled.min(initial=step) >= step - step % SETTLE_EVERY
         )
 
-    def compile(self) -> None:
-        """Compile the training kernel or load it from the cache; otherwise the first ``run`` does.
+    @property
+    def is_compiled(self) -> bool:
+        """Whether ``run`` needs no compiling, in this process or thanks to the cache."""
+        if self.is_single_example:
+            return is_cached(single_example.train_examples)
+        return is_cached(steps.train_steps) and self._units.are_cached
 
-        The matrix product is left out: another process may be compiling it (``engine.precompile``).
+    def compile(self) -> None:
+        """Compile what ``run`` calls or load it from the cache; otherwise the first ``run`` does.
+
+        Where a second process was started for it (``engine.precompile``), the two share the work.
         """
-        self._call(np.empty(0), np.empty(0), [NO_WORKSPACE])
+        compile_together(self.compilations())
+
+    def compilations(self, every_unit: bool = False) -> dict[str, Callable[[], object]]:
+        """Return what ``run`` needs compiled, by name, and what compiles or loads each.
+
+        every_unit : what no run of this model and plan calls, too
+        """
+        driver = partial(self._call, np.empty(0), np.empty(0), [NO_WORKSPACE])
+        if self.is_single_example:
+            return {"train_examples": driver}
+        compilations: dict[str, Callable[[], object]] = {"train_steps": driver}
+        return compilations | self._units.compilations(every_unit) | {"product": new_workspace}
 
     def run(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Run one step per learning rate.
@@ -236,6 +253,7 @@ class TrainingEngine:
                 ),
             )  # fmt: skip
         else:
+            units = self._units.addresses() if rates.size else NO_UNITS
             threads = len(workspaces)
             if threads > len(self._private):
                 self._private = np.zeros((threads, PRIVATE_SIZE), dtype=np.int64)
@@ -243,8 +261,8 @@ class TrainingEngine:
                 threads,
                 steps.train_steps,
                 lambda index, worker: (
-                    losses, self.state, self.scratch, workspaces[index], worker, self.tokens, rates,
-                    self.network, self.plan, self.step,
+                    losses, self.state, self.scratch, workspaces[index], worker, units, self.tokens,
+                    rates, self.network, self.plan, self.step,
                 ),
                 self._private,
             )  # fmt: skip
@@ -321,20 +339,6 @@ def _plan(model: ModelConfig, training: TrainingConfig, examples: int, table_siz
         beta=float(training.momentum),
         embed_scale=float(training.embed_lr_scale),
     )
-
-
-def _table_ids(given: Any, tokens: Tokens, model: ModelConfig, batch: int) -> NDArray[np.int32]:
-    """Return the tokens int32[D] of training's token table; none: there is no table.
-
-    given, tokens : the training tokens as they came (perhaps with counts), and checked
-    """
-    if not uses_token_table(model, batch, 2) or model.vocab > _MAX_TABLE_VOCAB:
-        return _NO_IDS
-    known = getattr(given, "counts", None)
-    used = token_counts(tokens if known is None else given, model.vocab) > 0
-    used[model.boundary or 0] = True  # fills up a context
-    ids = np.flatnonzero(used).astype(np.int32)
-    return ids if uses_token_table(model, batch, ids.size) else _NO_IDS
 
 
 def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int32]) -> Scratch:

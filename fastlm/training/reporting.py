@@ -18,7 +18,7 @@ from fastlm.callbacks import (
     takes_notices,
 )
 from fastlm.config import ModelConfig
-from fastlm.engine.training import TrainingEngine, kernels_cached
+from fastlm.engine.training import TrainingEngine
 from fastlm.errors import TrainingWarning
 from fastlm.training.checkpoint import Origin
 from fastlm.training.metrics import MetricsFile
@@ -69,7 +69,7 @@ class Reporter:
             valid_ids=validator.ids,
             total_steps=self.plan.total_steps,
             threads=engine.threads,
-            compiling=not kernels_cached(),
+            compiling=not engine.is_compiled,
             step=run.step,
             elapsed=run.seconds,
             reasons=reasons,

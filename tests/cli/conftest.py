@@ -33,7 +33,7 @@ Run = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def no_second_compiler(monkeypatch):
     """Start no process that compiles ahead, which a test would leave running."""
-    monkeypatch.setattr("fastlm.engine.precompile.start_compiling", lambda: None)
+    monkeypatch.setattr("fastlm.engine.precompile.start_compiling", lambda *_: None)
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_compiling_is_announced_before_the_first_step(monkeypatch):
     display, stream, _ = plain()
     display.on_start(start(compiling=True))
     assert "compiling" in stream.getvalue()
-    assert "10 to 30 s" in stream.getvalue()
+    assert "5 to 20 s" in stream.getvalue()
 
 
 def test_a_run_bounded_by_time_has_no_number_of_steps():

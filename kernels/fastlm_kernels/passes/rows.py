@@ -24,7 +24,6 @@ from fastlm_kernels.layers.adaptive_softmax import (
 )
 from fastlm_kernels.layers.affine import affine, affine_backward
 from fastlm_kernels.layers.embedding import combine, far_gradient
-from fastlm_kernels.layers.output import sweep_output
 from fastlm_kernels.layers.softmax import log_sum_exp
 from fastlm_kernels.layers.token_table_training import forward_table
 from fastlm_kernels.linalg.transpose import transpose
@@ -219,10 +218,8 @@ def project_rows(inputs, workspace, params, network, cluster, batch, first, last
 def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
     """Run the rows first to last, whose contexts are gathered, up to the output's input.
 
-    Unless the output is swept by columns, also through the output and back; then it returns the sum
-    of the rows' losses in the output layer (nats), else 0. Leaves the layers' inputs in
-    scratch.inputs and inputs_t (with a token table not the first one's), the gradient of the last
-    one's in scratch.d_inputs and d_logits in scratch.logits, scaled as for a sum over examples.
+    Leaves the layers' inputs in scratch.inputs and inputs_t (with a token table not the first
+    one's).
     """
     table = network.layers
     rows = last - first
@@ -254,10 +251,6 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
         if low < high:
             project_rows(inputs, workspace, params, network, part, plan.batch, low, high)
     transpose_inputs(scratch, network, plan, step, first, last)
-    loss = 0.0
-    if not plan.sweeps_columns:
-        loss = sweep_output(scratch, workspace, params, network, plan, step, first, last)
-    return loss
 
 
 @inner_kernel

@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastlm_kernels.layers.adaptive_softmax import part_of, part_rows
-from fastlm_kernels.layers.affine import accumulate_gradient, apply_momentum
-from fastlm_kernels.layers.embedding import (
-    fill_decays,
-    scatter_gradient,
-    update_embeddings,
-    update_far,
-)
+from fastlm_kernels.layers.embedding import fill_decays, scatter_gradient
+from fastlm_kernels.layers.output import sweep_output
 from fastlm_kernels.layers.output_columns import (
     add_columns,
     backward_columns_block,
@@ -28,25 +22,15 @@ from fastlm_kernels.layers.token_table_training import (
     fill_training_table,
     position_gradient,
     table_embedding_gradient,
-    update_position,
-    update_table_embeddings,
 )
-from fastlm_kernels.passes.rows import (
-    backward_sweep,
-    forward_sweep,
-    gather_rows,
-    gathered_buffer,
-    sort_rows,
-    uses_transposed_input,
-)
+from fastlm_kernels.passes.rows import backward_sweep, forward_sweep, gather_rows, sort_rows
+from fastlm_kernels.passes.units import layer_gradient
 from fastlm_kernels.runtime.arguments import (
-    BIAS,
     COLUMN_SUMS,
     COLUMNS,
     COLUMNS_BACKWARD,
     EMBEDDING,
     FAN_IN,
-    FAN_OUT,
     FAR,
     LAYER,
     ROWS,
@@ -58,16 +42,15 @@ from fastlm_kernels.runtime.arguments import (
     TABLE_FILL,
     TABLE_POSITION,
     UPDATES,
-    WEIGHT,
-    WIDTH_BEFORE,
 )
 from fastlm_kernels.runtime.jit import exact_kernel, inner_kernel, kernel
 from fastlm_kernels.runtime.scheduler import next_tile, phase_of, tile_done
+from fastlm_kernels.runtime.units import call_unit, share
 
 
 @kernel
 def train_steps(
-    losses, state, scratch, workspace, worker, tokens, rates, network, plan, first_step
+    losses, state, scratch, workspace, worker, units, tokens, rates, network, plan, first_step
 ):
     """Run the steps first_step, first_step + 1, ...: one per element of ``rates``.
 
@@ -90,8 +73,11 @@ def train_steps(
     state : State, scratch : Scratch, both changed
     workspace : Workspace, each thread's own
     worker : Worker, with the same shared counters for all threads of the call
+    units : passes.units.Units, the addresses of those that this model and plan need
     rates : float64[steps], the learning rates
     """
+    none = np.int64(-1)
+    shared = share((state, scratch, workspace, network, plan))
     per_cycle = plan.phases[TABLE_FILL + 1]
     cycles = rates.size + 1 if rates.size > 0 else 0
     while True:
@@ -113,36 +99,36 @@ def train_steps(
                     copy_far_weights(scratch.far_weights, state.params, network)
                 fill_decays(scratch.decays, state.rates, step + 1, plan.beta)
             if nth >= 0:
-                scratch.tile_losses[tile] = forward_sweep(
-                    scratch, workspace, state.params, network, plan, step, first, last
-                )
+                call_unit(units.forward, shared, step, first, last, none, none, 0.0)
+                loss = 0.0
+                if not plan.sweeps_columns:
+                    loss = call_unit(units.output, shared, step, first, last, none, none, 0.0)
+                scratch.tile_losses[tile] = loss
                 if plan.columns.shape[0] == 0:
                     phase = ROWS_BACKWARD
         rate = 0.0
         if nth >= 0:
             rate = rates[nth]
+        only_prepare = np.int64(nth < 0)
         if phase == TABLE_FILL:
-            fill_training_table(scratch, workspace, state.params, network, plan, step + 1, tile)
+            call_unit(units.table_fill, shared, step + 1, tile, none, none, none, rate)
         elif phase == TABLE_EMBEDDINGS:
-            update_table_embeddings(
-                state, scratch, network, plan, step, tile, rate, (1.0 - plan.beta) / plan.batch,
-                np.int64(nth < 0),
-            )  # fmt: skip
+            call_unit(units.table_embeddings, shared, step, tile, none, only_prepare, none, rate)
         elif phase == UPDATES or (phase == COLUMNS_BACKWARD and nth >= 0):
             if phase == UPDATES and tile == 0 and nth >= 0:
                 losses[nth] = mean_loss(scratch.tile_losses, plan.batch)
-            run_update(
-                state, scratch, workspace, network, plan, phase, tile, step, rate,
-                np.int64(nth < 0),
-            )  # fmt: skip
+            run_update(shared, units, scratch, network, plan, phase, tile, step, rate, only_prepare)
         elif nth >= 0:
             if phase == COLUMNS:
-                forward_columns(scratch, workspace, state.params, network, plan, step, tile)
+                call_unit(units.columns, shared, step, tile, none, none, none, rate)
             elif phase == COLUMN_SUMS:
-                scratch.tile_losses[tile] += column_sums(scratch, network, plan, step, first, last)
+                scratch.tile_losses[tile] += call_unit(
+                    units.column_sums, shared, step, first, last, none, none, rate
+                )
             elif phase == ROWS_BACKWARD:
-                add_columns(scratch, workspace, state.params, network, plan, step, first, last)
-                backward_sweep(scratch, workspace, state.params, network, plan, step, first, last)
+                if plan.columns.shape[0] > 0:
+                    call_unit(units.columns_to_rows, shared, step, first, last, none, none, rate)
+                call_unit(units.backward, shared, step, first, last, none, none, rate)
         tile_done(worker)
 
 
@@ -164,97 +150,40 @@ def copy_far_weights(far_weights, params, network):
 
 
 @inner_kernel
-def run_update(state, scratch, workspace, network, plan, phase, tile, step, rate, only_prepare):
+def run_update(
+    shared, units, scratch, network, plan, phase, tile, step, rate, only_prepare
+):  # fmt: skip
     """Run one tile of COLUMNS_BACKWARD or UPDATES: columns of a layer, or rows of the embeddings.
 
     only_prepare : 1 before the first step: only what the next step needs is done
     """
-    table = network.layers
     tiles = plan.updates
     if phase == COLUMNS_BACKWARD:
         tiles = plan.columns
     layer = tiles[tile, LAYER]
     start = tiles[tile, START]
     stop = tiles[tile, STOP]
-    scale = (1.0 - plan.beta) / plan.batch
+    none = np.int64(-1)
     if layer == SORT:
-        sort_rows(scratch, network, plan, step + 1)
+        call_unit(units.sort, shared, step + 1, none, none, none, none, rate)
     elif layer == EMBEDDING:
-        update_embeddings(
-            state.params, state.momentum, state.row_steps, scratch.contexts[step % 2],
-            scratch.contexts[gathered_buffer(network, step + 1)], scratch.occurrences[start],
-            scratch.d_inputs, scratch.far_weights, scratch.decays, start, stop, network,
-            table[0, FAN_IN], step, rate, plan.beta, scale, plan.embed_scale, only_prepare,
-        )  # fmt: skip
+        call_unit(units.embeddings, shared, step, start, stop, only_prepare, none, rate)
     elif only_prepare:
         return
     elif layer == TABLE_POSITION:
-        update_position(state, scratch, workspace, network, plan, step, start, rate, scale)
+        call_unit(units.table_position, shared, step, start, none, none, none, rate)
     elif layer == FAR:
-        update_far(
-            state.params, state.momentum, scratch.d_far, plan.row_tiles, network, rate, plan.beta,
-            scale,
-        )  # fmt: skip
+        call_unit(units.far, shared, step, none, none, none, none, rate)
     else:
         while start < stop:
             width = stop - start
-            d0 = np.int64(-1)
+            d0 = none
             if phase == COLUMNS_BACKWARD:
                 width = block_columns(plan, tile, start)
                 d0 = block_logits(network, plan, scratch.cluster_starts[step % 2], tile, start)
-                backward_columns_block(
-                    scratch, workspace, state.params, network, plan, step, tile, start
-                )
-            layer_gradient(
-                state.momentum, scratch, workspace, network, plan, step, layer, start,
-                start + width, d0, scale, plan.beta,
-            )  # fmt: skip
-            apply_momentum(
-                state.params, state.momentum, table[layer, WEIGHT], table[layer, BIAS],
-                table[layer, FAN_IN], table[layer, FAN_OUT], start, start + width, rate,
-            )  # fmt: skip
+                call_unit(units.columns_backward, shared, step, tile, start, none, none, rate)
+            call_unit(units.layer, shared, step, start, start + width, layer, d0, rate)
             start += width
-
-
-@inner_kernel
-def layer_gradient(
-    target, scratch, workspace, network, plan, step, layer, start, stop, d0, scale, beta
-):  # fmt: skip
-    """Compute target = beta * target + scale * gradient for the columns start to stop of one layer.
-
-    The rows are the whole batch, or for a projection or tail those of its cluster.
-
-    target : float32[n], the momentum or a gradient, changed
-    d0 : for a block of columns of the output its offset in scratch.logits, else -1
-    """
-    table = network.layers
-    fan_in = table[layer, FAN_IN]
-    fan_out = table[layer, FAN_OUT]
-    first = np.int64(0)
-    last = plan.batch
-    if layer >= network.depth:
-        part = part_of(network, layer)
-        first, last = part_rows(scratch.cluster_starts[step % 2], part, first, last)
-    d_out = scratch.logits
-    ldd = fan_out
-    if d0 >= 0:
-        ldd = stop - start
-    elif layer == network.depth - 1:
-        d0 = start
-    else:  # it is the input of the next layer
-        d_out = scratch.d_inputs
-        d0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out + start
-    x = scratch.inputs
-    x0 = plan.batch * table[layer, WIDTH_BEFORE]
-    x_row, x_column = fan_in, np.int64(1)
-    if uses_transposed_input(network, plan, layer):
-        x = scratch.inputs_t
-        x_row, x_column = np.int64(1), plan.batch
-    accumulate_gradient(
-        target, workspace, x, x0 + first * x_row, x_row, x_column, d_out, d0, ldd,
-        table[layer, WEIGHT], table[layer, BIAS], last - first, fan_in, fan_out, start, stop,
-        scale, beta,
-    )  # fmt: skip
 
 
 @kernel
@@ -276,9 +205,12 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
     for tile in range(plan.row_tiles):
         first = tile * plan.row_tile
         last = min(plan.batch, first + plan.row_tile)
-        scratch.tile_losses[tile] = forward_sweep(
-            scratch, workspace, params, network, plan, step, first, last
-        )
+        forward_sweep(scratch, workspace, params, network, plan, step, first, last)
+        scratch.tile_losses[tile] = 0.0
+        if not plan.sweeps_columns:
+            scratch.tile_losses[tile] = sweep_output(
+                scratch, workspace, params, network, plan, step, first, last
+            )
     for tile in range(plan.columns.shape[0]):
         forward_columns(scratch, workspace, params, network, plan, step, tile)
     scale = 1.0 / plan.batch

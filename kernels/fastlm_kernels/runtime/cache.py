@@ -192,6 +192,8 @@ class KernelCache(caching.FunctionCache):
 
     def save_overload(self, sig, data):
         """Keep what was compiled for the types ``sig``; a failure is a ``cache_problem``."""
+        if getattr(data.library, "is_inner", False):
+            return  # what calls it holds its code
         try:
             self._cache_file = self._file_in(_write_folder())
             super().save_overload(sig, data)

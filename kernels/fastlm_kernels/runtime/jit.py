@@ -6,9 +6,10 @@ Inside kernels a constant argument is therefore written ``np.int64(0)``, or is a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from numba import config, njit, types
+from numba import config, njit, typeof, types
 from numba.core import sigutils
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -24,13 +25,18 @@ JIT_DISABLED = bool(config.DISABLE_JIT)
 # error_model="numpy": a division does not branch to raise, so loops with one still vectorise.
 # _nrt=False: kernels allocate nothing and need no reference counts, which would cost an atomic
 # operation per slice, on one cache line that all threads share.
-_EXACT_FLAGS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+# no_cfunc_wrapper: nothing calls a kernel through the C interface, whose wrapper takes long.
+_EXACT_FLAGS = {
+    "nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True
+}  # fmt: skip
 _FLAGS = {**_EXACT_FLAGS, "fastmath": FAST_MATH}
 
-_skip_optimizer = [False]
+# The names of the kernels being compiled that become machine code, the innermost last; None for one
+# that becomes part of its callers only.
+_compiling: list[str | None] = []
 
 
-def _decorator(**flags):
+def _decorator(inner=False, **flags):
     """Return ``njit`` with these flags, and with the cache of ``runtime.cache``."""
     jit = njit(**flags)
 
@@ -38,7 +44,7 @@ def _decorator(**flags):
         dispatcher = jit(function)
         if not JIT_DISABLED:
             dispatcher._cache = KernelCache(function)
-            _set_optimizer(dispatcher, enabled=not flags.get("no_cpython_wrapper"))
+            _leave_to_callers(dispatcher, inner)
         return dispatcher
 
     return decorate
@@ -58,43 +64,89 @@ def is_cached(dispatcher: Any) -> bool:
     return JIT_DISABLED or bool(dispatcher.signatures) or dispatcher._cache.holds_any()
 
 
-def _set_optimizer(dispatcher, enabled):
-    """Choose whether LLVM optimises a kernel alone, or only where it is inlined into another.
+def compile_for(dispatcher: Any, arguments: Iterable[Any]) -> None:
+    """Compile a kernel for the types of ``arguments``, or load it from the cache."""
+    if not JIT_DISABLED:
+        dispatcher.compile(tuple(map(typeof, arguments)))
 
-    Otherwise each kernel would be optimised alone, again in its caller, and again in the caller's
-    caller: 14.3 s in place of 9.3 s for ``train_steps``.
+
+def _leave_to_callers(dispatcher, inner):
+    """Choose whether a kernel becomes machine code, or only part of the kernels that call it.
+
+    Otherwise each inner kernel would be linked, optimised and emitted alone, again in its caller,
+    and again in the caller's caller: 14.9 s in place of 18.1 s for all of a
+    training step.
     """
     compile_signature = dispatcher.compile
 
-    def compile_with_flag(signature):
+    def compile_named(signature):
         # Numba's own lock, so that code which another thread compiles meanwhile is not affected.
         with global_compiler_lock:
-            before = _skip_optimizer[0]
-            _skip_optimizer[0] = not enabled
+            _compiling.append(None if inner else dispatcher.py_func.__qualname__)
             try:
                 return compile_signature(signature)
             finally:
-                _skip_optimizer[0] = before
+                _compiling.pop()
 
-    dispatcher.compile = compile_with_flag
+    dispatcher.compile = compile_named
 
 
 def _patch_numba():
-    """Let ``_skip_optimizer`` switch Numba's last optimisation of a library.
+    """Let Numba leave the library of an inner kernel as it is: neither linked nor emitted.
 
-    A version of Numba without that method is left alone; compiling then takes longer.
+    A library that is emitted links the libraries of all inner kernels that it calls, directly or
+    not. Without the methods that this replaces, in some version of Numba, kernels compile as usual,
+    which takes longer.
     """
-    from numba.core import codegen
+    from numba.core.codegen import CPUCodeLibrary
+    from numba.core.cpu import CPUContext, _dynfunc
 
-    optimize = getattr(codegen.CPUCodeLibrary, "_optimize_final_module", None)
-    if optimize is None:
-        return
+    finalize = CPUCodeLibrary.finalize
+    get_executable = CPUContext.get_executable
 
-    def optimize_unless_skipped(library):
-        if not _skip_optimizer[0]:
-            optimize(library)
+    def finalize_unless_inner(library):
+        if _compiling and library.name != _compiling[-1]:
+            library._finalize_dynamic_globals()
+            library._finalized = True
+            library.is_inner = True
+        else:
+            library._linking_libraries = _with_called(library._linking_libraries)
+            finalize(library)
 
-    codegen.CPUCodeLibrary._optimize_final_module = optimize_unless_skipped
+    def get_executable_unless_inner(context, library, fndesc, env):
+        library._ensure_finalized()
+        if not is_inner(library):
+            return get_executable(context, library, fndesc, env)
+        # Only a key under which callers find the kernel.
+        name = fndesc.qualname.split(".")[-1]
+        return _dynfunc.make_function(fndesc.lookup_module(), name, "", 0, env, (library,))
+
+    CPUCodeLibrary.finalize = finalize_unless_inner
+    CPUContext.get_executable = get_executable_unless_inner
+
+
+def is_inner(library):
+    """Return whether a library is that of an inner kernel, and no machine code."""
+    return getattr(library, "is_inner", False)
+
+
+def _with_called(libraries):
+    """Return libraries with those that the inner ones of them call, each after all its callers.
+
+    LLVM links a function only if something that is linked already calls it.
+    """
+    found = {}
+
+    def add(library):
+        if library not in found:
+            if is_inner(library):
+                for called in reversed(library._linking_libraries):
+                    add(called)
+            found[library] = None
+
+    for library in reversed(libraries):
+        add(library)
+    return list(reversed(found))
 
 
 _patch_numba()
@@ -110,12 +162,13 @@ shared_kernel = _decorator(**_FLAGS, forceinline=True)
 
 # A shared kernel that Python cannot call: unpacking named tuples took a quarter of the time to
 # compile everything (11.4 s with it, 8.4 s without).
-inner_kernel = _decorator(
-    **_FLAGS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+inner_kernel = _decorator(inner=True, **_FLAGS, forceinline=True, no_cpython_wrapper=True)
 
 # An inner kernel that is not inlined if it calls ``never_inline``.
-noinline_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+noinline_kernel = _decorator(inner=True, **_FLAGS, no_cpython_wrapper=True)
+
+# A kernel that other kernels call through its address (``runtime.units``).
+unit_kernel = _decorator(**_FLAGS, no_cpython_wrapper=True)
 
 # A kernel without fast math: for finding bad numbers, and for bits that must not depend on
 # rewritten arithmetic.

@@ -47,6 +47,12 @@ SLEEP_TIME = 3  # length of the last sleep
 BACKOFF_FACTOR = 4  # that length, in times the absence that caused it
 PRIVATE_SIZE = 16  # two cache lines, so that rows of two threads share none
 
+
+def no_worker() -> Worker:
+    """Return a Worker for calls that are only compiled."""
+    return Worker(np.zeros(SHARED_SIZE, dtype=np.int64), np.zeros(PRIVATE_SIZE, dtype=np.int64))
+
+
 _SPINS = 4000  # polls before a waiting thread yields its processor at each further one
 
 # Nanoseconds. A tile takes about 100,000; a descheduled thread is away for 3,000,000 or more.
