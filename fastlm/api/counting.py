@@ -47,7 +47,7 @@ _WORD_ORDER = 5
 _CHARACTER_ORDER = 7
 # Share of the validation loss that counts must take away to be kept where that is left open.
 _WORTH_IT = 0.005
-# Bytes of counts that are chosen.
+# Bytes of a file with counts that are chosen.
 _AUTO_BYTES = 50_000_000
 # Tokens of the held-out text that weights are fitted on.
 _MOST_FITTED = 1 << 22
@@ -118,10 +118,14 @@ class CountSettings:
             order=number, auto=auto, prune=cuts, size=None if size is None else _bytes_of(size)
         )
 
-    @property
-    def most_bytes(self) -> int | None:
-        """The most bytes of the counts; 50 MB where all is left open."""
-        return _AUTO_BYTES if self.auto and self.size is None else self.size
+    def most_bytes(self, beside: int) -> int | None:
+        """Return the most bytes of the counts.
+
+        Where that is left open, a file with ``beside`` other bytes has at most 50 MB.
+        """
+        if not self.auto or self.size is not None:
+            return self.size
+        return max(_AUTO_BYTES // 10, _AUTO_BYTES - beside)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -170,9 +174,23 @@ class Counted:
 
 
 def count_dataset(
-    data: Dataset, settings: CountSettings, threads: int | None, callbacks: Sequence[Callback] = ()
+    data: Dataset,
+    settings: CountSettings,
+    threads: int | None,
+    callbacks: Sequence[Callback] = (),
+    *,
+    beside: int = 0,
 ) -> Counted:
     """Estimate the counts of a dataset's training text; tell of discounts that had to be guessed.
+
+    Parameters
+    ----------
+    data : Dataset
+    settings : CountSettings
+    threads : int, optional
+    callbacks : sequence of Callback
+    beside : int
+        Bytes of what else the model has.
 
     Raises
     ------
@@ -192,7 +210,7 @@ def count_dataset(
         vocab,
         boundary,
         prune=settings.prune,
-        nbytes=settings.most_bytes,
+        nbytes=settings.most_bytes(beside),
         threads=threads,
     )
     seconds = time.perf_counter() - started

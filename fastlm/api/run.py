@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -254,7 +255,9 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
     trainer.reasons = run.reasons
     counted = None
     if run.counting is not None:
-        counted = count_dataset(data, run.counting, run.config.training.threads, callbacks)
+        threads, params = run.config.training.threads, trainer.engine.state.params
+        beside = params.nbytes + len(json.dumps(data.tokenizer.to_dict()))
+        counted = count_dataset(data, run.counting, threads, callbacks, beside=beside)
         if trainer.run.step == 0:
             trainer.run.seconds += counted.seconds  # of the run's minutes
 

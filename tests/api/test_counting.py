@@ -88,7 +88,9 @@ def test_counts_are_pruned_to_a_size():
     assert lm.counts.nbytes <= 2000 < whole.counts.nbytes
     assert whole.details["valid_loss"] < lm.details["valid_loss"]
     assert abs(lm.next_token_distribution("ben ").sum() - 1) < 1e-6
-    assert CountSettings.of("auto").most_bytes == 50_000_000
+    assert CountSettings.of("auto").most_bytes(8_000_000) == 42_000_000
+    assert CountSettings.of("auto", size=7).most_bytes(3) == 7
+    assert CountSettings.of(3).most_bytes(3) is None
 
 
 @pytest.mark.parametrize(
