@@ -29,6 +29,7 @@ from fastlm.system.resources import thread_count
 from fastlm.text.documents import is_one_document
 from fastlm.training.validation import spread_ranges
 from fastlm.types import FilePath
+from fastlm.wording import setting
 
 __all__ = [
     "CountSettings",
@@ -94,25 +95,35 @@ class CountSettings:
             For a value out of range, and for settings of counts where there are none.
         """
         if only and counts is not None:
-            raise ConfigError("counts and counts_only are both given; choose one of them")
+            raise ConfigError(
+                f"{setting('counts')} and {setting('counts_only')} are both given; choose one of "
+                "them"
+            )
         if order is not None and not only:
-            raise ConfigError("order is given without counts_only; give counts the order")
+            raise ConfigError(
+                f"{setting('order')} is given without {setting('counts_only')}; give "
+                f"{setting('counts')} the order"
+            )
         if counts in (None, "none") and not only:
             for name, value in (("prune", prune), ("counts_size", size)):
                 if value is not None:
-                    raise ConfigError(f"{name} is given without counts; give counts, or leave it")
+                    raise ConfigError(
+                        f"{setting(name)} is given without {setting('counts')}; give it as well"
+                    )
             return None
         auto = counts == "auto"
         number = order if only else None if auto else counts
         if isinstance(number, str) and number.isdecimal() and len(number) < 9:
             number = int(number)
         if isinstance(number, str):
-            raise ConfigError(f"counts is {shown(number)}; give auto, none or the order, 1 to 12")
+            raise ConfigError(
+                f"{setting('counts')} is {shown(number)}; give auto, none or the order, 1 to 12"
+            )
         if number is not None:
             name = "order" if only else "counts"
             number = check_whole(name, number, 1)
             if number > MAX_ORDER:
-                raise ConfigError(f"{name} is {number}; give an order of at most {MAX_ORDER}")
+                raise ConfigError(f"{setting(name, number)} is too long; give at most {MAX_ORDER}")
         cuts = tuple(check_whole("prune", each, 0) for each in prune or ())
         return cls(
             order=number, auto=auto, prune=cuts, size=None if size is None else _bytes_of(size)
@@ -154,7 +165,9 @@ def _bytes_of(size: Any) -> int:
         if match is not None:
             size = int(float(match[1]) * _UNITS[match[2]])
     if isinstance(size, str):
-        raise ConfigError(f"counts_size is {shown(size)}; give bytes, or text such as 20MB")
+        raise ConfigError(
+            f"{setting('counts_size')} is {shown(size)}; give bytes, or text such as 20MB"
+        )
     return int(check_whole("counts_size", size, 1))
 
 
@@ -362,5 +375,5 @@ def check_counts_replaced(path: FilePath | None, data: Dataset) -> None:
         what = "has a network" if is_network else "is of another text or tokenizer"
         raise ConfigError(
             f"{path} {what}, so it is not overwritten; name another file, or replace it with "
-            "--force (in Python: overwrite=True)"
+            f"{setting('overwrite', True)}"
         )

@@ -166,7 +166,8 @@ def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings
         before = CountSettings.from_dict((start.saved.corpus["recipe"] or {}).get("counts"))
         if counting not in (None, before):
             raise ConfigError(
-                f"{start.saved.path} is of a run with other counts; leave counts out to resume it"
+                f"{start.saved.path} is of a run with other counts; leave {setting('counts')} out "
+                "to resume it"
             )
         counting = before
     if counting is None or data.valid is not None:
@@ -174,7 +175,8 @@ def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings
     if counting.auto:
         return None
     raise ConfigError(
-        "counts need validation text, on which they are weighed; give valid, or leave counts out"
+        f"counts need validation text, on which they are weighed; give {setting('valid')}, or "
+        f"leave {setting('counts')} out"
     )
 
 
@@ -302,7 +304,10 @@ def fit_counts(request: Request, replaces: FilePath | None) -> LanguageModel:
     threads = training.pop("threads", None)
     given = {*model_settings, *training} & request.settings.keys()
     for name in [*["softmax"] * (request.softmax is not None), *sorted(given)]:
-        raise ConfigError(f"{name} is of a network, and counts_only trains none; leave it out")
+        raise ConfigError(
+            f"{setting(name)} is of a network, and {setting('counts_only')} trains none; leave it "
+            "out"
+        )
     data, _ = _read_corpus(RunStart(), request, preset, threads)
     check_counts_replaced(replaces, data)
     assert request.counts is not None

@@ -20,6 +20,7 @@ from fastlm.text.given import paths_or_texts
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.replaced_run import run_lock
 from fastlm.types import CorpusSource, Documents, FilePath, FirstWeights
+from fastlm.wording import setting
 
 __all__ = ["train"]
 
@@ -198,6 +199,16 @@ def train(
             ),
         )
         if counts_only:
+            _refuse_run(
+                checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every,
+                keep=keep,
+                resume=resume,
+                restart=restart,
+                init=init,
+                init_momentum=init_momentum,
+                metrics=metrics,
+            )
             return fit_counts(request, None if overwrite else replaces)
         with run_lock(checkpoint):
             start = RunStart(
@@ -213,6 +224,16 @@ def train(
                 replaces=replaces,
             )
             return fit(start, resolve(start, request), listeners)
+
+
+def _refuse_run(**given: Any) -> None:
+    """Raise ConfigError for what only the run of a network has."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise ConfigError(
+                f"{setting(name)} is of a network's run, and {setting('counts_only')} trains none; "
+                "leave it out"
+            )
 
 
 def _sources(corpus: Any, texts: Any, valid: Any, valid_texts: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,7 @@ def mix(
 
     from fastlm.api.mixing import mix as mix_models
     from fastlm.display.figures import quality_text, size_text
+    from fastlm.display.screen import describe
     from fastlm.system.resources import thread_count
 
     thread_count(threads)  # checked before the models are read
@@ -68,6 +70,6 @@ def mix(
     losses = lm.details["member_valid_losses"]
     names = [f"network {number}" for number in range(1, len(losses) + (lm.counts is None))]
     for name, loss in zip([*names, "counts"], losses, strict=False):
-        typer.echo(f"{name:<12}{quality_text(loss, kind)}")
-    typer.echo(f"{'mixture':<12}{quality_text(lm.details['valid_loss'], kind)}")
-    typer.echo(f"{'saved':<12}{output}, {size_text(output.stat().st_size)}")
+        describe(sys.stdout, name, quality_text(loss, kind))
+    describe(sys.stdout, "mixture", quality_text(lm.details["valid_loss"], kind))
+    describe(sys.stdout, "saved", f"{output}, {size_text(output.stat().st_size)}")

@@ -139,7 +139,7 @@ def test_the_network_in_the_place_of_a_mixture_is_protected(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"counts": 13}, "at most 12"),
+        ({"counts": 13}, "give at most 12"),
         ({"counts": 0}, "counts is 0"),
         ({"counts": "some"}, "auto, none or the order"),
         ({"counts": "9" * 5000}, "auto, none or the order"),
@@ -155,6 +155,8 @@ def test_the_network_in_the_place_of_a_mixture_is_protected(tmp_path):
         ({"counts_only": True, "hidden": (8,)}, "hidden is of a network"),
         ({"counts_only": True, "minutes": 1}, "minutes is of a network"),
         ({"counts_only": True, "softmax": "full"}, "softmax is of a network"),
+        ({"counts_only": True, "resume": True}, "resume is of a network's run"),
+        ({"counts_only": True, "metrics": "m"}, "metrics is of a network's run"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_one_line(settings, message):
@@ -193,3 +195,15 @@ def test_weights_are_fitted_on_what_counts(documents):
 def test_no_text_gives_no_weights():
     with pytest.raises(ConfigError, match="give at least 2"):
         fit_mixture(make_mixture().text_model, np.zeros(1, dtype=np.uint16))
+
+
+def test_counts_beside_a_model_without_a_boundary_token():
+    lm = fastlm.train(texts=[TEXT], valid=0.2, preset="tiny", steps=200, counts=3)
+    assert lm.tokenizer.boundary_id is None
+    assert lm.details["valid_loss"] < lm.details["network_valid_loss"]
+    assert abs(lm.next_token_distribution("anna").sum() - 1) < 1e-6
+    assert lm.generate("anna ", length=9, seed=1) == lm.sample(2, "anna ", length=9, seed=1)[0]
+    batches = list(lm.score([TEXT, "anna has"], batch_chars=50))
+    np.testing.assert_array_equal(
+        [score.log_prob for score in batches], lm.score_arrays([TEXT, "anna has"]).log_prob
+    )
