@@ -129,8 +129,8 @@ def _corpus(model: LanguageModel) -> str:
 def _check_pair(first: LanguageModel, model: LanguageModel, number: int) -> None:
     if model.tokenizer != first.tokenizer:
         raise ConfigError(
-            f"model {number} has the tokenizer {model.tokenizer.description}, but the first has "
-            f"{first.tokenizer.description} of other tokens; train both with one vocabulary"
+            f"model {number} has the tokenizer {model.tokenizer.description}, the first "
+            f"{first.tokenizer.description}; mix models of one vocabulary"
         )
     if model.documents != first.documents:
         raise ConfigError(

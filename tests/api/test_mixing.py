@@ -58,7 +58,7 @@ def test_a_mixture_gives_its_members():
     ("others", "settings", "message"),
     [
         ([], {"texts": VALID}, "two or more"),
-        ([make_mixture(tokenizer="word")], {"texts": VALID}, "other tokens"),
+        ([make_mixture(tokenizer="word")], {"texts": VALID}, "of one vocabulary"),
         (models("file")[:1], {"texts": VALID}, "documents of model 2"),
         ([models()[2], models()[2]], {"texts": VALID}, "2 of the models have counts"),
         ([models()[1]], {}, "give valid or texts"),
