@@ -105,7 +105,8 @@ USES = """
     for module in pkgutil.walk_packages(fastlm_kernels.__path__, "fastlm_kernels."):
         for name, item in vars(importlib.import_module(module.name)).items():
             if isinstance(item, Dispatcher):
-                counts[f"{item.py_func.__module__}.{item.py_func.__name__}"] = len(item.signatures)
+                key = f"{item.py_func.__module__}.{item.py_func.__name__}"
+                counts[key] = max(counts.get(key, 0), len(item.signatures))
     print(*(f"{name}={count}" for name, count in sorted(counts.items())))
 """
 
