@@ -230,7 +230,8 @@ def test_the_table_of_presets():
 
 
 def test_every_option_that_the_text_names_exists():
-    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    group = typer.main.get_command(app)
+    commands = [group, *group.commands.values()]  # type: ignore[attr-defined]
     options = {name for command in commands for param in command.params for name in param.opts}
     named = {name for code in INLINE_CODE for name in re.findall(r"(?<!\w)--[a-z-]+", code)}
     assert named
