@@ -35,10 +35,13 @@ def summarise(lm: LanguageModel, output: Path, start: Start | None, *, sample: b
     if loss is not None:
         describe(out, "validation", quality_text(loss, lm.tokenizer.kind))
     describe(out, "saved", f"{output}, {size_text(output.stat().st_size)}")
-    for path, what in (
-        (checkpoint_beside(output), "to continue with --resume"),
-        (metrics_beside(output), "losses, as JSON lines"),
-    ):
+    files = {
+        checkpoint_beside(output): "to continue with --resume",
+        metrics_beside(output): "losses, as JSON lines",
+    }
+    # Without a checkpoint of this run, these are those of an earlier one.
+    written = lm.result is not None and lm.result.checkpoint is not None
+    for path, what in files.items() if written else ():
         if path.is_file():
             describe(out, "", f"{path}, {what}")
     if sample:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 
+from fastlm.cli.app import app
 from fastlm.cli.options import TOKENIZERS
 from fastlm.tokenizers.build import TOKENIZER_KINDS
 
-COMMANDS = ("", "train", "generate", "eval", "score", "prepare", "export", "inspect", "bench")
+COMMANDS = ("", *typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def page(run, monkeypatch, command, width=80):
@@ -35,7 +37,8 @@ def test_values_are_named_and_no_type_of_python_is(run, monkeypatch, command):
 def test_options_stand_in_sections(run, monkeypatch):
     text = page(run, monkeypatch, "train")
     heads = re.findall(r"^(\w[\w ]*):$", text, re.MULTILINE)
-    assert heads == ["Arguments", "Options", "Text and tokens", "Model", "Training", "Checkpoints"]
+    assert heads[:4] == ["Arguments", "Options", "Text and tokens", "Model"]
+    assert {"Training", "Checkpoints"} < set(heads)
     assert "Usage: fastlm train [OPTIONS] [CORPUS]...\n" in text
     assert "Usage: fastlm generate [OPTIONS] MODEL\n" in page(run, monkeypatch, "generate")
 

@@ -20,6 +20,7 @@ from .conftest import TEXT, make_model
 def summary(lm, path, capsys, *, sample: bool = True, loss: float | None = 2.0) -> str:
     best = None if loss is None else Validation(20, 1.0, 1.0, loss, math.exp(loss), 1.9, True)
     lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best)
+    lm.details = {} if loss is None else {"valid_loss": loss}
     lm.save(path)
     summarise(lm, path, None, sample=sample)
     return capsys.readouterr().out
@@ -77,7 +78,7 @@ def test_lines_fit_a_terminal(tmp_path, monkeypatch, columns):
     monkeypatch.chdir(tmp_path)
     lm = make_model()
     best = Validation(20, 1.0, 1.0, 2.0, math.exp(2.0), 1.9, True)
-    lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best)
+    lm.result = Result("finished", 20, 1.0, 1.0, 160, 160.0, 1.9, best, "m.checkpoint.safetensors")
     lm.save("m.safetensors")
     start = Start(
         lm.config, TrainingConfig(), 4, 100, 50, 20, 2, False, corpus="a.txt (1.0 kB)",
@@ -88,4 +89,11 @@ def test_lines_fit_a_terminal(tmp_path, monkeypatch, columns):
     lines = terminal.getvalue().splitlines()
     assert max(map(len, lines)) < columns
     assert "            m.metrics.jsonl, losses, as JSON lines" in lines
+    assert not any("m.checkpoint" in line for line in lines)  # there is no such file
     assert any(line.startswith("  2.885 bits per character on ") for line in lines)
+
+
+def test_files_of_an_earlier_run_are_not_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("m.metrics.jsonl").write_text("")
+    assert "m.metrics.jsonl" not in summary(make_model(), Path("m.safetensors"), capsys)
