@@ -288,10 +288,15 @@ class PartsOutput(Output):
         unfinished = Path(f"{self._target}.part")
         with parquet.ParquetWriter(unfinished, self._rows.schema) as writer:
             for number in range(self._parts):
-                with parquet.ParquetFile(self._name(number)) as part:
+                # Of an open file, pages are read one by one (see `fastlm.text.tables`).
+                with (
+                    arrow().OSFile(str(self._name(number))) as file,
+                    parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as part,
+                ):
                     for group in range(part.num_row_groups):
                         table = part.read_row_group(group, use_threads=False)
                         writer.write_table(table, row_group_size=max(table.num_rows, 1))
+                        del table  # before the next one is read
         _sync(unfinished)
         os.replace(unfinished, self._target)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -123,8 +123,9 @@ class _Watcher(threading.Thread):
                     self._exit()
 
     def _compiles(self) -> bool:
-        frames = sys._current_frames()
-        return self._main is not None and is_compiling(frames.get(self._main))
+        # The dict has this frame, too: a name for it would be a circle, which keeps the main
+        # thread's frames, and the large arrays that they name, until the collector comes by.
+        return self._main is not None and is_compiling(sys._current_frames().get(self._main))
 
     def _exit(self) -> None:
         if not self.done:

@@ -38,8 +38,7 @@ _BATCH_BYTES = 1 << 22
 _BUFFER_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 23
 
-# Characters of a message of pyarrow that are shown, and names of columns.
-_SHOWN = 100
+_SHOWN = 100  # characters of a message of pyarrow
 _SHOWN_NAMES = 8
 
 
@@ -264,16 +263,17 @@ class TableInput(PathInput):
                 f"name that of the text with {setting('field')}"
             )
 
-    # Each yields the schema first, then batches. A whole row group or batch may be left out where
-    # `skip` rows are: they are yielded as empty batches' worth of rows by `_Skipped`.
+    # Each yields the schema first, then batches; a row group that is skipped as `_Skipped`.
 
     def _parquet(self, columns: list[str] | None, skip: int) -> Iterator[Any]:
         parquet = arrow("pyarrow.parquet", self.name)
         with self._opened():
             pass  # says why it cannot be opened
-        # Buffered, a column's pages come one by one; else a whole row group is read ahead.
-        source = parquet.ParquetFile(self.name, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        with closing(source):
+        # Pages come one by one; of a path, not an open file, pyarrow reads whole row groups ahead.
+        with (
+            arrow().OSFile(self.name) as file,
+            parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as source,
+        ):
             yield source.schema_arrow
             done, total = 0, max(source.metadata.num_rows, 1)
             for group in range(source.num_row_groups):

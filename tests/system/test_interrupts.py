@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -121,3 +123,20 @@ def test_outside_the_main_thread_nothing_changes():
     thread.start()
     thread.join()
     assert within == [before]
+
+
+def test_no_frame_outlives_its_function():
+    class Large:
+        pass
+
+    def work():
+        large = Large()
+        time.sleep(0.6)  # the watcher looks twice
+        return weakref.ref(large)
+
+    gc.disable()
+    try:
+        with watch_interrupts(None):
+            assert work()() is None
+    finally:
+        gc.enable()
