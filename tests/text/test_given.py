@@ -13,7 +13,7 @@ from fastlm.text.given import is_text, paths_or_texts
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.txt", "word", "two words", "what now?"):
+    for name in ("a.txt", "word", "two words", "what [now]"):
         (tmp_path / name).write_text("text")
     return tmp_path
 
@@ -40,7 +40,7 @@ def test_what_can_be_no_name_is_text(text):
     "given",
     [
         None, "a.txt", "missing.txt", "missing", "-", "", "*.txt", "nothing*.txt", Path("missing"),
-        "two words", "what now?", "my text.txt", "a" * 255, "\0",
+        "two words", "what [now]", "my text.txt", "a" * 255, "\0",
         ["a.txt", "missing words here"], ["missing.txt", "other.txt"], [Path("x"), "y"], [],
         ["-", "the cat sat"], b"bytes", 3,
     ],
