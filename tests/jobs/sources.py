@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from fastlm.text.decoding import Reading
 from fastlm.text.records import Block, RecordReader
 from tests.inference.models import make_model
@@ -28,9 +30,8 @@ def write_json(path: Path, texts=TEXTS) -> Path:
 
 
 def write_parquet(path: Path, texts=TEXTS) -> Path:
-    import pyarrow as pa
-    from pyarrow import parquet
-
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
     languages = ["en" if number % 2 else "de" for number in range(len(texts))]
     table = pa.table(
         {"id": pa.array(range(len(texts)), pa.int16()), "text": texts, "lang": languages}
