@@ -150,7 +150,7 @@ def test_a_run_by_the_clock_goes_on_with_the_time_that_is_left(path):
     assert again.run.seconds == pytest.approx(first.elapsed, abs=0.1)
     result = again.fit()
     assert result.reason == "finished"
-    assert 0.6 <= result.elapsed < 3
+    assert 0.54 <= result.elapsed < 3  # it stops so early that the last validation ends in time
     assert result.step > first.step
     steps = [validation.step for validation in again.history]
     assert steps == sorted(set(steps))

@@ -63,7 +63,7 @@ def test_a_token_table_trains_as_the_layer_itself(tiles, embed_dropout, momentum
 
     monkeypatch.setattr(tiling, "_LARGE", 0 if tiles > 1 else 2**17)
     ours = trained()
-    monkeypatch.setattr("fastlm.engine.training.uses_token_table", lambda *_: False)
+    monkeypatch.setattr("fastlm.engine.tiling.uses_token_table", lambda *_: False)
     theirs = trained()
     assert (ours[0], theirs[0]) == (tiles, 0)
     for mine, its in zip(ours[1:], theirs[1:], strict=True):
