@@ -17,7 +17,7 @@ _LENGTH = 100
 
 
 class SampleEvery(Callback):
-    """A callback that shows what the model writes, every so many epochs or steps.
+    """A callback that shows what the model writes, at regular intervals of epochs or steps.
 
     Parameters
     ----------

@@ -349,7 +349,7 @@ def _is_one_line(data: bytes) -> bool:
 
 
 def _size_of_documents(call: _EncoderCall, documents: str) -> tuple[int, int]:
-    """Return (characters, bytes) of the documents, without what stands between them."""
+    """Return (characters, bytes) of the documents, without the separators between them."""
     if is_one_document(documents):
         between = call.texts - 1
         return count_characters(call.data) - between, len(call.data) - between

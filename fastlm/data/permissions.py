@@ -1,4 +1,4 @@
-"""Permissions of the files that are made from text: nobody may read them who may not read it."""
+"""Permissions of the files made from text: those who cannot read the text cannot read them."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def _has_text(one: ScannedInput, start: int, stop: int) -> bool:
 
 
 def _cut_inside_text(one: ScannedInput, held_out: float) -> int:
-    """Return where to cut an input of whole files, to hold out so many characters of it."""
+    """Return where to cut an input of whole files, to hold out that many characters of it."""
     begin, end = _text_around(one, held_out)
     # Rounded within the text, so that texts before it do not move the cut.
     kept = max(begin + round(end - begin - (held_out - (one.characters - end))), begin)
