@@ -129,6 +129,7 @@ def test_ctrl_c_while_the_commands_are_loaded_is_quiet():
     """From the first import of fastlm on; before it, Python itself is starting."""
     code = (
         "import builtins, os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored behind a shell's &
         "load = builtins.__import__\n"
         "def interrupted(name, *arguments):\n"
         "    if name == sys.argv[1]: os.kill(os.getpid(), signal.SIGINT)\n"
