@@ -30,9 +30,8 @@ from fastlm.data.reread import GIVEN, describe_source, reading_of
 from fastlm.data.shuffle_window import automatic_window
 from fastlm.data.token_store import is_store
 from fastlm.engine.network import first_target
-from fastlm.engine.precompile import compiling_text
+from fastlm.engine.precompile import compiling_text, is_compiled
 from fastlm.engine.tokens import token_counts
-from fastlm.engine.training import kernels_cached
 from fastlm.errors import ConfigError, CorpusError, TrainingError
 from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
@@ -334,7 +333,7 @@ def _trained_model(
 
 def _announce_compiling(callbacks: Sequence[Callback]) -> None:
     """Tell that the speed is measured by kernels that are not compiled yet."""
-    if not kernels_cached():
+    if not is_compiled("train_steps"):
         for callback in callbacks:
             callback.on_notice(Notice("compiling", compiling_text()))
 

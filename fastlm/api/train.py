@@ -167,6 +167,16 @@ def train(
     chosen: dict[str, Any] = dict(settings)
     if isinstance(init, str) and init in get_args(FirstWeights):
         chosen["init"], init = init, None
+    run: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "checkpoint_every": checkpoint_every,
+        "keep": keep,
+        "resume": resume,
+        "restart": restart,
+        "init": init,
+        "init_momentum": init_momentum,
+        "metrics": metrics,
+    }
     given, held_out = _sources(corpus, texts, valid, valid_texts)
     with shown_progress(progress) as shown:
         listeners = [*shown, *as_callbacks(callbacks)]
@@ -199,34 +209,14 @@ def train(
             ),
         )
         if counts_only:
-            _refuse_run(
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-                keep=keep,
-                resume=resume,
-                restart=restart,
-                init=init,
-                init_momentum=init_momentum,
-                metrics=metrics,
-            )
+            _refuse_run(run)
             return fit_counts(request, None if overwrite else replaces)
         with run_lock(checkpoint):
-            start = RunStart(
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-                keep=keep,
-                resume=resume,
-                restart=restart,
-                init=init,
-                init_momentum=init_momentum,
-                metrics=metrics,
-                overwrite=overwrite,
-                replaces=replaces,
-            )
+            start = RunStart(**run, overwrite=overwrite, replaces=replaces)
             return fit(start, resolve(start, request), listeners)
 
 
-def _refuse_run(**given: Any) -> None:
+def _refuse_run(given: dict[str, Any]) -> None:
     """Raise ConfigError for what only the run of a network has."""
     for name, value in given.items():
         if value is not None and value is not False:

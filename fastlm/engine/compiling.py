@@ -35,9 +35,11 @@ def compile_together(compilations: Mapping[str, Callable[[], object]]) -> None:
     if second is not None:
         second.start_taking(left)
     while left:
-        with contextlib.suppress(IndexError):  # the other has just taken the last one
+        try:
             name = left.pop(0)
-            compilations[name]()
+        except IndexError:  # the other has just taken the last one
+            break
+        compilations[name]()
     if second is not None:
         for name in second.wait():
             compilations[name]()  # loads it, or compiles it where the second process failed

@@ -50,7 +50,7 @@ from fastlm_kernels.runtime.arguments import (
 from fastlm_kernels.runtime.jit import is_cached
 from fastlm_kernels.runtime.scheduler import PRIVATE_SIZE
 
-__all__ = ["TrainingEngine", "kernels_cached"]
+__all__ = ["TrainingEngine"]
 
 _WINDOW_BLOCKS = 64  # blocks of the corpus that a shuffle window is put together from
 
@@ -298,11 +298,6 @@ class TrainingEngine:
                 self.step,
             )
         return float(loss), grad
-
-
-def kernels_cached() -> bool:
-    """Return whether the training kernel needs no compiling."""
-    return is_cached(steps.train_steps)
 
 
 def _plan(model: ModelConfig, training: TrainingConfig, examples: int, table_size: int) -> Plan:
