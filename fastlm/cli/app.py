@@ -17,19 +17,19 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from fastlm._version import __version__
-from fastlm.cli.bench import bench
-from fastlm.cli.calibrate import calibrate
-from fastlm.cli.compile import compile_command
-from fastlm.cli.eval import evaluate
-from fastlm.cli.export import export
-from fastlm.cli.generate import generate
+from fastlm.cli.commands.bench import bench
+from fastlm.cli.commands.calibrate import calibrate
+from fastlm.cli.commands.compile import compile_command
+from fastlm.cli.commands.eval import evaluate
+from fastlm.cli.commands.export import export
+from fastlm.cli.commands.generate import generate
+from fastlm.cli.commands.inspect import inspect
+from fastlm.cli.commands.mix import mix
+from fastlm.cli.commands.prepare import prepare
+from fastlm.cli.commands.score import score
+from fastlm.cli.commands.train import train
 from fastlm.cli.help_pages import SETTINGS, Command, Group
-from fastlm.cli.inspect import inspect
-from fastlm.cli.mix import mix
 from fastlm.cli.options import shell_path
-from fastlm.cli.prepare import prepare
-from fastlm.cli.score import score
-from fastlm.cli.train import train
 from fastlm.display.screen import is_terminal, printable
 from fastlm.errors import FastlmError
 from fastlm.wording import as_options, nearest_name

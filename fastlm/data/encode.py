@@ -27,9 +27,9 @@ from fastlm.tokenizers.backend import count_ids
 from fastlm.tokenizers.blocks import block_encoder
 from fastlm.tokenizers.counting import SymbolCounter, symbol_counter
 from fastlm.tokenizers.safe_cut import safe_cut
-from fastlm.tokenizers.spacing import SAMPLE_BYTES
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.tokenizers.word import WordTokenizer
+from fastlm.tokenizers.words.spacing import SAMPLE_BYTES
 from fastlm.types import Documents
 
 __all__ = ["EncodingJob", "corpus_tokenizer", "encode_corpus", "scan_counter"]

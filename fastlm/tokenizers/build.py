@@ -16,8 +16,6 @@ from fastlm.tokenizers.bpe import BpeTokenizer, is_library_form, train_bpe
 from fastlm.tokenizers.byte import ByteTokenizer
 from fastlm.tokenizers.char import CharTokenizer, character_of_line
 from fastlm.tokenizers.counting import count_symbols
-from fastlm.tokenizers.spacing import SAMPLE_BYTES
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import (
     COUNTED_KINDS,
     LINE_END,
@@ -27,6 +25,8 @@ from fastlm.tokenizers.vocabulary import (
 )
 from fastlm.tokenizers.whitespace import WhitespaceTokenizer
 from fastlm.tokenizers.word import WordTokenizer
+from fastlm.tokenizers.words.spacing import SAMPLE_BYTES
+from fastlm.tokenizers.words.splitter import Splitter
 from fastlm.wording import setting
 
 __all__ = [

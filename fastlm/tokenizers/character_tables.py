@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.tokenizers.vocabulary import CODE_POINTS
-from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, JOINERS, character_ranges
+from fastlm.tokenizers.words.word_pattern import ASSIGNED_PLANES, JOINERS, character_ranges
 from fastlm_kernels.text.words import (
     DOCUMENT_END,
     JOINER,

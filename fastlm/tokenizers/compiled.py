@@ -22,7 +22,6 @@ from fastlm.tokenizers.character_tables import (
     lower_case_table,
     space_table,
 )
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.symbol_table import (
     BYTES_PER_SYMBOL,
     FIRST_SYMBOLS,
@@ -34,6 +33,7 @@ from fastlm.tokenizers.vocabulary import (
     counted_characters,
     unknown_symbol,
 )
+from fastlm.tokenizers.words.splitter import Splitter
 from fastlm_kernels.runtime.jit import is_cached
 from fastlm_kernels.text import characters, utf8, words
 from fastlm_kernels.text.utf8 import END, PADDING

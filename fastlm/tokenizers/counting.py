@@ -16,9 +16,9 @@ from fastlm.tokenizers.backend import compiled_pays_for
 from fastlm.tokenizers.base import iter_texts
 from fastlm.tokenizers.char import CharacterCounts
 from fastlm.tokenizers.safe_cut import cut_text
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.tokenizers.word_level import CHUNK
+from fastlm.tokenizers.words.splitter import Splitter
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import CompiledCounter

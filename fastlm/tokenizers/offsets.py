@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fastlm.tokenizers.base import Tokenizer
 from fastlm.tokenizers.bpe import BpeTokenizer
-from fastlm.tokenizers.splitter import WHITESPACE, Splitter
 from fastlm.tokenizers.word_level import WordLevelTokenizer
-from fastlm.tokenizers.word_pattern import word_pattern
+from fastlm.tokenizers.words.splitter import WHITESPACE, Splitter
+from fastlm.tokenizers.words.word_pattern import word_pattern
 
 __all__ = ["token_offsets"]
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from fastlm.text.decoding import whole_characters
 from fastlm.text.documents import check_documents
 from fastlm.tokenizers.base import Tokenizer
-from fastlm.tokenizers.word_pattern import JOINERS, is_mark, is_unspaced
+from fastlm.tokenizers.words.word_pattern import JOINERS, is_mark, is_unspaced
 
 __all__ = ["cut_text", "safe_cut", "safe_cut_text"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_level import WordLevelTokenizer
+from fastlm.tokenizers.words.splitter import Splitter
 
 __all__ = ["WhitespaceTokenizer"]
 

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from fastlm.system.json_values import FLAG, TEXT, Kind
-from fastlm.tokenizers.detokenize import detokenize
-from fastlm.tokenizers.spacing import SPACING, Spacing, learn_spacing, spacing_form
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import Vocabulary
 from fastlm.tokenizers.word_level import WordLevelTokenizer
+from fastlm.tokenizers.words.detokenize import detokenize
+from fastlm.tokenizers.words.spacing import SPACING, Spacing, learn_spacing, spacing_form
+from fastlm.tokenizers.words.splitter import Splitter
 
 __all__ = ["WordTokenizer"]
 

@@ -17,8 +17,8 @@ from fastlm.system.json_values import FLAG, LIST, Kind
 from fastlm.tokenizers.backend import compiled_pays
 from fastlm.tokenizers.base import CountedTokenizer, TokenArray
 from fastlm.tokenizers.safe_cut import cut_text
-from fastlm.tokenizers.splitter import Splitter
 from fastlm.tokenizers.vocabulary import LINE_END, LINE_END_NAME, Vocabulary, unknown_symbol
+from fastlm.tokenizers.words.splitter import Splitter
 
 if TYPE_CHECKING:
     from fastlm.tokenizers.compiled import WordEncoder

@@ -138,7 +138,7 @@ def test_ctrl_c_while_the_commands_are_loaded_is_quiet():
         "builtins.__import__ = interrupted\n"
         "sys.exit(main(['--version']))\n"
     )
-    for name in ("typer", "fastlm.cli.train", "fastlm.config"):
+    for name in ("typer", "fastlm.cli.commands.train", "fastlm.config"):
         done = python("-c", code, name)
         assert (done.returncode, done.stderr) == (130, ""), name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from fastlm.tokenizers.word_pattern import is_unspaced
+from fastlm.tokenizers.words.word_pattern import is_unspaced
 
 
 def separates(character: str) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastlm.tokenizers.character_tables import character_classes, lower_case_table, space_table
-from fastlm.tokenizers.splitter import Splitter
+from fastlm.tokenizers.words.splitter import Splitter
 from fastlm_kernels.text.words import DOCUMENT_END, LONGER, SEPARATOR, SYMBOL, WORD
 
 

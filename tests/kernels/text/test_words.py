@@ -13,7 +13,7 @@ from numba import config
 
 from fastlm.tokenizers.character_tables import CODE_POINTS, character_classes
 from fastlm.tokenizers.compiled import compiled_counter
-from fastlm.tokenizers.word_pattern import ASSIGNED_PLANES, word_pattern
+from fastlm.tokenizers.words.word_pattern import ASSIGNED_PLANES, word_pattern
 from tests.kernels.text.test_utf8 import STEP, every_character
 
 

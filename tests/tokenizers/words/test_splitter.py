@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastlm.errors import TokenizerError
-from fastlm.tokenizers.splitter import Splitter
+from fastlm.tokenizers.words.splitter import Splitter
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from fastlm.api.language_model import LanguageModel
 
-from .conftest import TEXT, assert_one_line, make_model
+from ..conftest import TEXT, assert_one_line, make_model
 
 KEYS = [
     "tokens",

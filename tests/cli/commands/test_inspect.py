@@ -15,7 +15,7 @@ from fastlm.model.model_file import write_model_file
 from tests.api.models import make_model
 from tests.inference.mixtures import KINDS, make_mixture
 
-from .conftest import SMALL, assert_one_line
+from ..conftest import SMALL, assert_one_line
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.cli import main
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 
-from .conftest import assert_one_line, make_model
+from ..conftest import assert_one_line, make_model
 
 
 def test_text_is_that_of_the_library(run, model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .conftest import TEXT, assert_one_line
+from ..conftest import TEXT, assert_one_line
 
 LINES = [TEXT[start : start + 20].replace("\n", " ") for start in range(60)]
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers import build_tokenizer, tokenizer_from_dict
-from fastlm.tokenizers.detokenize import detokenize
-from fastlm.tokenizers.spacing import MOST_PAIRS, learn_spacing, spacing_form
-from fastlm.tokenizers.word_pattern import word_pattern
+from fastlm.tokenizers.words.detokenize import detokenize
+from fastlm.tokenizers.words.spacing import MOST_PAIRS, learn_spacing, spacing_form
+from fastlm.tokenizers.words.word_pattern import word_pattern
 
-from .samples import WORDY_TEXTS
+from ..samples import WORDY_TEXTS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from fastlm.tokenizers.vocabulary import UNK
-from fastlm.tokenizers.word_pattern import is_mark, is_unspaced
+from fastlm.tokenizers.words.word_pattern import is_mark, is_unspaced
 
 __all__ = ["CLOSING", "OPENING", "TIGHT", "detokenize", "pair_side", "rule_spaces", "token_kinds"]
 

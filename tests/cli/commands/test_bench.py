@@ -12,7 +12,7 @@ from fastlm.bench.workloads import WORKLOADS
 from fastlm.cli import main
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 
-from ..bench.conftest import make_result
+from ...bench.conftest import make_result
 
 
 @pytest.fixture

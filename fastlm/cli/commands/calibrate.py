@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fastlm.cli.commands.score import FilesArgument, longest_line
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import (
     EncodingOption,
@@ -19,7 +20,6 @@ from fastlm.cli.options import (
     given_reading,
     option,
 )
-from fastlm.cli.score import FilesArgument, longest_line
 
 __all__ = ["calibrate"]
 

@@ -16,7 +16,7 @@ from fastlm.display.progress import ConsoleProgress
 from fastlm.errors import TrainingError
 from fastlm.training.replaced_run import run_lock
 
-from .conftest import SMALL, assert_one_line, make_model
+from ..conftest import SMALL, assert_one_line, make_model
 
 
 @pytest.fixture

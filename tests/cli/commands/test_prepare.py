@@ -9,7 +9,7 @@ import pytest
 
 from fastlm.data.token_store import TokenStore
 
-from .conftest import SMALL, TEXT, Run, assert_one_line
+from ..conftest import SMALL, TEXT, Run, assert_one_line
 
 
 def test_prepare_then_train_then_eval(run: Run, corpus: Path, tmp_path: Path) -> None:

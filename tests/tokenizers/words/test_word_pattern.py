@@ -8,10 +8,10 @@ import sys
 import pytest
 from hypothesis import given, settings
 
-from fastlm.tokenizers.word_pattern import word_pattern
+from fastlm.tokenizers.words.word_pattern import word_pattern
 
-from .oracles import naive_split, separates
-from .samples import SAMPLES, WORDY_TEXTS
+from ..oracles import naive_split, separates
+from ..samples import SAMPLES, WORDY_TEXTS
 
 
 def split(text: str) -> list[str]:

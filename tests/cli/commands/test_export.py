@@ -9,7 +9,7 @@ import pytest
 
 from fastlm.api.language_model import LanguageModel
 
-from .conftest import assert_one_line
+from ..conftest import assert_one_line
 
 
 @pytest.fixture(params=["onnx", "safetensors", "tokenizer"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fastlm
 from tests.api.test_mixing import VALID, models
 
-from .conftest import assert_one_line
+from ..conftest import assert_one_line
 
 
 def test_a_mixture_of_files(run, tmp_path):

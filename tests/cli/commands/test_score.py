@@ -18,7 +18,7 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.cli import main
 from fastlm.tokenizers import Tokenizer
 
-from .conftest import Outcome, assert_one_line, make_model
+from ..conftest import Outcome, assert_one_line, make_model
 
 LINES = ["the quick brown fox", "", "zzzz", "lazy\tdog", "  the end "]
 
@@ -87,7 +87,7 @@ def test_lines_give_columns(run, names, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 def test_the_guides_way_to_the_likeliest_lines(run, model, tmp_path):
-    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text(encoding="utf-8")
     (pipe,) = re.findall(r"`… \| (.*)`", guide)
     lines = ["", *LINES, "", "the dog"]
     (tmp_path / "in.txt").write_text("\n".join(lines), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from fastlm.errors import TokenizerError
 from fastlm.system.json_values import Kind, read_object
-from fastlm.tokenizers.detokenize import (
+from fastlm.tokenizers.words.detokenize import (
     CLOSING,
     OPENING,
     TIGHT,
@@ -19,7 +19,7 @@ from fastlm.tokenizers.detokenize import (
     rule_spaces,
     token_kinds,
 )
-from fastlm.tokenizers.word_pattern import word_pattern
+from fastlm.tokenizers.words.word_pattern import word_pattern
 
 __all__ = ["SAMPLE_BYTES", "SPACING", "Spacing", "learn_spacing", "spacing_form"]
 

@@ -8,7 +8,7 @@ from typing import Self
 from fastlm.checks import shown
 from fastlm.errors import TokenizerError
 from fastlm.tokenizers.vocabulary import LINE_END
-from fastlm.tokenizers.word_pattern import WORD_PATTERNS, word_pattern
+from fastlm.tokenizers.words.word_pattern import WORD_PATTERNS, word_pattern
 
 __all__ = ["Splitter"]
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlm.tokenizers import build_tokenizer
-from fastlm.tokenizers.detokenize import detokenize
-from fastlm.tokenizers.word_pattern import word_pattern
+from fastlm.tokenizers.words.detokenize import detokenize
+from fastlm.tokenizers.words.word_pattern import word_pattern
 
-from .samples import SAMPLES, WORDY_TEXTS
+from ..samples import SAMPLES, WORDY_TEXTS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Words found in text, and spaces put back between them."""
