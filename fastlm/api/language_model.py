@@ -205,7 +205,9 @@ class LanguageModel(TextMethods):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickle and copy, without what can be made from it again."""
-        return vars(self) | {"tokenizer": self.tokenizer.to_dict()}
+        state = vars(self) | {"tokenizer": self.tokenizer.to_dict()}
+        state.pop("_kept_stepper", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state of ``__getstate__``."""

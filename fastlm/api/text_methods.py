@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
-from typing import Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.state_methods import StateMethods
 from fastlm.api.texts import texts_of
 from fastlm.checks import check_choice, check_whole
 from fastlm.data.dataset import corpus_store
@@ -23,11 +23,10 @@ from fastlm.inference.generation import (
     DrawingSettings,
     GenerationSettings,
     Request,
-    encode_prompt,
 )
 from fastlm.inference.neighbors import nearest_tokens
+from fastlm.inference.prefixes import score_after, score_arrays_after
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
-from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.system.resources import thread_count
 from fastlm.tokenizers.spec import TokenizerSpec
@@ -36,13 +35,8 @@ from fastlm.types import DOCUMENT_MODES, Documents
 __all__ = ["TextMethods"]
 
 
-class TextMethods(ABC):
+class TextMethods(StateMethods):
     """Generation, evaluation and scoring, for a class that has a ``text_model``."""
-
-    @property
-    @abstractmethod
-    def text_model(self) -> TextModel:
-        """The model as it is now; each method takes this snapshot when it is called."""
 
     # ------------------------------------------------------------------------ generation
 
@@ -148,39 +142,6 @@ class TextMethods(ABC):
             n = check_whole("the number of samples", n, 1)
         request = Request.make(self.text_model, prompt, settings)
         return request.texts(n, thread_count(threads), first_batch=16)
-
-    def next_token_logits(self, prompt: str = "") -> NDArray[np.float32]:
-        """Return the logits float32[V] of the token after ``prompt``; nothing is excluded.
-
-        Those of a network; of a mixture and of counts the natural logarithms of the probabilities.
-
-        Raises
-        ------
-        TrainingError
-            When they are not finite.
-        """
-        model = self.text_model
-        return model.logits(encode_prompt(model, prompt))
-
-    def next_token_distribution(self, prompt: str = "") -> NDArray[np.float64]:
-        """Return the probabilities float64[V] of the token after ``prompt``; they sum to 1.
-
-        Of a network softmax(z) = exp(z - max z) / sum exp(z - max z) of the ``next_token_logits``
-        z; of a mixture the weighted sum of its members' probabilities.
-        """
-        model = self.text_model
-        return model.distribution(encode_prompt(model, prompt))
-
-    def top_k(self, prompt: str = "", k: int = 10) -> list[tuple[str, float]]:
-        """Return the k most probable next tokens as (token, probability), most probable first.
-
-        All of them where the vocabulary has fewer; of equal ones the lower id comes first.
-        """
-        k = check_whole("k", k, 1)
-        distribution = self.next_token_distribution(prompt)
-        best = np.argsort(-distribution, kind="stable")[:k].tolist()
-        token = self.text_model.tokenizer.token
-        return [(token(id), float(distribution[id])) for id in best]
 
     def neighbors(self, token: str, k: int = 10) -> list[tuple[str, float]]:
         """Return the k tokens with the nearest embeddings to a token, as (token, cosine).
@@ -298,6 +259,7 @@ class TextMethods(ABC):
         self,
         texts: str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
+        prefixes: str | Iterable[str] | None = None,
         return_tokens: bool = False,
         count_end: bool | None = None,
         batch_chars: int = BATCH_CHARS,
@@ -316,6 +278,13 @@ class TextMethods(ABC):
         texts : str, path, or iterable of them
             Read as needed: up to ``batch_chars`` characters ahead of the results. One str is one
             text. A path object is a file: one text, or of JSON lines one for each line.
+        prefixes : str or iterable of str, optional
+            What comes before each text, or before all of them: the scores are of
+            ln p(text | prefix), the difference between prefix + text and the prefix, whose end
+            does not count. Tokens are those of prefix + text. Where the prefix's own tokens are
+            not among them, as those of a word cut in two, ``log_prob`` is this difference still,
+            and may be above 0; its tokens begin with the first that differs. Of lines or
+            paragraphs the prefix's last one counts, as in ``generate``.
         return_tokens : bool
             Whether to add the tokens that count and the log-probability of each.
         count_end : bool, optional
@@ -335,25 +304,29 @@ class TextMethods(ABC):
         ConfigError
             At the call, for a setting out of range.
         TextError
-            For a text that is not a str or that the tokenizer cannot encode, with its index, after
-            the scores of the texts before it.
+            For a text or prefix that is not a str or that the tokenizer cannot encode, with its
+            index, after the scores of the texts before it.
         """
         several = texts_of(texts, TokenizerError)
         counter = text_counter(several, progress)
-        scores = score_texts(
-            self.text_model,
-            several if counter is None else counter.count(several),
-            return_tokens=return_tokens,
-            count_end=count_end,
-            batch_chars=batch_chars,
-            threads=thread_count(threads),
-        )
+        several = several if counter is None else counter.count(several)
+        how: dict[str, Any] = {
+            "return_tokens": return_tokens,
+            "count_end": count_end,
+            "batch_chars": batch_chars,
+            "threads": thread_count(threads),
+        }
+        if prefixes is None:
+            scores = score_texts(self.text_model, several, **how)
+        else:
+            scores = score_after(self.text_model, several, prefixes, **how)
         return scores if counter is None else counter.follow(scores)
 
     def score_arrays(
         self,
         texts: str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
+        prefixes: str | Iterable[str] | None = None,
         count_end: bool | None = None,
         threads: int | None = None,
         progress: bool | None = None,
@@ -361,13 +334,12 @@ class TextMethods(ABC):
         """Return the scores of ``score`` as NumPy arrays, an element per text (``ScoreArrays``)."""
         several = texts_of(texts, TokenizerError)
         counter = text_counter(several, progress)
+        how: dict[str, Any] = {"count_end": count_end, "threads": thread_count(threads)}
         try:
-            return score_arrays(
-                self.text_model,
-                several if counter is None else counter.count(several),
-                count_end=count_end,
-                threads=thread_count(threads),
-            )
+            given = several if counter is None else counter.count(several)
+            if prefixes is None:
+                return score_arrays(self.text_model, given, **how)
+            return score_arrays_after(self.text_model, given, prefixes, **how)
         finally:
             if counter is not None:
                 counter.close()

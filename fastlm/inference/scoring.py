@@ -35,6 +35,10 @@ __all__ = [
     "BatchScorer",
     "Score",
     "ScoreArrays",
+    "ScoredBatch",
+    "all_scores",
+    "each_score",
+    "each_score_with_tokens",
     "score_arrays",
     "score_texts",
 ]
@@ -57,10 +61,11 @@ def score_texts(
     batch_chars = check_setting("batch_chars", batch_chars)
     scorer = BatchScorer(model, count_end=count_end, threads=threads)
     batches = scorer.run(texts, batch_chars)
-    return _scores_with_tokens(model, batches) if return_tokens else _scores(batches)
+    return each_score_with_tokens(model, batches) if return_tokens else each_score(batches)
 
 
-def _scores(batches: Iterator[ScoredBatch]) -> Iterator[Score]:
+def each_score(batches: Iterator[ScoredBatch]) -> Iterator[Score]:
+    """Yield the scores of batches one by one."""
     for batch in batches:
         yield from map(_SCORE_OF_ROW, zip(*_columns(batch.scores), *_NO_TOKENS, strict=False))
 
@@ -74,7 +79,8 @@ def _columns(scores: ScoreArrays) -> list[list[Any]]:
     return [column.tolist() for column in scores.columns]
 
 
-def _scores_with_tokens(model: TextModel, batches: Iterator[ScoredBatch]) -> Iterator[Score]:
+def each_score_with_tokens(model: TextModel, batches: Iterator[ScoredBatch]) -> Iterator[Score]:
+    """Yield the scores of batches one by one, with their tokens."""
     symbols = model.tokenizer.vocabulary.symbols
     begun: list[_Tokens] = []  # of the text that the last batch left open
     for batch in batches:
@@ -96,8 +102,13 @@ def score_arrays(
 ) -> ScoreArrays:
     """Return the scores of all texts as arrays; see ``LanguageModel.score_arrays``."""
     scorer = BatchScorer(model, count_end=count_end, threads=threads)
-    batches = [_no_scores(), *(batch.scores for batch in scorer.run(texts, BATCH_CHARS))]
-    columns = zip(*(scores.columns for scores in batches), strict=True)
+    return all_scores(scorer.run(texts, BATCH_CHARS))
+
+
+def all_scores(batches: Iterable[ScoredBatch]) -> ScoreArrays:
+    """Return the scores of batches together."""
+    parts = [_no_scores(), *(batch.scores for batch in batches)]
+    columns = zip(*(scores.columns for scores in parts), strict=True)
     return ScoreArrays(*map(np.concatenate, columns))
 
 
