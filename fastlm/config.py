@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypedDict
+from typing import Any, ClassVar, Self, TypedDict
 
-from fastlm.checks import check_choice, check_flag, check_seed, shown, whole_number
+from fastlm.checks import check_choice, check_flag, check_known, check_seed, shown, whole_number
 from fastlm.errors import ConfigError
 from fastlm.limits import MOST_WIDTHS, check_setting
 from fastlm.types import Combine, Documents, FirstWeights, Schedule
@@ -27,8 +27,18 @@ __all__ = [
 ]
 
 
+class _KnownNames:
+    """Refuses settings that do not exist, with the one that is meant."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        check_known(given, cls.__dataclass_fields__, where=f"help(fastlm.{cls.__name__})")
+        return super().__new__(cls)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(_KnownNames):
     """The shape of a model; raises ConfigError for a value out of range."""
 
     vocab: int
@@ -125,7 +135,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(_KnownNames):
     """How a model is trained; raises ConfigError for a value out of range.
 
     The update is m = beta m + (1 - beta) g, w -= lr m, with g the mean gradient of the batch.

@@ -209,3 +209,10 @@ def test_what_follows_from_far_context_and_cutoffs():
     assert (model.span, model.input_width, model.head) == (64, 15, 12)
     assert model.clusters == ((10, 30, 16), (30, 90, 8))
     assert ModelConfig(**model.to_dict()) == model
+
+
+def test_a_setting_that_does_not_exist_names_the_one_that_is_meant():
+    with pytest.raises(ConfigError, match="unknown setting 'learning_rate'; did you mean 'lr'"):
+        TrainingConfig(learning_rate=0.5)
+    with pytest.raises(ConfigError, match="unknown setting 'hiden'; did you mean 'hidden'"):
+        ModelConfig(vocab=5, hiden=(3,))

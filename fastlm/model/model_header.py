@@ -16,6 +16,7 @@ from fastlm._version import __version__
 from fastlm.checks import is_whole, shown
 from fastlm.errors import ModelFileError
 from fastlm.system.json_values import Kind, one_of, parse_json, read_object
+from fastlm.text.file_kinds import kind_name
 from fastlm.types import FilePath
 
 __all__ = [
@@ -35,6 +36,9 @@ METADATA_KEY = "fastlm"
 
 # Bytes of the longest header that the safetensors library reads.
 _LONGEST_HEADER = 100_000_000
+
+# Bytes that tell another kind of file.
+_BYTES_OF_KIND = 1 << 12
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -76,7 +80,7 @@ def read_header(path: FilePath, file: BinaryIO, size: int) -> dict[str, Any]:
     length = int.from_bytes(prefix, "little")
     start = file.read(1)
     if start != b"{":
-        raise _not_a_model_error(path)
+        raise _not_a_model_error(path, prefix + start + file.read(_BYTES_OF_KIND))
     if length > _LONGEST_HEADER:
         raise ModelFileError(
             f"{path} is damaged or not a model file: its header has {length} bytes by its own "
@@ -170,10 +174,12 @@ def _extent(path: FilePath, name: str, entry: Any) -> tuple[int, int, str]:
     return offsets[0], offsets[1], name
 
 
-def _not_a_model_error(path: FilePath) -> ModelFileError:
+def _not_a_model_error(path: FilePath, start: bytes = b"") -> ModelFileError:
+    """Return the error for a file that begins so, which may tell what it is instead."""
+    kind = kind_name(start) if start else None
+    what = f"it is {kind}" if kind else "it does not begin like one"
     return ModelFileError(
-        f"{path} is not a fastlm model (.safetensors): it does not begin like one; name a model "
-        "that fastlm train wrote"
+        f"{path} is not a fastlm model (.safetensors): {what}; name a model that fastlm train wrote"
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fastlm.text.decoding import whole_characters
 
-__all__ = ["FileKind", "kind_of"]
+__all__ = ["FileKind", "kind_name", "kind_of"]
 
 
 class FileKind(NamedTuple):
@@ -100,6 +100,14 @@ def kind_of(start: bytes) -> FileKind | None:
         if start.startswith(magic, offset) and (has_zero or not magic.isalnum()):
             return kind
     return None
+
+
+def kind_name(start: bytes) -> str | None:
+    """Return what a file is that begins so, with its article; None where that is not known."""
+    kind = kind_of(start)
+    if kind is not None:
+        return kind.name
+    return "a text file" if b"\0" not in start and _is_utf8(start) else None
 
 
 def _is_utf8(start: bytes) -> bool:

@@ -104,6 +104,11 @@ def _of_list(given: Sequence[Any], beside_texts: bool) -> tuple[CorpusSource, It
     sentences = sum(map(_is_sentence, names))
     if beside_texts or any(map(is_text, names)) or 2 * sentences > len(names):
         return None, names
+    if len(names) > 1 and not any(map(_looks_like_a_name, names)):
+        raise MissingFileError(
+            f"{shown(names[0])} and {len(names) - 1:,} more name no files; if they are texts, give "
+            f"them as {setting('texts')}=[...]"
+        )
     return given, None
 
 
@@ -124,6 +129,11 @@ def _names_file(name: str) -> bool:
     if name in ("", "-") or os.path.exists(name):
         return True
     return glob.has_magic(name) and any(True for _ in glob.iglob(name, recursive=True))
+
+
+def _looks_like_a_name(given: str) -> bool:
+    """Tell whether a str has a suffix or a folder, as most names of files have."""
+    return bool(_SUFFIX.search(given)) or "/" in given or os.sep in given
 
 
 def _is_sentence(given: str) -> bool:

@@ -47,17 +47,18 @@ def test_no_permission(path, content):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "what"),
     [
-        b"Once upon a time there was a text file.",
-        b"PK\x03\x04" + bytes(60),
-        bytes(20),
-        b"12345678[",
+        (b"Once upon a time there was a text file.", "it is a text file"),
+        (b"12345678[", "it is a text file"),
+        (b"PK\x03\x04" + bytes(60), "it is a zip archive"),
+        (b"\x89fastlm\n" + bytes(60), "it is a token store"),
+        (bytes(20), "it does not begin like one"),
     ],
 )
-def test_another_kind_of_file(path, text):
+def test_another_kind_of_file(path, text, what):
     path.write_bytes(text)
-    assert "is not a fastlm model" in refusal(path)
+    assert f"is not a fastlm model (.safetensors): {what}" in refusal(path)
 
 
 @pytest.mark.parametrize("text", [b"", b"abc", b"1234567"])

@@ -74,6 +74,13 @@ def test_a_list_of_sentences_is_text(texts):
     assert paths_or_texts(texts) == (None, list(texts))
 
 
+def test_several_words_that_name_no_files_may_be_texts():
+    with pytest.raises(MissingFileError, match=r"'emma' and 2 more name no files; .*texts="):
+        paths_or_texts(["emma", "olivia", "ava"])
+    for names in (["a.txt", "b"], ["emma"], ["folder/a", "b"]):  # read, they say what is missing
+        assert paths_or_texts(names) == (names, None)
+
+
 def test_beside_texts_what_names_no_file_is_text():
     assert paths_or_texts("adison", beside_texts=True) == (None, ["adison"])
     assert paths_or_texts(["a", "b"], beside_texts=True) == (None, ["a", "b"])

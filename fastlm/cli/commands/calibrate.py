@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,7 @@ def calibrate(
 
     from fastlm.checks import check_choice
     from fastlm.display.progress import ScoreProgress
+    from fastlm.display.screen import describe
     from fastlm.jobs.calibration import FIGURES
     from fastlm.jobs.request import ScoreRequest
 
@@ -79,8 +81,9 @@ def calibrate(
         found = request.calibration(figure, progress.add)
     found.write(output)
     quantiles = ", ".join(f"{percent} %: {found.at(percent):.5g}" for percent in _SHOWN)
-    typer.echo(f"{found.texts:,} texts, {figure} {quantiles}")
-    typer.echo(f"written to {output}")
+    describe(sys.stdout, "texts", f"{found.texts:,}")
+    describe(sys.stdout, "quantiles", f"{figure} {quantiles}")
+    describe(sys.stdout, "written to", str(output))
 
 
 def _is_calibration(path: Path) -> bool:

@@ -13,8 +13,8 @@ def test_a_sample_decides_what_is_kept(run, model, tmp_path):
     (tmp_path / "a.txt").write_text("".join(f"{line}\n" for line in LINES))
     outcome = run("calibrate", model, "a.txt", "-o", "c.json")
     assert outcome.code == 0
-    assert outcome.out.startswith("60 texts, perplexity 10 %: ")
-    assert "written to c.json" in outcome.out
+    assert outcome.out.startswith("texts       60\nquantiles   perplexity 10 %: ")
+    assert outcome.out.endswith("written to  c.json\n")
     kept = run("score", model, "a.txt", "--keep-percentile", 40, "--calibrate", "c.json").out
     assert abs(len(kept.splitlines()) - 24) <= 1
     assert set(kept.splitlines()) < set(LINES)
