@@ -13,6 +13,7 @@ from fastlm.api.mixing import mix
 from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.counts.estimate import estimate
 from fastlm.counts.pruning import prune_to_size
+from fastlm.engine.precompile import serve
 from fastlm.engine.training import TrainingEngine
 from fastlm.model.initialization import scaled_params
 from fastlm.tokenizers import build_tokenizer
@@ -22,7 +23,10 @@ from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.training.divergence import check_finite
 from fastlm_kernels.runtime.cache import package_folder, user_folder, write_into
 
-__all__ = ["CompiledKernels", "compile_kernels"]
+__all__ = ["TRAINING_PROGRAM", "CompiledKernels", "compile_kernels", "serve_training"]
+
+TRAINING_PROGRAM = f"from {__name__} import serve_training; serve_training()"
+"""The program of the second process of a training start."""
 
 _TEXT = "a b\n\nb a\n"
 
@@ -69,6 +73,14 @@ def compile_kernels() -> CompiledKernels:
     return CompiledKernels(folder, len(indices), size, time.perf_counter() - started)
 
 
+def serve_training() -> None:
+    """Compile what a second process is asked for; see ``engine.precompile.serve``.
+
+    ``counts`` is what estimates counts and weighs them beside a network.
+    """
+    serve({"counts": lambda: _small_mixture(_small_network())})
+
+
 def _writable_folder() -> Path:
     try:
         return write_into(package_folder())
@@ -88,22 +100,31 @@ def _compile_training(batch: int) -> None:
 
 
 def _compile_inference() -> None:
+    model = _small_network()
+    model.score_arrays([_TEXT])
+    model.generate(length=2, seed=0)
+    model.next_token_logits()
+    mixture = _small_mixture(model)
+    mixture.generate(length=2, seed=0)
+    mixture.next_token_distribution()
+    mixture.evaluate(_TEXT, cache=2)
+
+
+def _small_network() -> LanguageModel:
     tokenizer = build_tokenizer("word", [_TEXT])
     config = ModelConfig(
         vocab=tokenizer.vocab_size, boundary=tokenizer.boundary_id, context=2, embed=2, hidden=(2,)
     )
-    model = LanguageModel(config, scaled_params(config, 0), tokenizer, documents="lines")
-    model.score_arrays([_TEXT])
-    model.generate(length=2, seed=0)
-    model.next_token_logits()
+    return LanguageModel(config, scaled_params(config, 0), tokenizer, documents="lines")
+
+
+def _small_mixture(network: LanguageModel) -> LanguageModel:
+    tokenizer = network.tokenizer
     ids = tokenizer.encode_documents([_TEXT] * 9)
     counts = estimate(ids, 3, tokenizer.vocab_size, tokenizer.boundary_id)
     prune_to_size(counts, counts.nbytes - 1)
     alone = LanguageModel(None, None, tokenizer, documents="lines", counts=counts)
-    mixture = mix([model, alone], texts=[_TEXT] * 9)
-    mixture.generate(length=2, seed=0)
-    mixture.next_token_distribution()
-    mixture.evaluate(_TEXT, cache=2)
+    return mix([network, alone], texts=[_TEXT] * 9)
 
 
 def _compile_tokenizers() -> None:

@@ -32,6 +32,8 @@ from fastlm.types import FilePath
 from fastlm.wording import setting
 
 __all__ = [
+    "AUTO_COUNTS",
+    "NO_COUNTS",
     "CountSettings",
     "Counted",
     "check_counts_replaced",
@@ -63,7 +65,7 @@ class CountSettings:
     Attributes
     ----------
     order : int or None
-        Tokens of the longest; None: 5 for words, 7 for characters.
+        Tokens of the longest; 0: none are counted; None: 5 for words, 7 for characters.
     auto : bool
         Whether they are left out where they give less than half a percent.
     prune : tuple of int
@@ -87,7 +89,7 @@ class CountSettings:
         prune: Sequence[int] | None = None,
         size: Any = None,
     ) -> CountSettings | None:
-        """Check the arguments of ``fastlm.train``; return None for no counts.
+        """Check the arguments of ``fastlm.train``; return None where nothing is said of counts.
 
         Raises
         ------
@@ -104,14 +106,18 @@ class CountSettings:
                 f"{setting('order')} is given without {setting('counts_only')}; give "
                 f"{setting('counts')} the order"
             )
-        if counts in (None, "none") and not only:
-            for name, value in (("prune", prune), ("counts_size", size)):
-                if value is not None:
-                    raise ConfigError(
-                        f"{setting(name)} is given without {setting('counts')}; give it as well"
-                    )
+        sizes = {"prune": prune, "counts_size": size}
+        given = [name for name, value in sizes.items() if value is not None]
+        if counts == "none":
+            for name in given:
+                raise ConfigError(
+                    f"{setting(name)} is given with {setting('counts', 'none')}; leave one of them "
+                    "out"
+                )
+            return NO_COUNTS
+        if counts is None and not (only or given):
             return None
-        auto = counts == "auto"
+        auto = not only and counts in (None, "auto")
         number = order if only else None if auto else counts
         if isinstance(number, str) and number.isdecimal() and len(number) < 9:
             number = int(number)
@@ -128,6 +134,11 @@ class CountSettings:
         return cls(
             order=number, auto=auto, prune=cuts, size=None if size is None else _bytes_of(size)
         )
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is counted."""
+        return self.order != 0
 
     def most_bytes(self, beside: int) -> int | None:
         """Return the most bytes of the counts.
@@ -156,6 +167,10 @@ class CountSettings:
         order, prune, size = form.get("order"), form.get("prune") or None, form.get("size")
         found = cls.of(counts, only=counts is None, order=order, prune=prune, size=size)
         return found if found is None else replace(found, order=order)
+
+
+NO_COUNTS = CountSettings(order=0)
+AUTO_COUNTS = CountSettings(auto=True)
 
 
 def _bytes_of(size: Any) -> int:

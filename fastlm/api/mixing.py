@@ -9,12 +9,14 @@ from functools import reduce
 from fastlm.api.arpa import is_arpa, load_counts
 from fastlm.api.counting import fit_mixture
 from fastlm.api.language_model import LanguageModel
+from fastlm.counts.backoff_model import BackoffModel
 from fastlm.data.dataset import build_dataset
 from fastlm.errors import ConfigError
 from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers.spec import TokenizerSpec
 from fastlm.types import CorpusSource, FilePath
+from fastlm.wording import setting
 
 __all__ = ["mix"]
 
@@ -37,7 +39,8 @@ def mix(
     Parameters
     ----------
     models : sequence of path or LanguageModel
-        Two or more, with the same tokenizer and the same documents; one of them may have counts. An
+        Two or more, with the same tokenizer and the same documents. Where several have counts, they
+        must be of one text, and the largest are taken, as some may be pruned to a size. An
         ARPA file (``.arpa``, ``.arpa.gz``) has the tokenizer and the documents of the first model.
     valid : path or sequence of paths, optional
         The text to weigh them on, or a token store.
@@ -72,15 +75,13 @@ def mix(
         _check_pair(first, model, number)
     parts = [model.text_model for model in read]
     networks = [network for part in parts for network in part.networks]
-    counts = [model.counts for model in read if model.counts is not None]
-    if len(counts) > 1:
-        raise ConfigError(f"{len(counts)} of the models have counts; a mixture has those of one")
-    members = len(networks) + len(counts)
+    counts = _counts_of([model.counts for model in read if model.counts is not None])
+    members = len(networks) + (counts is not None)
     if members > _MOST_MEMBERS:
         raise ConfigError(f"the models have {members} members; mix at most {_MOST_MEMBERS}")
     together = replace(parts[0], networks=tuple(networks), counts=None, weights=None)
-    if counts:
-        together = together.with_counts(counts[0])
+    if counts is not None:
+        together = together.with_counts(counts)
     data = build_dataset(
         valid,
         TokenizerSpec.of(first.tokenizer),
@@ -106,10 +107,24 @@ def mix(
             "valid_loss": fit.loss,
             "member_valid_losses": list(fit.losses),
         },
-        counts=counts[0] if counts else None,
+        counts=counts,
         weights=fit.weights,
         others=others,
     )
+
+
+def _counts_of(counts: list[BackoffModel]) -> BackoffModel | None:
+    """Return the counts of a mixture: the largest, of which the others are parts."""
+    texts = {
+        (each.order, each.metadata.get("tokens"), str(each.metadata.get("discounts")))
+        for each in counts
+    }
+    if len(texts) > 1:
+        raise ConfigError(
+            f"{len(counts)} of the models have counts, of different texts or orders, and a mixture "
+            f"has those of one; train the others with {setting('counts', 'none')}"
+        )
+    return max(counts, key=lambda each: sum(each.counts), default=None)
 
 
 def _read(model: FilePath | LanguageModel, first: LanguageModel) -> LanguageModel:

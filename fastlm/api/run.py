@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.api.counting import (
+    AUTO_COUNTS,
+    NO_COUNTS,
     CountSettings,
     check_counts_replaced,
     count_dataset,
@@ -90,7 +92,7 @@ class ResolvedRun:
     given: dict[str, Any]  # fields of config.training, which a checkpoint may refuse
     counts: NDArray[np.int64]  # int64[V], how often each token occurs
     reasons: tuple[str, ...]  # why the settings that were not given are what they are
-    counting: CountSettings | None = None  # what is counted beside the network
+    counting: CountSettings = NO_COUNTS  # what is counted beside the network
 
 
 def resolve(start: RunStart, request: Request) -> ResolvedRun:
@@ -135,7 +137,7 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     if no_valid:
         source["valid"] = 0
     counting = _counting(start, request, data)
-    if counting is not None:
+    if counting.any:
         source["counts"] = counting.to_dict()
     sample = ""
     if start.saved is None and data.valid is not None:
@@ -158,21 +160,24 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     )
 
 
-def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings | None:
-    """Return what is counted: as given, else as the checkpoint says; None for nothing."""
+def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings:
+    """Return what is counted: as given, else as the checkpoint says, else what is worth it."""
     counting = request.counts
     if start.saved is not None:
-        before = CountSettings.from_dict((start.saved.corpus["recipe"] or {}).get("counts"))
+        recipe = start.saved.corpus["recipe"] or {}
+        before = CountSettings.from_dict(recipe.get("counts")) or NO_COUNTS
         if counting not in (None, before):
             raise ConfigError(
                 f"{start.saved.path} is of a run with other counts; leave {setting('counts')} out "
                 "to resume it"
             )
-        counting = before
-    if counting is None or data.valid is not None:
+        return before
+    if counting is None:
+        counting = AUTO_COUNTS if start.from_scratch and request.preset is None else NO_COUNTS
+    if data.valid is not None or not counting.any:
         return counting
     if counting.auto:
-        return None
+        return NO_COUNTS
     raise ConfigError(
         f"counts need validation text, on which they are weighed; give {setting('valid')}, or "
         f"leave {setting('counts')} out"
@@ -255,7 +260,7 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
     )
     trainer.reasons = run.reasons
     counted = None
-    if run.counting is not None:
+    if run.counting.any:
         threads, params = run.config.training.threads, trainer.engine.state.params
         beside = params.nbytes + len(json.dumps(data.tokenizer.to_dict()))
         counted = count_dataset(data, run.counting, threads, callbacks, beside=beside)
@@ -274,7 +279,7 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
         raise
     lm = _trained_model(trainer, data, result.reason)
     lm.result = result
-    if counted is None or run.counting is None:
+    if counted is None:
         return lm
     try:
         return with_counts(lm, counted, run.counting, data.valid, callbacks)

@@ -103,8 +103,9 @@ def train(
     counts : {"auto", "none"} or int, optional
         Count n-grams of up to this many tokens, and mix them with the network by weights that are
         fitted on the validation text. ``auto``: up to 5 words or 7 characters, in at most 50 MB,
-        and only where they lower the validation loss by half a percent. Default ``none``. The
-        network is the same with and without.
+        and only where they lower the validation loss by half a percent. Default ``auto``, but
+        ``none`` with a preset, for other weights to start from and without validation text. The
+        network is the same with and without, if it has the same number of steps.
     counts_only : bool
         Count n-grams, and train no network.
     order : int, optional

@@ -143,6 +143,8 @@ def _interruptible(command: _Command) -> _Command:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        # Numba's colours write a control code at the end, on dumb terminals too.
+        os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
         from fastlm.system.interrupts import watch_interrupts
 
         quiet, terminal = kwargs.get("quiet", False), sys.stderr.isatty()

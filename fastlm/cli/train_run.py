@@ -52,11 +52,13 @@ def _train_and_save(
     corpus: list[str] | None, output: Path, settings: dict[str, Any], *, quiet: bool
 ) -> int:
     checkpoint = settings.get("checkpoint")
+    from fastlm.api.compile import TRAINING_PROGRAM
     from fastlm.engine.precompile import start_compiling
     from fastlm.system.atomic_file import remove_stale
 
     remove_stale(output)
-    start_compiling()
+    counts = settings.get("counts") != "none" and not settings.get("preset")
+    start_compiling("train_steps", TRAINING_PROGRAM, ["counts"] if counts else [])
     facts = RunFacts()
     try:
         lm = _fit(corpus or None, settings, facts, quiet=quiet)

@@ -10,7 +10,7 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 __all__ = ["SecondProcess", "compile_together", "share_with"]
@@ -58,9 +58,12 @@ class SecondProcess:
     ----------
     program : str
         Python source. It answers each line of its standard input by a line.
+    first : sequence of str
+        What it compiles before it takes anything from a list.
     """
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, first: Sequence[str] = ()) -> None:
+        self._first = list(first)
         self._taken: list[str] = []
         self._thread: threading.Thread | None = None
         self.process = subprocess.Popen(
@@ -91,6 +94,8 @@ class SecondProcess:
         assert stdin is not None
         assert stdout is not None
         with contextlib.suppress(IndexError, OSError, ValueError):
+            while self._first and self._ask(self._first.pop(0), stdin, stdout):
+                pass
             while self._ask("", stdin, stdout):  # it is ready for more
                 name = left.pop()
                 self._taken.append(name)

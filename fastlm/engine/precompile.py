@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from fastlm.engine.compiling import SecondProcess, share_with
 
@@ -15,7 +15,9 @@ __all__ = ["compiling_text", "is_compiled", "serve", "start_compiling"]
 _PROGRAM = f"from {__name__} import serve; serve()"
 
 
-def start_compiling(kernel: str = "train_steps") -> None:
+def start_compiling(
+    kernel: str = "train_steps", program: str = _PROGRAM, first: Sequence[str] = ()
+) -> None:
     """Start a second process that compiles part of the kernels, if ``kernel`` is not compiled yet.
 
     It ends by itself, at the latest when this process does. If it cannot start or fails, the first
@@ -25,6 +27,10 @@ def start_compiling(kernel: str = "train_steps") -> None:
     ----------
     kernel : {"train_steps", "generate_tokens", "position_losses"}
         What this process is going to run.
+    program : str
+        Python source that calls ``serve``.
+    first : sequence of str
+        What the second process compiles before all else, by the names of that program.
     """
     from fastlm.system.resources import available_processors
     from fastlm_kernels.runtime.cache import cache_problem
@@ -34,7 +40,7 @@ def start_compiling(kernel: str = "train_steps") -> None:
     if cache_problem():
         return  # what it compiles would not be found
     with contextlib.suppress(OSError):
-        share_with(SecondProcess(_PROGRAM))
+        share_with(SecondProcess(program, first))
 
 
 def is_compiled(kernel: str) -> bool:
@@ -61,11 +67,12 @@ def compiling_text() -> str:
     return f"kernels for the first time: 5 to 20 s; {later}"
 
 
-def serve() -> None:
+def serve(more: Mapping[str, Callable[[], object]] | None = None) -> None:
     """Compile what standard input names, a name a line, and write each name when it is done.
 
-    After ``train_steps`` or a part of it has been asked for, what a run needs later is compiled
-    while nothing else is asked for. The end of standard input ends this process at once.
+    ``more`` has what other rooms compile. After ``train_steps`` or a part of it has been asked for,
+    what a run needs later is compiled while nothing else is asked for. The end of standard input
+    ends this process at once.
     """
     import gc
     import queue
@@ -79,11 +86,11 @@ def serve() -> None:
 
     threading.Thread(target=read, name="fastlm-parent", daemon=True).start()
     gc.disable()  # the process ends soon; compiling makes many objects, and keeps them
-    compilations = _all_compilations()
+    compilations = _all_compilations() | dict(more or {})
     later = ["position_losses", "generate_tokens"]
     asked: set[str] = set()
     while True:
-        trains = bool(asked - {"", "product", *later})
+        trains = bool(asked - {"", "product", *later, *(more or {})})
         if names.empty() and trains and later:
             compilations[later.pop(0)]()
             continue

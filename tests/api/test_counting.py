@@ -45,7 +45,7 @@ def counted(text=TEXT, valid=VALID, **settings):
 
 
 def test_counts_beside_a_network_leave_it_as_it_is_and_help():
-    alone, notices = trained(), Notices()
+    alone, notices = trained(counts="none"), Notices()
     lm = trained(counts=4, callbacks=[notices])
     assert lm.params.tobytes() == alone.params.tobytes()
     assert lm.counts.order == 4
@@ -79,7 +79,25 @@ def test_auto_counts_are_left_out_where_they_give_nothing():
     lm = trained(text, text[:400][::-1], documents="file", counts="auto", callbacks=[notices])
     assert lm.counts is None
     assert notices.messages[-1].startswith("left out")
-    assert trained(counts="auto").counts.order == 7
+    assert trained().counts.order == trained(counts="auto").counts.order == 7
+
+
+def test_no_counts_by_default_where_they_are_not_expected():
+    """A preset is one of the founding systems; without validation text nothing can be weighed."""
+    assert trained(counts="none").counts is None
+    assert trained(preset="mini", hidden=(4,)).counts is None
+    assert fastlm.train(texts=[TEXT], valid=0, **RUN).counts is None
+    base = trained(counts="none", steps=2)
+    assert trained(init=base, hidden=None, embed=None).counts is None
+    assert trained(prune=(0, 0, 3)).counts.metadata["prune"][2] == 3
+
+
+def test_a_run_of_an_older_version_is_resumed_without_counts(tmp_path):
+    corpus, checkpoint = tmp_path / "t.txt", tmp_path / "c"
+    corpus.write_text(TEXT)
+    settings = RUN | {"schedule": "constant"}
+    fastlm.train(corpus, counts="none", checkpoint=checkpoint, **settings | {"steps": 5})
+    assert fastlm.train(corpus, checkpoint=checkpoint, resume=True, steps=9).counts is None
 
 
 def test_counts_are_pruned_to_a_size():
@@ -145,8 +163,8 @@ def test_the_network_in_the_place_of_a_mixture_is_protected(tmp_path):
         ({"counts": "9" * 5000}, "auto, none or the order"),
         ({"counts": 3, "counts_only": True}, "choose one"),
         ({"order": 3}, "without counts_only"),
-        ({"prune": (0, 1)}, "without counts"),
-        ({"counts_size": "1MB", "counts": "none"}, "without counts"),
+        ({"prune": (0, 1), "counts": "none"}, "prune is given with counts='none'"),
+        ({"counts_size": "1MB", "counts": "none"}, "counts_size is given with counts='none'"),
         ({"counts": 3, "counts_size": "much"}, "such as 20MB"),
         ({"counts": 3, "counts_size": 0}, "counts_size is 0"),
         ({"counts": 3, "prune": (0, -1)}, "prune is -1"),
@@ -175,7 +193,9 @@ def test_settings_come_back_from_a_checkpoint():
         assert CountSettings.from_dict(settings.to_dict()) == settings
     assert CountSettings.of("3", size="1.5 kb").size == 1500
     assert CountSettings.from_dict(None) is None
-    assert CountSettings.of("none") is None
+    assert CountSettings.of() is None
+    assert not CountSettings.of("none").any
+    assert CountSettings.of(size="20MB").auto
 
 
 @pytest.mark.parametrize("documents", ["file", "lines"])

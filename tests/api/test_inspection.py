@@ -25,6 +25,7 @@ def run(tmp_path_factory):
         valid=0.2,
         checkpoint=checkpoint,
         metrics=folder / "m.metrics.jsonl",
+        counts="none",
         **SETTINGS,
     )
     lm.save(model)

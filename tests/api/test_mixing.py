@@ -7,6 +7,7 @@ import pytest
 
 import fastlm
 from fastlm.api.export import export
+from fastlm.counts.pruning import prune_to_size
 from fastlm.errors import ConfigError, ModelFileError
 from fastlm.tokenizers import build_tokenizer
 from tests.inference.mixtures import counts_of, make_mixture
@@ -16,12 +17,16 @@ TOKENIZER = build_tokenizer("char", [CORPUS])
 VALID = ["the dog sat on a mat", "and the cat saw it", "the mat"] * 5
 
 
+def counts_alone(order, documents="lines", nbytes=None):
+    counts = counts_of(TOKENIZER, order)
+    if nbytes is not None:
+        counts = prune_to_size(counts, nbytes)
+    return fastlm.LanguageModel(None, None, TOKENIZER, documents=documents, counts=counts)
+
+
 def models(documents="lines"):
     networks = [model_of(TOKENIZER, documents, seed) for seed in range(2)]
-    counts = fastlm.LanguageModel(
-        None, None, TOKENIZER, documents=documents, counts=counts_of(TOKENIZER, 4)
-    )
-    return [*networks, counts]
+    return [*networks, counts_alone(4, documents)]
 
 
 def test_members_are_mixed_by_weights_that_suit_the_text(tmp_path):
@@ -54,13 +59,21 @@ def test_a_mixture_gives_its_members():
     np.testing.assert_array_equal(lm.weights, fastlm.mix(parts, texts=VALID).weights)
 
 
+def test_of_counts_of_one_text_the_largest_are_taken():
+    network, _, counts = models()
+    small = counts_alone(4, nbytes=counts.counts.nbytes // 2)
+    lm = fastlm.mix([network, small, counts], texts=VALID)
+    assert lm.counts.counts == counts.counts.counts
+    assert lm.weights.shape == (16, 2)
+
+
 @pytest.mark.parametrize(
     ("others", "settings", "message"),
     [
         ([], {"texts": VALID}, "two or more"),
         ([make_mixture(tokenizer="word")], {"texts": VALID}, "of one vocabulary"),
         (models("file")[:1], {"texts": VALID}, "documents of model 2"),
-        ([models()[2], models()[2]], {"texts": VALID}, "2 of the models have counts"),
+        ([models()[2], counts_alone(3)], {"texts": VALID}, "2 of the models have counts, of diff"),
         ([models()[1]], {}, "give valid or texts"),
         ([models()[1]] * 16, {"texts": VALID}, "17 members"),
     ],

@@ -11,7 +11,9 @@ from .conftest import SMALL, assert_one_line
 
 @pytest.fixture
 def trained(run, corpus, tmp_path):
-    outcome = run("train", corpus, *SMALL, "--steps", "40", "--valid", "0.2", "--quiet")
+    outcome = run(
+        "train", corpus, *SMALL, "--steps", "40", "--valid", "0.2", "--counts", "none", "--quiet"
+    )
     assert outcome.code == 0
     return tmp_path / "model.safetensors"
 

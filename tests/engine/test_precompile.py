@@ -99,7 +99,7 @@ def test_no_second_process_where_it_has_nothing_to_do(monkeypatch, compiled, pro
 def test_a_second_process_that_cannot_start_is_no_error(monkeypatch):
     started = []
 
-    def no_process(program):
+    def no_process(program, first):
         started.append(program)
         raise OSError(12, "Cannot allocate memory")
 

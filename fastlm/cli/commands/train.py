@@ -151,8 +151,8 @@ def train(
         str | None,
         option(
             "N",
-            "Count n-grams of up to N tokens beside the network, or auto: where they lower the "
-            "validation loss by 0.5 % (default none).",
+            "Count n-grams of up to N tokens beside the network; none: do not; auto: do where they "
+            "lower the validation loss by 0.5 % (default auto).",
             _COUNTS,
         ),
     ] = None,

@@ -20,7 +20,7 @@ from ..conftest import SMALL, assert_one_line
 
 @pytest.fixture
 def trained(run, corpus, tmp_path):
-    outcome = run("train", corpus, *SMALL, "--steps", "40", "--valid", "0.2")
+    outcome = run("train", corpus, *SMALL, "--steps", "40", "--valid", "0.2", "--counts", "none")
     assert outcome.code == 0
     return tmp_path / "model.safetensors"
 
