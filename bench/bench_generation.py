@@ -1,4 +1,7 @@
-"""Benchmarks of generation: one text, many texts at once, a stream, and other implementations."""
+"""Benchmarks of generation: one text, many at once, a stream, and the reference systems.
+
+`inference.py` has other implementations of the same.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import numpy as np
 import pytest
 
 from fastlm.api.language_model import LanguageModel
-from fastlm.bench.torch_steps import Torch
 from fastlm.bench.workloads import Workload, initial_params, select_workloads
 from fastlm.model.reference_weights import to_mini, to_tiny
 from fastlm.reference import tiny
@@ -60,7 +62,7 @@ def test_generate(benchmark, char_model, options: dict):
     assert len(text) > len("The ")
 
 
-# ---------------------------------------------------------------------------- other implementations
+# ---------------------------------------------------------------------------- reference systems
 
 TINY, MINI = select_workloads(["tiny-1", "mini-1"])
 PROMPT = [1, 2, 3, 4, 5]
@@ -99,25 +101,8 @@ def by_reference(workload: Workload) -> Writer:
     return write
 
 
-def by_torch(workload: Workload) -> Writer:
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
-    # The model of the training benchmark before its first step.
-    model = Torch(workload, threads=1).module
-
-    def write(length: int) -> list[int]:
-        ids = list(PROMPT)
-        with torch.inference_mode():
-            for _ in range(length):
-                ids.append(int(model(torch.tensor([ids[-workload.context :]])).argmax()))
-        return ids
-
-    return write
-
-
 WRITERS: dict[str, Callable[[Workload], Writer]] = {
     "reference": by_reference,
-    "torch": by_torch,
     "fastlm": by_fastlm,
 }
 

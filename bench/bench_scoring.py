@@ -1,4 +1,7 @@
-"""Benchmarks of scoring: the kernel by itself, and from text to perplexity and scores."""
+"""Benchmarks of scoring: the kernel by itself, and from text to perplexity and scores.
+
+`inference.py` has other implementations of the same.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import numpy as np
 import pytest
 
 from fastlm.api.language_model import LanguageModel
-from fastlm.bench.torch_steps import adaptive_softmax
 from fastlm.bench.workloads import initial_params, select_workloads, tokens
 from fastlm.config import ModelConfig
 from fastlm.engine.losses import position_losses
@@ -62,7 +64,6 @@ def test_evaluate(benchmark, char_model, text, threads: int):
 # ---------------------------------------------------------------------------- scores
 
 CHARACTERS, WORDS = 200_000, 60_000
-TORCH_BATCHES = (256, 1024, 4096, 16384)
 
 
 @pytest.fixture(scope="module")
@@ -104,46 +105,3 @@ def test_score(benchmark, scored, size: int | None, threads: int):
     benchmark.extra_info["tokens"] = sum(lm.tokenizer.encode(each).size for each in texts)
     scores = benchmark(lambda: list(lm.score(texts, threads=threads)))
     assert sum(score.tokens for score in scores) == benchmark.extra_info["tokens"]
-
-
-@pytest.mark.parametrize("threads", THREADS)
-@pytest.mark.parametrize("batch", TORCH_BATCHES)
-def test_score_by_torch(benchmark, scored, batch: int, threads: int):
-    """The same model in PyTorch, in inference mode, without the time for tokenising; its best batch
-    is the one to compare with."""
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(threads)
-    lm, text = scored
-    context = lm.config.context
-    weights = {
-        name: torch.nn.Parameter(torch.from_numpy(tensor.T.copy()))
-        for name, tensor in lm.tensors.items()
-        if name != "embeddings"
-    }
-    embeddings = torch.from_numpy(lm.tensors["embeddings"])
-    ids = lm.tokenizer.encode(text).astype(np.int64)
-    padded = torch.from_numpy(np.concatenate((np.full(context, lm.config.boundary), ids)))
-    linear = torch.nn.functional.linear
-    if lm.config.cutoffs:
-        adaptive = adaptive_softmax(weights, 256, lm.config.vocab, lm.config.cutoffs)
-
-    def log_probs(h, targets):
-        if lm.config.cutoffs:
-            return adaptive(h, targets[:, 0]).output
-        z = linear(h, weights["output.weight"], weights["output.bias"])
-        return z.log_softmax(-1).gather(1, targets)
-
-    def score() -> float:
-        total = 0.0
-        with torch.inference_mode():
-            windows = padded.unfold(0, context + 1, 1)
-            for start in range(0, len(windows), batch):
-                rows = windows[start : start + batch]
-                x = embeddings[rows[:, :context]].flatten(1)
-                h = linear(x, weights["hidden.1.weight"], weights["hidden.1.bias"]).relu()
-                total += float(log_probs(h, rows[:, context:]).sum(dtype=torch.float64))
-        return total
-
-    benchmark.extra_info["tokens"] = len(ids)
-    log_prob = benchmark(score)
-    assert log_prob == pytest.approx(next(lm.score([text])).log_prob, rel=1e-5)

@@ -1,14 +1,11 @@
-"""Start-up times of whole processes."""
+"""Start-up times of processes that train nothing; `starts.py` has the others."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import count
 
 import pytest
-
-from fastlm.bench.start import start_once
 
 
 @pytest.mark.parametrize(
@@ -23,18 +20,3 @@ def test_process(benchmark, arguments: tuple[str, ...], smoke: bool):
     benchmark.pedantic(
         subprocess.run, (command,), {"check": True, "capture_output": True}, rounds=rounds
     )
-
-
-def test_cold_start(benchmark, tmp_path, smoke: bool):
-    """Import, compile, first training step."""
-    if smoke:
-        pytest.skip("compiles everything once more; runs where benchmarks are timed")
-    fresh = (tmp_path / str(number) for number in count())
-    seconds = benchmark.pedantic(start_once, setup=lambda: ((next(fresh),), {}))
-    assert seconds["first_step"] > 0
-
-
-def test_warm_start(benchmark, tmp_path, smoke: bool):
-    """The same where the kernels are compiled already."""
-    start_once()
-    benchmark.extra_info |= benchmark.pedantic(start_once, rounds=1 if smoke else 5)
