@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Start, Validation
+from fastlm.display.epoch_lines import EpochLines
 from fastlm.display.figures import count_text, duration_text, plural, quality_text, size_text
 
 __all__ = ["LogProgress"]
@@ -33,6 +34,7 @@ class LogProgress(Callback):
         self._clock = clock
         self._logged_at = clock()
         self._tokenizer = ""
+        self._epochs: EpochLines | None = None
 
     def on_prepare(self, preparing: Preparing) -> None:
         """Log the end of each phase that took a second."""
@@ -49,6 +51,7 @@ class LogProgress(Callback):
     def on_start(self, start: Start) -> None:
         """Log the size of the run."""
         self._tokenizer = start.tokenizer
+        self._epochs = EpochLines(start)
         self._log(
             "training %s parameters on %s of %s",
             f"{start.parameters:,}",
@@ -57,7 +60,9 @@ class LogProgress(Callback):
         )
 
     def on_progress(self, progress: Progress) -> None:
-        """Log a line when it is time."""
+        """Log a line when it is time, and every tenth epoch of a preset."""
+        if self._epochs is not None and (line := self._epochs.add(progress)) is not None:
+            self._log("%s", line)
         if self._clock() - self._logged_at < self._interval:
             return
         self._logged_at = self._clock()

@@ -11,6 +11,7 @@ from typing import Self, TextIO
 
 from fastlm.callbacks import Callback, Notice, Preparing, Progress, Result, Start, Validation
 from fastlm.display.compiling import announced
+from fastlm.display.epoch_lines import EpochLines
 from fastlm.display.figures import (
     count_text,
     duration_text,
@@ -56,7 +57,8 @@ class ConsoleProgress(Callback):
 
     On a terminal each validation leaves a line, and the state of the run is redrawn below. In a
     pipe there is a line for each validation, and one every ``interval`` seconds between them; its
-    loss is the mean since the line before.
+    loss is the mean since the line before. A run of a preset has the lines of its founding system
+    (``EpochLines``), and the others only if it is validated.
 
     Use it as a context manager if an exception may end the run: it restores the terminal.
 
@@ -90,6 +92,8 @@ class ConsoleProgress(Callback):
         self._columns: tuple[str, ...] = ()
         self._last: Progress | None = None
         self._validation: Validation | None = None
+        self._epochs: EpochLines | None = None
+        self._has_table = True
         self._first_step = 0
         self._shown_step = 0
         self._shown_at = clock()
@@ -132,6 +136,8 @@ class ConsoleProgress(Callback):
         begin(self._screen)
         self._unit = quality_unit(start.tokenizer)
         self._first_step = start.step
+        self._epochs = EpochLines(start)
+        self._has_table = start.valid_tokens > 0 or not self._epochs.shown
         for label, text in _facts(start):
             self._screen.describe(label, text)
         self._shown_at = self._clock()
@@ -145,7 +151,12 @@ class ConsoleProgress(Callback):
             self._loss_sum += progress.loss * steps
             self._loss_steps += steps
         self._last = progress
-        if self._screen.can_redraw:
+        if self._epochs is not None and (line := self._epochs.add(progress)) is not None:
+            self._screen.print(line)
+        if not self._has_table:
+            epochs = f"epoch {_epochs(progress.epoch, progress.total_epochs)}"
+            self._screen.redraw(epochs, progress.fraction)
+        elif self._screen.can_redraw:
             self._head()
             row = self._row(progress, progress.loss, self._validation)
             self._screen.redraw(row, progress.fraction)
@@ -167,7 +178,8 @@ class ConsoleProgress(Callback):
 
     def on_end(self, result: Result) -> None:
         """Print the last line and how the run ended."""
-        if self._last is not None and self._shown_step != self._last.step:
+        said_all = self._epochs is not None and self._epochs.lines > 0 and not self._has_table
+        if self._last is not None and self._shown_step != self._last.step and not said_all:
             self._print(self._last, result.train_loss)
         self.close()
         self._screen.describe(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -66,15 +69,42 @@ def from_reference(reference: Reference, config: ModelConfig) -> NDArray[np.floa
 def reference_params(config: ModelConfig, system: str, seed: int) -> NDArray[np.float32]:
     """Return the weights that ``tiny`` or ``mini`` starts from, float32[n].
 
-    Raises
-    ------
-    ConfigError
-        Unless the model has the form of that system.
+    A model of that system's form gets the very numbers of the system. One of another form, say
+    Tiny with a hidden layer, gets numbers drawn by the same rule, matrix by matrix:
+
+    - ``tiny``: N(0, 0.3).
+    - ``mini``: N(0, sqrt(2 / (fan_in + fan_out))).
+    - Biases: 0. Pools of F far tokens: 1 / sqrt(F).
     """
-    if system == "tiny":
-        check_tiny(config)
-        return from_reference(tiny.initialize_weights(config.vocab, config.embed, seed), config)
-    return from_reference(_empty_mini(config, seed=seed), config)
+    params = np.zeros(Layout(config).size, dtype=np.float32)
+    draw = _tiny_draw(seed) if system == "tiny" else _mini_draw(seed)
+    for name, tensor in Layout(config).views(params).items():
+        if name.startswith("far."):
+            tensor[...] = 1 / math.sqrt(tensor.shape[0])
+        elif system == "mini" and _is_weight(name):
+            tensor[...] = draw(*tensor.T.shape).T
+        elif not name.endswith(".bias"):
+            tensor[...] = draw(*tensor.shape)
+    return params
+
+
+def _tiny_draw(seed: int) -> Callable[[int, int], NDArray[Any]]:
+    rng = random.Random(seed)
+
+    def draw(rows: int, columns: int) -> NDArray[Any]:
+        numbers = [rng.gauss(0.0, tiny.INITIAL_SPREAD) for _ in range(rows * columns)]
+        return np.reshape(numbers, (rows, columns))
+
+    return draw
+
+
+def _mini_draw(seed: int) -> Callable[[int, int], NDArray[Any]]:
+    rng = np.random.default_rng(seed)
+
+    def draw(rows: int, columns: int) -> NDArray[Any]:
+        return rng.standard_normal((rows, columns)) * math.sqrt(2.0 / (rows + columns))
+
+    return draw
 
 
 def _is_weight(name: str) -> bool:

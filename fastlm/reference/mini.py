@@ -26,7 +26,8 @@ In formulas, for the words i₁ … i_C of a context:
 Letters used below: V words in the vocabulary, E numbers in an embedding, C words in a context,
 H1 and H2 widths of the hidden layers, H the last of them, B examples in a batch.
 
-Run it with `python -m fastlm.reference.mini`.
+Run it with `python -m fastlm.reference.mini`, or with a text of yours:
+`python -m fastlm.reference.mini FILE`.
 """
 
 import re
@@ -120,7 +121,8 @@ class MiniNeuralLM:
     ----------
     params : every weight by name. Weight matrices are stored (fan_out, fan_in), as in W·x:
         embeddings [V, E], W1 [H1, C*E], b1 [H1], W1_5 [H2, H1], b1_5 [H2], W2 [V, H], b2 [V];
-        W1_5 and b1_5 exist only with a second hidden layer.
+        W1_5 and b1_5 exist only with a second hidden layer. `model.W1` is `model.params["W1"]`, and
+        so for all of them.
     momenta : the running mean of each parameter's gradients, same names and shapes
     """
 
@@ -174,6 +176,20 @@ class MiniNeuralLM:
         self.params["W2"] = self.random_weights(vocab_size, last_size)
         self.params["b2"] = np.zeros(vocab_size, self.dtype)
         self.momenta = {name: np.zeros_like(value) for name, value in self.params.items()}
+
+    def __getattr__(self, name: str) -> Array:
+        """Find a weight by its name; Python asks here for what is no ordinary attribute."""
+        params: dict[str, Array] = self.__dict__.get("params", {})
+        if name in params:
+            return params[name]
+        raise AttributeError(f"no attribute {name!r}; the weights are {', '.join(params)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Let `model.W1 = ...` change the weights, not hide them."""
+        if name in self.__dict__.get("params", {}):
+            self.params[name][...] = value
+        else:
+            super().__setattr__(name, value)
 
     def random_weights(self, rows: int, columns: int) -> Array:
         """Draw randn · sqrt(2 / (fan_in + fan_out)).
@@ -497,10 +513,14 @@ the bridge at night looks for that light before taking the path through the tree
 """
 
 
-def main() -> None:
-    """Learn one paragraph by heart, then continue its first words at three temperatures."""
-    preprocessor = TextPreprocessor(PARAGRAPH)
-    indices = preprocessor.text_to_indices(PARAGRAPH)
+# Of a text of yours the demonstration reads this many characters: it makes a step per word.
+DEMO_CHARACTERS = 3000
+
+
+def main(text: str = PARAGRAPH) -> None:
+    """Learn a paragraph by heart, continue its first words, and measure on words held out."""
+    preprocessor = TextPreprocessor(text)
+    indices = preprocessor.text_to_indices(text)
     model = MiniNeuralLM(len(preprocessor.vocabulary))
     contexts, targets = preprocessor.create_training_data(indices, model.context_size)
     print(
@@ -513,7 +533,81 @@ def main() -> None:
     for temperature in (0.01, 0.7, 2.0):
         ids = model.generate(indices[: model.context_size], 30, temperature)
         print(f"Temperature {temperature}: {preprocessor.indices_to_text(ids)}")
+    print()
+    print("Learnt by heart. And words that it has never seen? Trained on four fifths of a text,")
+    print("the rest held out:")
+    two_readings(little_language() if text == PARAGRAPH else text)
+
+
+def little_language(count: int = 120, seed: int = 0) -> str:
+    """Make sentences of two kinds by chance: enough of them to learn a rule from, few to know all.
+
+    "the old miller watches the young queen ." and "the baker paints the small boat ."
+    """
+    rng = np.random.default_rng(seed)
+    kinds = {
+        "people": "girl boy miller fisher baker queen",
+        "things": "lamp boat bread river bridge window",
+        "like": "old small red quiet young",
+        "sees": "sees likes remembers watches",
+        "paints": "carries lights paints loses",
+    }
+    sentences = ("the like people sees the like people .", "the people paints the like things .")
+    return " ".join(
+        str(rng.choice(kinds[word].split())) if word in kinds else word
+        for _ in range(count)
+        for word in sentences[rng.integers(2)].split()
+    )
+
+
+def two_readings(text: str, dropout: float = 0.5, epochs: int = 32) -> None:
+    """Train on four fifths of a text, without and with dropout; print both losses of both.
+
+    The loss on the examples held out falls at first, and rises once the model learns the others by
+    heart. With dropout no hidden unit can rely on another one being there, so each has to be useful
+    by itself: less is learnt by heart.
+    """
+    words = TextPreprocessor(text)
+    indices = words.text_to_indices(text)
+    models = [
+        MiniNeuralLM(len(words.vocabulary), dropout=share, learning_rate=1.0)
+        for share in (0.0, dropout)
+    ]
+    contexts, targets = words.create_training_data(indices, models[0].context_size)
+    n = len(targets) * 4 // 5
+
+    def losses(model: MiniNeuralLM) -> str:
+        parts = ((contexts[:n], targets[:n]), (contexts[n:], targets[n:]))
+        both = [cross_entropy_loss(model.forward(x)[0], target) for x, target in parts]
+        return f"{both[0]:8.2f} {both[1]:9.2f}"
+
+    print(f"{'':6}  without dropout     with dropout {dropout}")
+    print(f"{'epoch':>6}  {'trained':>7} {'held out':>9}  {'trained':>8} {'held out':>9}")
+    done = 0
+    for epoch in [2**k for k in range(epochs.bit_length())]:
+        for model in models:
+            model.train(contexts[:n], targets[:n], epoch - done, batch_size=16)
+        done = epoch
+        print(f"{epoch:6} {losses(models[0])}  {losses(models[1])}", flush=True)
+
+
+def text_of(path: str) -> str:
+    """Read the beginning of a file for the demonstration."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(DEMO_CHARACTERS)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: cannot read {path} as UTF-8 text: {error}") from None
+    count = len(TextPreprocessor.split(text))
+    if count < 20:
+        raise SystemExit(f"error: {path} has {count} words; give a text of 20 or more")
+    print(f"{path}: its first {count} words. For all of it: fastlm train {path} --preset mini")
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    import sys
+
+    if len(sys.argv) > 2:
+        raise SystemExit("usage: python -m fastlm.reference.mini [FILE]")
+    main(*map(text_of, sys.argv[1:]))

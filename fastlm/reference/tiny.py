@@ -23,9 +23,11 @@ C characters in a context (5).
 
 How large is it? 27 embeddings of 32 numbers and a 32 x 27 output matrix: 864 + 864 = 1,728
 parameters (`count_parameters`). The figure of about 4,800 that is often quoted for this model would
-need the five embeddings side by side instead of their mean: 27*32 + (5*32)*27 = 5,184.
+need the five embeddings side by side instead of their mean: 27*32 + (5*32)*27 = 5,184. That model
+is here too (`initialize_weights(27, 32, concat=5)`): it knows the order of the characters.
 
-Run it with `python -m fastlm.reference.tiny`.
+Run it with `python -m fastlm.reference.tiny`, or with a text of yours:
+`python -m fastlm.reference.tiny FILE`.
 """
 
 import math
@@ -34,6 +36,10 @@ import random
 VOCABULARY = " abcdefghijklmnopqrstuvwxyz"
 CONTEXT_LENGTH = 5
 EMBED_SIZE = 32
+
+# Other names of the same things.
+vocab = VOCABULARY
+char_to_idx = {character: i for i, character in enumerate(VOCABULARY)}
 
 # Spread of the first random weights. Far smaller, and the two matrices wait for each other to grow:
 # 100 epochs on one "the cat sat on the mat " end at a loss of 1.98 from a spread of 0.01, 1.14 from
@@ -44,7 +50,23 @@ INITIAL_SPREAD = 0.3
 # log(0) has no value. A probability that was rounded to 0 counts as this one: a loss of 690.8.
 SMALLEST_PROBABILITY = 1e-300
 
+# Of a text of yours the demonstration reads this much: pure Python takes its time.
+DEMO_CHARACTERS = 500
+DEMO_CONCAT_EPOCHS = 30
+
 Weights = dict[str, list[list[float]]]
+
+
+class NamedWeights(Weights):
+    """Weights by name, where "W_output" is another name of "output"."""
+
+    def __missing__(self, name: str) -> list[list[float]]:
+        if name == "W_output":
+            return self["output"]
+        raise KeyError(f"no weights {name!r}; there are {', '.join(self)}")
+
+    def __setitem__(self, name: str, matrix: list[list[float]]) -> None:
+        super().__setitem__("output" if name == "W_output" else name, matrix)
 
 
 def encode(text: str) -> list[int]:
@@ -87,26 +109,32 @@ def create_training_data(text: str, context_length: int) -> list[tuple[list[int]
     ]
 
 
-def initialize_weights(vocab_size: int, embed_size: int, random_seed: int = 0) -> Weights:
+def initialize_weights(
+    vocab_size: int, embed_size: int, random_seed: int = 0, concat: int = 0
+) -> Weights:
     """Start from small random numbers, the same ones for the same seed.
 
     They must differ from each other: if all were equal, all would get the same gradient and stay
     equal forever.
 
+    Parameters
+    ----------
+    concat : 0 if a context is the mean of its embeddings; C to lay C embeddings side by side
+
     Returns
     -------
     "embeddings" : V lists of E floats, one row for each character
-    "output" : E lists of V floats, which turn a context vector into scores
+    "output" : E lists of V floats (with concat, C*E lists), which turn a context vector into scores
     """
     rng = random.Random(random_seed)
 
     def random_matrix(rows: int, columns: int) -> list[list[float]]:
         return [[rng.gauss(0.0, INITIAL_SPREAD) for _ in range(columns)] for _ in range(rows)]
 
-    return {
-        "embeddings": random_matrix(vocab_size, embed_size),
-        "output": random_matrix(embed_size, vocab_size),
-    }
+    return NamedWeights(
+        embeddings=random_matrix(vocab_size, embed_size),
+        output=random_matrix(max(1, concat) * embed_size, vocab_size),
+    )
 
 
 def count_parameters(weights: Weights) -> int:
@@ -115,12 +143,29 @@ def count_parameters(weights: Weights) -> int:
 
 
 def context_vector(input_sequence: list[int], weights: Weights) -> list[float]:
-    """Average the embeddings of the context's characters, component by component: E floats."""
+    """Average the embeddings of the context's characters, component by component: E floats.
+
+    If the output matrix has a row for every number of C embeddings, they are laid side by side
+    instead, the oldest first: C*E floats, which keep the order.
+    """
     if not input_sequence:
         raise ValueError("the context is empty: give at least 1 character")
     check_ids(input_sequence, len(weights["embeddings"]))
     rows = [weights["embeddings"][i] for i in input_sequence]
-    return [sum(component) / len(rows) for component in zip(*rows, strict=True)]
+    if is_mean(weights):
+        return [sum(component) / len(rows) for component in zip(*rows, strict=True)]
+    places = len(weights["output"]) // len(rows[0])
+    if len(rows) != places:
+        raise ValueError(
+            f"the context has {len(rows)} characters, but these weights lay {places} embeddings "
+            f"side by side: give {places} characters"
+        )
+    return [number for row in rows for number in row]
+
+
+def is_mean(weights: Weights) -> bool:
+    """Whether these weights read the mean of the embeddings: the output matrix has E rows."""
+    return len(weights["output"]) == len(weights["embeddings"][0])
 
 
 def forward_pass(text: str | list[int], weights: Weights) -> list[float]:
@@ -175,7 +220,7 @@ def backward_pass(
     - score[v] = sum over e of context[e] * output[e][v], so each factor's gradient is the other
       factor times d_scores[v].
     - The context is a mean, so each of its C characters gets 1/C of d_context; a letter that occurs
-      twice gets it twice.
+      twice gets it twice. Side by side, each gets the part of d_context at its place.
 
     Every gradient belongs to the weights as they were in the forward pass, hence d_context comes
     before the output weights change.
@@ -194,26 +239,35 @@ def backward_pass(
     for component, row in zip(context, weights["output"], strict=True):
         for v, d_score in enumerate(d_scores):
             row[v] -= learning_rate * component * d_score
-    for i in input_sequence:
+    size = len(weights["embeddings"][0])
+    mean = is_mean(weights)
+    for place, i in enumerate(input_sequence):
         row = weights["embeddings"][i]
-        for e, d_component in enumerate(d_context):
-            row[e] -= learning_rate * d_component / len(input_sequence)
+        part = d_context if mean else d_context[place * size : (place + 1) * size]
+        for e, d_component in enumerate(part):
+            row[e] -= learning_rate * d_component / (len(input_sequence) if mean else 1)
     return loss
 
 
 def train(
-    training_text: str, weights: Weights, epochs: int = 100, learning_rate: float = 0.05
+    training_text: str,
+    weights: Weights,
+    epochs: int = 100,
+    learning_rate: float = 0.05,
+    context_length: int = CONTEXT_LENGTH,
+    print_every: int = 10,
 ) -> list[float]:
     """Go through the text `epochs` times, one example after the other, in the order of the text.
 
     This is plain gradient descent: the weights change after every example. Prints the average loss
-    every 10 epochs, returns it for every epoch, and leaves what was learnt in `weights`.
+    every 10 epochs (`print_every`; 0 for never), returns it for every epoch, and leaves what was
+    learnt in `weights`.
     """
-    examples = create_training_data(training_text, CONTEXT_LENGTH)
+    examples = create_training_data(training_text, context_length)
     if not examples:
         raise ValueError(
             f"the training text has {len(training_text)} characters, but a context of "
-            f"{CONTEXT_LENGTH} and the character after it need {CONTEXT_LENGTH + 1}: "
+            f"{context_length} and the character after it need {context_length + 1}: "
             f"give a longer text"
         )
     average_losses = []
@@ -227,16 +281,19 @@ def train(
                 f"the loss of epoch {epoch} is {total}: a learning rate of {learning_rate} is too "
                 "large; try a tenth of it"
             )
-        if epoch % 10 == 0:
+        if print_every and epoch % print_every == 0:
             print(f"Epoch {epoch}/{epochs}, Average Loss: {average_losses[-1]:.4f}", flush=True)
     return average_losses
 
 
-def generate_text(seed: str, weights: Weights, length: int) -> str:
+def generate_text(
+    seed: str, weights: Weights, length: int, context_length: int = CONTEXT_LENGTH
+) -> str:
     """Continue `seed` by `length` characters; return the seed and its continuation.
 
     Greedy: always the most probable character (the first one, if several are equally so), predicted
-    from the last 5. A shorter seed is a shorter context: the mean is over what there is.
+    from the last 5. A shorter seed is a shorter context: the mean is over what there is. Side by
+    side, spaces stand for what is missing.
     """
     if not seed:
         raise ValueError("the seed is empty: give at least 1 character to continue")
@@ -244,25 +301,90 @@ def generate_text(seed: str, weights: Weights, length: int) -> str:
         raise ValueError(f"length is {length}: ask for 0 or more characters")
     text = seed
     for _ in range(length):
-        probabilities = forward_pass(text[-CONTEXT_LENGTH:], weights)
+        context = text[-context_length:]
+        if not is_mean(weights):
+            context = context.rjust(context_length)
+        probabilities = forward_pass(context, weights)
         text += decode([probabilities.index(max(probabilities))])
     return text
 
 
-def main() -> None:
-    """Learn one line, written four times, and complete two fragments of it.
+def confused_contexts(text: str, context_length: int) -> list[tuple[str, str]]:
+    """Find two contexts that a mean cannot tell apart, though the text continues them differently.
+
+    Returns
+    -------
+    Two pairs of a context and the character after it: the same characters in another order. An
+    empty list if the text has no such pair.
+    """
+    first_with: dict[str, tuple[str, str]] = {}
+    for ids, target in create_training_data(text, context_length):
+        context, answer = decode(ids), decode([target])
+        other = first_with.setdefault("".join(sorted(context)), (context, answer))
+        if other[0] != context and other[1] != answer:
+            return [other, (context, answer)]
+    return []
+
+
+def main(text: str = "the cat sat on the mat " * 4) -> None:
+    """Learn a text, complete two fragments of it, and show what a mean cannot do.
 
     The result goes wrong where it must: "the cat sat on hte ma t". The contexts "t on " and " on t"
     hold the same characters, so to a mean they are one context, with a "t" after it as often as an
-    "h". The average loss cannot reach 0 for the same reason.
+    "h". The average loss cannot reach 0 for the same reason. Side by side, the embeddings keep the
+    order of the characters, and the words come out right.
     """
-    text = "the cat sat on the mat " * 4
+    seeds = [text[start : start + CONTEXT_LENGTH] for start in (0, 8)]
     weights = initialize_weights(len(VOCABULARY), EMBED_SIZE)
     print(f"Training {count_parameters(weights):,} parameters on {len(text)} characters")
-    train(text, weights, epochs=100, learning_rate=0.05)
-    for seed in ("the c", "sat o"):
+    losses = train(text, weights)
+    for seed in seeds:
         print(f"'{seed}' continues: '{generate_text(seed, weights, 18)}'")
+
+    confused = confused_contexts(text, CONTEXT_LENGTH)
+    if confused:
+        (one, after_one), (other, after_other) = confused
+        probabilities = forward_pass(one, weights)
+        both = f"'{after_one}' {probabilities[char_to_idx[after_one]]:.2f}"
+        both += f" or '{after_other}' {probabilities[char_to_idx[after_other]]:.2f}"
+        print()
+        print('Why "hte"?' if "sat on hte" in generate_text(seeds[0], weights, 18) else "Note:")
+        print(f"  After '{one}' comes '{after_one}', after '{other}' comes '{after_other}'.")
+        print("  Both hold the same characters. A mean has no order, so Tiny sees one context")
+        print(f"  and can only guess: {both}.")
+
+    print()
+    print("The embeddings side by side (concat) keep the order:")
+    weights = initialize_weights(len(VOCABULARY), EMBED_SIZE, concat=CONTEXT_LENGTH)
+    print(f"Training {count_parameters(weights):,} parameters for {DEMO_CONCAT_EPOCHS} epochs")
+    side_by_side = train(text, weights, DEMO_CONCAT_EPOCHS, print_every=0)
+    for seed in seeds:
+        print(f"'{seed}' continues: '{generate_text(seed, weights, 18)}'")
+    print(
+        f"Average loss of the last epoch: {side_by_side[-1]:.4f} (with the mean {losses[-1]:.4f})"
+    )
+
+
+def text_of(path: str) -> str:
+    """Read the beginning of a file for the demonstration."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            letters = decode(encode(file.read(2 * DEMO_CHARACTERS)))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: cannot read {path} as UTF-8 text: {error}") from None
+    text = " ".join(letters.split())[:DEMO_CHARACTERS]
+    if len(text) < 20:
+        raise SystemExit(f"error: {path} has {len(text)} characters; give a text of 20 or more")
+    print(
+        f"{path}: its first {len(text)} characters. "
+        f"For all of it: fastlm train {path} --preset tiny"
+    )
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    import sys
+
+    if len(sys.argv) > 2:
+        raise SystemExit("usage: python -m fastlm.reference.tiny [FILE]")
+    main(*map(text_of, sys.argv[1:]))

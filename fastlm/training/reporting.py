@@ -33,6 +33,8 @@ __all__ = ["Reporter"]
 # and this share of the run, so that a curve has as many points and its end is that of the run.
 _ROW_SECONDS = 5.0
 _ROWS = 50
+# The founding systems report each epoch; of a run with more of them, a fiftieth of it.
+_MOST_EPOCHS = 1000
 
 
 @dataclass
@@ -180,6 +182,8 @@ class Reporter:
         total = self.plan.total_steps
         if total is None:
             return math.inf
+        if self.plan.training.init != "scaled" and self.plan.epoch(total) <= _MOST_EPOCHS:
+            return max(step + 1, self.plan.epoch_end(step))
         number = step * _ROWS // total + 1
         return max(step + 1, math.ceil(number * total / _ROWS))
 

@@ -76,6 +76,11 @@ class RunPlan:
         """Return the passes over the training examples after ``step`` steps."""
         return step * self.training.batch / self.examples
 
+    def epoch_end(self, step: int) -> int:
+        """Return the step that completes the epoch in which ``step`` steps end."""
+        batch = self.training.batch
+        return -(-(step * batch // self.examples + 1) * self.examples // batch)
+
     def fraction(self, run: RunState) -> float:
         """Return the share of the run, 0 to 1, that is done: of its steps or time, the larger."""
         return float(self._fraction(run.step, run.seconds, self._seconds(run)))

@@ -337,6 +337,34 @@ def test_a_run_without_validation_ends_with_its_last_loss():
     assert "1.5000" in stream.getvalue().splitlines()[-2]
 
 
+@pytest.mark.parametrize("valid_tokens", [0, 99])
+def test_a_preset_has_the_lines_of_its_founding_system(valid_tokens):
+    shows, stream, _ = plain()
+    training = TrainingConfig(batch=1, lr=0.05, momentum=0.0, epochs=20, init="tiny")
+    shows.on_start(start(training=training, valid_tokens=valid_tokens))
+    head = len(stream.getvalue())
+    for epoch in range(1, 21):
+        shows.on_progress(
+            progress(epoch * 5, epoch=float(epoch), total_epochs=20.0, loss=1 / epoch)
+        )
+    shows.on_end(result())
+    lines = stream.getvalue()[head:].splitlines()
+    assert lines[0] == "Epoch 10/20, Average Loss: 0.1000"
+    assert lines[1] == "Epoch 20/20, Average Loss: 0.0500"
+    # With validation there is the table, too.
+    assert len(lines) == (5 if valid_tokens else 3)
+    assert lines[-1].startswith("finished")
+
+
+def test_a_preset_that_ends_before_its_tenth_epoch_shows_its_loss():
+    shows, stream, _ = plain()
+    training = TrainingConfig(batch=1, epochs=3, init="mini")
+    shows.on_start(start(training=training, valid_tokens=0))
+    shows.on_progress(progress(5, epoch=1.0, total_epochs=3.0, loss=2.5))
+    shows.on_end(result())
+    assert "1.5000" in stream.getvalue()
+
+
 def test_a_validation_before_any_progress():
     display, stream, _ = plain()
     display.on_validation(validation(10))

@@ -195,6 +195,29 @@ def test_reference_params_are_what_the_systems_start_from():
     np.testing.assert_array_equal(reference_params(model, "mini", 9), expected)
 
 
+def test_tiny_side_by_side_starts_from_its_own_weights_too():
+    model = ModelConfig(vocab=27, context=5, embed=8, hidden=(), combine="concat", bias=False)
+    weights = tiny.initialize_weights(27, 8, 3, concat=5)
+    expected = flat64(weights, model).astype(np.float32)
+    np.testing.assert_array_equal(reference_params(model, "tiny", 3), expected)
+
+
+@pytest.mark.parametrize("system", ["tiny", "mini"])
+def test_other_forms_draw_by_the_rule_of_the_system(system):
+    model = ModelConfig(
+        vocab=50, context=3, embed=40, hidden=(60, 30, 20), combine="mean", far=(4,)
+    )
+    tensors = Layout(model).views(reference_params(model, system, 1))
+    assert (tensors["far.1.weight"] == 0.5).all()
+    for name, tensor in tensors.items():
+        if name.endswith(".bias"):
+            assert not tensor.any(), name
+        elif not name.startswith("far."):
+            expected = 0.3 if system == "tiny" else np.sqrt(2 / sum(tensor.shape))
+            # Four standard errors of a standard deviation estimated from tensor.size numbers.
+            assert tensor.std() == pytest.approx(expected, rel=4 / np.sqrt(2 * tensor.size)), name
+
+
 # ---------------------------------------------------------------------------- what does not fit
 
 
@@ -206,8 +229,6 @@ def test_models_that_are_not_tiny(change):
     model = ModelConfig(**settings | {"bias": False} | change)
     with pytest.raises(ConfigError, match="tiny has combine='mean', no hidden layer and no bias"):
         to_tiny(random_params(model), model)
-    with pytest.raises(ConfigError, match="tiny has"):
-        reference_params(model, "tiny", 0)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +238,6 @@ def test_models_that_are_not_mini(change):
     model = ModelConfig(**{"vocab": 40, "context": 4, "embed": 16, "hidden": (24,)} | change)
     with pytest.raises(ConfigError, match="mini has combine='concat', one or two hidden layers"):
         to_mini(random_params(model), model)
-    with pytest.raises(ConfigError, match="mini has"):
-        reference_params(model, "mini", 0)
 
 
 def test_weights_of_another_size_are_refused():

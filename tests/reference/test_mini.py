@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import math
 import re
 import subprocess
@@ -126,6 +127,30 @@ def test_parameters_have_the_described_names_and_shapes(hidden_size_2, names):
     assert {name: value.shape for name, value in model.momenta.items()} == {
         name: shapes[name] for name in names
     }
+
+
+def test_weights_have_the_founding_names_as_attributes():
+    model = small_model(hidden_size_2=4)
+    for name in TWO_LAYERS:
+        assert getattr(model, name) is model.params[name]
+    before = model.params["W1"]
+    model.W1 *= 0.5
+    model.b1 = 7.0
+    assert model.params["W1"] is before
+    assert (model.params["b1"] == 7).all()
+    copied = copy.deepcopy(model)
+    copied.W1[...] = 0
+    assert model.W1.any()
+    with pytest.raises(AttributeError, match="no attribute 'W3'; the weights are embeddings, W1"):
+        _ = model.W3
+
+
+def test_the_worked_ids_of_the_founding_text():
+    # "the" is the fourth word by frequency, "cat" the twelfth, "sat" the seventh.
+    others = [f"w{rank:02}" for rank in range(13)]
+    others[4], others[12], others[7] = "the", "cat", "sat"
+    text = " ".join(word for rank, word in enumerate(others) for _ in range(20 - rank))
+    assert TextPreprocessor(text).text_to_indices("The cat sat") == [4, 12, 7]
 
 
 def test_weights_start_with_the_described_spread_and_biases_at_zero():
@@ -631,7 +656,9 @@ def test_imports_only_numpy_and_the_standard_library():
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             imported.add("." * node.level + (node.module or ""))
-    assert imported == {"numpy", "re", "typing"}
+    # sys only where the file is run as a program, for its argument.
+    assert imported == {"numpy", "re", "typing", "sys"}
+    assert "sys" not in vars(mini)
 
 
 @pytest.mark.thorough
@@ -649,5 +676,12 @@ def test_runs_as_a_program():
     assert len(losses) == 10
     assert all(LOSS_LINE.fullmatch(line) for line in losses)
     assert "Perplexity after: 1.00" in lines
+    # Held out: without dropout the loss falls and rises again, with dropout it rises less.
+    rows = [list(map(float, line.split())) for line in lines if re.match(r" +\d+ +\d\.", line)]
+    assert [row[0] for row in rows] == [1, 2, 4, 8, 16, 32]
+    plain, dropped = [row[2] for row in rows], [row[4] for row in rows]
+    assert min(plain) < plain[0] < plain[-1]
+    assert dropped[-1] < plain[-1] - 0.5
+    assert min(dropped) < dropped[0]
     for temperature in ("0.01", "0.7", "2.0"):
         assert sum(line.startswith(f"Temperature {temperature}: ") for line in lines) == 1

@@ -96,6 +96,79 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert tiny.initialize_weights(V, E, 3) != tiny.initialize_weights(V, E, 4)
 
 
+def test_the_founding_names_are_other_names_of_the_same_things(weights):
+    assert weights["W_output"] is weights["output"]
+    other = [[0.0] * V for _ in range(E)]
+    weights["W_output"] = other
+    assert weights["output"] is other
+    assert set(weights) == {"embeddings", "output"}
+    assert copy.deepcopy(weights)["W_output"] == other
+    with pytest.raises(KeyError, match="no weights 'W1'; there are embeddings, output"):
+        weights["W1"]
+    assert tiny.vocab == tiny.VOCABULARY
+    assert [tiny.char_to_idx[character] for character in "hello"] == tiny.encode("hello")
+
+
+# --- side by side ---
+
+
+def test_side_by_side_has_5184_parameters_and_the_same_first_embeddings(weights):
+    concat = tiny.initialize_weights(V, E, concat=C)
+    assert tiny.count_parameters(concat) == 5184
+    assert concat["embeddings"] == weights["embeddings"]
+    assert len(concat["output"]) == C * E
+
+
+def test_side_by_side_keeps_the_order():
+    concat = tiny.initialize_weights(V, E, concat=C)
+    ids = tiny.encode("the c")
+    expected = [number for i in ids for number in concat["embeddings"][i]]
+    assert tiny.context_vector(ids, concat) == expected
+    assert tiny.forward_pass("the c", concat) != pytest.approx(tiny.forward_pass("c hte", concat))
+
+
+def test_side_by_side_needs_a_whole_context():
+    concat = tiny.initialize_weights(V, 4, concat=C)
+    with pytest.raises(ValueError, match="has 3 characters, but these weights lay 5 embeddings"):
+        tiny.forward_pass("the", concat)
+    # A shorter seed is filled up with spaces.
+    assert tiny.generate_text("t", concat, 3)[1:] == tiny.generate_text("    t", concat, 3)[5:]
+
+
+def test_side_by_side_takes_the_gradient_of_finite_differences():
+    context, target, step = [20, 8, 20, 0, 3], 12, 1e-6
+    before = tiny.initialize_weights(V, 3, random_seed=1, concat=C)
+    after = copy.deepcopy(before)
+    tiny.backward_pass(context, target, after, learning_rate=1.0)
+    probe = copy.deepcopy(before)
+    for name, matrix in probe.items():
+        for r, row in enumerate(matrix):
+            for c in range(len(row)):
+                losses = []
+                for sign in (1, -1):
+                    row[c] = before[name][r][c] + sign * step
+                    probabilities = tiny.forward_pass(context, probe)
+                    losses.append(tiny.cross_entropy_loss(probabilities, target))
+                row[c] = before[name][r][c]
+                numeric = (losses[0] - losses[1]) / (2 * step)
+                analytic = before[name][r][c] - after[name][r][c]
+                assert analytic == pytest.approx(numeric, rel=1e-6, abs=1e-9), (name, r, c)
+
+
+def test_confused_contexts_are_found_by_their_characters():
+    assert tiny.confused_contexts("the cat sat on the mat ", 5) == [("t on ", "t"), (" on t", "h")]
+    assert tiny.confused_contexts("abc abc abc abc", 3) == []
+
+
+@pytest.mark.parametrize("context", [3, 8])
+def test_another_context_length(context, capsys):
+    weights = tiny.initialize_weights(V, 4)
+    losses = tiny.train("the cat sat on", weights, 2, context_length=context, print_every=1)
+    assert len(losses) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(tiny.generate_text("the cat sat", weights, 2, context_length=context)) == 13
+
+
 # --- softmax and loss ---
 
 
@@ -278,7 +351,9 @@ def test_imports_only_math_and_random():
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             imported.add("." * node.level + (node.module or ""))
-    assert imported == {"math", "random"}
+    # sys only where the file is run as a program, for its argument.
+    assert imported == {"math", "random", "sys"}
+    assert "sys" not in vars(tiny)
 
 
 @pytest.mark.thorough
@@ -294,21 +369,49 @@ def test_runs_as_a_program():
     losses = [line for line in run.stdout.splitlines() if line.startswith("Epoch")]
     assert len(losses) == 10
     assert all(LOSS_LINE.fullmatch(line) for line in losses)
-    assert "'the c' continues: 'the cat sat on " in run.stdout
+    # The mean goes wrong, the output says why, and side by side it comes out right.
+    assert "'the c' continues: 'the cat sat on hte ma t'" in run.stdout
     assert "'sat o' continues: 'sat on " in run.stdout
+    assert 'Why "hte"?' in run.stdout
+    assert "After 't on ' comes 't', after ' on t' comes 'h'." in run.stdout
+    assert "Training 5,184 parameters" in run.stdout
+    assert "'the c' continues: 'the cat sat on the mat '" in run.stdout
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["tiny", "mini"])
+def test_it_learns_a_file(name, tmp_path):
+    (tmp_path / "poem.txt").write_text("Row, row, row your boat,\ngently down the stream.\n" * 2)
+    done = run_reference(name, tmp_path / "poem.txt")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "poem.txt" in done.stdout.splitlines()[0]
+    assert ("row row row your boat" if name == "tiny" else "row , row , row your") in done.stdout
 
 
 @pytest.mark.parametrize("name", ["tiny", "mini"])
-def test_a_file_is_not_ignored(name):
-    done = subprocess.run(
-        [sys.executable, "-m", f"fastlm.reference.{name}", "corpus.txt"],
+def test_what_is_no_text_is_refused_in_a_line(name, tmp_path):
+    (tmp_path / "short.txt").write_text("cat")
+    (tmp_path / "bytes.bin").write_bytes(b"\xff\xfe\x00" * 9)
+    for file, message in [
+        ("none.txt", "cannot read"),
+        ("bytes.bin", "cannot read"),
+        ("short.txt", "give a text of"),
+    ]:
+        done = run_reference(name, tmp_path / file)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert "usage" in run_reference(name, "a.txt", "b.txt").stderr
+
+
+def run_reference(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"fastlm.reference.{name}", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "fastlm train FILE --preset" in done.stderr
 
 
 def test_an_example_may_be_text_or_ids():

@@ -14,6 +14,7 @@ from fastlm.config import ModelConfig, TrainingConfig
 from fastlm.errors import ConfigError
 from fastlm.reference import tiny
 from fastlm.reference.mini import PARAGRAPH, TextPreprocessor
+from fastlm.training.metrics import read_rows
 from fastlm.training.presets import PRESETS, Preset, preset_named, split_settings
 
 NO_JIT = bool(numba_config.DISABLE_JIT)
@@ -62,6 +63,43 @@ def test_tiny_has_its_own_vocabulary_and_size():
     assert lm.tokenizer.vocab_size == 27
     assert lm.params.size == 1728
     assert lm.tokenizer.encode("hello").tolist() == [8, 5, 12, 12, 15]
+
+
+@pytest.mark.thorough
+def test_tiny_side_by_side_writes_what_the_reference_writes():
+    epochs = 1 if NO_JIT else 30
+    weights = tiny.initialize_weights(27, 32, concat=5)
+    tiny.train(LINE, weights, epochs=epochs, print_every=0)
+    lm = fastlm.train(texts=[LINE], preset="tiny", combine="concat", epochs=epochs)
+    assert lm.params.size == 5184
+    expected = np.array(weights["W_output"])
+    assert np.abs(lm.tensors["output.weight"] - expected).max() < 1e-3 * np.abs(expected).max()
+    written = lm.generate("the c", length=18, greedy=True)
+    assert written == tiny.generate_text("the c", weights, 18)
+    assert NO_JIT or written == "the cat sat on the mat "
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [("tiny", {"hidden": 16}), ("tiny", {"bias": True}), ("mini", {"combine": "mean"})],
+    ids=str,
+)
+def test_a_preset_in_another_form_learns(preset, changes):
+    text = LINE if preset == "tiny" else PARAGRAPH
+    lm = fastlm.train(texts=[text], preset=preset, epochs=1 if NO_JIT else 60, **changes)
+    assert lm.training.init == preset
+    assert lm.perplexity(text) < (lm.tokenizer.vocab_size if NO_JIT else 3)
+
+
+def test_a_preset_reports_every_epoch(tmp_path, capsys):
+    metrics = tmp_path / "m.jsonl"
+    lm = fastlm.train(texts=[LINE], preset="tiny", epochs=20, metrics=metrics, progress=True)
+    rows = read_rows(metrics)
+    assert [row["step"] for row in rows] == [(len(LINE) - 5) * n for n in range(1, 21)]
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Epoch")]
+    assert said == [f"Epoch {n}/20, Average Loss: {rows[n - 1]['loss']:.4f}" for n in (10, 20)]
+    assert lm.result.step == 20 * (len(LINE) - 5)
 
 
 def test_mini_learns_a_paragraph():
