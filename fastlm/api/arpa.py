@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from fastlm.counts.arpa_reader import arpa_tokens, read_arpa
 from fastlm.counts.backoff_model import BackoffModel
 from fastlm.errors import CorpusError, ModelFileError, TokenizerError
 from fastlm.tokenizers import CharTokenizer, Tokenizer, Vocabulary, WhitespaceTokenizer
@@ -27,6 +26,8 @@ def load_counts(path: str | os.PathLike[str], tokenizer: Tokenizer) -> BackoffMo
     ModelFileError
         As ``read_arpa``.
     """
+    from fastlm.counts.arpa_reader import read_arpa
+
     try:
         return read_arpa(path, tokenizer.vocabulary)
     except CorpusError as error:
@@ -43,6 +44,8 @@ def load_arpa(path: str | os.PathLike[str]) -> tuple[Tokenizer, BackoffModel]:
     ModelFileError
         As ``read_arpa``, and for tokens that neither tokenizer makes.
     """
+    from fastlm.counts.arpa_reader import arpa_tokens
+
     try:
         tokens = arpa_tokens(path)
         vocabulary = Vocabulary.from_symbols(tokens, boundary=True, unk=True)

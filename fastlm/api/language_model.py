@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlm.api.arpa import is_arpa, load_arpa
-from fastlm.api.finetuning import train_further
 from fastlm.api.history import validations
 from fastlm.api.members import (
     checked_network,
@@ -264,6 +263,8 @@ class LanguageModel(TextMethods):
         TrainingError
             When training diverges.
         """
+        from fastlm.api.finetuning import train_further
+
         with shown_progress(progress) as shown:
             trained = train_further(
                 self.text_model,

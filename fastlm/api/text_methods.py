@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fastlm.api.state_methods import StateMethods
 from fastlm.api.texts import texts_of
 from fastlm.checks import check_choice, check_whole
-from fastlm.data.dataset import corpus_store
 from fastlm.data.token_store import TokenStore
 from fastlm.display.counting import text_counter
 from fastlm.errors import ConfigError, TokenizerError
@@ -249,6 +248,8 @@ class TextMethods(StateMethods):
             model = replace(model, documents=documents)
         tokens = None if cache is None else TokenCache(model, cache)
         if isinstance(text, PathLike):
+            from fastlm.data.dataset import corpus_store
+
             text = corpus_store(text) or text
         if isinstance(text, TokenStore):
             return evaluate_store(model, text, threads=thread_count(threads), cache=tokens)
