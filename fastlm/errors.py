@@ -18,6 +18,7 @@ __all__ = [
     "MissingModelError",
     "MissingStoreError",
     "ModelFileError",
+    "SamplingError",
     "ScoreWarning",
     "StoreError",
     "TextError",
@@ -77,6 +78,23 @@ class ModelFileError(FastlmError, ValueError):
 
 class MissingModelError(ModelFileError, FileNotFoundError):
     """A model file that is not there."""
+
+
+class SamplingError(FastlmError, RuntimeError):
+    """Texts under conditions that the model did not write in as many tries as there are.
+
+    Attributes
+    ----------
+    texts : list of str
+        Those that it found.
+    """
+
+    def __init__(self, message: str, texts: list[str]) -> None:
+        super().__init__(message, texts)
+        self.texts = texts
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StoreError(FastlmError, ValueError):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.remembering import lines_of
 from fastlm.api.texts import texts_of
 from fastlm.callbacks import Callback, Result, model_given
 from fastlm.checks import check_known, is_number
@@ -18,6 +19,7 @@ from fastlm.data.dataset import Dataset, dataset_from_texts
 from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError
 from fastlm.inference.text_model import TextModel
+from fastlm.model.remembered import Remembered
 from fastlm.model.seen import Seen
 from fastlm.text.documents import is_one_document
 from fastlm.tokenizers import Tokenizer
@@ -81,6 +83,7 @@ class Trained(NamedTuple):
     seen: Seen
     details: dict[str, Any]
     result: Result | None
+    remembered: Remembered | None = None
 
 
 def train_further(
@@ -126,10 +129,14 @@ def train_further(
         token_counts(dataset.train, vocab), boundary, are_texts=is_one_document(model.documents)
     )
     seen = model.seen.with_more(more)
+    remembered = model.remembered
+    if remembered is not None:
+        lines = lines_of(model.tokenizer, model.documents, [dataset.train, dataset.valid])
+        remembered = remembered.with_more(lines)
     if not model.networks:
         run = {"reason": "finished", "step": 0, "seconds": 0.0, "history": []}
         facts = _details(details, run, dataset.fingerprint)
-        return Trained(None, None, counts, seen, facts, None)
+        return Trained(None, None, counts, seen, facts, None, remembered)
     network = model.networks[0]
     trainer = Trainer(
         Config(model=network.config, training=training, documents=model.documents),
@@ -141,7 +148,7 @@ def train_further(
     with model_given(callbacks, lambda: as_model(trainer.engine.snapshot()[0])):
         result = trainer.fit()
     facts = _details(details, trainer.details(result.reason), dataset.fingerprint)
-    return Trained(trainer.params, training, counts, seen, facts, result)
+    return Trained(trainer.params, training, counts, seen, facts, result, remembered)
 
 
 def _dataset(model: TextModel, texts: Any, valid: float, training: TrainingConfig) -> Dataset:

@@ -19,6 +19,7 @@ from fastlm.inference.neighbors import nearest_tokens
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_metadata
+from fastlm.model.remembered import HASH_BYTES
 from fastlm.system.json_values import LIST, NUMBER, TEXT, WHOLE, Kind
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import Checkpoint, read_checkpoint
@@ -74,6 +75,9 @@ class Inspection:
             config, params = (lm.config, lm.params) if lm.has_network else (None, None)
             self._take(config, params, lm.tokenizer, lm)
             self.facts |= _member_facts(lm.text_model)
+            if lm.remembered is not None:
+                lines = len(lm.remembered)
+                self.facts["remembered"] = {"lines": lines, "bytes": lines * HASH_BYTES}
             details = lm.details
         # What the file says of itself never takes the place of what was found.
         self.facts = _sound_details(details) | self.facts
@@ -178,9 +182,9 @@ _DETAILS = {
 }
 # Facts of a checkpoint's run and of the command, which details cannot give.
 _NO_DETAILS = {
-    "counts", "ended", "fraction", "lr", "machine", "neighbors", "others", "rate_factor", "resume",
-    "tokenizer_fingerprint", "total_epochs", "total_steps", "train", "valid", "versions", "weights",
-    "written",
+    "counts", "ended", "fraction", "lr", "machine", "neighbors", "others", "rate_factor",
+    "remembered", "resume", "tokenizer_fingerprint", "total_epochs", "total_steps", "train",
+    "valid", "versions", "weights", "written",
 }  # fmt: skip
 
 

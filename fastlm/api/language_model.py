@@ -19,7 +19,7 @@ from fastlm.api.members import (
     member_tensors,
     read_members,
 )
-from fastlm.api.model_page import model_page, quality_of
+from fastlm.api.model_page import described, facts_of, model_page
 from fastlm.api.text_methods import TextMethods
 from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.checks import check_choice
@@ -27,15 +27,14 @@ from fastlm.config import ModelConfig, TrainingConfig, TrainingSettings
 from fastlm.counts.backoff_model import BackoffModel
 from fastlm.display.choice import shown_progress
 from fastlm.display.compiling import watch_compiling
-from fastlm.display.figures import model_text
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError, ModelFileError
 from fastlm.inference.members import CountMember, NetworkMember
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_model_file, write_model_file
+from fastlm.model.remembered import TENSOR, Remembered
 from fastlm.model.saved_model import config_from_json
 from fastlm.model.seen import Seen
-from fastlm.system.html_pages import figure_text
 from fastlm.tokenizers import Tokenizer, tokenizer_from_dict
 from fastlm.types import DOCUMENT_MODES, Documents
 from fastlm.wording import setting
@@ -68,6 +67,8 @@ class LanguageModel(TextMethods):
         Those of a mixture (``fastlm.inference.text_model.TextModel``).
     others : sequence of (ModelConfig, float32[n])
         Further networks of a mixture.
+    remembered : Remembered, optional
+        The lines of the training text, as hashes.
 
     Attributes
     ----------
@@ -93,6 +94,7 @@ class LanguageModel(TextMethods):
         counts: BackoffModel | None = None,
         weights: NDArray[np.float64] | None = None,
         others: Sequence[tuple[ModelConfig, NDArray[np.float32]]] = (),
+        remembered: Remembered | None = None,
     ) -> None:
         check_choice("documents", documents, DOCUMENT_MODES)
         first = [] if config is None or params is None else [(config, params)]
@@ -104,37 +106,15 @@ class LanguageModel(TextMethods):
         self.documents: Documents = documents
         self.training = training
         self.seen = Seen() if seen is None else seen
+        self.remembered = remembered
         self.details: dict[str, Any] = dict(details or {})
         self.result: Result | None = None
 
     def __repr__(self) -> str:
-        vocab = self.tokenizer.vocab_size
-        parts = [f"LanguageModel({self.tokenizer.kind}, vocab={vocab}"]
-        for network in self._networks:
-            config = network.config
-            parts.append(
-                f"context={config.context}, embed={config.embed}, hidden={config.hidden}, "
-                f"combine={config.combine!r}, parameters={network.params.size}"
-            )
-        if self.counts is not None:
-            parts.append(f"counts of order {self.counts.order}, n-grams={sum(self.counts.counts)}")
-        parts.append(f"documents={self.documents!r}")
-        if (found := quality_of(self.details)) is not None:
-            parts.append(f"validation perplexity={figure_text(found)}")
-        return ", ".join(parts) + ")"
+        return described(self.text_model, self.details)
 
     def _repr_html_(self) -> str:
-        facts: dict[str, Any] = {
-            "tokenizer": f"{self.tokenizer.kind}, {self.tokenizer.vocab_size:,} tokens",
-            "documents": self.documents,
-        }
-        for number, network in enumerate(self._networks, start=1):
-            config = network.config
-            of = "network" if len(self._networks) == 1 else f"network {number}"
-            facts[of] = model_text(config.to_dict(), network.params.size)
-        if self.counts is not None:
-            facts["counts"] = f"order {self.counts.order}, {sum(self.counts.counts):,} n-grams"
-        return model_page("fastlm.LanguageModel", facts, self.details)
+        return model_page("fastlm.LanguageModel", facts_of(self.text_model), self.details)
 
     @property
     def has_network(self) -> bool:
@@ -200,6 +180,7 @@ class LanguageModel(TextMethods):
             counts=self._counts,
             weights=self.weights,
             seen=self.seen,
+            remembered=self.remembered,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -210,7 +191,7 @@ class LanguageModel(TextMethods):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state of ``__getstate__``."""
-        state = {"seen": Seen(), "_counts": None, "weights": None} | state
+        state = {"seen": Seen(), "_counts": None, "weights": None, "remembered": None} | state
         self.tokenizer = tokenizer_from_dict(state.pop("tokenizer"))
         if "config" in state:  # of a version without counts
             networks = [(state.pop("config"), state.pop("params"))]
@@ -281,6 +262,7 @@ class LanguageModel(TextMethods):
         if trained.counts is not None:
             self._counts = CountMember(trained.counts)
         self.seen, self.details, self.result = trained.seen, trained.details, trained.result
+        self.remembered = trained.remembered
         return self
 
     def _with_params(self, params: NDArray[np.float32]) -> LanguageModel:
@@ -305,6 +287,8 @@ class LanguageModel(TextMethods):
             When it cannot be written, or has weights that are not finite.
         """
         tensors = member_tensors(self._networks, self.counts, self.weights)
+        if self.remembered is not None:
+            tensors[TENSOR] = self.remembered.hashes
         for name, tensor in tensors.items():
             if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
                 raise ModelFileError(
@@ -376,7 +360,9 @@ class LanguageModel(TextMethods):
         if not isinstance(details, dict):
             raise ModelFileError("its details are not a JSON object")
         tokenizer = tokenizer_from_dict(metadata.get("tokenizer", {}))
-        networks, counts, weights = read_members(tensors, metadata, tokenizer)
+        members = {name: tensor for name, tensor in tensors.items() if name != TENSOR}
+        networks, counts, weights = read_members(members, metadata, tokenizer)
+        hashes = tensors.get(TENSOR)
         config, params = networks[0] if networks else (None, None)
         return cls(
             config,
@@ -389,6 +375,7 @@ class LanguageModel(TextMethods):
             counts=counts,
             weights=weights,
             others=networks[1:],
+            remembered=None if hashes is None else Remembered.from_tensor(hashes),
         )
 
 

@@ -12,6 +12,7 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.counts.backoff_model import BackoffModel
 from fastlm.data.dataset import build_dataset
 from fastlm.errors import ConfigError
+from fastlm.model.remembered import Remembered
 from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
 from fastlm.tokenizers.spec import TokenizerSpec
@@ -110,6 +111,7 @@ def mix(
         counts=counts,
         weights=fit.weights,
         others=others,
+        remembered=_remembered(read),
     )
 
 
@@ -125,6 +127,12 @@ def _counts_of(counts: list[BackoffModel]) -> BackoffModel | None:
             f"has those of one; train the others with {setting('counts', 'none')}"
         )
     return max(counts, key=lambda each: sum(each.counts), default=None)
+
+
+def _remembered(models: Sequence[LanguageModel]) -> Remembered | None:
+    """Return the lines of all models; None where one of them has not remembered its own."""
+    lines = [model.remembered for model in models if model.remembered is not None]
+    return reduce(Remembered.with_more, lines) if len(lines) == len(models) else None
 
 
 def _read(model: FilePath | LanguageModel, first: LanguageModel) -> LanguageModel:

@@ -23,6 +23,7 @@ from fastlm.api.counting import (
     with_counts,
 )
 from fastlm.api.language_model import LanguageModel
+from fastlm.api.remembering import check_remembers, lines_of
 from fastlm.api.start import RunStart
 from fastlm.callbacks import Callback, Notice, model_given
 from fastlm.config import Config, ModelConfig, TrainingConfig
@@ -35,6 +36,7 @@ from fastlm.engine.network import first_target
 from fastlm.engine.precompile import compiling_text, is_compiled
 from fastlm.engine.tokens import token_counts
 from fastlm.errors import ConfigError, CorpusError, TrainingError
+from fastlm.model.remembered import Remembered
 from fastlm.model.seen import Seen
 from fastlm.text.decoding import Reading
 from fastlm.text.documents import is_one_document
@@ -80,6 +82,7 @@ class Request:
     keywords: frozenset[str]
     callbacks: Sequence[Callback]
     counts: CountSettings | None = None
+    remember: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ class ResolvedRun:
     counts: NDArray[np.int64]  # int64[V], how often each token occurs
     reasons: tuple[str, ...]  # why the settings that were not given are what they are
     counting: CountSettings = NO_COUNTS  # what is counted beside the network
+    remember: bool = False
 
 
 def resolve(start: RunStart, request: Request) -> ResolvedRun:
@@ -103,6 +107,9 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
     data, source = _read_corpus(start, request, preset, training.threads)
     start.check_documents(data.documents)
     start.check_tokenizer(data.tokenizer)
+    remember = _remembers(start, request, data)
+    if remember:
+        source["remember"] = True
     counts = token_counts(data.train, data.tokenizer.vocab_size)
     reasons: tuple[str, ...] = ()
     rare = ""
@@ -157,7 +164,20 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
         counts=counts,
         reasons=(*reasons, *filter(None, (rare, window, no_valid, sample))),
         counting=counting,
+        remember=remember,
     )
+
+
+def _remembers(start: RunStart, request: Request, data: Dataset) -> bool:
+    """Tell whether the model is to remember lines: as asked, or as the run or model before did."""
+    asked = request.remember
+    if start.saved is not None:
+        asked = asked or (start.saved.corpus["recipe"] or {}).get("remember") is True
+    if start.base is not None:
+        asked = asked or start.base.remembered is not None
+    if asked:
+        check_remembers(data.tokenizer, data.documents)
+    return asked
 
 
 def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings:
@@ -279,13 +299,20 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
         raise
     lm = _trained_model(trainer, data, result.reason)
     lm.result = result
-    if counted is None:
-        return lm
-    try:
-        return with_counts(lm, counted, run.counting, data.valid, callbacks)
-    except KeyboardInterrupt:  # a second one, say: the network is worth keeping
-        tell(callbacks, "left out: interrupted before they were weighed")
-        return lm
+    if counted is not None:
+        try:
+            lm = with_counts(lm, counted, run.counting, data.valid, callbacks)
+        except KeyboardInterrupt:  # a second one, say: the network is worth keeping
+            tell(callbacks, "left out: interrupted before they were weighed")
+    if run.remember:
+        lm.remembered = _lines(data)
+        if start.base is not None and start.base.remembered is not None:
+            lm.remembered = lm.remembered.with_more(start.base.remembered)
+    return lm
+
+
+def _lines(data: Dataset) -> Remembered:
+    return lines_of(data.tokenizer, data.documents, [data.train, data.valid])
 
 
 def fit_counts(request: Request, replaces: FilePath | None) -> LanguageModel:
@@ -314,10 +341,14 @@ def fit_counts(request: Request, replaces: FilePath | None) -> LanguageModel:
         )
     data, _ = _read_corpus(RunStart(), request, preset, threads)
     check_counts_replaced(replaces, data)
+    if request.remember:
+        check_remembers(data.tokenizer, data.documents)
     assert request.counts is not None
     counted = count_dataset(data, request.counts, threads, request.callbacks)
     seen = _seen(data, token_counts(data.train, data.tokenizer.vocab_size))
-    return counts_model(data, counted, seen, threads)
+    lm = counts_model(data, counted, seen, threads)
+    lm.remembered = _lines(data) if request.remember else None
+    return lm
 
 
 def _trained_model(

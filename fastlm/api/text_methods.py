@@ -17,12 +17,9 @@ from fastlm.data.token_store import TokenStore
 from fastlm.display.counting import text_counter
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.cache import TokenCache
+from fastlm.inference.conditions import SampleSettings, sampled_texts
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
-from fastlm.inference.generation import (
-    DrawingSettings,
-    GenerationSettings,
-    Request,
-)
+from fastlm.inference.generation import DrawingSettings, Request
 from fastlm.inference.neighbors import nearest_tokens
 from fastlm.inference.prefixes import score_after, score_arrays_after
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
@@ -76,6 +73,11 @@ class TextMethods(StateMethods):
             are lines or paragraphs; if no, a new line or paragraph begins. Where a document is a
             file, the boundary token is never chosen, unless the model was trained on several
             ``texts`` in memory: then the default is yes.
+        repetition_penalty : float, default 1.0
+            X: the probability of a token that would repeat L tokens of the text is divided by
+            X^L, before the temperature, with L of at most 32 (``fastlm.inference.repetition``).
+        no_repeat : int, optional
+            N: no run of N tokens comes twice. Either makes text more slowly.
 
         Raises
         ------
@@ -104,7 +106,7 @@ class TextMethods(StateMethods):
         prompt: str = "",
         *,
         threads: int | None = None,
-        **settings: Unpack[GenerationSettings],
+        **settings: Unpack[SampleSettings],
     ) -> list[str]:
         """Return ``n`` texts like those of ``generate``; text k depends on the seed and k only.
 
@@ -118,12 +120,27 @@ class TextMethods(StateMethods):
         threads : int, optional
             None: FASTLM_THREADS, or the processors this process may use. The texts are the same
             for any number.
+        new : bool
+            Only texts none of whose lines was in the training text; the model must have been
+            trained with ``remember=True``.
+        unique : bool
+            Only texts that differ from each other.
+        min_chars, max_chars : int, optional
+            The fewest and the most characters of a text, the prompt included.
+        starts, contains : str
+            What a text begins with, and what stands in it. A model of characters or bytes goes on
+            from ``starts``; others draw until a text begins so.
         **settings
             Those of ``generate``.
+
+        Raises
+        ------
+        SamplingError
+            When 100 n tries, and at least 10,000, have not been enough: its ``texts`` are those
+            that meet the conditions.
         """
         n = check_whole("the number of samples", n, 1)
-        request = Request.make(self.text_model, prompt, settings)
-        return list(request.texts(n, thread_count(threads)))
+        return list(sampled_texts(self.text_model, n, prompt, settings, thread_count(threads)))
 
     def samples(
         self,
@@ -131,16 +148,18 @@ class TextMethods(StateMethods):
         prompt: str = "",
         *,
         threads: int | None = None,
-        **settings: Unpack[GenerationSettings],
+        **settings: Unpack[SampleSettings],
     ) -> Iterator[str]:
         """Yield the texts of ``sample`` one by one, without end for None, in constant memory.
 
-        They are written in batches, small ones first, so that the first text comes soon.
+        They are written in batches, small ones first, so that the first text comes soon. Without
+        end they stop with a SamplingError once 10,000 in a row do not meet the conditions.
         """
         if n is not None:
             n = check_whole("the number of samples", n, 1)
-        request = Request.make(self.text_model, prompt, settings)
-        return request.texts(n, thread_count(threads), first_batch=16)
+        return sampled_texts(
+            self.text_model, n, prompt, settings, thread_count(threads), first_batch=16
+        )
 
     def neighbors(self, token: str, k: int = 10) -> list[tuple[str, float]]:
         """Return the k tokens with the nearest embeddings to a token, as (token, cosine).

@@ -43,6 +43,7 @@ def train(
     cache: bool = True,
     softmax: str | None = None,
     preset: str | None = None,
+    remember: bool = False,
     counts: str | int | None = None,
     counts_only: bool = False,
     order: int | None = None,
@@ -100,6 +101,10 @@ def train(
         that a step gets much cheaper by it. ``cutoffs`` says where to cut.
     preset : {"tiny", "mini"}, optional
         Settings of one of the founding systems; what is given here besides overrides them.
+    remember : bool
+        Keep a hash of each line of the text in the model, those held out for validation included,
+        8 bytes each: ``sample(n, new=True)`` then writes lines that are not among them. Lines are
+        documents, or what stands between line ends in characters and bytes.
     counts : {"auto", "none"} or int, optional
         Count n-grams of up to this many tokens, and mix them with the network by weights that are
         fitted on the validation text. ``auto``: up to 5 words or 7 characters, in at most 50 MB,
@@ -205,6 +210,7 @@ def train(
             settings=chosen,
             keywords=frozenset(signature(train).parameters),
             callbacks=listeners,
+            remember=remember,
             counts=CountSettings.of(
                 counts, only=counts_only, order=order, prune=prune, size=counts_size
             ),

@@ -10,10 +10,11 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.checks import check_known, check_seed
+from fastlm.checks import check_known, check_number, check_seed, check_whole
 from fastlm.config import ModelConfig
 from fastlm.engine.generation import Besides, Generation
 from fastlm.errors import ConfigError, TokenizerError
+from fastlm.inference.repetition import GuardedTexts
 from fastlm.inference.sampling import Sampling
 from fastlm.inference.text_model import TextModel
 from fastlm.inference.text_stream import TextStream, parse_stops
@@ -40,6 +41,9 @@ _BATCH_SECONDS = 0.2
 _MOST_TEXTS = 512
 _MOST_TOKENS = 1 << 22
 
+# Of a repetition penalty: its power of 32 is a float32 logit still.
+_MOST_PENALTY = 1e9
+
 
 class DrawingSettings(TypedDict, total=False):
     """The settings of ``LanguageModel.generate`` but for ``length``."""
@@ -51,6 +55,8 @@ class DrawingSettings(TypedDict, total=False):
     seed: int | None
     stop: str | Iterable[str] | None
     stop_at_end: bool | None
+    repetition_penalty: float
+    no_repeat: int | None
 
 
 class GenerationSettings(DrawingSettings, total=False):
@@ -68,6 +74,8 @@ _DEFAULTS: GenerationSettings = {
     "seed": None,
     "stop": None,
     "stop_at_end": None,
+    "repetition_penalty": 1.0,
+    "no_repeat": None,
 }
 
 
@@ -108,6 +116,8 @@ class Request:
     stops: tuple[str, ...]
     excluded: list[int]  # ids that are never chosen
     end: int | None  # the id that ends a text, if one does before it has ``length`` tokens
+    repetition_penalty: float = 1.0
+    no_repeat: int | None = None  # no run of so many tokens twice
 
     @classmethod
     def make(cls, model: TextModel, prompt: str, settings: GenerationSettings) -> Request:
@@ -120,7 +130,12 @@ class Request:
         TokenizerError
             For a prompt that is not a str or that the tokenizer cannot encode.
         """
-        check_known(settings, _DEFAULTS, others=("prompt", "n", "threads"))
+        check_known(
+            settings,
+            _DEFAULTS,
+            others=("prompt", "n", "threads"),
+            where="help(fastlm.LanguageModel.generate)",
+        )
         chosen = _DEFAULTS | settings
         tokenizer = model.tokenizer
         stops_at_end = _stops_at_end(model, chosen["stop_at_end"])
@@ -139,6 +154,14 @@ class Request:
             stops=parse_stops(chosen["stop"]),
             excluded=excluded_ids(model, stops_at_end),
             end=tokenizer.boundary_id if stops_at_end else None,
+            repetition_penalty=check_number(
+                setting("repetition_penalty"),
+                chosen["repetition_penalty"],
+                least=1,
+                most=_MOST_PENALTY,
+                advice=" (1: none)",
+            ),
+            no_repeat=check_whole(setting("no_repeat"), chosen["no_repeat"], 1, or_none=True),
         )
 
     def stream(self) -> Iterator[str]:
@@ -192,8 +215,21 @@ class Request:
             model.tokenizer, model.documents, self.prompt, self.prompt_ids, self.stops
         )
 
-    def _generation(self, first: int, count: int, threads: int) -> Generation:
+    def _generation(self, first: int, count: int, threads: int) -> Generation | GuardedTexts:
         model = self.model
+        if self.repetition_penalty != 1 or self.no_repeat is not None:
+            return GuardedTexts(
+                model,
+                kernel_rules(self.sampling, model.tokenizer.vocab_size),
+                self.seed,
+                self.prompt_ids,
+                first=first,
+                count=count,
+                excluded=self.excluded,
+                end=self.end,
+                penalty=self.repetition_penalty,
+                ban=self.no_repeat,
+            )
         params, config, besides = generation_members(model)
         return Generation(
             params,

@@ -106,23 +106,26 @@ class Stepper:
         context, level, node = self._checked(state)
         with self._lock:
             rows = self._rows_of(context) if self._networks else []
-            if self._counts is None:
-                after, log_probs = (-1, 0), [row.item(id) for row in rows]
-            else:
-                counted, *after = self._counts.step(level, node, id)  # type: ignore[assignment]
-                log_probs = [*(row.item(id) for row in rows), counted]
-            if self.model.weights is None:
-                log_prob = log_probs[0]
-            else:
-                log_prob = _log_mean(log_probs, self._weights_of(level, node))
-        if self._span:
-            at_end = id == self._end
-            context = (
-                self._ends
-                if at_end
-                else context[self._width :] + id.to_bytes(self._width, sys.byteorder)
-            )
-        return log_prob, State(context, *after)
+            log_probs = [row.item(id) for row in rows]
+            weights = None if self.model.weights is None else self._weights_of(level, node)
+            if self._counts is not None:
+                counted, level, node = self._counts.step(level, node, id)
+                log_probs.append(counted)
+        log_prob = log_probs[0] if weights is None else _log_mean(log_probs, weights)
+        return log_prob, State(self._moved(context, id), level, node)
+
+    def after(self, state: State, id: int) -> State:
+        """Return the state after a token of the vocabulary, whatever its probability."""
+        context, level, node = self._checked(state)
+        if self._counts is not None:
+            with self._lock:
+                _, level, node = self._counts.step(level, node, id)
+        return State(self._moved(context, id), level, node)
+
+    def _moved(self, context: bytes, id: int) -> bytes:
+        if not self._span or id == self._end:
+            return self._ends
+        return context[self._width :] + id.to_bytes(self._width, sys.byteorder)
 
     def log_probs(self, state: State) -> NDArray[np.float64]:
         """Return ln p of all tokens after a state, float64[V]; -inf for what cannot come."""
@@ -161,6 +164,18 @@ class Stepper:
         mixed: NDArray[np.float64] = np.einsum("bm,mbv->bv", weights, parts)
         mixed /= mixed.sum(axis=1, keepdims=True)
         return mixed
+
+    def logits(self, states: Sequence[State]) -> NDArray[np.float32]:
+        """Return the logits of a network, or ln p of other models, float32[B, V]."""
+        if self.model.weights is None and self._counts is None:
+            (network,) = self.model.networks
+            data = b"".join(self._checked(state)[0] for state in states)
+            seen = np.frombuffer(data, dtype=self._dtype).reshape(-1, self._span)
+            logits = context_logits(network.params, network.config, seen.astype(np.int32))
+            return finite_logits(logits)
+        with np.errstate(divide="ignore"):
+            logs: NDArray[np.float32] = np.log(self.distributions(states)).astype(np.float32)
+        return logs
 
     def _rows_of(self, context: bytes) -> list[NDArray[np.float64]]:
         """Return ln p of each network after a context; the lock is held."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastlm.counts.backoff_model import BackoffModel
 from fastlm.inference.members import CountMember, Member, NetworkMember
 from fastlm.inference.mixture import mixed_losses, one_bucket
+from fastlm.model.remembered import Remembered
 from fastlm.model.seen import Seen
 from fastlm.tokenizers import Tokenizer
 from fastlm.types import Documents
@@ -37,6 +38,8 @@ class TextModel:
         are those of their contexts, else there is one. None: there is one member.
     seen : Seen
         What occurred in training.
+    remembered : Remembered or None
+        The lines of the training text, if they were to be remembered.
     """
 
     tokenizer: Tokenizer
@@ -45,6 +48,7 @@ class TextModel:
     counts: CountMember | None = None
     weights: NDArray[np.float64] | None = None
     seen: Seen = field(default_factory=Seen)
+    remembered: Remembered | None = None
 
     @property
     def members(self) -> tuple[Member, ...]:

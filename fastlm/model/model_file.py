@@ -34,6 +34,9 @@ Its tensors, all F32, are those of ``fastlm.model.layout.Layout``: ``embeddings`
   counts there are four classes of contexts for each of 0, 1, ... matched tokens, by the share of
   the probability that the back-off gives away; else there is one.
 
+A model that remembers the lines of its text has their hashes, ``remembered``, U64 [lines]
+(``fastlm.model.remembered``).
+
 Tensors whose names begin with ``momentum.`` or ``state.`` belong to a training run that can be
 resumed; readers of the model skip them. ``fastlm.training.checkpoint`` describes them, and what
 else a file of kind ``checkpoint`` has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
 
 __all__ = ["generate"]
+
+_REPETITION = "Repetition"
+_ONLY = "What is written"
+_CONDITIONS = ("new", "unique", "min_chars", "max_chars", "starts", "contains")
 
 # What a text may end with.
 _ENDS = ("lines", "paragraphs", "stream")
@@ -66,6 +71,30 @@ def generate(
         int,
         option("N", "Number of texts: one a line if documents are lines, else with blank lines."),
     ] = 1,
+    repetition_penalty: Annotated[
+        float,
+        option(
+            "X",
+            "Divide the probability of what would repeat L tokens by X^L; 1.05 to 1.3 ends loops.",
+            _REPETITION,
+        ),
+    ] = 1.0,
+    no_repeat: Annotated[
+        int | None, option("N", "Write no run of N tokens twice.", _REPETITION)
+    ] = None,
+    new: Annotated[
+        bool,
+        flag("--new", "Only texts without a line of the training text; train --remember.", _ONLY),
+    ] = False,
+    unique: Annotated[bool, flag("--unique", "Only texts that differ.", _ONLY)] = False,
+    min_chars: Annotated[
+        int | None, option("N", "Only texts of at least N characters.", _ONLY)
+    ] = None,
+    max_chars: Annotated[
+        int | None, option("N", "Only texts of at most N characters.", _ONLY)
+    ] = None,
+    starts: Annotated[str, option("TEXT", "Only texts that begin so.", _ONLY)] = "",
+    contains: Annotated[str, option("TEXT", "Only texts with this in them.", _ONLY)] = "",
     seed: Annotated[
         int | None, option("N", "The same seed gives the same text.", names=("-s", "--seed"))
     ] = None,
@@ -86,6 +115,12 @@ def generate(
     check_whole("--samples", samples, 1)
     if interactive and (as_json or samples > 1):
         raise ConfigError("--interactive writes one text; leave out --json and --samples")
+    conditions = given_settings({name: invocation.params[name] or None for name in _CONDITIONS})
+    if interactive and (conditions or repetition_penalty != 1 or no_repeat is not None):
+        raise ConfigError(
+            "--interactive writes what you choose; leave out conditions and --repetition-penalty "
+            "and --no-repeat"
+        )
     if documents is not None:
         check_choice("--documents", documents, _ENDS)
 
@@ -112,14 +147,16 @@ def generate(
         "as_json",
         "interactive",
         "config",
-    ) | {"seed": seed, "stop": stops}
+        *_CONDITIONS,
+    )
+    options |= conditions | {"seed": seed, "stop": stops}
     out = sys.stdout
     if as_json:
         for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
-            new = text.removeprefix(prompt)
-            line = {"sample": number, "seed": seed, "prompt": prompt, "text": new}
+            rest = text.removeprefix(prompt)
+            line = {"sample": number, "seed": seed, "prompt": prompt, "text": rest}
             out.write(printable(json.dumps(line, ensure_ascii=not is_utf8(out)), out) + "\n")
-    elif samples == 1:
+    elif samples == 1 and not conditions:
         pieces = lm.stream(prompt, **options)
         # With the prompt, so that no message on what takes long comes between them.
         out.write(printable(prompt + next(pieces, ""), out))
@@ -129,10 +166,19 @@ def generate(
             out.flush()
         out.write("\n")
     else:
-        for number, text in enumerate(lm.samples(samples, prompt, threads=threads, **options)):
-            out.write((separator if number else "") + printable(text, out))
+        _write_all(lm.samples(samples, prompt, threads=threads, **options), separator)
+
+
+def _write_all(texts: Iterator[str], separator: str) -> None:
+    """Write texts with a separator between them; after an error those before it stand whole."""
+    out = sys.stdout
+    number = 0
+    try:
+        for number, text in enumerate(texts, start=1):
+            out.write((separator if number > 1 else "") + printable(text, out))
             out.flush()
-        out.write("\n")
+    finally:
+        out.write("\n" * (number > 0))
 
 
 def _write_with(lm: LanguageModel, prompt: str) -> None:

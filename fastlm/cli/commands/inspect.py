@@ -124,6 +124,11 @@ def _lines(inspection: Inspection) -> list[tuple[str, str]]:
         lines["tokenizer"] = (
             f"{tokenizer['kind']}, {tokenizer['vocab']:,} tokens; a document is a {document}"
         )
+    if "remembered" in facts:
+        known = facts["remembered"]
+        lines["remembers"] = (
+            f"{plural(known['lines'], 'line')} of its text, as hashes, {size_text(known['bytes'])}"
+        )
     if facts.get("corpus"):
         lines["corpus"] = facts["corpus"]
     if "train" in facts:

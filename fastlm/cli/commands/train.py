@@ -77,6 +77,14 @@ def train(
     no_cache: Annotated[
         bool, flag("--no-cache", "Do not cache the tokens of large corpora on disk.", DATA)
     ] = False,
+    remember: Annotated[
+        bool,
+        flag(
+            "--remember",
+            "Keep a hash of each line, 8 bytes, for generate --new.",
+            DATA,
+        ),
+    ] = False,
     preset: Annotated[
         str | None,
         option(

@@ -13,7 +13,7 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.cli import main
 from fastlm_kernels.runtime.jit import JIT_DISABLED
 
-from ..conftest import assert_one_line, make_model
+from ..conftest import SMALL, assert_one_line, make_model
 
 
 def test_text_is_that_of_the_library(run, model):
@@ -199,3 +199,78 @@ def test_a_terminal_gets_no_control_characters(monkeypatch, tmp_path, options):
     if "--json" in options:
         assert json.loads(text)["prompt"] == "é\x1b[2J"
         assert text.isascii()
+
+
+@pytest.fixture
+def names(run, tmp_path):
+    """A model of lines that remembers them."""
+    lines = [a + b + c for a in "klmn" for b in "aeiou" for c in ("ra", "lo", "sin", "t")]
+    (tmp_path / "names.txt").write_text("\n".join(lines) + "\n")
+    how = ("--documents", "lines", "--remember", "--valid", "0", "--steps", "30", "-q")
+    outcome = run("train", "names.txt", *SMALL, *how, "-o", "names.safetensors")
+    assert outcome.code == 0, outcome.err
+    assert "remembers" in run("inspect", "names.safetensors").out
+    return tmp_path / "names.safetensors"
+
+
+def test_names_that_are_new(run, names):
+    how = ("--new", "--unique", "--min-chars", "3", "--max-chars", "6", "--starts", "k")
+    outcome = run("generate", names, "--samples", "5", *how, "--contains", "a", "--seed", "1")
+    assert (outcome.code, outcome.err) == (0, "")
+    texts = outcome.out.splitlines()
+    known = (names.parent / "names.txt").read_text().split()
+    assert len(set(texts)) == 5
+    for text in texts:
+        assert text not in known
+        assert text.startswith("k")
+        assert "a" in text
+        assert 3 <= len(text) <= 6
+    lm = LanguageModel.load(names)
+    settings = {"new": True, "unique": True, "min_chars": 3, "max_chars": 6, "starts": "k"}
+    assert texts == lm.sample(5, contains="a", seed=1, **settings)
+    (line,) = run("generate", names, "--new", "--json", "--seed", "1").out.splitlines()
+    assert json.loads(line)["text"] == lm.sample(1, new=True, seed=1)[0]
+
+
+def test_names_that_cannot_be_made_end_with_code_1(run, names):
+    # All of one letter, or two: there are few.
+    arguments = ("--unique", "--max-chars", "1", "--samples", "100", "--seed", "1")
+    outcome = run("generate", names, *arguments)
+    texts = outcome.out.splitlines()
+    assert outcome.code == 1
+    assert 0 < len(set(texts)) == len(texts) < 20
+    assert outcome.err.startswith(f"error: {len(texts)} of 100 after 10,000 tries; ")
+    assert outcome.err.count("\n") == 1
+    outcome = run("generate", names, "--contains", "kkkkkkkkkk", "--max-chars", "10", "--seed", "1")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: 0 of 1 after 10,000 tries; ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--new",),
+        ("--min-chars", "5", "--max-chars", "4"),
+        ("--starts", "Ω"),
+        ("--starts", "the", "--prompt", "and"),
+        ("--unique", "--greedy", "--samples", "2"),
+        ("--repetition-penalty", "0.5"),
+        ("--no-repeat", "0"),
+        ("--interactive", "--unique"),
+        ("--interactive", "--no-repeat", "3"),
+    ],
+)
+def test_conditions_that_no_text_meets_are_refused(run, model, arguments):
+    outcome = run("generate", model, *arguments)
+    assert_one_line(outcome, 1)
+    assert outcome.out == ""
+    assert "--" in outcome.err
+
+
+def test_text_without_repeats(run, model):
+    how = ("--greedy", "--length", "60")
+    outcome = run("generate", model, *how, "--no-repeat", "3", "--repetition-penalty", "1.2")
+    lm = LanguageModel.load(model)
+    how = {"greedy": True, "length": 60}
+    assert outcome.out == lm.generate(no_repeat=3, repetition_penalty=1.2, **how) + "\n"
+    assert outcome.out != lm.generate(**how) + "\n"
