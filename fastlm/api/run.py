@@ -50,7 +50,7 @@ from fastlm.training.trainer import Trainer
 from fastlm.types import CorpusSource, Documents, FilePath
 from fastlm.wording import setting
 
-__all__ = ["Request", "fit", "fit_counts", "resolve"]
+__all__ = ["Request", "ResolvedRun", "fit", "fit_counts", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +280,7 @@ def fit(start: RunStart, run: ResolvedRun, callbacks: Sequence[Callback]) -> Lan
     )
     trainer.reasons = run.reasons
     counted = None
-    if run.counting.any:
+    if run.counting.any and start.leads:
         threads, params = run.config.training.threads, trainer.engine.state.params
         beside = params.nbytes + len(json.dumps(data.tokenizer.to_dict()))
         counted = count_dataset(data, run.counting, threads, callbacks, beside=beside)

@@ -15,6 +15,7 @@ from fastlm.callbacks import Callback
 from fastlm.config import Config, ModelConfig, TrainingConfig
 from fastlm.data.dataset import Dataset
 from fastlm.data.reread import source_of
+from fastlm.distributed.communicator import Communicator
 from fastlm.engine.tokens import token_array, tokens_identity
 from fastlm.errors import ConfigError
 from fastlm.model.seen import Seen
@@ -28,6 +29,7 @@ from fastlm.training.checkpoint import (
 )
 from fastlm.training.checkpoint_files import CheckpointFiles, check_unfinished, newest_checkpoint
 from fastlm.training.defaults import default_rate
+from fastlm.training.led_trainer import LedTrainer
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.replaced_run import NewRun, check_replaced
 from fastlm.training.trainer import Trainer
@@ -46,6 +48,8 @@ class RunStart:
         The checkpoint that the run resumes.
     base : LanguageModel or None
         The model whose weights it starts from.
+    communicator : Communicator or None
+        Of the ranks that share the steps; None, as at first, for a run of one process.
 
     Raises
     ------
@@ -92,6 +96,7 @@ class RunStart:
             check_unfinished(checkpoint)
         self.metrics = None if metrics is None else MetricsFile(metrics)
         self.base: LanguageModel | None = None
+        self.communicator: Communicator | None = None
         self._momentum: NDArray[np.float32] | None = None
         if init_momentum and init is None:
             raise ConfigError("init_momentum is given without init; name a checkpoint with init")
@@ -108,6 +113,11 @@ class RunStart:
                 "init_momentum needs a checkpoint, but init is a LanguageModel; name the file"
             )
         self._params, self._momentum = settled_state(read_checkpoint(init))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process alone, or rank 0, does what is done once."""
+        return self.communicator is None or self.communicator.rank == 0
 
     @property
     def from_scratch(self) -> bool:
@@ -214,9 +224,13 @@ class RunStart:
         origin: Origin,
     ) -> Trainer:
         """Return the trainer that starts so; ``given`` are the settings of ``training_config``."""
+        kind: type[Trainer] = Trainer
+        shared: dict[str, Any] = {}
+        if self.communicator is not None:
+            kind, shared = LedTrainer, {"communicator": self.communicator}
         if self.saved is not None:
             assert self.files is not None
-            trainer = Trainer.from_checkpoint(
+            trainer = kind.from_checkpoint(
                 self.saved,
                 train_tokens,
                 valid_tokens,
@@ -224,11 +238,12 @@ class RunStart:
                 callbacks=callbacks,
                 checkpoints=self.files,
                 metrics=self.metrics,
+                **shared,
             )
             if self._resume_notice is not None:
                 trainer.notice("resume", self._resume_notice)
             return trainer
-        return Trainer(
+        return kind(
             config,
             train_tokens,
             valid_tokens,
@@ -239,4 +254,5 @@ class RunStart:
             origin=origin,
             checkpoints=self.files,
             metrics=self.metrics,
+            **shared,
         )

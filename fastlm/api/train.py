@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from inspect import signature
 from os import PathLike
 from typing import Any, Unpack, get_args
 
 from fastlm.api.counting import CountSettings
 from fastlm.api.language_model import LanguageModel
+from fastlm.api.ranks import train_on_ranks
 from fastlm.api.run import Request, fit, fit_counts, resolve
 from fastlm.api.start import RunStart
 from fastlm.callbacks import Callbacks, as_callbacks
 from fastlm.checks import is_number
 from fastlm.config import Settings
 from fastlm.display.choice import shown_progress
+from fastlm.distributed.mpi import connect
 from fastlm.errors import ConfigError
 from fastlm.text.given import paths_or_texts
 from fastlm.tokenizers import Tokenizer
@@ -61,6 +64,7 @@ def train(
     init: FilePath | LanguageModel | None = None,
     init_momentum: bool = False,
     metrics: FilePath | None = None,
+    distributed: str | None = None,
     **settings: Unpack[Settings],
 ) -> LanguageModel:
     """Train a model.
@@ -146,6 +150,9 @@ def train(
         words ``scaled``, ``tiny`` and ``mini`` are first weights: see ``TrainingConfig``.)
     metrics : path, optional
         Where to write a JSON object a line: one for each validation, and every few seconds.
+    distributed : {"mpi"}, optional
+        Share the steps among the processes that ``mpirun`` started, which all make this call. Rank
+        0 reads the text, tells the callbacks and writes files. See docs/scaling.md.
     **settings
         Fields of ``ModelConfig`` (context, embed, hidden, combine, bias) and of ``TrainingConfig``
         (batch, lr, momentum, schedule, epochs, steps, minutes, patience, dropout, seed, ...).
@@ -184,7 +191,8 @@ def train(
         "metrics": metrics,
     }
     given, held_out = _sources(corpus, texts, valid, valid_texts)
-    with shown_progress(progress) as shown:
+    follows = distributed is not None and connect(distributed).rank > 0
+    with shown_progress(False if follows else progress) as shown:
         listeners = [*shown, *as_callbacks(callbacks)]
         request = Request(
             **given,
@@ -216,10 +224,15 @@ def train(
             ),
         )
         if counts_only:
-            _refuse_run(run)
+            _refuse_run(run | {"distributed": distributed})
             return fit_counts(request, None if overwrite else replaces)
+        begin = partial(RunStart, **run, overwrite=overwrite, replaces=replaces)
+        if distributed is not None:
+            communicator = connect(distributed)
+            with communicator.watched():
+                return train_on_ranks(communicator, request, begin, checkpoint, listeners)
         with run_lock(checkpoint):
-            start = RunStart(**run, overwrite=overwrite, replaces=replaces)
+            start = begin()
             return fit(start, resolve(start, request), listeners)
 
 

@@ -44,8 +44,31 @@ def train_and_save(
     """Train with ``settings`` of `fastlm.train`, save the model, and return the exit code."""
     from fastlm.training.replaced_run import run_lock
 
+    if "distributed" in settings:
+        return _train_on_ranks(corpus, output, settings, quiet=quiet)
     with run_lock(output):
         return _train_and_save(corpus, output, settings, quiet=quiet)
+
+
+def _train_on_ranks(
+    corpus: list[str] | None, output: Path, settings: dict[str, Any], *, quiet: bool
+) -> int:
+    """Do as ``train_and_save`` on rank 0; the others only train, and say nothing that it says."""
+    from fastlm.distributed.mpi import connect, is_follower
+    from fastlm.training.replaced_run import run_lock
+
+    try:
+        communicator = connect(settings["distributed"])
+        with communicator.watched():
+            if communicator.rank == 0:
+                with run_lock(output):
+                    return _train_and_save(corpus, output, settings, quiet=quiet)
+            _fit(corpus or None, settings, RunFacts(), quiet=True)
+    except FastlmError:
+        if not is_follower():
+            raise
+    # Another code than 0 would let mpirun end rank 0, which saves, or says what is wrong.
+    return 0
 
 
 def _train_and_save(

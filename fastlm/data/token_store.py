@@ -54,6 +54,7 @@ class TokenStore:
     path : Path
     metadata : dict
         As the format has it (see ``fastlm.data.token_store_format``).
+    header : StoreHeader
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class TokenStore:
         self.path = Path(path)
         self.metadata = metadata
         self._mapped = ids
-        self._header = header
+        self.header = header
         self._status = status
         # Whether the ids are those of the header and the metadata: what kernels trust.
         self._is_sound = False
@@ -225,10 +226,10 @@ class TokenStore:
                     raise damaged(self.path, "it has ids beyond its vocabulary")
                 count_ids(counts, ids[: max(train - start, 0)])
                 progress.advance(ids.nbytes)
-        if crc != self._header.ids_crc:
+        if crc != self.header.ids_crc:
             raise damaged(
                 self.path,
-                f"its ids have the checksum {crc:08x}, not {self._header.ids_crc:08x}",
+                f"its ids have the checksum {crc:08x}, not {self.header.ids_crc:08x}",
             )
         if counts.tolist() != self.metadata["counts"]:
             raise damaged(self.path, "its counts are not those of its ids")
@@ -264,7 +265,7 @@ class TokenStore:
     def _accept(self) -> None:
         self._is_sound = True
         if self._mapped.nbytes > _SMALL:
-            stamp(self.path, self._status, self._header)
+            stamp(self.path, self._status, self.header)
 
     def __repr__(self) -> str:
         return f"TokenStore({str(self.path)!r}, count={self.count:,})"

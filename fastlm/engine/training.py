@@ -50,7 +50,7 @@ from fastlm_kernels.runtime.arguments import (
 from fastlm_kernels.runtime.jit import is_cached
 from fastlm_kernels.runtime.scheduler import PRIVATE_SIZE
 
-__all__ = ["TrainingEngine"]
+__all__ = ["TrainingEngine", "plan_of", "scratch_of"]
 
 _WINDOW_BLOCKS = 64  # blocks of the corpus that a shuffle window is put together from
 
@@ -106,14 +106,14 @@ class TrainingEngine:
         self._check_unchanged = getattr(tokens, "check_unchanged", None)
         self.examples = count_examples(self.tokens, model)
         ids = table_ids(tokens, self.tokens, model, training.batch)
-        self.plan = _plan(model, training, self.examples, ids.size)
+        self.plan = plan_of(model, training, self.examples, ids.size)
         self.state = State(
             params=aligned_copy(params),
             momentum=aligned_zeros(layout.size, np.float32),
             row_steps=np.zeros(model.vocab + layout.widths, dtype=np.int64),
             rates=np.zeros(SETTLE_EVERY + 1, dtype=np.float64),
         )
-        self.scratch = _scratch(self.plan, model, layout, ids)
+        self.scratch = scratch_of(self.plan, model, layout, ids)
         self.step = 0
         self.threads = 1
         if worth_sharing(model, training.batch):
@@ -300,9 +300,20 @@ class TrainingEngine:
         return float(loss), grad
 
 
-def _plan(model: ModelConfig, training: TrainingConfig, examples: int, table_size: int) -> Plan:
+def plan_of(
+    model: ModelConfig,
+    training: TrainingConfig,
+    examples: int,
+    table_size: int,
+    tile: int | None = None,
+) -> Plan:
+    """Return the plan of a step.
+
+    table_size : the number of tokens in the token table, 0 for none
+    tile : rows of a tile of the row sweep
+    """
     batch = training.batch
-    tile = row_tile(batch)
+    tile = row_tile(batch) if tile is None else tile
     row_tiles = -(-batch // tile)
     columns = column_tiles(model, batch)
     updates = update_tiles(model, batch, table_size)
@@ -333,10 +344,13 @@ def _plan(model: ModelConfig, training: TrainingConfig, examples: int, table_siz
         embed_dropout=float(training.embed_dropout),
         beta=float(training.momentum),
         embed_scale=float(training.embed_lr_scale),
+        first_row=0,
+        row_stride=1,
     )
 
 
-def _scratch(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int32]) -> Scratch:
+def scratch_of(plan: Plan, model: ModelConfig, layout: Layout, ids: NDArray[np.int32]) -> Scratch:
+    """Return the memory of a step; ``ids`` int32[D] are those of the token table."""
     far = sum(model.far) * model.embed
     pairs = ids.size * model.context
     rows = np.full(model.vocab if ids.size else 0, -1, dtype=np.int32)

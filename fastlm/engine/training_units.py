@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Any
 
@@ -54,10 +54,12 @@ class TrainingUnits:
         The tiles of a step.
     shared : tuple
         What units read (``runtime.units.share``), for its types.
+    names : container of str
+        Units to choose from.
     """
 
-    def __init__(self, plan: Plan, shared: tuple[Any, ...]) -> None:
-        self._needed = needed_units(plan)
+    def __init__(self, plan: Plan, shared: tuple[Any, ...], names: Container[str] = UNITS) -> None:
+        self._needed = [name for name in needed_units(plan) if name in names]
         self._shared = shared
         self._addresses: dict[str, Any] = {}
 

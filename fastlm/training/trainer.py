@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.config import Config
-from fastlm.engine.tokens import token_array, token_counts
+from fastlm.engine.tokens import token_array
 from fastlm.engine.training import TrainingEngine
 from fastlm.errors import FastlmError, ModelFileError
-from fastlm.model.initialization import scaled_params
-from fastlm.model.reference_weights import reference_params
 from fastlm.system.signals import signals_stop
 from fastlm.training.checkpoint import Checkpoint, Origin
 from fastlm.training.checkpoint_files import CheckpointFiles, CheckpointWriter, newest_checkpoint
@@ -34,6 +32,7 @@ from fastlm.training.divergence import (
     snapshot_steps,
     take_snapshot,
 )
+from fastlm.training.first_weights import initial_params
 from fastlm.training.metrics import MetricsFile
 from fastlm.training.pacing import CallSize, Throughput
 from fastlm.training.reporting import Reporter
@@ -97,8 +96,8 @@ class Trainer:
         self.config = config
         self.callbacks = as_callbacks(callbacks)
         if params is None:
-            params = _initial_params(config, train_tokens, counts)
-        self.engine = TrainingEngine(config.model, training, train_tokens, params)
+            params = initial_params(config, train_tokens, counts)
+        self.engine = self._new_engine(config, train_tokens, params)
         if momentum is not None:
             self.engine.state.momentum[:] = momentum
         self.origin = Origin() if origin is None else origin
@@ -119,6 +118,9 @@ class Trainer:
         self._last_call = (0.0, 0.0)  # learning rate, examples per second
         self._resumed = False
         self._stop_reason: str | None = None
+
+    def _new_engine(self, config: Config, tokens: Any, params: Any) -> TrainingEngine:
+        return TrainingEngine(config.model, config.training, tokens, params)
 
     @classmethod
     def resume(
@@ -214,7 +216,8 @@ class Trainer:
         if saved.training.lr != training.lr:
             trainer.run.rate_factor, trainer.run.rollbacks = 1.0, []
         trainer._resumed = True
-        checkpoints.start(saved)
+        if trainer.checkpoints is not None:
+            checkpoints.start(saved)
         return trainer
 
     @property
@@ -305,12 +308,17 @@ class Trainer:
         if at_snapshot or ended:
             self._recent_loss.check(run)
         if self._validator.due(run):
-            self._reporter.validation(self._validator.validate(self.engine, run), run)
+            validation = self._validator.validate(self.engine, run)
+            self._validated()
+            self._reporter.validation(validation, run)
             if not ended and plan.fraction(run) >= 1:  # it took the rest of the time
                 self._recent_loss.check(run)
                 self._reporter.progress(run, *self._last_call)
         if at_snapshot:
             self._take_snapshot()
+
+    def _validated(self) -> None:
+        """Do nothing, right after a validation."""
 
     def _end_reason(self) -> str | None:
         patience = self.config.training.patience
@@ -387,14 +395,3 @@ class Trainer:
 
     def _write_checkpoint(self, reason: str) -> None:
         self._writer.write(self.checkpoints, self.run, self._validator.best, reason, self._snapshot)
-
-
-def _initial_params(
-    config: Config, train_tokens: Any, counts: NDArray[np.int64] | None
-) -> NDArray[np.float32]:
-    model, training = config.model, config.training
-    if training.init != "scaled":
-        return reference_params(model, training.init, training.seed)
-    if counts is None:
-        counts = token_counts(train_tokens, model.vocab)
-    return scaled_params(model, training.seed, counts)

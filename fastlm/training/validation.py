@@ -154,7 +154,7 @@ class Validator:
         self.best: NDArray[np.float32] | None = None
         self._config = config
         self._plan = plan
-        self._last_seconds = 0.0
+        self.last_seconds = 0.0
         self._next = math.inf
         self._ranges: list[tuple[int, int]] | None = None
         measured, wanted = self.size, config.training.valid_tokens
@@ -180,7 +180,7 @@ class Validator:
     def schedule_next(self, run: RunState) -> None:
         """Choose the point of the next validation, after where the run is."""
         if self.tokens is not None:
-            self._next = self._schedule.next_point(self._position(run), self._last_seconds)
+            self._next = self._schedule.next_point(self._position(run), self.last_seconds)
 
     @property
     def next_step(self) -> float:
@@ -212,8 +212,8 @@ class Validator:
             ranges=self._ranges,
         )
         loss = total / count
-        self._last_seconds = time.perf_counter() - started
-        run.seconds += self._last_seconds
+        self.last_seconds = time.perf_counter() - started
+        run.seconds += self.last_seconds
         if not math.isfinite(loss):
             raise BadNumbers(f"the validation loss is {loss} after step {run.step}")
         best = run.best_validation

@@ -60,7 +60,7 @@ def test_a_file_gives_the_same_model_as_its_text(tmp_path):
 def test_the_tokens_are_counted_once(monkeypatch):
     calls = []
     count = fastlm.engine.tokens.token_counts
-    for module in ("api.run", "training.trainer"):
+    for module in ("api.run", "training.first_weights"):
         monkeypatch.setattr(
             f"fastlm.{module}.token_counts", lambda *given: (calls.append(given), count(*given))[1]
         )

@@ -350,6 +350,15 @@ def train(
             "FILE", "Where to write losses as JSON lines (default: beside the model).", _CHECKPOINTS
         ),
     ] = None,
+    distributed: Annotated[
+        str | None,
+        option(
+            "HOW",
+            "Share the steps among the processes that mpirun started: mpi.",
+            _TRAINING,
+            choices=("mpi",),
+        ),
+    ] = None,
     quiet: QuietOption = False,
     config: ConfigOption = None,
 ) -> int:

@@ -47,7 +47,8 @@ def dropout_input(x, context, row, step, network, plan):
             mask = token_key(plan.seed, step, position, id, network.vocab)
         else:
             size = x.size - start
-            number = network.context * network.vocab + row  # beyond the numbers of tokens
+            number = plan.first_row + row * plan.row_stride
+            number += network.context * network.vocab  # beyond the numbers of tokens
             mask = row_key(plan.seed, step, np.int64(0), number)
         dropout(x[start : start + size], mask, plan.embed_dropout)
         start += size

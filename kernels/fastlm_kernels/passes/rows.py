@@ -243,7 +243,7 @@ def forward_sweep(scratch, workspace, params, network, plan, step, first, last):
                 start = out0 + (row - first) * width
                 dropout(
                     inputs[start : start + width],
-                    row_key(plan.seed, step, layer + 1, row),
+                    row_key(plan.seed, step, layer + 1, plan.first_row + row * plan.row_stride),
                     plan.dropout,
                 )
     for part in range(1, network.cutoffs.size):

@@ -104,6 +104,8 @@ class Plan(NamedTuple):
     shuffle_block : 0: shuffle over all examples; else shuffle blocks of this many examples, and
         the examples within windows of ``shuffle_window`` blocks
     embed_scale : learning rate of the embeddings, in units of the others' rate
+    first_row, row_stride : row r has the dropout masks of row first_row + r * row_stride; other
+        than 0 and 1 where the rows are a shard of a larger batch (``passes.shards``)
     """
 
     batch: int
@@ -126,6 +128,8 @@ class Plan(NamedTuple):
     embed_dropout: float
     beta: float
     embed_scale: float
+    first_row: int
+    row_stride: int
 
 
 class State(NamedTuple):

@@ -1,0 +1,1 @@
+"""Training on several processes: shards of a batch, their exchange, and who talks to whom."""
