@@ -19,6 +19,7 @@ from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.cache import TokenCache
 from fastlm.inference.conditions import SampleSettings, sampled_texts
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
+from fastlm.inference.explanation import Explanation, explain_texts
 from fastlm.inference.generation import DrawingSettings, Request
 from fastlm.inference.neighbors import nearest_tokens
 from fastlm.inference.prefixes import score_after, score_arrays_after
@@ -363,3 +364,33 @@ class TextMethods(StateMethods):
         finally:
             if counter is not None:
                 counter.close()
+
+    @overload  # a str is an iterable of str, too
+    def explain(  # type: ignore[overload-overlap]
+        self, texts: str, *, count_end: bool | None = None, threads: int | None = None
+    ) -> Explanation: ...
+
+    @overload
+    def explain(
+        self,
+        texts: PathLike[str] | Iterable[str | PathLike[str]],
+        *,
+        count_end: bool | None = None,
+        threads: int | None = None,
+    ) -> Iterator[Explanation]: ...
+
+    def explain(
+        self,
+        texts: str | PathLike[str] | Iterable[str | PathLike[str]],
+        *,
+        count_end: bool | None = None,
+        threads: int | None = None,
+    ) -> Explanation | Iterator[Explanation]:
+        """Return a text with the bits that each part of it took; of several, yield one for each.
+
+        ``spans`` has the parts and where they are, ``to_dict`` the same for JSON, ``to_html`` and
+        ``to_svg`` as a page and a picture. Parameters and errors are those of ``score``.
+        """
+        several = [texts] if isinstance(texts, str) else texts_of(texts, TokenizerError)
+        found = explain_texts(self.text_model, several, count_end, thread_count(threads))
+        return next(found) if isinstance(texts, str) else found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastlm.checks import shown
 from fastlm.errors import ConfigError, MissingLibraryError
+from fastlm.inference.spans import joined_parts, spans_of
 from fastlm.model.figures import Figures, Number, perplexity, ratio
 from fastlm.system.html_pages import coloured_text, figure_text, html_table
 from fastlm.system.json_values import finite_values
@@ -130,19 +131,9 @@ class Score(_ScoreFields, _ScoreFigures[float]):
                 f"the text has {len(text):,} characters, but the score is of a longer one; give "
                 "the text that was scored"
             )
-        bits = (-self.token_log_probs.astype(np.float64) / math.log(2)).tolist()
-        parts: list[tuple[str, float | None]] = []
-        spans: list[list[int]] = []
-        for (start, stop), cost in zip(self.token_offsets.tolist(), bits, strict=True):
-            if spans and start < spans[-1][1]:  # another part of the same character
-                parts[-1] = (parts[-1][0], (parts[-1][1] or 0.0) + cost)
-                continue
-            end = spans[-1][1] if spans else 0
-            parts.append((text[end:start], None))
-            parts.append((text[start:stop], cost))
-            spans.append([start, stop])
-        parts.append((text[spans[-1][1] if spans else 0 :], None))
-        return coloured_text(parts)
+        assert self.token_strings is not None
+        spans = spans_of(self.token_offsets, self.token_log_probs, self.token_strings)
+        return coloured_text(joined_parts(text, spans))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields and figures as JSON has them; null for infinite ones and NaN."""

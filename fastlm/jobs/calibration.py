@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -90,6 +91,22 @@ class Calibration:
         below = min(int(place), _STEPS - 1)
         low, high = self.quantiles[below], self.quantiles[below + 1]
         return high if math.isinf(high) else low + (high - low) * (place - below)
+
+    def percentile(self, value: float) -> float:
+        """Return the percentage of texts whose figure is smaller; NaN for NaN.
+
+        Between two quantiles the percentage rises evenly; where many texts have the same figure, it
+        is that of the middle one.
+        """
+        if math.isnan(value):
+            return math.nan
+        first, last = bisect_left(self.quantiles, value), bisect_right(self.quantiles, value)
+        if first < last:
+            return 50 * (first + last - 1) / _STEPS
+        if first in (0, len(self.quantiles)):
+            return 0.0 if first == 0 else 100.0
+        low, high = self.quantiles[first - 1], self.quantiles[first]
+        return 100 * (first - 1 + (value - low) / (high - low)) / _STEPS
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; null for infinite."""

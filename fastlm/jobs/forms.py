@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +38,7 @@ class Item(NamedTuple):
 
     place: int
     scored: Scored
-    extra: dict[str, str | None]
+    extra: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["coloured_text", "curve", "figure_text", "html_table"]
+__all__ = ["MOST_BITS", "coloured_text", "curve", "figure_text", "html_table", "redness"]
+
+MOST_BITS = 10.0
+"""Bits from which a part of a text is as red as it gets."""
 
 # Colours that are read on white and on black; notebooks decide which of the two is there.
 _LINE = "#8888"
@@ -53,7 +56,12 @@ def _cell(value: object) -> str:
     return f'<td style="text-align: {side}">{escape(figure_text(value))}</td>'
 
 
-def coloured_text(parts: Iterable[tuple[str, float | None]], most: float = 10.0) -> str:
+def redness(bits: float, most: float = MOST_BITS) -> float:
+    """Return how much of its red a part shows: from 0 to 0.7, at which text can still be read."""
+    return 0.7 * min(max(bits, 0.0), most) / most
+
+
+def coloured_text(parts: Iterable[tuple[str, float | None]], most: float = MOST_BITS) -> str:
     """Return text whose parts are the redder, the more bits each took.
 
     Parameters
@@ -69,9 +77,8 @@ def coloured_text(parts: Iterable[tuple[str, float | None]], most: float = 10.0)
         if bits is None:
             spans.append(shown)
             continue
-        red = min(max(bits, 0.0), most) / most
         spans.append(
-            f'<span style="background: rgba(220, 50, 30, {0.7 * red:.2f})" '
+            f'<span style="background: rgba(220, 50, 30, {redness(bits, most):.2f})" '
             f'title="{bits:.2f} bits">{shown}</span>'
         )
     return f'<div style="white-space: pre-wrap; font-family: monospace">{"".join(spans)}</div>'

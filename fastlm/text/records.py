@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastlm.errors import CorpusError
 from fastlm.text.decoding import BYTE_ORDER_MARK, Reading, text_blocks
 from fastlm.text.json_lines import decode_line, is_json_lines, parse_record, split_lines
-from fastlm.text.sources import ByteInput
+from fastlm.text.sources import ByteInput, Input
 from fastlm.text.tables import MOST_ROWS, TableInput, input_of
 from fastlm.types import DEFAULT_FIELD
 from fastlm.wording import setting
@@ -105,6 +105,8 @@ class RecordReader:
         an encoding that has other line ends than ASCII, such as UTF-16, become UTF-8.
     longest : float
         Bytes of a line at most.
+    source : Input, optional
+        What is read in place of the file at the path, such as one that grows.
 
     Attributes
     ----------
@@ -123,10 +125,15 @@ class RecordReader:
     """
 
     def __init__(
-        self, path: str, reading: Reading | None = None, *, longest: float = math.inf
+        self,
+        path: str,
+        reading: Reading | None = None,
+        *,
+        longest: float = math.inf,
+        source: Input | None = None,
     ) -> None:
         self._reading = Reading() if reading is None else reading
-        self._source = input_of(path, self._reading)
+        self._source = input_of(path, self._reading) if source is None else source
         self._longest = longest
         self._taken = 0
         self.name = self._source.name

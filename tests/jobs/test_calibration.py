@@ -75,3 +75,14 @@ def test_the_checksum_of_an_arpa_file_is_that_of_its_bytes(tmp_path):
     assert model_checksum(one) != model_checksum(other)
     with pytest.raises(ModelFileError, match=r"cannot read .*c\.arpa"):
         model_checksum(tmp_path / "c.arpa")
+
+
+def test_percentiles_are_the_inverse_of_the_figures() -> None:
+    quantiles = [1.0] * 101 + [1.0 + step / 100 for step in range(1, 900)] + [math.inf]
+    calibration = Calibration("m", "perplexity", 1000, quantiles)
+    for percent in (11.0, 50.0, 50.05, 99.8):
+        assert calibration.percentile(calibration.at(percent)) == pytest.approx(percent)
+    assert calibration.percentile(1.0) == 5
+    assert (calibration.percentile(0.5), calibration.percentile(math.inf)) == (0, 100)
+    assert calibration.percentile(1e9) == pytest.approx(99.9)
+    assert math.isnan(calibration.percentile(math.nan))

@@ -20,6 +20,7 @@ from fastlm.cli.options import (
     given_reading,
     option,
 )
+from fastlm.cli.readouts import Readout, check_alone
 from fastlm.display.screen import printable
 from fastlm.errors import ConfigError
 
@@ -30,6 +31,7 @@ __all__ = ["FilesArgument", "longest_line", "score"]
 
 _FILTER = "Filters"
 _OUTPUT = "Output"
+_SURPRISE = "Surprise, text by text"
 
 # How often a line is in memory at most: its chunks, bytes and text, which may take 4 bytes each.
 _COPIES = 8
@@ -100,6 +102,38 @@ def score(
     prefix: Annotated[
         str, option("TEXT", "Prefix for the names of the scores, e.g. lm_.", _OUTPUT)
     ] = "",
+    explain: Annotated[
+        bool,
+        flag(
+            "--explain",
+            "Show which parts of each text are surprising: in colour on a terminal, else as JSON; "
+            "-o takes .html or .jsonl.",
+            _SURPRISE,
+        ),
+    ] = False,
+    color: Annotated[
+        bool, flag("--color", "The same in colour, in a pipe as well.", _SURPRISE)
+    ] = False,
+    strip: Annotated[
+        str | None, option("FILE.svg", "Draw the first texts so, as a picture.", _SURPRISE)
+    ] = None,
+    follow: Annotated[
+        bool,
+        flag(
+            "--follow",
+            "Wait for lines that are added to FILE, as tail -F does; each has its percentile.",
+            _SURPRISE,
+        ),
+    ] = False,
+    alert: Annotated[
+        float | None,
+        option(
+            "P",
+            "Only records above the Pth percentile of perplexity among those before, or of "
+            "--calibrate FILE.",
+            _SURPRISE,
+        ),
+    ] = None,
     max_perplexity: Annotated[
         float | None, option("X", "Keep records with a perplexity of at most X.", _FILTER)
     ] = None,
@@ -161,6 +195,40 @@ def score(
     if models is None and not names:
         raise typer.BadParameter("name a MODEL", param_hint="MODEL")
 
+    columns_given = None if columns is None else [name.strip() for name in columns.split(",")]
+    if explain or color or strip is not None or follow or alert is not None:
+        check_alone(invocation.params)
+        readout = Readout(
+            explain=explain or color,
+            colour=color,
+            as_json=as_json,
+            columns=columns_given,
+            prefix=prefix,
+            output=output,
+            strip=strip,
+            force=force,
+        )
+        readout.check(follow=follow)
+
+        from fastlm.jobs.watching import Watch
+
+        watch = Watch(
+            model=names[0],
+            files=names[1:] or ["-"],
+            reading=reading,
+            longest=longest_line(),
+            follow=follow,
+            limits=limits,
+            alert=alert,
+            calibrate=calibrate,
+            tokens=explain or color or strip is not None,
+            count_end=count_end,
+            threads=threads,
+            tell=_say,
+        )
+        readout.write(watch, names[0])
+        return
+
     from fastlm.jobs.request import ScoreRequest
 
     request = ScoreRequest(
@@ -179,7 +247,7 @@ def score(
         summary=summary,
         resume=resume,
         force=force,
-        columns=None if columns is None else [name.strip() for name in columns.split(",")],
+        columns=columns_given,
         as_json=as_json,
         tokens=tokens,
         prefix=prefix,
