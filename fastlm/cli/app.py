@@ -26,6 +26,7 @@ from fastlm.cli.commands.generate import generate
 from fastlm.cli.commands.inspect import inspect
 from fastlm.cli.commands.mix import mix
 from fastlm.cli.commands.prepare import prepare
+from fastlm.cli.commands.rescore import rescore
 from fastlm.cli.commands.score import score
 from fastlm.cli.commands.train import train
 from fastlm.cli.help_pages import SETTINGS, Command, Group
@@ -244,6 +245,7 @@ for _function, _name in (
     (prepare, "prepare"),
     (export, "export"),
     (score, "score"),
+    (rescore, "rescore"),
     (calibrate, "calibrate"),
     (mix, "mix"),
     (bench, "bench"),

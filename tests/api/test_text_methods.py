@@ -241,7 +241,7 @@ def test_words_join_the_prompt_as_they_join_each_other():
         ({"seed": -1}, "seed is -1; give"),
         ({"stop_at_end": True}, "stop_at_end is True, but this model knows no end of a line"),
         ({"lenght": 3}, "unknown setting 'lenght'; did you mean 'length'"),
-        ({"qqq": 3}, "unknown setting 'qqq'; there are greedy, length"),
+        ({"qqq": 3}, "unknown setting 'qqq'; see help"),
     ],
 )
 def test_bad_settings_are_refused_at_the_call(options, message):
