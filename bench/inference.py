@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 import fastlm
+from fastlm.api.export import export
 from fastlm.api.language_model import LanguageModel
 from fastlm.bench.machine import machine_facts, machine_line
 from fastlm.config import ModelConfig
@@ -99,13 +101,16 @@ def jax_scorer(lm: LanguageModel) -> Callable[[np.ndarray], float]:
         z = logits(tensors, rows[:, :-1])
         return jnp.take_along_axis(z, rows[:, -1:], 1)[:, 0] - nn.logsumexp(z, axis=1)
 
-    return lambda rows: float(np.sum(log_probs(tensors, rows.astype(np.int32)), dtype=np.float64))
+    def score(rows: np.ndarray) -> float:
+        return float(np.asarray(log_probs(tensors, rows.astype(np.int32))).sum(dtype=np.float64))
+
+    return score
 
 
 def onnx_session(lm: LanguageModel) -> Any:
     runtime = importlib.import_module("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
-        lm.export(Path(folder) / "m.onnx", "onnx")
+        export(lm, Path(folder) / "m.onnx", "onnx")
         return runtime.InferenceSession((Path(folder) / "m.onnx").read_bytes())
 
 
@@ -126,7 +131,7 @@ def counts(text: str, folder: Path) -> dict[str, Work]:
         texts=["\n".join(lines)], tokenizer="whitespace", documents="lines", valid=0,
         counts_only=True, order=5,
     )  # fmt: skip
-    lm.export(folder / "m.arpa", "arpa")
+    export(lm, folder / "m.arpa", "arpa")
     model = importlib.import_module("kenlm").Model(str(folder / "m.arpa"))
     return {
         "fastlm": lambda: float(lm.score_arrays(lines, threads=1).log_prob.sum()),
@@ -215,11 +220,8 @@ def main() -> None:
             row(name, generation(lm, texts), texts * _LENGTH)
     with tempfile.TemporaryDirectory() as folder:
         row("scoring by counts, order 5, 1 thread", counts(text, Path(folder)), 63_000)
-    libraries = map(importlib.import_module, ("jax", "onnxruntime"))
-    versions = ", ".join(
-        f"{name} {importlib.import_module(name).__version__}" for name in libraries
-    )
-    print(f"\n{machine_line(machine_facts())}; {versions}")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "onnxruntime")]
+    print(f"\n{machine_line(machine_facts())}; {', '.join(versions)}")
 
 
 if __name__ == "__main__":

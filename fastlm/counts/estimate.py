@@ -147,8 +147,8 @@ def fallback_notice(model: BackoffModel) -> str | None:
         return None
     which = ", ".join(map(str, orders))
     return (
-        f"counts of order {which}: too few or too regular n-grams to estimate discounts; "
-        f"used {', '.join(f'{each:g}' for each in FALLBACK)}"
+        f"order {which}: too few rare n-grams to estimate discounts from; they are "
+        f"{', '.join(f'{each:g}' for each in FALLBACK)}"
     )
 
 

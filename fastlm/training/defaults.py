@@ -110,6 +110,8 @@ _WORD_SIZES = (
 
 # For runs bounded by time.
 _WIDER_WORD_SIZES = (
+    SizeRule(3.5, (256,), 64, 0.1, 0.05, 0.5, tokens=500_000),
+    SizeRule(6, (400,), 64, 0.2, 0.1, 0.5, tokens=500_000),
     SizeRule(8.5, (512,), 64, 0.4, 0.2, 0.5, tokens=500_000),
     SizeRule(8.5, (800,), 64, 0.4, 0.2, 0.5, tokens=500_000),
     SizeRule(8.5, (1600,), 64, 0.4, 0.2, 0.5, tokens=500_000),

@@ -141,7 +141,7 @@ def test_strange_texts_have_models(text: str, boundary: int | None) -> None:
 def test_what_could_not_be_estimated_is_said() -> None:
     notice = fallback_notice(estimate(DOUBLED, 3, 5, 0))
     assert notice is not None
-    assert notice.startswith("counts of order 1, 3:")
+    assert notice.startswith("order 1, 3:")
     assert fallback_notice(estimate(skewed_text(0, 3000, 300), 2, 300, 0)) is None
 
 
