@@ -95,6 +95,9 @@ if TYPE_CHECKING:
     from fastlm.pipelines.scorer import (
         Scorer,
     )
+    from fastlm.search.store_index import (
+        StoreIndex,
+    )
     from fastlm.tokenizers import (
         Tokenizer,
         build_tokenizer,
@@ -141,6 +144,7 @@ _HOME = {
     "Scorer": "pipelines.scorer",
     "Start": "callbacks",
     "StoreError": "errors",
+    "StoreIndex": "search.store_index",
     "TensorBoard": "training.run_logs",
     "TextError": "errors",
     "TokenStore": "data.token_store",
@@ -191,6 +195,7 @@ __all__ = [
     "Scorer",
     "Start",
     "StoreError",
+    "StoreIndex",
     "TensorBoard",
     "TextError",
     "TokenStore",

@@ -22,7 +22,9 @@ from fastlm.cli.commands.calibrate import calibrate
 from fastlm.cli.commands.compile import compile_command
 from fastlm.cli.commands.eval import evaluate
 from fastlm.cli.commands.export import export
+from fastlm.cli.commands.find import find
 from fastlm.cli.commands.generate import generate
+from fastlm.cli.commands.index import index
 from fastlm.cli.commands.inspect import inspect
 from fastlm.cli.commands.mix import mix
 from fastlm.cli.commands.prepare import prepare
@@ -243,6 +245,8 @@ for _function, _name in (
     (evaluate, "eval"),
     (inspect, "inspect"),
     (prepare, "prepare"),
+    (index, "index"),
+    (find, "find"),
     (export, "export"),
     (score, "score"),
     (rescore, "rescore"),

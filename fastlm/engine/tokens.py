@@ -14,6 +14,7 @@ from fastlm.errors import ConfigError
 from fastlm_kernels.runtime.arguments import Tokens
 
 __all__ = [
+    "as_writable",
     "check_params",
     "count_examples",
     "flat_ids",
@@ -64,15 +65,22 @@ def token_array(ids: Any, vocab: int) -> Tokens:
     elif array.dtype.itemsize > 2 and array.dtype != np.uint32:
         array = array.astype(np.uint16 if vocab <= 2**16 else np.uint32)
     array = np.ascontiguousarray(array)
-    if not array.flags.writeable:
-        # A read-only array is another type to Numba and would compile every kernel once more.
-        array = np.asarray(_Writable(array))
+    array = as_writable(array)
     return Tokens(array.view(np.uint16), array.dtype.itemsize // 2)
 
 
 def flat_ids(tokens: Tokens) -> NDArray[np.uint16] | NDArray[np.uint32]:
     """Return the ids of a token array: uint16[T] or uint32[T], a view."""
     return tokens.ids if tokens.width == 1 else tokens.ids.view(np.uint32)
+
+
+def as_writable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that is flagged as writable, for kernels that only read it.
+
+    A read-only array is another type to Numba and would compile every kernel once more.
+    """
+    array = np.asarray(array)
+    return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 class _Writable:

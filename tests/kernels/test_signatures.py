@@ -37,6 +37,7 @@ USES = """
     from fastlm.inference.generation import kernel_rules
     from fastlm.inference.sampling import Sampling
     from fastlm.api.language_model import LanguageModel
+    from fastlm.search.store_index import StoreIndex
     from fastlm.tokenizers import Vocabulary, build_tokenizer
 
     rng = np.random.default_rng(0)
@@ -86,6 +87,12 @@ USES = """
             each.sample(3, length=4, seed=1, threads=2)
             each.next_token_distribution("the")
             each.evaluate("the dog sat", cache=3)
+
+    Path("corpus.txt").write_text("the cat sat. " * 20 + "abcab" * 9)
+    for kind in ("char", "word"):
+        fastlm.prepare("corpus.txt", "a.tokens", tokenizer=kind, valid=0)
+        StoreIndex.build("a.tokens")
+        StoreIndex.open("a.tokens").find("the cat")
 
     # Vectors of 16 or 8 only show in rows as long as these.
     model = ModelConfig(vocab=105, context=8, embed=24, hidden=(256, 128), boundary=0)
@@ -147,6 +154,7 @@ def test_no_kernel_has_a_second_signature(beside):
         "counts.queries.count_losses", "counts.queries.distribution", "counts.caching.cache_losses",
         "passes.first_layer.number_tokens", "passes.scoring.sum_texts",
         "layers.softmax.softmax_cross_entropy", "linalg.gemm.gemm", "runtime.scheduler.next_tile",
+        "counts.suffix_sort.induce_s", "counts.suffix_search.longest_matches",
         "counts.sorting.sort_positions", "counts.kneser_ney.estimate_level",
         "text.arpa.parse_ngrams", "text.arpa.format_ngrams",
     ]  # fmt: skip
