@@ -256,3 +256,17 @@ def resolve(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         return getattr(importlib.import_module(parent), last)
+
+
+def test_names_and_hypotheses_that_the_guide_makes(guide):
+    known = set((guide.folder / "words.txt").read_text(encoding="utf-8").split())
+    (names,) = (line for line in guide.printed if "--new" in line)
+    found = guide.printed[names].split()
+    assert found == guide.namespace["found"]
+    assert len(known) > 1000
+    assert not known & set(found)
+    assert all(name.startswith("re") and 5 <= len(name) <= 9 for name in found)
+    rescored = [guide.printed[line] for line in guide.printed if "rescore" in line]
+    assert [row.split("\t")[0] for row in rescored[0].splitlines()] == ["a", "a", "b", "b"]
+    assert rescored[1] == "a\t-2\tThe cat sat.\nb\t-3\tThe dog.\n"
+    assert rescored[2] == "a The cat sat.\n"
