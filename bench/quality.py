@@ -159,6 +159,27 @@ def table(runs: list[Run]) -> str:
     return "\n".join(lines)
 
 
+# What the README shows, and what it calls it.
+README_ROWS = {
+    "names-0.5": "first names: nats per letter",
+    "shakespeare-5": "Tiny Shakespeare: bits per character",
+    "brown-3": "Brown corpus, words: perplexity",
+    "books-10": "90 MB of books, words: perplexity",
+}
+
+
+def readme_table(runs: list[Run]) -> str:
+    """Markdown: a line for each text of the README, beside KenLM."""
+    lines = ["| text | minutes | fastlm | KenLM |", "| --- | ---: | ---: | ---: |"]
+    for row in sorted(ROWS, key=lambda row: [*README_ROWS, row.name].index(row.name)):
+        if row.name in README_ROWS and (own := row.of(runs)):
+            digits = 1 if row.unit == "perplexity" else 3
+            figure = f"{median(run.figure for run in own):.{digits}f}"
+            title = README_ROWS[row.name]
+            lines.append(f"| {title} | {row.minutes:g} | **{figure}** | {row.ngram} |")
+    return "\n".join(lines)
+
+
 def plot(runs: list[Run], path: Path) -> None:
     """A panel for each corpus: the validation figure against seconds of training."""
     from matplotlib.figure import Figure
@@ -196,6 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each row (default 1)")
     parser.add_argument("--first-seed", type=int, default=0, help="the least of them (default 0)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as a page")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write its table of quality")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves, PNG or SVG")
     options = parser.parse_args(arguments)
@@ -231,6 +253,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.plot:
             page += f"\n![Validation against seconds of training]({options.plot.name})\n"
         replace_file(options.page, [page.encode()])
+    if options.readme:
+        text = options.readme.read_text(encoding="utf-8")
+        before, begin, rest = text.partition("<!-- quality:begin -->")
+        after = rest.partition("<!-- quality:end -->")[1:]
+        page = f"{before}{begin}\n{readme_table(runs)}\n{''.join(after)}"
+        replace_file(options.readme, [page.encode()])
     if options.plot:
         plot(runs, options.plot)
     return 0

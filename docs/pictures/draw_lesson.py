@@ -19,7 +19,8 @@ WIDTH = 880
 
 STYLE = """
 text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
-.soft { fill: #59636e } .mono { font-family: ui-monospace, Menlo, Consolas, monospace }
+.big { font-size: 17px } .soft { fill: #59636e }
+.mono { font-family: ui-monospace, Menlo, Consolas, monospace }
 .box { fill: none; stroke: #8c959f } .line { stroke: #8c959f; fill: none }
 .grid { stroke: #8c959f; opacity: .25 }
 .up { fill: #0969da } .down { fill: #bc4c00 } .bar { fill: #8c959f }

@@ -217,8 +217,8 @@ def backward_pass(
 
     - Score v raises log(sum of exp) by its probability, and the loss subtracts the score of the
       correct answer: d_scores[v] = probabilities[v] - (1 if v is the correct answer else 0).
-    - score[v] = sum over e of context[e] * output[e][v], so each factor's gradient is the other
-      factor times d_scores[v].
+    - `score[v]` is the sum over e of `context[e] * output[e][v]`, so each factor's gradient is the
+      other factor times `d_scores[v]`.
     - The context is a mean, so each of its C characters gets 1/C of d_context; a letter that occurs
       twice gets it twice. Side by side, each gets the part of d_context at its place.
 

@@ -27,7 +27,10 @@ from fastlm.model.layout import Layout
 from fastlm.training.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+# The engine's examples continue those of the guide.
+GUIDE = "\n".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("guide.md", "engine.md")
+)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PROSE = re.sub(r"^```.*?^```", "", GUIDE, flags=re.DOTALL | re.MULTILINE)
 TYPED = re.compile(r"printf '([^']*)' \| ")
