@@ -23,11 +23,8 @@ from fastlm.model.remembered import HASH_BYTES
 from fastlm.system.json_values import LIST, NUMBER, TEXT, WHOLE, Kind
 from fastlm.tokenizers import Tokenizer
 from fastlm.training.checkpoint import Checkpoint, read_checkpoint
-from fastlm.training.metrics import read_rows
-from fastlm.training.run_files import metrics_beside, model_beside
 from fastlm.training.schedule import RunPlan
 from fastlm.types import FilePath
-from fastlm.wording import setting
 
 __all__ = ["Inspection"]
 
@@ -116,33 +113,6 @@ class Inspection:
         if self._embeddings is None:
             raise ConfigError(f"{self.path} has counts alone, so its tokens have no embeddings")
         return nearest_tokens(self.tokenizer, self._embeddings, token, _NEIGHBORS)
-
-    def curve(self) -> dict[str, list[tuple[float, float]]]:
-        """Return the ``validation`` and ``training`` losses, as (step, nats per token).
-
-        Training losses come from the metrics file beside it, if there is one.
-
-        Raises
-        ------
-        ConfigError
-            When there are none.
-        """
-        rows = self.facts["history"]
-        valid = [(row["step"], row["valid_loss"]) for row in rows if row.get("valid_loss")]
-        train = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss")]
-        beside = metrics_beside(model_beside(self.path))
-        if beside.is_file():
-            train = [
-                (row["step"], row["loss"])
-                for row in read_rows(beside)
-                if row.get("loss") and row["step"] <= self.facts.get("step", 0)
-            ] or train
-        if not valid and not train:
-            raise ConfigError(
-                f"{self.path} has no losses to plot: there was no validation, and {beside} holds "
-                f"none; train on, or with {setting('valid')}"
-            )
-        return {"validation": valid, "training": train}
 
 
 def _member_facts(model: TextModel) -> dict[str, Any]:

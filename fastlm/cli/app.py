@@ -20,6 +20,7 @@ from fastlm._version import __version__
 from fastlm.cli.commands.bench import bench
 from fastlm.cli.commands.calibrate import calibrate
 from fastlm.cli.commands.compile import compile_command
+from fastlm.cli.commands.demo import demo
 from fastlm.cli.commands.eval import evaluate
 from fastlm.cli.commands.export import export
 from fastlm.cli.commands.find import find
@@ -27,7 +28,9 @@ from fastlm.cli.commands.generate import generate
 from fastlm.cli.commands.index import index
 from fastlm.cli.commands.inspect import inspect
 from fastlm.cli.commands.mix import mix
+from fastlm.cli.commands.plot import plot
 from fastlm.cli.commands.prepare import prepare
+from fastlm.cli.commands.report import report
 from fastlm.cli.commands.rescore import rescore
 from fastlm.cli.commands.score import score
 from fastlm.cli.commands.train import train
@@ -244,6 +247,9 @@ for _function, _name in (
     (generate, "generate"),
     (evaluate, "eval"),
     (inspect, "inspect"),
+    (plot, "plot"),
+    (report, "report"),
+    (demo, "demo"),
     (prepare, "prepare"),
     (index, "index"),
     (find, "find"),

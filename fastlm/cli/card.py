@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import math
 from typing import TYPE_CHECKING, Any
 
 from fastlm._version import __version__
 from fastlm.callbacks import Callback, Start
 from fastlm.display.figures import plural, time_text
+from fastlm.text.compression import compressed_sizes
 from fastlm.text.documents import is_one_document
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from fastlm.api.language_model import LanguageModel
 
-__all__ = ["RunFacts", "card", "compressed_sizes"]
+__all__ = ["RunFacts", "card"]
 
 # Bytes of text to compress, which xz does in half a second; and the tokens decoded for them.
 _MOST_BYTES = 1 << 20
@@ -80,13 +79,3 @@ def _quality(lm: LanguageModel, loss: float, ids: NDArray[Any]) -> list[str]:
         f"{plural(len(ids), f'unseen {noun}')}",
         f"{others} on {'the same text' if whole else 'the first MB of it'}",
     ]
-
-
-def compressed_sizes(data: bytes) -> list[tuple[str, int]]:
-    """Return the names of the compressors that Python has, and the size that each comes to."""
-    sizes = [("gzip", len(gzip.compress(data, 9)))]
-    with contextlib.suppress(ImportError):  # Python may be built without
-        import lzma
-
-        sizes.append(("xz", len(lzma.compress(data))))
-    return sizes

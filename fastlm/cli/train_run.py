@@ -63,7 +63,7 @@ def _train_on_ranks(
             if communicator.rank == 0:
                 with run_lock(output):
                     return _train_and_save(corpus, output, settings, quiet=quiet)
-            _fit(corpus or None, settings, RunFacts(), quiet=True)
+            _fit(corpus or None, output, settings, RunFacts(), quiet=True)
     except FastlmError:
         if not is_follower():
             raise
@@ -84,7 +84,7 @@ def _train_and_save(
     start_compiling("train_steps", TRAINING_PROGRAM, ["counts"] if counts else [])
     facts = RunFacts()
     try:
-        lm = _fit(corpus or None, settings, facts, quiet=quiet)
+        lm = _fit(corpus or None, output, settings, facts, quiet=quiet)
     except KeyboardInterrupt:  # while reading, say; training itself ends with a result
         return _nothing_saved(_EXIT_CODES["interrupted"], checkpoint, quiet=quiet)
     except TrainingError as error:
@@ -204,7 +204,12 @@ def _nothing_saved(code: int, checkpoint: Path | None, *, quiet: bool) -> int:
 
 
 def _fit(
-    corpus: list[str] | None, settings: dict[str, Any], facts: RunFacts, *, quiet: bool
+    corpus: list[str] | None,
+    output: Path,
+    settings: dict[str, Any],
+    facts: RunFacts,
+    *,
+    quiet: bool,
 ) -> LanguageModel:
     # On the command line a word is the name of a file, never text.
     paths = None if corpus is None else [Path(name) if name else name for name in corpus]
@@ -227,7 +232,9 @@ def _fit(
         callbacks: list[Callback] = [progress, facts]
         if interval is not None:
             from fastlm.api.samples import SampleEvery
+            from fastlm.training.run_files import samples_beside
 
             epochs, steps = interval
-            callbacks.append(SampleEvery(epochs, steps=steps))
+            file = samples_beside(output)
+            callbacks.append(SampleEvery(epochs, steps=steps, file=file))
         return fit(paths, callbacks=callbacks, progress=False, **settings)

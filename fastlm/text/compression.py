@@ -13,7 +13,14 @@ from typing import Any
 
 from fastlm.errors import CorpusError
 
-__all__ = ["COMPRESSED", "is_compressed", "plain_suffix", "read_chunks", "zstd_library"]
+__all__ = [
+    "COMPRESSED",
+    "compressed_sizes",
+    "is_compressed",
+    "plain_suffix",
+    "read_chunks",
+    "zstd_library",
+]
 
 COMPRESSED = (".gz", ".zst")
 """What the names of compressed files end in."""
@@ -99,3 +106,13 @@ def zstd_library(name: str) -> Any:
         f"{name} is compressed with zstd, which this Python cannot read; run "
         "pip install backports.zstd, or decompress it first: unzstd FILE"
     )
+
+
+def compressed_sizes(data: bytes) -> list[tuple[str, int]]:
+    """Return the names of the compressors that Python has, and the size that each comes to."""
+    sizes = [("gzip", len(gzip.compress(data, 9)))]
+    with suppress(ImportError):  # Python may be built without
+        import lzma
+
+        sizes.append(("xz", len(lzma.compress(data))))
+    return sizes

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from fastlm.types import FilePath
 
-__all__ = ["checkpoint_beside", "metrics_beside", "model_beside", "numbered_checkpoints"]
+__all__ = [
+    "checkpoint_beside",
+    "metrics_beside",
+    "model_beside",
+    "numbered_checkpoints",
+    "samples_beside",
+]
 
 
 def checkpoint_beside(model: FilePath) -> Path:
@@ -19,6 +25,11 @@ def checkpoint_beside(model: FilePath) -> Path:
 def metrics_beside(model: FilePath) -> Path:
     """Return the metrics file of a model's run: m.safetensors has m.metrics.jsonl."""
     return _beside(Path(model), "metrics.jsonl")
+
+
+def samples_beside(model: FilePath) -> Path:
+    """Return the file of samples of a model's run: m.safetensors has m.samples.jsonl."""
+    return _beside(Path(model), "samples.jsonl")
 
 
 def _beside(model: Path, ending: str) -> Path:

@@ -69,35 +69,10 @@ def test_neighbours_are_those_of_largest_cosine(tmp_path):
         Inspection(tmp_path / "m.safetensors").neighbors("zebra")
 
 
-def test_curves(run, tmp_path):
-    for path in run[:2]:
-        curve = Inspection(path).curve()
-        assert curve["validation"][-1] == (6, run[2].details["history"][-1]["valid_loss"])
-        assert all(step <= 6 for step, _ in curve["training"])
-    make_model().save(tmp_path / "m.safetensors")
-    with pytest.raises(ConfigError, match="has no losses to plot"):
-        Inspection(tmp_path / "m.safetensors").curve()
-
-
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "text").write_text(TEXT)
     with pytest.raises(ModelFileError, match="not a fastlm model"):
         Inspection(tmp_path / "text")
-
-
-def test_the_curve_of_a_run_without_validation_ends_with_its_last_steps(tmp_path):
-    """Not with the mean of all epochs; and it has points, however short the run."""
-    model = tmp_path / "m.safetensors"
-    lm = fastlm.train(
-        texts=["the quick brown fox jumps over the lazy dog. " * 4],
-        preset="tiny",
-        metrics=tmp_path / "m.metrics.jsonl",
-    )
-    lm.save(model)
-    losses = [loss for _, loss in Inspection(model).curve()["training"]]
-    assert len(losses) >= 50
-    assert losses[-1] < 0.5 * losses[0]
-    assert Inspection(model).facts["train_loss"] == pytest.approx(losses[-1], rel=0.2)
 
 
 def test_a_mixture_and_counts_alone(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastlm
-from fastlm.api.samples import SampleEvery
+from fastlm.api.samples import SampleEvery, read_samples
 from fastlm.errors import ConfigError
 
 TEXT = "the cat sat on the mat and the dog lay down beside it\n" * 30
@@ -57,3 +57,34 @@ def test_without_a_model_it_says_where_it_belongs():
     trainer = fastlm.Trainer(config, [0, 1, 2] * 5, callbacks=SampleEvery())
     with pytest.raises(ConfigError, match=r"has no model; give it to fastlm\.train"):
         trainer.fit()
+
+
+def test_samples_are_written_to_a_file_which_a_resumed_run_continues(tmp_path):
+    file, checkpoint = tmp_path / "m.samples.jsonl", tmp_path / "m.checkpoint.safetensors"
+    first = SampleEvery(steps=10, show=False, length=5, file=file)
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(TEXT)
+    fastlm.train(corpus, steps=20, callbacks=first, checkpoint=checkpoint, **SETTINGS)
+    assert read_samples(file) == first.samples
+    with file.open("ab") as lines:
+        lines.write(b'{"event": "sample", "step": 999, "text": "of a run that was lost"}\n{"ev')
+    second = SampleEvery(steps=10, show=False, length=5, file=file)
+    trainer = fastlm.Trainer.resume(checkpoint, steps=40, callbacks=second)
+    second.model = fastlm.load(checkpoint)
+    trainer.fit()
+    assert read_samples(file) == first.samples + second.samples
+    again = SampleEvery(steps=10, show=False, length=5, file=file)
+    fastlm.train(TEXT, steps=10, callbacks=again, **SETTINGS)
+    assert read_samples(file) == again.samples
+
+
+def test_what_holds_no_samples_is_not_overwritten(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="does not hold samples of a run, so it is not"):
+        SampleEvery(file=tmp_path / "notes.txt")
+    with pytest.raises(ConfigError, match="cannot write samples"):
+        SampleEvery(file=tmp_path)
+    assert read_samples(tmp_path / "absent") == []
+    lines = b'[1]\n{"event": "sample", "step": "x", "text": "y"}\n\xff\n'
+    (tmp_path / "odd").write_bytes(lines + b'{"event": "sample", "step": 1, "text": "y"}\n')
+    assert read_samples(tmp_path / "odd") == [(1, "y")]

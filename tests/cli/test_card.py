@@ -11,8 +11,9 @@ import pytest
 
 from fastlm._version import __version__
 from fastlm.callbacks import Result, Start, Validation
-from fastlm.cli.card import card, compressed_sizes
+from fastlm.cli.card import card
 from fastlm.config import ModelConfig, TrainingConfig
+from fastlm.text.compression import compressed_sizes
 
 from .conftest import TEXT, make_model
 

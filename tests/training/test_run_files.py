@@ -9,6 +9,7 @@ from fastlm.training.run_files import (
     metrics_beside,
     model_beside,
     numbered_checkpoints,
+    samples_beside,
 )
 
 
@@ -18,6 +19,7 @@ from fastlm.training.run_files import (
 def test_names_beside_a_model(model, stem):
     assert checkpoint_beside(model).as_posix() == f"{stem}.checkpoint.safetensors"
     assert metrics_beside(model).as_posix() == f"{stem}.metrics.jsonl"
+    assert samples_beside(model).as_posix() == f"{stem}.samples.jsonl"
 
 
 @pytest.mark.parametrize(

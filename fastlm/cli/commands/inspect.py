@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fastlm.cli.config_file import ConfigOption
-from fastlm.cli.options import OneObjectOption, option
+from fastlm.cli.inspect_views import (
+    DEFAULT_TEMPERATURES,
+    View,
+    make_view,
+    parse_temperatures,
+    print_views,
+)
+from fastlm.cli.options import OneObjectOption, flag, option
 from fastlm.cli.store_facts import store_facts, store_lines
 from fastlm.config import TrainingConfig
 from fastlm.display.figures import (
@@ -44,48 +51,101 @@ def inspect(
             show_default=False,
         ),
     ],
+    token_map: Annotated[
+        bool,
+        flag("--map", "Show the embeddings in two dimensions, and the groups that are found."),
+    ] = False,
     neighbors: Annotated[
         str | None,
-        option("TOKEN", "List the tokens with the nearest embeddings."),
+        option("TOKEN", "Show the tokens with the nearest embeddings."),
     ] = None,
+    next_tokens: Annotated[
+        str | None,
+        option("PROMPT", "Show the most probable next tokens.", names=("--next",)),
+    ] = None,
+    temperatures: Annotated[
+        str | None,
+        option("X,X...", f"For --next: at these temperatures (default {DEFAULT_TEMPERATURES})."),
+    ] = None,
+    places: Annotated[
+        bool,
+        flag("--places", "Show how strongly the first layer takes each place of the context."),
+    ] = False,
     plot: Annotated[
         Path | None,
-        option("FILE", "Save the learning curve, as .png or .svg."),
+        option(
+            "FILE",
+            "Save what is asked for, else the learning curve, as .svg, .png or .pdf.",
+            names=("-o", "--plot"),
+        ),
     ] = None,
     as_json: OneObjectOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what a model, a checkpoint or a token store is, and how training went."""
+    """Show what a model, a checkpoint or a token store is, how training went, what was learnt."""
     from fastlm.data.token_store import TokenStore, is_store
 
+    asked = {
+        "map": "" if token_map else None,
+        "neighbors": neighbors,
+        "next": next_tokens,
+        "places": "" if places else None,
+    }
+    wanted = {name: value for name, value in asked.items() if value is not None}
     if is_store(model):
-        if neighbors is not None or plot is not None:
-            asked = "--plot" if neighbors is None else "--neighbors"
-            raise ConfigError(f"{asked} needs a model, but {model} is a token store; name a model")
+        options = [f"--{name}" for name in wanted] + ["--plot"] * (plot is not None)
+        if options:
+            raise ConfigError(
+                f"{options[0]} needs a model, but {model} is a token store; name a model"
+            )
         store = TokenStore.open(model, check=False)
         _print(store_facts(store), store_lines(store), as_json=as_json)
         return
-    from fastlm.api.inspection import Inspection
-    from fastlm.bench.plot import check_plot
-    from fastlm.cli.charts import save_curve
-
+    if temperatures is not None and next_tokens is None:
+        raise ConfigError("--temperatures needs --next PROMPT; give both")
+    heats = parse_temperatures(temperatures or DEFAULT_TEMPERATURES)
     if plot is not None:
-        check_plot(plot)
+        from fastlm.pictures.files import check_picture
+
+        check_picture(plot)
+        if len(wanted) > 1:
+            raise ConfigError(
+                f"--plot saves one picture, but {' and '.join(f'--{name}' for name in wanted)} "
+                "are given; give one of them"
+            )
+    from fastlm.api.inspection import Inspection
+
     inspection = Inspection(model)
     facts = inspection.facts
     if facts["kind"] == "checkpoint":
         facts["resume"] = _resume(model)
-    near = None if neighbors is None else inspection.neighbors(neighbors)
+    views = [make_view(model, name, value, heats) for name, value in wanted.items()]
+    facts |= {view.name: view.data for view in views}
     if plot is not None:
-        save_curve(inspection, plot)
-    lines = _lines(inspection)
-    if near is not None:
-        facts["neighbors"] = [{"token": token, "cosine": cosine} for token, cosine in near]
-        lines.append(("neighbors", f"{'cosine':>7}"))
-        lines += [("", f"{cosine:7.3f}  {_shown(token)}") for token, cosine in near]
-    if plot is not None and not as_json:
-        lines.append(("plot", str(plot)))
-    _print(facts, lines, as_json=as_json)
+        _save(model, views, plot)
+    if as_json:
+        print(json.dumps(facts, allow_nan=False))
+    elif plot is not None:
+        describe(sys.stdout, "picture", str(plot))
+    elif views:
+        print_views(views)
+    else:
+        _print(facts, _lines(inspection), as_json=False)
+
+
+def _save(model: Path, views: list[View], plot: Path) -> None:
+    """Save the picture of the one view, or the learning curve."""
+    from fastlm.pictures.files import save_picture
+
+    if views:
+        save_picture(views[0].scene, plot)
+        return
+    from fastlm.api.language_model import load
+    from fastlm.api.pages.runs import read_runs
+    from fastlm.api.pages.views import caption_of
+    from fastlm.pictures.curves import curve_scene
+
+    save_picture(curve_scene(read_runs([model]), caption_of(load(model), model)), plot)
 
 
 def _print(facts: dict[str, Any], lines: list[tuple[str, str]], *, as_json: bool) -> None:
@@ -222,7 +282,3 @@ def _when(facts: dict[str, Any]) -> str:
         return time.strftime(", %Y-%m-%d %H:%M", time.localtime(written))
     except (OverflowError, ValueError, OSError):
         return ""
-
-
-def _shown(token: str) -> str:
-    return token if token.isprintable() and token.strip() == token else repr(token)

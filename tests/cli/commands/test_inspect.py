@@ -48,7 +48,7 @@ def test_a_token_store(run, corpus):
     assert (facts["kind"], facts["file"], facts["documents"]) == ("store", "c.tokens", "file")
     assert facts["train"]["characters"] + facts["valid"]["characters"] == corpus.stat().st_size
     assert facts["bytes"] == (corpus.parent / "c.tokens").stat().st_size
-    for option, value in (("--neighbors", "e"), ("--plot", "c.png")):
+    for option, value in (("--neighbors", "e"), ("--next", "e"), ("--plot", "c.svg")):
         assert_one_line(run("inspect", "c.tokens", option, value), 1, option, "token store")
 
 
@@ -64,7 +64,7 @@ def test_lines_fit_a_terminal(run, trained, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = run("inspect", "model.checkpoint.safetensors", "--neighbors", "e").out.splitlines()
     assert max(map(len, lines)) < columns
-    assert any(line.startswith("neighbors    cosine") for line in lines)
+    assert lines[0].startswith("Nearest to")
 
 
 def test_a_checkpoint(run, trained):
@@ -131,7 +131,7 @@ def test_what_is_refused(run, corpus, trained, tmp_path):
     assert_one_line(run("inspect", corpus), 1, "corpus.txt", "not a fastlm model")
     assert_one_line(run("inspect", "absent"), 1, "no file absent")
     assert_one_line(run("inspect", tmp_path), 1, "folder")
-    assert_one_line(run("inspect", trained, "--plot", "curve.txt"), 1, "curve.txt", ".png")
+    assert_one_line(run("inspect", trained, "--plot", "curve.txt"), 1, "curve.txt", ".svg")
     trained.write_bytes(trained.read_bytes()[:-1])
     assert_one_line(run("inspect", trained), 1, "cut short")
 

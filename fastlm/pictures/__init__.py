@@ -1,0 +1,1 @@
+"""Pictures and pages, drawn from plain data: nothing here knows a model."""
