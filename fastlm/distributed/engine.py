@@ -29,6 +29,7 @@ from fastlm.errors import TrainingError
 from fastlm.model.layout import Layout
 from fastlm_kernels.layers.embedding import SETTLE_EVERY
 from fastlm_kernels.linalg.gemm import NO_WORKSPACE, Workspace, new_workspace
+from fastlm_kernels.passes import shard_update
 from fastlm_kernels.passes import shards as kernels
 from fastlm_kernels.runtime.alignment import aligned_empty, aligned_zeros
 from fastlm_kernels.runtime.jit import compile_for, is_cached
@@ -124,7 +125,7 @@ class ShardedEngine(TrainingEngine):
     @property
     def is_compiled(self) -> bool:
         """Whether ``run`` needs no compiling, in this process or thanks to the cache."""
-        drivers = (kernels.prepare_batch, kernels.shard_gradients, kernels.apply_sum)
+        drivers = (kernels.prepare_batch, kernels.shard_gradients, shard_update.apply_sum)
         return all(map(is_cached, drivers)) and self._shard_units.are_cached
 
     def compile(self) -> None:
@@ -140,11 +141,13 @@ class ShardedEngine(TrainingEngine):
         update = self._update_arguments(no_worker(), 0, 0, 0.0)
         drivers: dict[str, Callable[[], object]] = {
             "shard_gradients": partial(compile_for, kernels.shard_gradients, gradients),
-            "apply_sum": partial(compile_for, kernels.apply_sum, update),
+            "apply_sum": partial(compile_for, shard_update.apply_sum, update),
             "prepare_batch": partial(
                 compile_for, kernels.prepare_batch, self._prepare_arguments(0)
             ),
-            "settle_rows": partial(compile_for, kernels.settle_rows, self._settle_arguments(0, 0)),
+            "settle_rows": partial(
+                compile_for, shard_update.settle_rows, self._settle_arguments(0, 0)
+            ),
         }
         return drivers | self._shard_units.compilations(every_unit) | {"product": new_workspace}
 
@@ -162,7 +165,7 @@ class ShardedEngine(TrainingEngine):
         first = self.step
         own = np.empty((rates.size, len(self._own)), dtype=np.float64)
         count = kernels.prepare_batch(*self._prepare_arguments(self.step))
-        kernels.settle_rows(*self._settle_arguments(count, self.step))
+        shard_update.settle_rows(*self._settle_arguments(count, self.step))
         for nth, rate in enumerate(np.asarray(rates, dtype=np.float64).tolist()):
             count = self._run_step(rate, count)
             own[nth] = self._losses
@@ -193,10 +196,10 @@ class ShardedEngine(TrainingEngine):
         running = self._exchange.start(self._sums, self._regions(count))
         self.state.rates[step % self.state.rates.size] = rate
         next_count = int(kernels.prepare_batch(*self._prepare_arguments(step + 1)))
-        kernels.settle_rows(*self._settle_arguments(0, step + 1))  # tabulates the decays
+        shard_update.settle_rows(*self._settle_arguments(0, step + 1))  # tabulates the decays
         self._exchange.finish(running)
         self._parallel(
-            kernels.apply_sum,
+            shard_update.apply_sum,
             lambda index, worker: self._update_arguments(worker, count, next_count, rate),
         )
         self.step += 1

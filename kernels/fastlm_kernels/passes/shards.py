@@ -1,4 +1,4 @@
-"""The gradient of a batch in a fixed number of shards, and the update from their sum.
+"""The gradient of a batch in a fixed number of shards, and their sum.
 
 Shard s of S has the rows s, s + S, s + 2 S, ... of the batch, sorted as ``passes.rows`` sorts it:
 each has its share of every cluster, and the dropout masks of the whole batch. A shard is computed
@@ -13,12 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastlm_kernels.layers.adaptive_softmax import count_clusters
-from fastlm_kernels.layers.embedding import (
-    SETTLE_EVERY,
-    add_occurrence,
-    fill_decays,
-    settle_row_tabulated,
-)
+from fastlm_kernels.layers.embedding import add_occurrence
 from fastlm_kernels.layers.output_columns import block_columns, block_logits
 from fastlm_kernels.passes.rows import gather_rows, sort_rows
 from fastlm_kernels.passes.training import copy_far_weights
@@ -41,6 +36,11 @@ from fastlm_kernels.runtime.scheduler import next_tile, tile_done
 from fastlm_kernels.runtime.units import call_unit, share
 
 F = np.float32
+
+# Elements of a layer that are summed over the shards at once, so that the sums stay in a core's
+# cache; but at least so many columns.
+PART_ELEMENTS = 1 << 13
+LEAST_COLUMNS = 64
 
 
 @kernel
@@ -66,17 +66,6 @@ def prepare_batch(scratch, slots, slot_of, tokens, network, plan, step):
             ids[count] = id
             count += 1
     return count
-
-
-@kernel
-def settle_rows(decays, state, ids, count, network, plan, step):
-    """Bring the first ``count`` of ``ids`` up to date for the batch of ``step``."""
-    fill_decays(decays, state.rates, step, plan.beta)
-    for slot in range(count):
-        settle_row_tabulated(
-            decays, state.params, state.momentum, state.row_steps, np.int64(ids[slot]),
-            network.embed, step, plan.beta, plan.embed_scale,
-        )  # fmt: skip
 
 
 @kernel
@@ -114,30 +103,26 @@ def shard_gradients(
             losses[tile] = run_shard(shared, own, units, shard_plan, step)
         else:
             nth = tile - phases[1]
-            depth = np.int64(0)
-            for k in range(shards):
-                own = scratch_of(scratch, k, shards)
-                gradient_tile(
-                    sums[depth],
-                    own,
-                    workspace,
-                    slot_of,
-                    count,
-                    network,
-                    plan,
-                    all_shards,
-                    nth,
-                    step,
-                )
-                depth += 1
-                # A shard's number, in binary, says how many nodes it completes.
-                number = first_shard + k + 1
-                size = np.int64(1)
-                while number % 2 == 0 and k + 1 >= 2 * size and depth > 1:
-                    add_tile(sums[depth - 2], sums[depth - 1], count, network, plan, nth)
-                    depth -= 1
-                    size *= 2
-                    number //= 2
+            layer, start, stop = tile_of(plan, nth)
+            if layer == FAR:  # one tile, without columns
+                stop = np.int64(1)
+            while start < stop:
+                # Of embeddings and pools all at once: there these are no columns.
+                block = stop
+                width = stop - start
+                if layer >= 0:
+                    if nth < plan.columns.shape[0]:
+                        block = start + block_columns(plan, nth, start)
+                    width = max(LEAST_COLUMNS, PART_ELEMENTS // network.layers[layer, FAN_IN])
+                first = start
+                while first < block:
+                    last = min(block, first + width)
+                    sum_shards(
+                        sums, scratch, workspace, slot_of, count, network, plan, first_shard,
+                        shards, all_shards, nth, layer, start, block, first, last, step,
+                    )  # fmt: skip
+                    first = last
+                start = block
         tile_done(worker)
 
 
@@ -247,35 +232,60 @@ def tile_of(plan, nth):
 
 
 @inner_kernel
-def gradient_tile(target, own, workspace, slot_of, count, network, plan, all_shards, nth, step):
-    """Compute a tile of a shard's gradient.
+def sum_shards(
+    sums, scratch, workspace, slot_of, count, network, plan, first_shard, shards, all_shards, nth,
+    layer, start, block, first, last, step,
+):  # fmt: skip
+    """Sum the shards' gradients of the columns first to last of a tile's block start to block.
+
+    Of the embeddings or the pools: of the tile first, last.
+    """
+    depth = np.int64(0)
+    for k in range(shards):
+        own = scratch_of(scratch, k, shards)
+        part_gradient(
+            sums[depth], own, workspace, slot_of, count, network, plan,
+            1.0 / (plan.batch * all_shards), nth, layer, start, block, first, last, step,
+        )  # fmt: skip
+        depth += 1
+        # A shard's number, in binary, says how many nodes it completes.
+        number = first_shard + k + 1
+        size = np.int64(1)
+        while number % 2 == 0 and k + 1 >= 2 * size and depth > 1:
+            add_part(sums[depth - 2], sums[depth - 1], count, network, layer, first, last)
+            depth -= 1
+            size *= 2
+            number //= 2
+
+
+@inner_kernel
+def part_gradient(
+    target, own, workspace, slot_of, count, network, plan, scale, nth, layer, start, block, first,
+    last, step,
+):  # fmt: skip
+    """Compute what ``sum_shards`` sums, of one shard.
 
     target : float32[n], written there
     """
-    scale = 1.0 / (plan.batch * all_shards)
-    layer, start, stop = tile_of(plan, nth)
     if layer == EMBEDDING:
-        slot_gradient(target, own, slot_of, count, network, start, stop, step, scale)
+        slot_gradient(target, own, slot_of, count, network, first, last, step, scale)
     elif layer == FAR:
         size = (network.span - network.context) * network.embed
-        first = network.vocab * network.embed
+        pools = network.vocab * network.embed
         for j in range(size):
             total = F(0)
             for tile in range(plan.row_tiles):
                 total += own.d_far[tile * size + j]
-            target[first + j] = F(scale) * total
+            target[pools + j] = F(scale) * total
     elif layer >= 0:
-        while start < stop:
-            width = stop - start
-            d0 = np.int64(-1)
-            if nth < plan.columns.shape[0]:
-                width = block_columns(plan, nth, start)
-                d0 = block_logits(network, plan, own.cluster_starts[step % 2], nth, start)
-            layer_gradient(
-                target, own, workspace, network, plan, step, layer, start, start + width, d0,
-                scale, 0.0,
-            )  # fmt: skip
-            start += width
+        d0 = np.int64(-1)
+        if nth < plan.columns.shape[0]:
+            starts = own.cluster_starts[step % 2]
+            d0 = block_logits(network, plan, starts, nth, start) + first - start
+        layer_gradient(
+            target, own, workspace, network, plan, step, layer, first, last, d0, block - start,
+            scale, 0.0,
+        )  # fmt: skip
 
 
 @inner_kernel
@@ -297,9 +307,8 @@ def slot_gradient(target, own, slot_of, count, network, remainder, divisor, step
 
 
 @inner_kernel
-def add_tile(target, other, count, network, plan, nth):
-    """Add a tile of another gradient to that of ``target``."""
-    layer, start, stop = tile_of(plan, nth)
+def add_part(target, other, count, network, layer, start, stop):
+    """Add what ``part_gradient`` has written to ``other`` to that of ``target``."""
     embed = network.embed
     if layer == EMBEDDING:
         for slot in range(start, count, stop):
@@ -323,75 +332,3 @@ def add_range(target, other, start, stop):
     b = other[start:stop]
     for j in range(a.size):
         a[j] += b[j]
-
-
-@kernel
-def apply_sum(
-    total, decays, state, worker, slots, count, next_count, network, plan, buckets, phases, step,
-    rate,
-):  # fmt: skip
-    """Update momentum and parameters from the gradient of a batch, and prepare the next step.
-
-    Every thread makes this same call.
-
-    total : float32[n], see ``shard_gradients``
-    decays : of ``fill_decays`` for the next step
-    slots : int32[2, B * span], the numbered ids of even and odd steps; ``count`` of this step,
-        ``next_count`` of the next
-    buckets : tiles of the embeddings, a power of two
-    phases : int64[2], 0 and the number of tiles; those after the buckets have equal shares of the
-        other parameters
-    """
-    embed = network.embed
-    first = network.vocab * embed
-    decay = F(plan.beta)
-    share_of = F(1.0 - plan.beta)
-    tiles = phases[1]
-    while True:
-        tile = next_tile(worker, tiles, phases)
-        if tile < 0:
-            return
-        if tile >= buckets:
-            rest = state.params.size - first
-            low = first + rest * (tile - buckets) // (tiles - buckets)
-            high = first + rest * (tile - buckets + 1) // (tiles - buckets)
-            momentum_range(
-                state.params[low:high], state.momentum[low:high], total[low:high], decay, share_of,
-                F(rate),
-            )  # fmt: skip
-        else:
-            ids = slots[step % 2]
-            for slot in range(count):
-                row = np.int64(ids[slot])
-                if row % buckets == tile:
-                    momentum_range(
-                        state.params[row * embed : (row + 1) * embed],
-                        state.momentum[row * embed : (row + 1) * embed],
-                        total[slot * embed : (slot + 1) * embed], decay, share_of,
-                        F(rate * plan.embed_scale),
-                    )  # fmt: skip
-                    state.row_steps[row] = step + 1
-            if (step + 1) % SETTLE_EVERY == 0:
-                for row in range(tile, network.vocab, buckets):
-                    settle_row_tabulated(
-                        decays, state.params, state.momentum, state.row_steps, row, embed,
-                        step + 1, plan.beta, plan.embed_scale,
-                    )  # fmt: skip
-            else:
-                ids = slots[(step + 1) % 2]
-                for slot in range(next_count):
-                    row = np.int64(ids[slot])
-                    if row % buckets == tile:
-                        settle_row_tabulated(
-                            decays, state.params, state.momentum, state.row_steps, row, embed,
-                            step + 1, plan.beta, plan.embed_scale,
-                        )  # fmt: skip
-        tile_done(worker)
-
-
-@inner_kernel
-def momentum_range(w, m, g, decay, share_of, rate):
-    """Apply m = beta m + (1 - beta) g, w -= rate m to float32[any] each."""
-    for j in range(w.size):
-        m[j] = decay * m[j] + share_of * g[j]
-        w[j] -= rate * m[j]

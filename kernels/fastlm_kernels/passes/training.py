@@ -227,7 +227,7 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
             layer_gradient(
                 grad, scratch, workspace, network, plan, step, plan.columns[tile, LAYER], start,
                 stop, block_logits(network, plan, scratch.cluster_starts[step % 2], tile, start),
-                scale, 0.0,
+                stop - start, scale, 0.0,
             )  # fmt: skip
             start = stop
     for tile in range(plan.row_tiles):
@@ -269,7 +269,8 @@ def batch_gradient(grad, scratch, workspace, tokens, params, network, plan, step
         if plan.updates[tile, LAYER] >= 0:
             layer_gradient(
                 grad, scratch, workspace, network, plan, step, plan.updates[tile, LAYER],
-                plan.updates[tile, START], plan.updates[tile, STOP], np.int64(-1), scale, 0.0,
+                plan.updates[tile, START], plan.updates[tile, STOP], np.int64(-1), np.int64(0),
+                scale, 0.0,
             )  # fmt: skip
     return mean_loss(scratch.tile_losses, plan.batch)
 

@@ -110,6 +110,7 @@ def layer_update(shared, step, first, last, layer, offset, rate):
     state, scratch, workspace, network, plan = load_shared(shared)
     layer_gradient(
         state.momentum, scratch, workspace, network, plan, step, layer, first, last, offset,
+        last - first,
         (1.0 - plan.beta) / plan.batch, plan.beta,
     )  # fmt: skip
     table = network.layers
@@ -205,14 +206,15 @@ Units = namedtuple("Units", UNITS)
 
 @inner_kernel
 def layer_gradient(
-    target, scratch, workspace, network, plan, step, layer, start, stop, d0, scale, beta
+    target, scratch, workspace, network, plan, step, layer, start, stop, d0, ldd, scale, beta
 ):  # fmt: skip
     """Compute target = beta * target + scale * gradient for the columns start to stop of one layer.
 
     The rows are the whole batch, or for a projection or tail those of its cluster.
 
     target : float32[n], the momentum or a gradient, changed
-    d0 : for a block of columns of the output its offset in scratch.logits, else -1
+    d0, ldd : for columns of a block of the output their offset in scratch.logits, and the columns
+        of the block; else -1 and any number
     """
     table = network.layers
     fan_in = table[layer, FAN_IN]
@@ -223,12 +225,11 @@ def layer_gradient(
         part = part_of(network, layer)
         first, last = part_rows(scratch.cluster_starts[step % 2], part, first, last)
     d_out = scratch.logits
-    ldd = fan_out
-    if d0 >= 0:
-        ldd = stop - start
-    elif layer == network.depth - 1:
+    if d0 < 0:
+        ldd = fan_out
+    if d0 < 0 and layer == network.depth - 1:
         d0 = start
-    else:  # it is the input of the next layer
+    elif d0 < 0:  # it is the input of the next layer
         d_out = scratch.d_inputs
         d0 = plan.batch * table[layer + 1, WIDTH_BEFORE] + first * fan_out + start
     x = scratch.inputs

@@ -1,4 +1,4 @@
-"""The kernels of shards, against the gradient of the whole batch."""
+"""The kernels of shards, against that of the whole batch."""
 
 from __future__ import annotations
 
