@@ -14,6 +14,7 @@ MOST_BITS = 10.0
 # Colours that are read on white and on black; notebooks decide which of the two is there.
 _LINE = "#8888"
 _MOST_ROWS = 20
+_LEFT, _RIGHT = (f"text-align: {side}; padding: 1px 8px" for side in ("left", "right"))
 _SIZE = (360, 120)  # of a curve, in pixels
 
 
@@ -35,7 +36,8 @@ def html_table(
 ) -> str:
     """Return a table; of many rows the first and the last.
 
-    Everything is escaped. Numbers stand to the right, as `figure_text` writes them.
+    Everything is escaped. Numbers are as `figure_text` writes them; below a head they stand to the
+    right.
     """
     listed = list(rows)
     if len(listed) > _MOST_ROWS:
@@ -45,15 +47,18 @@ def html_table(
     if caption:
         parts.append(f'<caption style="text-align: left">{escape(caption)}</caption>')
     if head:
-        cells = "".join(f'<th style="text-align: right">{escape(name)}</th>' for name in head)
+        cells = "".join(f'<th style="{_RIGHT}">{escape(name)}</th>' for name in head)
         parts.append(f'<tr style="border-bottom: 1px solid {_LINE}">{cells}</tr>')
-    parts += [f"<tr>{''.join(map(_cell, row))}</tr>" for row in listed]
+    for row in listed:
+        cells = "".join(_cell(value, is_column=bool(head)) for value in row)
+        parts.append(f"<tr>{cells}</tr>")
     return "".join([*parts, "</table>"])
 
 
-def _cell(value: object) -> str:
-    side = "right" if isinstance(value, (int, float)) or value == "…" else "left"
-    return f'<td style="text-align: {side}">{escape(figure_text(value))}</td>'
+def _cell(value: object, *, is_column: bool) -> str:
+    is_figure = isinstance(value, (int, float)) or value == "…"
+    style = _RIGHT if is_column and is_figure else _LEFT
+    return f'<td style="{style}">{escape(figure_text(value))}</td>'
 
 
 def redness(bits: float, most: float = MOST_BITS) -> float:
