@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -95,6 +94,16 @@ def starts(environment: Environment, command: str, folder: Path) -> Iterator[flo
                 (folder / output).unlink(missing_ok=True)
 
 
+def measured(
+    environments: list[Environment], folders: list[Path], command: str, number: int
+) -> list[list[float]]:
+    """Return the seconds of each environment's starts, in a round that begins with another one."""
+    found: dict[int, list[float]] = {}
+    for i in list(range(len(environments)))[:: -1 if number % 2 else 1]:
+        found[i] = list(starts(environments[i], command, folders[i]))
+    return [found[i] for i in range(len(environments))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", metavar="PYTHON", help="of an environment to compare with")
@@ -103,7 +112,6 @@ def main() -> None:
     environments = [Environment.of(sys.executable)]
     if options.base:
         environments.append(Environment.of(options.base))
-    times: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as given:
         folders = [Path(given) / str(number) for number in range(len(environments))]
         for environment, folder in zip(environments, folders, strict=True):
@@ -111,22 +119,15 @@ def main() -> None:
             subprocess.run([environment.python, "-c", _CORPUS], check=True, cwd=folder)
             model = _COMMANDS["train, characters"].replace("chars", "model")
             environment.run(model, folder, Path(given) / "cache")
-        for number in range(options.rounds):
-            for name, command in _COMMANDS.items():
-                found = {}
-                pairs = list(zip(environments, folders, strict=True))
-                for environment, folder in pairs[:: -1 if number % 2 else 1]:
-                    found[environment.python] = list(starts(environment, command, folder))
-                for state, *seconds in zip(
-                    _STATES, *(found[each.python] for each in environments), strict=True
-                ):
-                    times[name, state].append(seconds)
-    print("| command | start | seconds | base | of base |\n| --- | --- | ---: | ---: | ---: |")
-    for (name, state), rounds in times.items():
-        figures = [f"{median(each):.2f}" for each in zip(*rounds, strict=True)]
-        if options.base:
-            figures.append(f"{median(ours / base for ours, base in rounds):.2f}")
-        print(f"| {name} | {state} | {' | '.join(figures)} |")
+        print("| command | start | seconds | base | of base |\n| --- | --- | ---: | ---: | ---: |")
+        for name, command in _COMMANDS.items():
+            times = [measured(environments, folders, command, n) for n in range(options.rounds)]
+            for number, state in enumerate(_STATES):
+                pairs = [[seconds[number] for seconds in found] for found in times]
+                figures = [f"{median(each):.2f}" for each in zip(*pairs, strict=True)]
+                if options.base:
+                    figures.append(f"{median(ours / base for ours, base in pairs):.2f}")
+                print(f"| {name} | {state} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":

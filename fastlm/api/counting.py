@@ -89,7 +89,7 @@ class CountSettings:
         prune: Sequence[int] | None = None,
         size: Any = None,
     ) -> CountSettings | None:
-        """Check the arguments of ``fastlm.train``; return None where nothing is said of counts.
+        """Check the arguments of ``fastlm.train``; return None where none are mentioned.
 
         Raises
         ------
