@@ -170,6 +170,26 @@ def test_the_shell_lines_print_what_they_promise(guide):
     assert not any("." in line["text"] for line in several)
 
 
+def test_the_odd_lines_of_the_log_are_found_as_well_as_it_says(guide):
+    (line,) = (line for line in guide.printed if "--alert 99.9" in line)
+    alerts = [row.split("\t")[2] for row in guide.printed[line].splitlines()]
+    log = (guide.folder / "app.log").read_text(encoding="utf-8").splitlines()
+    odd = {text for text, is_odd in zip(log, guide.namespace["odd"], strict=True) if is_odd}
+    precision = sum(text in odd for text in alerts) / len(alerts)
+    recall = sum(text in odd for text in log if text in alerts) / sum(text in odd for text in log)
+    said = re.search(r"Of these, ([\d.]+) were odd \(precision\), and ([\d.]+) of", PROSE)
+    assert precision == pytest.approx(float(said[1]), abs=0.06)
+    assert recall == pytest.approx(float(said[2]), abs=0.01)
+
+
+def test_the_passage_that_a_sample_has_from_the_corpus_is_found(guide):
+    (line,) = (line for line in guide.printed if "--file sample.txt" in line)
+    assert "'he dog sat on the log, and th' (29 characters" in guide.printed[line]
+    assert guide.printed[line].startswith("copied      59.2% of 49 characters")
+    assert (guide.folder / "surprise.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert (guide.folder / "surprise.html").exists()
+
+
 def test_the_callback_writes_every_validation(guide):
     with (guide.folder / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
