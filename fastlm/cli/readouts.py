@@ -49,9 +49,10 @@ _SHOWING = ("follow", "alert", "explain", "color", "strip")
 
 def check_alone(params: Mapping[str, Any]) -> None:
     """Raise ConfigError for options of jobs beside those that show texts one by one."""
-    shows = next(name for name in _SHOWING if params[name] not in (None, False))
+    given = {name for name, value in params.items() if value is not None and value is not False}
+    shows = next(name for name in _SHOWING if name in given)
     for name in _OF_JOBS:
-        if params[name] not in (None, False):
+        if name in given:
             option = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{option} does not go with --{shows}; leave one out")
     if params["calibrate"] == "first":

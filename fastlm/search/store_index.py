@@ -82,8 +82,11 @@ class StoreIndex:
         cls._check_size(store)
         vocab = int(store.metadata["vocab"])
         ids = token_array(store.ids, vocab)
-        with (reporter or ProgressReporter()).phase("indexing", _SWEPT * store.count) as progress:
-            suffixes = sort_suffixes(ids, vocab, progress.advance)
+        width = store.ids.itemsize
+        with (reporter or ProgressReporter()).phase("indexing", width * store.count) as progress:
+            suffixes = sort_suffixes(
+                ids, vocab, lambda swept: progress.advance(swept * width // _SWEPT)
+            )
         target = index_path(store.path) if path is None else path
         write_index(target, store, suffixes)
         return cls(store, read_index(target, store, check=False))

@@ -93,6 +93,12 @@ def test_alerts_are_lines_with_their_percentile(run, names, tmp_path):
     assert run("score", names, path, "--alert", "98", "--calibrate", "c.json").out.count("\n") == 1
 
 
+def test_the_least_percentile_is_a_number_like_any_other(run, names, lines):
+    outcome = run("score", names, lines, "--alert", "0")
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) >= 1
+
+
 def test_too_few_lines_for_an_alert_are_told(run, names, lines):
     outcome = run("score", names, lines, "--alert", "99")
     assert outcome.out == ""
