@@ -17,13 +17,14 @@ from fastlm.inference.scores import SCORE_FIGURES
 from fastlm.pipelines.batches import text_list
 from fastlm.pipelines.loaded import absolute_path, loaded_model
 from fastlm.types import Documents, FilePath
+from fastlm.wording import install
 
 try:
     from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     raise MissingLibraryError(
-        "fastlm.sklearn needs scikit-learn; run pip install scikit-learn"
+        f"fastlm.sklearn needs scikit-learn; run {install('scikit-learn')}"
     ) from None
 
 __all__ = ["PerplexityFeatures", "TextDensity"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["are_options", "as_options", "nearest_name", "setting"]
+__all__ = ["are_options", "as_options", "install", "nearest_name", "setting"]
 
 # Keywords whose option has another name.
 _OPTIONS = {"overwrite=True": "--force", "cache=False": "--no-cache"}
@@ -43,6 +43,15 @@ def setting(name: str, value: Any = None) -> str:
     if value is None or isinstance(value, bool):
         return option
     return f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+
+
+def install(*libraries: str) -> str:
+    """Return what to type for optional libraries: ``pip install pyarrow``.
+
+    It names the libraries, not an extra of fastlm: that works from a checkout, too, and no package
+    index need have fastlm.
+    """
+    return f"pip install {' '.join(libraries)}"
 
 
 # What other libraries call a setting, and what it is here.

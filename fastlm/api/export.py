@@ -25,6 +25,7 @@ from fastlm.counts.arpa_writer import write_arpa
 from fastlm.errors import ExportError, MissingLibraryError
 from fastlm.inference.generation import excluded_ids
 from fastlm.system.atomic_file import replace_file, unwritable
+from fastlm.wording import install
 
 if TYPE_CHECKING:
     from fastlm.api.language_model import LanguageModel
@@ -121,7 +122,7 @@ def onnx_graph(model: LanguageModel) -> Any:
         import onnx
     except ImportError:
         raise MissingLibraryError(
-            "exporting to ONNX needs the package onnx; install it with: pip install onnx"
+            f"exporting to ONNX needs the package onnx; install it with: {install('onnx')}"
         ) from None
     if model.params.nbytes > _MOST_BYTES - (1 << 24):
         raise ExportError(

@@ -14,6 +14,7 @@ from fastlm.bench.torch_steps import Torch
 from fastlm.bench.workloads import Workload
 from fastlm.engine.tiling import worth_sharing
 from fastlm.system.resources import available_processors, thread_count
+from fastlm.wording import install
 
 __all__ = ["contestants", "missing_peers"]
 
@@ -58,4 +59,4 @@ def missing_peers() -> str:
     missing = {package: name for package, name in peers.items() if not is_installed(package)}
     if not missing:
         return ""
-    return f"not installed: {', '.join(missing.values())}; pip install {' '.join(missing)}"
+    return f"not installed: {', '.join(missing.values())}; {install(*missing)}"

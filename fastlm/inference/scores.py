@@ -16,6 +16,7 @@ from fastlm.inference.spans import joined_parts, spans_of
 from fastlm.model.figures import Figures, Number, perplexity, ratio
 from fastlm.system.html_pages import coloured_text, figure_text, html_table
 from fastlm.system.json_values import finite_values
+from fastlm.wording import install
 
 __all__ = ["SCORE_FIGURES", "Score", "ScoreArrays"]
 
@@ -239,5 +240,5 @@ _MOST_SHOWN = 15
 
 def _missing(library: str) -> MissingLibraryError:
     return MissingLibraryError(
-        f"this needs the package {library}; install it with: pip install {library}"
+        f"this needs the package {library}; install it with: {install(library)}"
     )

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastlm.errors import ConfigError, CorpusError, MissingLibraryError
+from fastlm.wording import install
 
 __all__ = ["Column", "add_columns", "map_column", "text_list"]
 
@@ -184,7 +185,7 @@ def _narwhals(value: Any) -> Any:
         return import_module("narwhals")
     except ImportError:
         raise MissingLibraryError(
-            f"a batch of type {type(value).__name__} needs narwhals; run pip install narwhals"
+            f"a batch of type {type(value).__name__} needs narwhals; run {install('narwhals')}"
         ) from None
 
 
@@ -193,5 +194,5 @@ def _arrow(function: str) -> Any:
         return getattr(import_module("pyarrow"), function)
     except ImportError:
         raise MissingLibraryError(
-            "a batch of Arrow needs pyarrow; run pip install pyarrow"
+            f"a batch of Arrow needs pyarrow; run {install('pyarrow')}"
         ) from None

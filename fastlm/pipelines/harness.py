@@ -12,6 +12,7 @@ from fastlm.inference.states import Stepper
 from fastlm.pipelines.loaded import absolute_path, loaded_model
 from fastlm.text.documents import last_document
 from fastlm.types import FilePath
+from fastlm.wording import install
 
 __all__ = ["HarnessMethods", "harness_class", "harness_model"]
 
@@ -158,6 +159,6 @@ def harness_model(model: FilePath | LanguageModel, **settings: Any) -> Any:
         from lm_eval.api.model import LM
     except ImportError:
         raise MissingLibraryError(
-            "this needs the package lm-eval; install it with: pip install lm-eval"
+            f"this needs the package lm-eval; install it with: {install('lm-eval')}"
         ) from None
     return harness_class(LM)(model, **settings)

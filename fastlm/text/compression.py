@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlm.errors import CorpusError
+from fastlm.wording import install
 
 __all__ = [
     "COMPRESSED",
@@ -104,7 +105,7 @@ def zstd_library(name: str) -> Any:
             return import_module(module)
     raise CorpusError(
         f"{name} is compressed with zstd, which this Python cannot read; run "
-        "pip install backports.zstd, or decompress it first: unzstd FILE"
+        f"{install('backports.zstd')}, or decompress it first: unzstd FILE"
     )
 
 

@@ -18,7 +18,7 @@ from fastlm.text.decoding import Reading, normalize_line_ends, text_blocks
 from fastlm.text.json_lines import decode_line
 from fastlm.text.sources import STDIN, FileInput, Note, PathInput, StdinInput, TextPart
 from fastlm.types import DEFAULT_FIELD, FilePath
-from fastlm.wording import setting
+from fastlm.wording import install, setting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,7 +66,7 @@ def arrow(module: str = "pyarrow", what: str = "a table") -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise MissingLibraryError(f"{what} needs pyarrow; run pip install pyarrow") from None
+        raise MissingLibraryError(f"{what} needs pyarrow; run {install('pyarrow')}") from None
 
 
 class TableInput(PathInput):

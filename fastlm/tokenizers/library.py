@@ -15,6 +15,7 @@ from typing import Any
 
 from fastlm.checks import shown
 from fastlm.errors import MissingLibraryError, TokenizerError
+from fastlm.wording import install
 
 __all__ = ["call_library", "load_library_tokenizer", "tokenizers_library"]
 
@@ -68,7 +69,7 @@ def tokenizers_library() -> Any:
     except ImportError:
         raise MissingLibraryError(
             "the bpe tokenizer needs the tokenizers library, which is not installed; install it "
-            "with: pip install tokenizers"
+            f"with: {install('tokenizers')}"
         ) from None
     return tokenizers
 

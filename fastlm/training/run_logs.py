@@ -13,6 +13,7 @@ from fastlm.callbacks import Callback, Notice, Progress, Result, Start, Validati
 from fastlm.errors import ConfigError, MissingLibraryError
 from fastlm.system.atomic_file import reason_of
 from fastlm.types import FilePath
+from fastlm.wording import install
 
 __all__ = ["CSVLogger", "TensorBoard"]
 
@@ -144,7 +145,7 @@ class TensorBoard(Callback):
         except ImportError:
             raise MissingLibraryError(
                 "TensorBoard needs the package tensorboardX; install it with: "
-                "pip install tensorboardX"
+                f"{install('tensorboardX')}"
             ) from None
         self._make: Callable[[], Any] = lambda: SummaryWriter(logdir=str(self.folder))
         self._writer: Any = None
