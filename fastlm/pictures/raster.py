@@ -8,6 +8,7 @@ from typing import Any
 from fastlm.errors import MissingLibraryError
 from fastlm.pictures.palette import ROLES
 from fastlm.pictures.scene import Dot, Line, Rect, Scene, Shape
+from fastlm.wording import install
 
 __all__ = ["rendered", "require_matplotlib"]
 
@@ -28,7 +29,7 @@ def require_matplotlib(suffix: str) -> None:
 
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingLibraryError(
-            f"{suffix} needs matplotlib: pip install matplotlib; or name an .svg, which needs "
+            f"{suffix} needs matplotlib: {install('matplotlib')}; or name an .svg, which needs "
             "nothing"
         )
 
