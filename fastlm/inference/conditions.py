@@ -158,9 +158,16 @@ def _shorten(
     model: TextModel, prompt: str, settings: dict[str, Any], conditions: Conditions
 ) -> None:
     """Write no more of a text than is needed to see that it is too long."""
-    if conditions.max_chars is None or model.tokenizer.kind != "char":
+    if model.tokenizer.kind != "char":
         return
-    length = settings.get("length", 200)
+    length = Request.make(model, prompt, settings).length  # type: ignore[arg-type]
+    if conditions.min_chars is not None and conditions.min_chars > len(prompt) + length:
+        raise ConfigError(
+            f"{setting('min_chars')} is {conditions.min_chars:,}, but {setting('length')} allows "
+            f"{length:,} new characters; allow more"
+        )
+    if conditions.max_chars is None:
+        return
     most = conditions.max_chars - len(prompt)
     ends = Request.make(model, prompt, settings).end is not None  # type: ignore[arg-type]
     settings["length"] = min(length, max(0, most + ends))

@@ -115,6 +115,7 @@ def test_max_chars_cuts_texts_that_never_end_by_themselves():
         ({"max_chars": 0}, "max_chars is 0"),
         ({"min_chars": 5, "max_chars": 4}, "max_chars is 4, but the other conditions need 5"),
         ({"starts": "the cat", "max_chars": 4}, "need 7 characters"),
+        ({"min_chars": 40, "length": 30}, "min_chars is 40, but length allows 30 new"),
         ({"starts": 3}, "starts is 3; give text"),
         ({"contains": "Ω"}, "'Ω' is not in the model's vocabulary"),
         ({"starts": "dog", "prompt": "cat"}, "no text begins with 'cat' and 'dog'"),

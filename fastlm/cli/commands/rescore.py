@@ -78,13 +78,15 @@ def rescore(
     lm_log_prob, words and total are added.
     """
     check_number("--lm-weight", lm_weight, least=0, or_none=True)
-    if output is not None and output.exists() and not force:
+    if output is not None and output.exists() and not (force and output.is_file()):
         raise ConfigError(f"{output} exists; name another file with -o, or give --force")
+    if output is not None and not output.parent.is_dir():
+        raise ConfigError(f"{output.parent}: no such folder; create it, or name another with -o")
 
     from fastlm.api.language_model import LanguageModel
     from fastlm.engine.precompile import start_compiling
     from fastlm.jobs.rescoring import Rescoring
-    from fastlm.system.atomic_file import replace_file
+    from fastlm.system.atomic_file import replace_file, unwritable
 
     asked = Rescoring(
         nbest=nbest,
@@ -101,7 +103,10 @@ def rescore(
     start_compiling("position_losses")
     lines = asked.lines(LanguageModel.load(model))
     if output is not None:
-        replace_file(output, ((line + "\n").encode("utf-8") for line in lines))
+        try:
+            replace_file(output, ((line + "\n").encode("utf-8") for line in lines))
+        except OSError as error:
+            raise ConfigError(unwritable("output", output, error)) from None
         return
     for line in lines:
         sys.stdout.write(printable(line, sys.stdout) + "\n")

@@ -59,6 +59,8 @@ def test_tuned_weights_are_told(run, model, nbest, tmp_path):
         ("no-such-file",),
         ("nbest", "--format", "kaldy"),
         ("nbest", "--lm-weight", "-1"),
+        ("nbest", "-o", "no/such/folder"),
+        ("nbest", "-o", ".", "--force"),
         ("nbest", "--tune", "ref"),
         ("nbest", "--tune", "nbest", "--word-bonus", "1"),
         ("nbest", "--costs", "nbest"),
