@@ -103,10 +103,13 @@ def _compile_inference() -> None:
     model = _small_network()
     model.score_arrays([_TEXT])
     model.generate(length=2, seed=0)
+    model.generate(length=2, seed=0, no_repeat=2)
     model.next_token_logits()
+    model.step(model.start(), 0)
     mixture = _small_mixture(model)
     mixture.generate(length=2, seed=0)
     mixture.next_token_distribution()
+    mixture.step(mixture.start(), 0)
     mixture.evaluate(_TEXT, cache=2)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fastlm.checks import check_flag, check_whole, shown
+from fastlm.checks import check_flag, check_known, check_whole, shown
 from fastlm.errors import ConfigError, SamplingError
 from fastlm.inference.generation import GenerationSettings, Request
 from fastlm.inference.text_model import TextModel
@@ -103,6 +103,12 @@ def sampled_texts(
 
     first_batch : see ``Request.texts``
     """
+    check_known(
+        settings,
+        SampleSettings.__annotations__,
+        others=("prompt", "n", "threads"),
+        where="help(fastlm.LanguageModel.sample)",
+    )
     own = {field.name for field in fields(Conditions)}
     given: dict[str, Any] = dict(settings)
     conditions = Conditions(**{name: given.pop(name) for name in own & given.keys()})

@@ -133,8 +133,8 @@ class _PrefixScorer(BatchScorer):
             yield given.text + text if isinstance(text, str) else text
         if not isinstance(prefixes, str) and next(left) is not nothing:
             raise ConfigError(
-                f"there are more prefixes than the {number + 1} texts; give one for each text, or "
-                "one str for all"
+                f"there are {number + 1} texts for more prefixes; give one for each text, or one "
+                "str for all"
             )
 
     def _seen(self, number: int, prefix: Any) -> _Given:

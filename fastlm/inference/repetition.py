@@ -25,6 +25,8 @@ __all__ = ["LONGEST", "GuardedTexts", "Repeats"]
 LONGEST = 32
 """The most repeated tokens that a penalty counts."""
 
+_MOST_LOGITS = 1 << 22  # computed at a time, 16 MB
+
 # Added to the position of a token that is drawn a second time, as the kernel does.
 _AGAIN = 1 << 62
 
@@ -112,6 +114,7 @@ class GuardedTexts:
         self._boundary = model.tokenizer.boundary_id
         self._draw = Draw(self._vocab, rules, seed)
         self._first = first
+        self._most_rows = max(1, _MOST_LOGITS // self._vocab)
         self._excluded = list(excluded)
         self._end = end
         self._cost = math.log(penalty)
@@ -134,18 +137,23 @@ class GuardedTexts:
             rows = [index for index, runs in enumerate(self._running) if runs]
             if not rows:
                 return
-            logits = self._stepper.logits([self._states[index] for index in rows])
             burst = [none] * len(self._running)
-            for z, index in zip(logits, rows, strict=True):
-                id = self._next(z, index)
-                if id is None or id == self._end:
-                    self._running[index] = False
-                    continue
-                burst[index] = np.array([id], dtype=np.int32)
-                self._states[index] = self._stepper.after(self._states[index], id)
-                self._repeats[index].append(id)
-                self._last[index] = id
+            for start in range(0, len(rows), self._most_rows):
+                some = rows[start : start + self._most_rows]
+                logits = self._stepper.logits([self._states[index] for index in some])
+                for z, index in zip(logits, some, strict=True):
+                    id = self._next(z, index)
+                    if id is None or id == self._end:
+                        self._running[index] = False
+                    else:
+                        burst[index] = np.array([id], dtype=np.int32)
+                        self._append(index, id)
             yield burst
+
+    def _append(self, index: int, id: int) -> None:
+        self._states[index] = self._stepper.after(self._states[index], id)
+        self._repeats[index].append(id)
+        self._last[index] = id
 
     def _next(self, z: NDArray[np.float32], index: int) -> int | None:
         """Return the next token of a text; None where none is left. The logits z are changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -48,16 +49,16 @@ class Remembered:
         ends : sequence of int
             The ids that end a line.
         """
-        found: set[int] = set()
+        found = array("Q")
         for ids in arrays:
             stops = [*np.flatnonzero(np.isin(ids, list(ends))).tolist(), ids.size]
             data, width = _bytes(ids), ids.dtype.itemsize
             start = 0
             for stop in stops:
                 if stop > start:
-                    found.add(_hash(data[start * width : stop * width]))
+                    found.append(_hash(data[start * width : stop * width]))
                 start = stop + 1
-        return cls(np.array(sorted(found), dtype=np.uint64))
+        return cls(np.unique(np.array(found, dtype=np.uint64)))
 
     def with_more(self, more: Remembered) -> Remembered:
         """Return the lines of both."""

@@ -25,6 +25,7 @@ USE = """
     fastlm train corpus.txt --tokenizer word --far 3 --steps 3 -o {home}/w.safetensors
     fastlm train corpus.txt --preset tiny --steps 3 -o {home}/tiny.safetensors
     fastlm generate {home}/char.safetensors --length 5 --samples 2
+    fastlm generate {home}/char.safetensors --length 5 --no-repeat 2
     fastlm score {home}/w.safetensors corpus.txt
     fastlm eval {home}/w.safetensors corpus.txt
     fastlm eval {home}/tiny.safetensors corpus.txt

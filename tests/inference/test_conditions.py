@@ -121,7 +121,8 @@ def test_max_chars_cuts_texts_that_never_end_by_themselves():
         ({"starts": "dog", "prompt": "cat"}, "no text begins with 'cat' and 'dog'"),
         ({"unique": True, "greedy": True}, "always writes the same text"),
         ({"unique": True, "temperature": 0}, "always writes the same text"),
-        ({"uniqe": True}, "unknown setting 'uniqe'"),
+        ({"uniqe": True}, "unknown setting 'uniqe'; did you mean 'unique'"),
+        ({"min_char": 3}, "did you mean 'min_chars'"),
     ],
 )
 def test_what_no_text_meets_is_refused_at_once(given, message):

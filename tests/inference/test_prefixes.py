@@ -158,7 +158,7 @@ def test_only_the_end_of_a_long_prefix_is_read(monkeypatch):
 @pytest.mark.parametrize("given", [["a"], ["a", "b", "c"], []])
 def test_there_is_a_prefix_for_each_text(given):
     lm = make_model()
-    with pytest.raises(ConfigError, match="one for each text"):
+    with pytest.raises(ConfigError, match=r"one for each text"):
         list(lm.score(["x", "y"], prefixes=given))
 
 
