@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,13 +44,14 @@ WORKLOADS = {
     },
 }
 
-# ranks, threads of each, whether each slows down on purpose (seconds a step)
+SLOWED = "two ranks, one slowed down"
+# Ranks (0: an ordinary run), threads of each, seconds by which rank 1 delays a step on purpose.
 CONTESTANTS = {
     "one process, two threads": (0, 2, 0.0),
     "one process, one thread": (0, 1, 0.0),
     "one rank, one thread": (1, 1, 0.0),
     "two ranks": (2, 1, 0.0),
-    "two ranks, slowed down": (2, 1, 0.2),
+    SLOWED: (2, 1, 0.1),
 }
 
 
@@ -78,7 +80,8 @@ def child(workload: str, threads: int, distributed: bool, steps: int, pause: flo
     seconds = []
     for _ in range(steps):
         started = time.perf_counter()
-        time.sleep(pause)
+        if distributed and communicator.rank == 1:
+            time.sleep(2 * pause)
         engine.run(np.full(2, 0.1))
         seconds.append((time.perf_counter() - started) / 2)
     said = {"seconds": min(seconds), "parameters": int(params.size)}
@@ -89,10 +92,39 @@ def child(workload: str, threads: int, distributed: bool, steps: int, pause: flo
         print(json.dumps(said))
 
 
+def link() -> None:
+    """Print bytes a second and seconds of a message between two ranks."""
+    from fastlm.distributed.mpi import connect
+
+    communicator = connect("mpi")
+    me = communicator.rank
+
+    def swap(floats: int) -> float:
+        arrays = [np.ones(floats, dtype=np.float32), np.empty(floats, dtype=np.float32)]
+        times = []
+        for _ in range(20):
+            communicator.gather(None)
+            started = time.perf_counter()
+            out, into = ([[] if rank == me else [each] for rank in range(2)] for each in arrays)
+            communicator.swap(out, into).wait()
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    latency = swap(16)
+    bandwidth = 4 * (1 << 22) / (swap(1 << 22) - latency)
+    if me == 0:
+        print(json.dumps({"bandwidth": bandwidth, "latency": latency}))
+
+
 def run(workload: str, contestant: str, steps: int, mpirun: str) -> dict[str, float]:
     ranks, threads, pause = CONTESTANTS[contestant]
-    command = [sys.executable, __file__, "child", workload, str(threads), str(ranks > 0)]
-    command += [str(steps), str(pause)]
+    words = ["child", workload, str(threads), str(ranks > 0), str(steps), str(pause)]
+    return started(words, ranks, mpirun)
+
+
+def started(words: list[str], ranks: int, mpirun: str) -> dict[str, float]:
+    """Return what this program prints as a child, started by mpirun unless ranks is 0."""
+    command = [sys.executable, __file__, *words]
     if ranks:
         command = [mpirun, "-n", str(ranks), *command]
     environment = os.environ | {
@@ -110,6 +142,7 @@ def run(workload: str, contestant: str, steps: int, mpirun: str) -> dict[str, fl
 
 def measure(rounds: int, steps: int, mpirun: str) -> None:
     results: dict[str, dict[str, dict[str, float]]] = {name: {} for name in WORKLOADS}
+    between = started(["link"], 2, mpirun)
     for nth in range(rounds):
         for workload, found in results.items():
             for contestant in CONTESTANTS:
@@ -118,10 +151,9 @@ def measure(rounds: int, steps: int, mpirun: str) -> None:
                 if said["seconds"] < best["seconds"]:
                     found[contestant] = said
                 print(f"{nth + 1}  {workload}  {contestant}: {said}", flush=True)
-    for workload, found in results.items():
-        one, two = (found[name]["seconds"] for name in ("one process, two threads", "two ranks"))
-        print(f"{workload}: two ranks have {one / two:.3f} of the speed of two threads")
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    report = {"link": between, "workloads": results}
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(report)
 
 
 def step_seconds(
@@ -136,15 +168,71 @@ def step_seconds(
     return compute / ranks + sent / bandwidth + 2 * (ranks - 1) * latency
 
 
+def tell(report: dict[str, Any]) -> None:
+    """Print the measured speeds, and what the model says of the same."""
+    link = report["link"]
+    print(f"between ranks: {link['bandwidth'] / 1e9:.2f} GB/s, {link['latency'] * 1e6:.0f} us")
+    late = CONTESTANTS[SLOWED][2]
+    for workload, found in report["workloads"].items():
+        seconds = {name: each["seconds"] for name, each in found.items()}
+        one, two = seconds["one process, two threads"], seconds["two ranks"]
+        print(f"{workload}: two ranks have {one / two:.3f} of the speed of two threads")
+        said = step_seconds(seconds["one rank, one thread"], found["two ranks"]["bytes"], 2, **link)
+        print(f"  a step of two ranks: {1e3 * two:.0f} ms, by the model {1e3 * said:.0f}")
+        print(
+            f"  with one of them {1e3 * late:.0f} ms late: {1e3 * seconds[SLOWED]:.0f} ms, by the "
+            f"model {1e3 * (said + late):.0f}"
+        )
+
+
+def plot() -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    report = json.loads(RESULTS.read_text(encoding="utf-8"))
+    tell(report)
+    ranks = 2 ** np.arange(9)
+    figure, axes = plt.subplots(1, len(WORKLOADS), figsize=(10, 4.2), sharey=True)
+    for axis, (workload, found) in zip(axes, report["workloads"].items(), strict=True):
+        compute = found["one rank, one thread"]["seconds"]
+        size = found["two ranks"]["bytes"]
+        axis.plot(ranks, ranks, color="0.7", label="ideal")
+        for gigabits, latency in ((1, 50e-6), (10, 20e-6), (100, 5e-6)):
+            times = [step_seconds(compute, size, n, gigabits * 1e9 / 8, latency) for n in ranks]
+            axis.plot(ranks, compute / np.array(times), marker=".", label=f"{gigabits} Gbit/s")
+        measured = compute / found["two ranks"]["seconds"]
+        axis.plot([2], [measured], "k*", markersize=10, label="measured on one machine")
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log", base=2)
+        axis.set_xlabel("ranks, one thread each")
+        axis.set_title(workload, fontsize=9)
+        axis.set_xticks(ranks, [str(n) for n in ranks])
+        axis.grid(alpha=0.3)
+    ticks = [0.25, 0.5, *ranks.tolist()]
+    axes[0].set_yticks(ticks, [f"{n:g}" for n in ticks])
+    axes[0].set_ylabel("speed, one rank = 1")
+    axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(PICTURE, dpi=120)
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
         name, threads, distributed, steps, pause = sys.argv[2:]
         child(name, int(threads), distributed == "True", int(steps), float(pause))
         sys.exit()
+    if sys.argv[1:2] == ["link"]:
+        link()
+        sys.exit()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("measure",))
+    parser.add_argument("what", choices=("measure", "plot"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--mpirun", default=shutil.which("mpirun") or "mpirun")
     given = parser.parse_args()
-    measure(given.rounds, given.steps, given.mpirun)
+    if given.what == "plot":
+        plot()
+    else:
+        measure(given.rounds, given.steps, given.mpirun)
