@@ -87,7 +87,8 @@ def averaged(rows: Iterable[Mapping[str, Any]], windows: int = WINDOWS) -> tuple
     -------
     points : list of Point
     window : int
-        Steps of each, in the median: a window is at least as long as a row.
+        Steps of each, in the median: a window is at least as long as a row, and the last one is
+        not much shorter than the others.
     """
     spans: list[tuple[int, int, float, float]] = []  # begin, end, seconds, loss
     before = 0
@@ -115,6 +116,13 @@ def averaged(rows: Iterable[Mapping[str, Any]], windows: int = WINDOWS) -> tuple
             points.append(Point(end, seconds, total / steps))
             sizes.append(steps)
             steps, total = 0, 0.0
+    if len(points) > 1 and sizes[-1] < window / 2:
+        # A few last steps alone would be a point of noise.
+        tail, earlier = points.pop(), points.pop()
+        few, many = sizes.pop(), sizes.pop()
+        mean = (earlier.loss * many + tail.loss * few) / (many + few)
+        points.append(tail._replace(loss=mean))
+        sizes.append(many + few)
     return points, sorted(sizes)[len(sizes) // 2]
 
 

@@ -57,6 +57,15 @@ def test_a_short_row_before_a_validation_makes_no_jump():
     assert window == 1000
 
 
+def test_a_few_last_steps_are_no_point_of_their_own():
+    given = rows(*[2.0] * 10)
+    given.append({"event": "progress", "step": 101, "seconds": 3.0, "loss": 9.0})
+    points, window = averaged(given, windows=10)
+    assert points[-1].step == 101
+    assert points[-1].loss < 3
+    assert window >= 10
+
+
 def test_after_a_rollback_the_lost_steps_are_left_out():
     given = [*rows(3.0, 9.0, 9.0), {"event": "rollback", "step": 10, "seconds": 4.0}]
     given.append({"event": "progress", "step": 20, "seconds": 5.0, "loss": 2.0})

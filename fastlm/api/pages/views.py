@@ -140,7 +140,7 @@ def _described(labels: Sequence[str]) -> str:
     letters = all(len(label) == 1 and label.isalpha() for label in labels)
     if not letters:
         more = " …" if len(labels) > 10 else ""
-        return f"{len(labels)}: {' '.join(map(visible, labels[:10]))}{more}"
+        return f"{len(labels)} tokens: {' '.join(map(visible, labels[:10]))}{more}"
     vowels = sum(_is_vowel(label) for label in labels)
     said = {0: "no vowel", len(labels): "all vowels"}.get(
         vowels, f"{vowels} vowel{'s' * (vowels != 1)}"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fastlm.checks import check_choice
+from fastlm.checks import check_choice, short_name
 from fastlm.cli.config_file import ConfigOption
 from fastlm.cli.options import option
 from fastlm.display.screen import describe, is_utf8, terminal_columns
-from fastlm.errors import ConfigError
+from fastlm.errors import ConfigError, MissingFileError
 
 if TYPE_CHECKING:
     from fastlm.pictures.scene import Scene
@@ -92,8 +92,12 @@ def _is_scored(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(8) != b'{"event"'
+    except FileNotFoundError:
+        raise MissingFileError(
+            f"there is no file {short_name(str(path))}; check the name"
+        ) from None
     except OSError:
-        return path.exists()
+        return True
 
 
 def _plot_scores(path: Path, figure: str, threshold: float | None, output: Path | None) -> None:

@@ -13,7 +13,7 @@ from fastlm.errors import ConfigError, FastlmError, ModelFileError
 from tests.api.models import make_model
 
 TEXT = "the cat sat on the mat and the dog sat on the log. " * 20
-SETTINGS = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 40, "threads": 1}
+SETTINGS = {"context": 3, "embed": 4, "hidden": (8,), "batch": 8, "steps": 40, "counts": "none"}
 
 
 @pytest.fixture(scope="module")
