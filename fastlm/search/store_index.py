@@ -34,7 +34,7 @@ _QUERY_CHARS = 1 << 24
 _SLICE = 1 << 14  # tokens of a text that are searched between two looks at Ctrl-C
 _COUNTED = 1 << 22  # ids that are looked through at a time
 _SWEPT = 14  # elements that the sort sweeps for each token, about
-_BYTES_A_TOKEN = 6  # of memory: the positions, and half as much for the levels below
+_BYTES_A_TOKEN = 8  # of memory: the positions, and at most as much for the levels below
 
 
 class StoreIndex:
@@ -61,7 +61,7 @@ class StoreIndex:
         """Sort the positions of a store, write them to a file, and open it.
 
         Takes time in proportion to the tokens, however repetitive they are, on one processor, and
-        about 6 bytes of memory a token.
+        at most 8 bytes of memory a token, beside the mapped store.
 
         Parameters
         ----------

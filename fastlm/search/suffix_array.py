@@ -26,7 +26,8 @@ def sort_suffixes(
 ) -> NDArray[np.int32]:
     """Return the positions of a text, sorted by the tokens that follow; its end is the least.
 
-    Takes 4 bytes a token, 8 for each token of the vocabulary, and 4 at most for each two tokens.
+    Takes 4 bytes of memory a token, 8 for each token of the vocabulary, and at most 4 more a token
+    for the buckets of the levels below, of which those of one level are there at a time.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def sort_suffixes(
         All below ``vocab``.
     vocab : int
     advance : callable
-        Is told of the elements that were swept, of about 13 for each token.
+        Is told of the elements that were swept, of about 14 for each token.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def _sort(
         reduced, order = suffixes[:count], suffixes[size - count :]
         names = sweeps.name(count)
         if names < count:
+            sweeps.forget_buckets()
             _sort(Tokens(reduced.view(np.uint16), 2), names, order, advance)
+            sweeps.count_buckets()
         else:
             suffix_sort.invert(order, reduced)
         sweeps.list_places(reduced)
@@ -85,11 +88,19 @@ class _Sweeps:
         advance: Callable[[int], None],
     ) -> None:
         self._ids, self._suffixes, self._advance = ids, suffixes, advance
-        self._size = len(suffixes)
-        self._counts = np.zeros(vocab, dtype=np.int32)
-        self._heads = np.empty(vocab, dtype=np.int32)
+        self._size, self._vocab = len(suffixes), vocab
+        self.count_buckets()
+
+    def count_buckets(self) -> None:
+        """Count how many suffixes begin with each token."""
+        self._counts = np.zeros(self._vocab, dtype=np.int32)
+        self._heads = np.empty(self._vocab, dtype=np.int32)
         for start, stop in self._slices(self._size):
-            suffix_sort.count_buckets(self._counts, *ids, start, stop)
+            suffix_sort.count_buckets(self._counts, *self._ids, start, stop)
+
+    def forget_buckets(self) -> None:
+        """Free the memory of the buckets, which may be as many as half of the tokens."""
+        self._counts = self._heads = np.empty(0, dtype=np.int32)
 
     def order_leftmost(self) -> int:
         """Sort the leftmost S by what lies between them, at the end; return how many there are."""

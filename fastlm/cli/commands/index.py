@@ -31,7 +31,7 @@ def index(
 ) -> int:
     """Sort all positions of a token store, so that `fastlm find` finds any text in it at once.
 
-    Takes about 6 bytes of memory and 4 of disk for each token.
+    Takes at most 8 bytes of memory and 4 of disk for each token.
     """
     from fastlm.data.progress import ProgressReporter
     from fastlm.data.token_store import TokenStore
