@@ -1,7 +1,7 @@
 """Speed of two ranks beside one process with two threads, and a model for many ranks.
 
     python bench/scaling.py measure [--rounds N] [--mpirun PATH]   writes bench/scaling.json
-    python bench/scaling.py plot                                   writes docs/scaling.png
+    python bench/scaling.py plot                                   writes docs/pictures/scaling.png
 
 Each round runs every contestant once, in turn, and the least time of a step counts: other work on
 the machine only ever makes steps slower. Needs mpi4py and mpirun; `plot` needs matplotlib.
@@ -23,7 +23,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "scaling.json"
-PICTURE = ROOT / "docs" / "scaling.png"
+PICTURE = ROOT / "docs" / "pictures" / "scaling.png"
 
 WORKLOADS = {
     "V = 10,000, H = 512,512, B = 1024": {
@@ -188,6 +188,8 @@ def tell(report: dict[str, Any]) -> None:
 def plot() -> None:
     import matplotlib
 
+    from fastlm.distributed.shards import SHARDS
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -204,6 +206,7 @@ def plot() -> None:
             axis.plot(ranks, compute / np.array(times), marker=".", label=f"{gigabits} Gbit/s")
         measured = compute / found["two ranks"]["seconds"]
         axis.plot([2], [measured], "k*", markersize=10, label="measured on one machine")
+        axis.axvline(SHARDS, color="0.7", linestyle=":", label="most ranks of a run")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log", base=2)
         axis.set_xlabel("ranks, one thread each")
