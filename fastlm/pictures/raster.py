@@ -15,6 +15,8 @@ __all__ = ["rendered", "require_matplotlib"]
 # Pixels of a scene in an inch, and of a PNG: twice as many, for sharp text.
 _SCENE_DPI = 96
 _PNG_DPI = 192
+# Of the lines of a grid that is seen on white and on black.
+_GRID_OPACITY = 0.4
 
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _FONTS = {
@@ -89,6 +91,8 @@ def _draw(axes: Any, shape: Shape, theme: str, order: int) -> None:
         xs, ys = zip(*shape.points, strict=True)
         (line,) = axes.plot(xs, ys, color=colour, alpha=shape.opacity, zorder=order)
         line.set(linewidth=shape.width * points, solid_joinstyle="round")
+        if shape.role == "grid" and theme == "both":
+            line.set_alpha(_GRID_OPACITY)
         if shape.dashed:
             line.set_linestyle((0, (5, 4)))
     elif isinstance(shape, Rect | Dot):
