@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlm.api.methods.texts import texts_of
 from fastlm.api.remembering import lines_of
-from fastlm.api.texts import texts_of
 from fastlm.callbacks import Callback, Result, model_given
 from fastlm.checks import check_known, is_number
 from fastlm.config import Config, ModelConfig, TrainingConfig

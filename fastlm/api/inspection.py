@@ -15,7 +15,7 @@ from fastlm.api.language_model import LanguageModel, load
 from fastlm.config import ModelConfig
 from fastlm.engine.network import first_target
 from fastlm.errors import ConfigError
-from fastlm.inference.neighbors import nearest_tokens
+from fastlm.inference.embeddings.neighbors import nearest_tokens
 from fastlm.inference.text_model import TextModel
 from fastlm.model.layout import Layout
 from fastlm.model.model_file import read_metadata

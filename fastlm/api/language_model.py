@@ -19,8 +19,8 @@ from fastlm.api.members import (
     member_tensors,
     read_members,
 )
+from fastlm.api.methods.text_methods import TextMethods
 from fastlm.api.model_page import described, facts_of, model_page
-from fastlm.api.text_methods import TextMethods
 from fastlm.callbacks import Callbacks, Result, Validation, as_callbacks
 from fastlm.checks import check_choice
 from fastlm.config import ModelConfig, TrainingConfig, TrainingSettings

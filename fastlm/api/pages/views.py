@@ -14,8 +14,8 @@ from fastlm.api.language_model import LanguageModel
 from fastlm.bench.machine import processor_name
 from fastlm.checks import check_number, check_whole
 from fastlm.errors import ConfigError
-from fastlm.inference.neighbors import nearest_tokens
-from fastlm.inference.projection import groups_of, place_weights, principal_components
+from fastlm.inference.embeddings.neighbors import nearest_tokens
+from fastlm.inference.embeddings.projection import groups_of, place_weights, principal_components
 from fastlm.inference.sampling import Sampling
 from fastlm.pictures.bars import BarGroup
 from fastlm.pictures.map import MapPoint

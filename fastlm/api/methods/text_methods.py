@@ -10,18 +10,18 @@ from typing import Any, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlm.api.state_methods import StateMethods
-from fastlm.api.texts import texts_of
+from fastlm.api.methods.state_methods import StateMethods
+from fastlm.api.methods.texts import texts_of
 from fastlm.checks import check_choice, check_whole
 from fastlm.data.token_store import TokenStore
 from fastlm.display.counting import text_counter
 from fastlm.errors import ConfigError, TokenizerError
 from fastlm.inference.cache import TokenCache
 from fastlm.inference.conditions import SampleSettings, sampled_texts
+from fastlm.inference.embeddings.neighbors import nearest_tokens
 from fastlm.inference.evaluation import Evaluation, evaluate_store, evaluate_texts
 from fastlm.inference.explanation import Explanation, explain_texts
 from fastlm.inference.generation import DrawingSettings, Request
-from fastlm.inference.neighbors import nearest_tokens
 from fastlm.inference.prefixes import score_after, score_arrays_after
 from fastlm.inference.scoring import BATCH_CHARS, Score, ScoreArrays, score_arrays, score_texts
 from fastlm.model.layout import Layout

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastlm.errors import ConfigError
-from fastlm.inference.neighbors import nearest_tokens
+from fastlm.inference.embeddings.neighbors import nearest_tokens
 from fastlm.tokenizers import build_tokenizer
 
 CHARS = build_tokenizer("char", ["abcde"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fastlm
-from fastlm.api.texts import texts_of
+from fastlm.api.methods.texts import texts_of
 from fastlm.errors import CorpusError, MissingFileError, TokenizerError
 from tests.api.models import make_model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastlm.inference.projection import groups_of, place_weights, principal_components
+from fastlm.inference.embeddings.projection import groups_of, place_weights, principal_components
 
 
 def test_components_are_those_of_the_covariance():

@@ -1,0 +1,1 @@
+"""The methods of a language model on texts and states."""

@@ -1,0 +1,1 @@
+"""What embeddings show: tokens near each other, and maps in two dimensions."""
