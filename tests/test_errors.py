@@ -18,6 +18,7 @@ KINDS = {
     "MissingModelError": FileNotFoundError,
     "MissingStoreError": FileNotFoundError,
     "ModelFileError": ValueError,
+    "SamplingError": RuntimeError,
     "StoreError": ValueError,
     "TextError": ValueError,
     "TokenizerError": ValueError,

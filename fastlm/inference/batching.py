@@ -18,8 +18,10 @@ from fastlm.text.documents import (
     with_line_feeds,
 )
 from fastlm.tokenizers import ByteTokenizer, CharTokenizer, TokenArray, Tokenizer
+from fastlm.tokenizers.backend import compiled_pays_by_now
 from fastlm.tokenizers.offsets import token_offsets
 from fastlm.tokenizers.safe_cut import safe_cut_text
+from fastlm.tokenizers.word_level import WordLevelTokenizer
 from fastlm.types import Documents
 
 __all__ = [
@@ -238,7 +240,9 @@ def encoding_failures(
 
 
 def _encode_joined(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TokenArray, Ends] | None:
-    """Encode all parts as one text where a token is a character or byte; else return None."""
+    """Encode all parts as one text if possible; else return None."""
+    if isinstance(tokenizer, WordLevelTokenizer):
+        return _encode_lines(batch, tokenizer)
     parts = batch.parts
     if isinstance(tokenizer, CharTokenizer):
         # The separators become boundary tokens; any character that is known will do.
@@ -261,6 +265,29 @@ def _encode_joined(batch: TextBatch, tokenizer: Tokenizer) -> tuple[TokenArray, 
     ids = tokenizer.encode("".join([part + separator for part in parts]))
     ends += np.arange(1, len(parts) + 1)
     ids[ends - 1] = tokenizer.boundary_id
+    if batch.open_document:
+        ids = ids[:-1]
+        ends[-1] -= 1
+    return ids, ends
+
+
+def _encode_lines(
+    batch: TextBatch, tokenizer: WordLevelTokenizer
+) -> tuple[TokenArray, Ends] | None:
+    """Encode words by kernels, each part as a line, which ends with a boundary token.
+
+    Return None where this does not pay, and where a part has no token and so is no line.
+    """
+    boundary, parts = tokenizer.boundary_id, batch.parts
+    if boundary is None or tokenizer.line_ends:
+        return None
+    if not compiled_pays_by_now(sum(map(len, parts))):
+        return None
+    lines = [part.replace("\n", " ") if "\n" in part else part for part in parts]
+    ids = tokenizer.compiled_encoder("lines").encode("\n".join([*lines, ""]).encode())
+    ends = np.flatnonzero(ids == boundary) + 1
+    if ends.size != len(parts):
+        return None
     if batch.open_document:
         ids = ids[:-1]
         ends[-1] -= 1

@@ -128,7 +128,7 @@ class Watch:
 
     @property
     def needed(self) -> int:
-        """How many records come before the first alert: one in so many is above the percentile."""
+        """The records before the first alert: among them one is expected above the percentile."""
         if self.alert is None or self.calibrate is not None:
             return 0
         return math.ceil(100 / (100 - self.alert) - 1e-9)

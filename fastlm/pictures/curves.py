@@ -24,7 +24,7 @@ _APART = 20
 
 
 class Point(NamedTuple):
-    """A loss in nats per token, after so many steps and seconds (NaN: not known)."""
+    """A loss in nats per token, with its step and its seconds (NaN: not known)."""
 
     step: int
     seconds: float
@@ -32,7 +32,7 @@ class Point(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What a model wrote after so many steps."""
+    """What a model wrote, and at which step."""
 
     step: int
     text: str

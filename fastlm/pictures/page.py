@@ -59,7 +59,7 @@ def page(title: str, subtitle: str, parts: Iterable[str], footer: str) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """Return a heading and what stands below it, which is HTML."""
+    """Return a heading and the HTML below it."""
     return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "</section>"
 
 

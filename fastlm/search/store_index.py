@@ -184,7 +184,10 @@ class StoreIndex:
         ]
 
     def covered(self, text: str, least_chars: int) -> float:
-        """Return the share of a text's characters in parts of at least so many that stand here."""
+        """Return the share of a text's characters that are in passages from here.
+
+        least_chars : the shortest passage that counts
+        """
         query, offsets = self._encoded(text)
         lengths, _ = self._lengths(query)
         inside = np.zeros(len(text) + 1, dtype=np.int64)

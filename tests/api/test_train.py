@@ -213,7 +213,6 @@ def test_callbacks_are_told():
         ({"tokenizer": "morse"}, "morse"),
         ({"documents": "chapters"}, "chapters"),
         ({"corpus": "somewhere.txt"}, "corpus and texts are both given"),
-        ({"init": "tiny"}, "tiny has combine='mean'"),
     ],
 )
 def test_bad_settings_are_one_clear_line(settings, message):

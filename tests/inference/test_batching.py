@@ -11,7 +11,7 @@ from fastlm.errors import TextError
 from fastlm.inference import batching
 from fastlm.inference.batching import encode_batch, part_sizes, skipped_size, text_batches
 from fastlm.text.documents import split_documents
-from fastlm.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer
+from fastlm.tokenizers import ByteTokenizer, CharTokenizer, backend, build_tokenizer
 from tests.tokenizers.samples import mini_tokenizer
 
 CORPUS = "the cat sat on a mat\nand the dog\n"
@@ -144,3 +144,41 @@ def test_the_sizes_of_parts_count_the_ends_of_documents():
 )
 def test_tokens_that_are_not_predicted_have_the_size_of_their_text(tokenizer, text, first, skipped):
     assert skipped_size(text, tokenizer.encode(text)[:first], tokenizer) == skipped
+
+
+WORDY = [
+    build_tokenizer("word", [CORPUS]),
+    build_tokenizer("word", [CORPUS], lowercase=True),
+    build_tokenizer("whitespace", [CORPUS]),
+]
+ODD_WORDS = st.text(
+    st.sampled_from("the cat's 9.5\n\t\x0b\x1c\x85\u2028\u200d\u00a0S\u0130\u0301猫😀<end>"),
+    max_size=12,
+)
+
+
+@given(
+    tokenizer=st.sampled_from(WORDY),
+    parts=st.lists(ODD_WORDS, min_size=1, max_size=5),
+    open_document=st.booleans(),
+)
+@settings(deadline=None, max_examples=300)
+def test_kernels_encode_words_line_by_line_as_each_part(tokenizer, parts, open_document):
+    batch = batching.TextBatch(0, parts, open_document=open_document)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batching, "compiled_pays_by_now", lambda size: True)
+        found = batching._encode_lines(batch, tokenizer)
+    arrays = [tokenizer.encode(part) for part in parts]
+    if not all(array.size for array in arrays):
+        assert found is None
+        return
+    ids, ends = batching._join(arrays, batch, tokenizer)
+    np.testing.assert_array_equal(found[0], ids)
+    np.testing.assert_array_equal(found[1], ends)
+
+
+def test_words_are_read_by_kernels_once_enough_has_come(monkeypatch):
+    monkeypatch.setattr(backend, "kernels_loaded", lambda: False)
+    monkeypatch.setattr(backend, "compiled_pays", lambda size: size > 100)
+    monkeypatch.setattr(backend, "_bytes_so_far", 0)
+    assert [backend.compiled_pays_by_now(40) for _ in range(4)] == [False, False, True, True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 
 from fastlm.tokenizers import Vocabulary
 from fastlm.tokenizers.symbol_table import hash_arithmetic, new_table, symbol_table
@@ -59,6 +60,7 @@ def longest_run(table: SymbolTable) -> int:
     return int(np.diff(free).max()) - 1
 
 
+@pytest.mark.thorough
 def test_words_that_were_chosen_to_collide_do_not() -> None:
     words = collisions(14, 300)
     assert len(words) > 200

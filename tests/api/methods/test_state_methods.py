@@ -13,6 +13,7 @@ from tests.inference.mixtures import make_mixture
 from tests.inference.models import make_model
 
 
+@pytest.mark.thorough
 def test_the_steps_of_a_model():
     lm = make_model(documents="lines")
     state = lm.start("the")

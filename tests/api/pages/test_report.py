@@ -57,6 +57,7 @@ def test_without_text_or_losses_it_says_what_to_give(tmp_path):
     checked(page)
 
 
+@pytest.mark.thorough
 def test_counts_alone_have_a_page_too(tmp_path):
     make_mixture("counts").save(tmp_path / "c.safetensors")
     page = report_page(tmp_path / "c.safetensors")

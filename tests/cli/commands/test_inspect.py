@@ -151,6 +151,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
