@@ -515,6 +515,8 @@ the bridge at night looks for that light before taking the path through the tree
 
 # Of a text of yours the demonstration reads this many characters: it makes a step per word.
 DEMO_CHARACTERS = 3000
+# A fifth of fewer words says nothing, and few that repeat are learnt until the weights overflow.
+FEWEST_HELD_OUT = 200
 
 
 def main(text: str = PARAGRAPH) -> None:
@@ -534,6 +536,9 @@ def main(text: str = PARAGRAPH) -> None:
         ids = model.generate(indices[: model.context_size], 30, temperature)
         print(f"Temperature {temperature}: {preprocessor.indices_to_text(ids)}")
     print()
+    if text != PARAGRAPH and len(targets) < FEWEST_HELD_OUT:
+        print(f"A text of {FEWEST_HELD_OUT} words or more is also measured on words held out.")
+        return
     print("Learnt by heart. And words that it has never seen? Trained on four fifths of a text,")
     print("the rest held out:")
     two_readings(little_language() if text == PARAGRAPH else text)
