@@ -23,10 +23,7 @@ from fastlm.tokenizers.vocabulary import COUNTED_KINDS
 from fastlm.training.divergence import check_finite
 from fastlm_kernels.runtime.cache import package_folder, user_folder, write_into
 
-__all__ = ["TRAINING_PROGRAM", "CompiledKernels", "compile_kernels", "serve_training"]
-
-TRAINING_PROGRAM = f"from {__name__} import serve_training; serve_training()"
-"""The program of the second process of a training start."""
+__all__ = ["CompiledKernels", "compile_kernels", "serve_training"]
 
 _TEXT = "a b\n\nb a\n"
 

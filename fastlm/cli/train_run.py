@@ -35,6 +35,9 @@ __all__ = [
 
 DEFAULT_OUTPUT = Path("model.safetensors")
 
+# The program of the second process of a first start. It is not imported here, for speed.
+_SECOND_PROCESS = "from fastlm.api.compile import serve_training; serve_training()"
+
 _EXIT_CODES = {"interrupted": 130, "terminated": 143}
 
 
@@ -75,13 +78,11 @@ def _train_and_save(
     corpus: list[str] | None, output: Path, settings: dict[str, Any], *, quiet: bool
 ) -> int:
     checkpoint = settings.get("checkpoint")
-    from fastlm.api.compile import TRAINING_PROGRAM
     from fastlm.engine.precompile import start_compiling
     from fastlm.system.atomic_file import remove_stale
 
     remove_stale(output)
-    counts = settings.get("counts") != "none" and not settings.get("preset")
-    start_compiling("train_steps", TRAINING_PROGRAM, ["counts"] if counts else [])
+    start_compiling("train_steps", _SECOND_PROCESS, ["counts"] if _may_count(settings) else [])
     facts = RunFacts()
     try:
         lm = _fit(corpus or None, output, settings, facts, quiet=quiet)
@@ -109,6 +110,14 @@ def _train_and_save(
         if code and result.checkpoint is not None:
             print(f"to continue: {resume_command(output, corpus)}", file=sys.stderr)
     return code
+
+
+def _may_count(settings: Mapping[str, Any]) -> bool:
+    """Tell whether counts may be estimated, as far as the options say."""
+    names = ("preset", "init", "counts_only", "distributed")
+    if settings.get("valid") == 0 or any(map(settings.get, names)):
+        return False
+    return bool(settings.get("counts") != "none")
 
 
 def _save(lm: LanguageModel, output: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from fastlm.api.language_model import LanguageModel
+from fastlm.cli import train_run
 from fastlm.cli.train_run import DEFAULT_OUTPUT, resume_command, resumed_run
-from fastlm.errors import ConfigError, ModelFileError
+from fastlm.errors import ConfigError, FastlmError, ModelFileError
 
 from .conftest import SMALL
 
@@ -68,3 +69,36 @@ def test_two_runs_to_resume():
     for corpus, given in ((["b.safetensors", str(MODEL)], False), (["b.safetensors"], True)):
         with pytest.raises(ConfigError, match=re.escape(f"two runs, {MODEL} and b.safetensors")):
             resumed_run(corpus, MODEL, output_given=given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "counts"),
+    [
+        ({}, True),
+        ({"counts": "5", "valid": 0.1}, True),
+        ({"counts": "none"}, False),
+        ({"valid": 0.0}, False),
+        ({"preset": "mini"}, False),
+        ({"counts_only": True}, False),
+    ],
+)
+def test_the_second_process_compiles_counts_where_they_may_be_wanted(
+    monkeypatch, tmp_path, settings, counts
+):
+    started = []
+    monkeypatch.setattr(
+        "fastlm.engine.precompile.start_compiling", lambda *arguments: started.append(arguments)
+    )
+    with pytest.raises(FastlmError):
+        train_run.train_and_save(
+            [str(tmp_path / "none.txt")], tmp_path / "m", dict(settings), quiet=True
+        )
+    ((kernel, program, first),) = started
+    assert (kernel, first) == ("train_steps", ["counts"] if counts else [])
+    assert program == train_run._SECOND_PROCESS
+
+
+def test_the_program_of_the_second_process_is_there():
+    names = {}
+    exec(train_run._SECOND_PROCESS.partition(";")[0], names)
+    assert callable(names["serve_training"])
