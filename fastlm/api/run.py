@@ -191,8 +191,8 @@ def _counting(start: RunStart, request: Request, data: Dataset) -> CountSettings
                 f"{start.saved.path} is of a run with other counts; leave {setting('counts')} out "
                 "to resume it"
             )
-        return before
-    if counting is None:
+        counting = before
+    elif counting is None:
         counting = AUTO_COUNTS if start.from_scratch and request.preset is None else NO_COUNTS
     if data.valid is not None or not counting.any:
         return counting

@@ -276,7 +276,7 @@ def _encode_lines(
 ) -> tuple[TokenArray, Ends] | None:
     """Encode words by kernels, each part as a line, which ends with a boundary token.
 
-    Return None where this does not pay, and where a part has no token and so is no line.
+    Return None where this does not pay, and for a part that is not blank and yet has no token.
     """
     boundary, parts = tokenizer.boundary_id, batch.parts
     if boundary is None or tokenizer.line_ends:
@@ -286,8 +286,15 @@ def _encode_lines(
     lines = [part.replace("\n", " ") if "\n" in part else part for part in parts]
     ids = tokenizer.compiled_encoder("lines").encode("\n".join([*lines, ""]).encode())
     ends = np.flatnonzero(ids == boundary) + 1
-    if ends.size != len(parts):
+    # A blank part is no line: of it there is the boundary token alone.
+    blank = np.fromiter((not part.strip() for part in parts), dtype=np.bool_, count=len(parts))
+    if ends.size != len(parts) - np.count_nonzero(blank):
         return None
+    if blank.any():
+        sizes = np.zeros(len(parts), dtype=np.int64)
+        sizes[~blank] = np.diff(ends, prepend=0)
+        ids = np.insert(ids, np.cumsum(sizes)[blank], boundary)
+        ends = np.cumsum(sizes + blank)
     if batch.open_document:
         ids = ids[:-1]
         ends[-1] -= 1
