@@ -117,11 +117,10 @@ def run(row: Row, folder: Path, seed: int) -> Run:
     )
     result, start = lm.result, curve.start
     assert result is not None
-    assert result.best is not None
     return Run(
         row=row.name,
         seed=seed,
-        figure=row.figure(result.best.loss),
+        figure=row.figure(lm.details["valid_loss"]),
         seconds=result.elapsed,
         epochs=result.epoch,
         parameters=start.parameters,
