@@ -115,7 +115,8 @@ def score(
         bool, flag("--color", "The same in colour, in a pipe as well.", _SURPRISE)
     ] = False,
     strip: Annotated[
-        str | None, option("FILE.svg", "Draw the first texts as a picture, coloured by surprise.", _SURPRISE)
+        str | None,
+        option("FILE.svg", "Draw the first texts as a picture, coloured by surprise.", _SURPRISE),
     ] = None,
     follow: Annotated[
         bool,
