@@ -121,7 +121,8 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
         given["shuffle_window"], window = automatic_window(data.train)
         training = start.training_config(given)
     speed = SpeedProbe(data.train, partial(_announce_compiling, request.callbacks))
-    if start.from_scratch and request.preset is None:
+    is_open = start.from_scratch and request.preset is None
+    if is_open:
         chosen = choose_settings(
             counts,
             documents=data.documents,
@@ -134,12 +135,13 @@ def resolve(start: RunStart, request: Request) -> ResolvedRun:
         )
         model_settings, given, reasons = chosen.model, chosen.training, chosen.reasons
         training = TrainingConfig(**given)
-    elif request.softmax is not None:
-        raise ConfigError(
-            f"softmax is {request.softmax!r}, but the model's shape is given by a checkpoint, a "
-            "model or a preset; leave softmax out"
-        )
     model = start.model_config(data.tokenizer, model_settings)
+    softmax = "adaptive" if model.cutoffs else "full"
+    if not is_open and request.softmax not in (None, "auto", softmax):
+        raise ConfigError(
+            f"{setting('softmax', request.softmax)} is given, but a checkpoint, model or preset "
+            f"gives the shape, with {setting('softmax', softmax)}; leave it out"
+        )
     data, no_valid = _with_valid(data, model, request, preset)
     if no_valid:
         source["valid"] = 0

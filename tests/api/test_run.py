@@ -155,3 +155,15 @@ def test_counts_are_in_the_recipe_of_a_checkpoint(tmp_path):
 
 def test_auto_counts_need_text_to_weigh_them_on():
     assert fastlm.train("corpus.txt", steps=2, counts="auto", **SETTINGS).counts is None
+
+
+def test_the_softmax_of_a_checkpoint_may_be_named_again(tmp_path):
+    """A command is repeated with resume: what agrees with the checkpoint is no change."""
+    run = SETTINGS | {"checkpoint": tmp_path / "c", "schedule": "constant"}
+    fastlm.train("corpus.txt", softmax="full", steps=2, **run)
+    resumed = {"checkpoint": tmp_path / "c", "resume": True}
+    for steps, again in ((3, "full"), (4, "auto"), (5, None)):
+        lm = fastlm.train("corpus.txt", softmax=again, steps=steps, **resumed)
+        assert lm.result.step == steps
+    with pytest.raises(ConfigError, match="softmax='adaptive' is given, but a checkpoint"):
+        fastlm.train("corpus.txt", softmax="adaptive", steps=6, **resumed)

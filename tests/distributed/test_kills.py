@@ -59,19 +59,26 @@ def tensors(path):
     return data[8 + int.from_bytes(data[:8], "little") :]
 
 
-def killed_runs(folder, kills, number=signal.SIGKILL, seed=0):
-    """Start or resume a run until ``kills`` have hit it; return what was said at each."""
+def killed_runs(folder, kills, number=signal.SIGKILL, seed=0, longest=3.0):
+    """Start or resume a run until ``kills`` have hit it; return what was said at each.
+
+    Parameters
+    ----------
+    longest : float
+        Seconds of a run before it is hit, at most.
+    """
     draw = random.Random(seed)
     checkpoint = folder / "model.checkpoint.safetensors"
-    said = []
+    said, steps = [], set()
     while len(said) < kills:
         run = start(folder, *(["--resume"] if checkpoint.exists() else []))
         while run.poll() is None and len(processes(folder)) < 2:
             time.sleep(0.05)
-        time.sleep(draw.uniform(1.0, 3.0))
+        time.sleep(draw.uniform(1.0, longest))
         ranks = processes(folder)
         if run.poll() is not None or len(ranks) < 2:  # it had ended before
-            run.wait()
+            text = run.communicate(timeout=60)[1]
+            assert run.returncode == 0, text
             checkpoint.unlink()
             (folder / "model.safetensors").unlink(missing_ok=True)
             continue
@@ -82,7 +89,9 @@ def killed_runs(folder, kills, number=signal.SIGKILL, seed=0):
         assert run.returncode != 0
         said.append(text)
         if checkpoint.exists():
-            assert read_checkpoint(checkpoint).run.step > 0
+            steps.add(read_checkpoint(checkpoint).run.step)
+            assert 0 not in steps
+    assert kills < 20 or len(steps) > 3  # they are resumed, and get on
     return said
 
 
@@ -108,7 +117,7 @@ def test_two_kills(tmp_path, undisturbed):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_kills(tmp_path, undisturbed):
-    killed_runs(tmp_path, 20, seed=1)
+    killed_runs(tmp_path, 20, seed=1, longest=5.0)
     assert ended(tmp_path) == undisturbed
 
 
